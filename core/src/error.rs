@@ -1,0 +1,61 @@
+//! What can go wrong, by what the caller does next. The message says what happened and what to do;
+//! the kind is for programs.
+
+use crate::request::BatchError;
+use std::fmt;
+
+/// An operation that did not get its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What the caller does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+    /// The request breaks a limit or a shape: mend it. Nothing happened.
+    Invalid,
+    /// A queue is full: send it again later. Nothing happened.
+    Busy,
+    /// The disk has no room for writes: make room, then send it again. Nothing happened; reads go
+    /// on.
+    DiskFull,
+    /// The engine has stopped (closed, or a write to the log failed). The request may or may not
+    /// have taken effect: open again and send it with the same ids.
+    Stopped,
+    /// The data directory can't be opened as it is; the message says what to do. Nothing was
+    /// changed.
+    Unusable,
+    /// Stored bytes are not what was written: repair or restore.
+    Corrupt,
+    /// The operating system refused a read or write of something that is not the log.
+    Io,
+}
+
+impl Error {
+    /// An error of a kind, with a message: lower case, no full stop, values included.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into() }
+    }
+
+    /// What the caller does next.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<BatchError> for Error {
+    fn from(error: BatchError) -> Error {
+        Error::new(ErrorKind::Invalid, error.to_string())
+    }
+}

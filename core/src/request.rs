@@ -1,0 +1,158 @@
+//! What can be asked of the engine, and what it answers.
+//!
+//! Batches keep the fixed layout they arrived in: a batch from a socket is executed from the bytes
+//! of the socket's buffer, and each event is read from there once, when its turn comes.
+
+use crate::limits::BATCH_EVENTS_MAX;
+use bytes::Bytes;
+use florin_ledger::query::TrialBalance;
+use florin_ledger::{
+    Account, AccountId, AccountLayout, AccountResult, LedgerId, Lsn, Timestamp, Transfer,
+    TransferLayout, TransferResult,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// One request. Requests take effect in the order in which they are submitted.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Open accounts. Answered by [`Reply::Accounts`], durable.
+    CreateAccounts(AccountBatch),
+    /// Post transfers. Answered by [`Reply::Transfers`], durable.
+    CreateTransfers(TransferBatch),
+    /// Read accounts, one answer per id. Answered by [`Reply::LookedUpAccounts`].
+    LookupAccounts(Vec<AccountId>),
+    /// Sum all accounts of a ledger; O(accounts). Answered by [`Reply::TrialBalance`].
+    TrialBalance(LedgerId),
+    /// How the engine is doing. Answered by [`Reply::Status`].
+    Status,
+}
+
+/// The answer to one request, released once everything that it depends on is durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// One result per account of the batch, in its order.
+    Accounts(Vec<AccountResult>),
+    /// One result per transfer of the batch, in its order.
+    Transfers(Vec<TransferResult>),
+    /// One entry per id, `None` where there is no such account.
+    LookedUpAccounts(Vec<Option<Account>>),
+    /// The sums.
+    TrialBalance(TrialBalance),
+    /// The state.
+    Status(Status),
+}
+
+/// How the engine is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Names this database; a restored copy has another.
+    pub incarnation: u128,
+    /// Openings for writing so far, this one included.
+    pub epoch: u64,
+    /// The end of the log as decided.
+    pub applied: Lsn,
+    /// Everything before it is durable.
+    pub durable: Lsn,
+    /// The recorded time of the last event.
+    pub timestamp: Timestamp,
+    /// Accounts ever opened.
+    pub accounts_count: u64,
+    /// Transfers ever created.
+    pub transfers_count: u64,
+    /// Holds neither posted, voided nor expired.
+    pub holds_count: u64,
+    /// The position of the last checkpoint.
+    pub checkpoint: Lsn,
+    /// Whether writes are refused until there is room on the disk.
+    pub disk_full: bool,
+}
+
+macro_rules! batch {
+    ($(#[$doc:meta])* $name:ident of $event:ident as $layout:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(Bytes);
+
+        impl $name {
+            /// A batch of these events.
+            ///
+            /// # Errors
+            /// [`BatchError::TooLarge`] above [`BATCH_EVENTS_MAX`] events.
+            pub fn new(events: &[$event]) -> Result<$name, BatchError> {
+                if BATCH_EVENTS_MAX < events.len() {
+                    return Err(BatchError::TooLarge { events_count: events.len() });
+                }
+                let mut bytes = Vec::with_capacity(size_of_val(events));
+                for event in events {
+                    bytes.extend_from_slice($layout::from(event).as_bytes());
+                }
+                Ok($name(bytes.into()))
+            }
+
+            /// A batch in its wire layout, without copying it.
+            ///
+            /// # Errors
+            /// [`BatchError::Ragged`] if the length is not a whole number of events,
+            /// [`BatchError::TooLarge`] above [`BATCH_EVENTS_MAX`] events.
+            pub fn from_layout(bytes: Bytes) -> Result<$name, BatchError> {
+                if bytes.len() % size_of::<$layout>() != 0 {
+                    return Err(BatchError::Ragged { bytes: bytes.len() });
+                }
+                let events_count = bytes.len() / size_of::<$layout>();
+                if BATCH_EVENTS_MAX < events_count {
+                    return Err(BatchError::TooLarge { events_count });
+                }
+                Ok($name(bytes))
+            }
+
+            /// The events as they lie in the buffer.
+            #[must_use]
+            pub fn layouts(&self) -> &[$layout] {
+                <[$layout]>::ref_from_bytes(&self.0).expect("a batch is a whole number of events")
+            }
+
+            /// The events, in order.
+            pub fn events(&self) -> impl ExactSizeIterator<Item = $event> + '_ {
+                self.layouts().iter().map($event::from)
+            }
+
+            /// How many events.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                self.0.len() / size_of::<$layout>()
+            }
+
+            /// Whether there are none.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+        }
+    };
+}
+
+batch! {
+    /// Accounts to open, at most [`BATCH_EVENTS_MAX`].
+    AccountBatch of Account as AccountLayout
+}
+batch! {
+    /// Transfers to post, at most [`BATCH_EVENTS_MAX`].
+    TransferBatch of Transfer as TransferLayout
+}
+
+/// Why a batch is not one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Refused whole; split it.
+    #[error("a batch holds at most {BATCH_EVENTS_MAX} events, this one has {events_count}: split it")]
+    TooLarge {
+        /// How many there were.
+        events_count: usize,
+    },
+    /// Not a whole number of events.
+    #[error("{bytes} bytes are not a whole number of events of 128 bytes")]
+    Ragged {
+        /// How many there were.
+        bytes: usize,
+    },
+}
