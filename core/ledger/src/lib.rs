@@ -9,24 +9,49 @@
 //!   use apply alone, so an old log stays readable when rules change.
 //!
 //! Reading order: [`id`], [`amount`], [`account`], [`transfer`], [`status`] name things; [`record`]
-//! says what is remembered of a decision; [`state`] holds the tables; `decide` and `apply` act.
+//! says what is remembered of a decision; [`state`] holds the tables, made of [`accounts`] and
+//! [`holds`]; `batch` runs events through the rules (`decide_*`, `exists`, `expire`, `undo`) and
+//! asks the world through [`journal`]; [`apply`] moves balances; [`trial`] and `digest` check.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod account;
+pub mod accounts;
 pub mod amount;
+pub mod apply;
+mod batch;
+mod decide_account;
+mod decide_resolve;
+mod decide_transfer;
+mod digest;
+mod exists;
+mod expire;
+pub mod holds;
 pub mod id;
+mod index;
+pub mod journal;
 pub mod query;
 pub mod record;
+pub mod state;
 pub mod status;
+pub mod ticks;
 pub mod transfer;
+pub mod trial;
+mod undo;
 
 pub use account::{Account, AccountFlags, AccountLayout};
+pub use accounts::{AccountReferences, AccountRow, PAGE_ROWS};
 pub use amount::Amount;
+pub use apply::Inconsistent;
+pub use holds::Hold;
 pub use id::{AccountId, Code, LedgerId, Lsn, Slot, Timestamp, TransferId};
+pub use journal::{HoldOutcome, Journal, PastHold, PastTransfer};
+pub use state::{Ledger, Totals};
 pub use status::{
     AccountResult, CreateAccountStatus, CreateTransferStatus, EventResult, TransferResult,
 };
+pub use ticks::Ticks;
 pub use transfer::{Transfer, TransferFlags, TransferLayout};
+pub use trial::Unbalanced;
