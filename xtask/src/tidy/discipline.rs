@@ -1,0 +1,83 @@
+//! Tests that can't be trusted are worse than none: no test is ignored, none is content with any
+//! panic at all, none waits for time to pass and hopes.
+
+use super::Violation;
+use super::repository::{File, Repository};
+use super::source::tokens;
+
+/// Shipped code that must wait for time to pass, with the reason. Tests have no exceptions.
+const SLEEPERS: &[(&str, &str)] = &[];
+
+pub(super) fn check(repository: &Repository) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for file in repository.rust() {
+        violations.extend(attributes(file));
+        violations.extend(sleeps(file));
+    }
+    for file in repository.files.iter().filter(|file| file.path.ends_with(".py")) {
+        let sleeping = file.lines().filter(|(_, line)| line.contains("sleep("));
+        violations.extend(sleeping.map(|(line, _)| Violation::new(&file.path, line, WAIT)));
+    }
+    violations
+}
+
+const WAIT: &str = "sleeps: wait for the event itself (a reply, a line of output, a closed \
+                    socket), or give the code a clock that the test moves";
+
+fn attributes(file: &File) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (line, text) in file.code_lines().filter(|(_, text)| text.trim().starts_with("#[")) {
+        let words: Vec<&str> = tokens(text).iter().map(|token| token.text).collect();
+        if words.contains(&"ignore") {
+            let message =
+                "an ignored test proves nothing: make it pass, make it fast, or remove it";
+            violations.push(Violation::new(&file.path, line, message));
+        }
+        if words.contains(&"should_panic") {
+            let message = "any panic would pass: return an error and compare it, or catch the \
+                           panic and compare its message";
+            violations.push(Violation::new(&file.path, line, message));
+        }
+    }
+    violations
+}
+
+fn sleeps(file: &File) -> Vec<Violation> {
+    let tokens = tokens(&file.code);
+    let words = tokens.iter().filter(|token| matches!(token.text, "sleep" | "sleep_until"));
+    let is_excused = SLEEPERS.iter().any(|(path, _)| *path == file.path);
+    let sleeping = words.filter(|token| !is_excused || file.is_test_line(token.line));
+    sleeping.map(|token| Violation::new(&file.path, token.line, WAIT)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::repository::Repository;
+    use super::super::{expect_clean, expect_places};
+    use super::{SLEEPERS, check};
+
+    #[test]
+    fn tests_can_be_trusted() {
+        expect_clean(check);
+    }
+
+    #[test]
+    fn every_excuse_to_sleep_is_still_used() {
+        let repository = Repository::read().unwrap();
+        for (path, reason) in SLEEPERS {
+            let file = repository.file(path).unwrap_or_else(|| panic!("{path} is gone ({reason})"));
+            assert!(file.code.contains("sleep"), "{path} no longer sleeps ({reason})");
+        }
+    }
+
+    #[test]
+    fn what_hides_a_failure_is_found() {
+        expect_places(check, &[("a.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}")], &["a.rs:2"]);
+        expect_places(check, &[("a.rs", "#[cfg_attr(x, ignore)]\nfn f() {}")], &["a.rs:1"]);
+        expect_places(check, &[("a.rs", "#[should_panic(expected = \"\")]")], &["a.rs:1"]);
+        expect_places(check, &[("tests/a.rs", "\nthread::sleep(x);")], &["tests/a.rs:2"]);
+        expect_places(check, &[("a.rs", "use tokio::time::{sleep, Instant};")], &["a.rs:1"]);
+        expect_places(check, &[("tests/a.py", "time.sleep(1)")], &["tests/a.py:1"]);
+        expect_places(check, &[("a.rs", "// sleep\nlet asleep = \"#[ignore]\";")], &[]);
+    }
+}

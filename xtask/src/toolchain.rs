@@ -1,0 +1,103 @@
+//! What the other commands need of the machine. Missing parts are installed where a registry or
+//! rustup can be asked; what can't be is named, all of it at once, each with the command to type.
+
+use crate::command::{capture, run};
+
+/// A program that must be there.
+struct Tool {
+    name: &'static str,
+    /// Prints its version if it is there.
+    probe: (&'static str, &'static [&'static str]),
+    /// Installs it without asking, if that is possible.
+    install: Option<(&'static str, &'static [&'static str])>,
+    /// What to type when it is missing still.
+    advice: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        name: "git",
+        probe: ("git", &["--version"]),
+        install: None,
+        advice: "install git (`apt-get install git`)",
+    },
+    Tool {
+        name: "python3, for the tests of the client written from docs/PROTOCOL.md",
+        probe: ("python3", &["--version"]),
+        install: None,
+        advice: "install Python 3.9 or newer (`apt-get install python3`)",
+    },
+    Tool {
+        name: "rustfmt",
+        probe: ("cargo", &["fmt", "--version"]),
+        install: Some(("rustup", &["component", "add", "rustfmt"])),
+        advice: "rustup component add rustfmt",
+    },
+    Tool {
+        name: "clippy",
+        probe: ("cargo", &["clippy", "--version"]),
+        install: Some(("rustup", &["component", "add", "clippy"])),
+        advice: "rustup component add clippy",
+    },
+    Tool {
+        name: "cargo-nextest",
+        probe: ("cargo", &["nextest", "--version"]),
+        install: Some(("cargo", &["install", "--locked", "cargo-nextest"])),
+        advice: "cargo install --locked cargo-nextest (or a ready-made one from https://nexte.st)",
+    },
+];
+
+/// Sees to it that everything is there that the steps of `ci` need.
+///
+/// # Errors
+/// A list of what is missing and how to install it.
+pub(crate) fn prepare() -> Result<(), String> {
+    println!("== toolchain");
+    let mut missing = Vec::new();
+    for tool in TOOLS {
+        match version(tool) {
+            Some(version) => println!("{version}"),
+            None => missing.push(format!("\n  {}: {}", tool.name, tool.advice)),
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(format!("missing:{}", missing.concat())) }
+}
+
+/// The first line that a tool says of its version, once it is there.
+fn version(tool: &Tool) -> Option<String> {
+    let (program, arguments) = tool.probe;
+    let probe = || {
+        let output = capture(program, arguments).ok()?;
+        output.lines().next().map(str::to_owned)
+    };
+    if let Some(version) = probe() {
+        return Some(version);
+    }
+    let (installer, arguments) = tool.install?;
+    println!("{} is missing: installing it", tool.name);
+    if let Err(message) = run(installer, arguments) {
+        println!("{message}");
+    }
+    probe()
+}
+
+/// Whether the targets can be fuzzed with libFuzzer: that takes a nightly compiler, a C++ compiler
+/// and cargo-fuzz, which is installed (in about a minute) if only it is missing.
+///
+/// # Errors
+/// What is missing, for people to read.
+pub(crate) fn libfuzzer() -> Result<(), String> {
+    if capture("cargo", &["+nightly", "--version"]).is_err() {
+        return Err("no nightly toolchain (rustup toolchain install nightly)".to_owned());
+    }
+    if capture("c++", &["--version"]).is_err() {
+        return Err("no C++ compiler (apt-get install g++)".to_owned());
+    }
+    let probe = || capture("cargo", &["fuzz", "--version"]);
+    if probe().is_err() {
+        println!("cargo-fuzz is missing: installing it");
+        run("cargo", &["install", "--locked", "cargo-fuzz"])?;
+        probe()?;
+    }
+    Ok(())
+}
