@@ -1,8 +1,27 @@
-//! How Florin's requests and replies look as bytes.
+//! How Florin's requests and replies look as bytes. No sockets, no runtime: bytes in, values out.
+//!
+//! Decoders are total: whatever the bytes, they return a value or a small error that names an
+//! offset; they never panic and never allocate by a length that they have not checked.
+//!
+//! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`operation`]
+//! what can be asked, [`array`] and [`page`] the bodies on the hot path, [`cold`] all others,
+//! [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the same without Rust.
 #![forbid(unsafe_code)]
 
+pub mod array;
+pub mod cold;
+pub mod error;
+pub mod frame;
+pub mod hello;
+pub mod limits;
+pub mod operation;
+pub mod page;
 pub mod refusal;
 pub mod status;
 
-pub use refusal::{Effect, RefusalKind};
+pub use error::{DecodeError, Reason};
+pub use frame::{Outcome, ReplyHeader, RequestHeader};
+pub use hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
+pub use operation::Operation;
+pub use refusal::{Effect, Refusal, RefusalKind};
 pub use status::Status;

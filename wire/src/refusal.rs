@@ -2,83 +2,82 @@
 
 use core::fmt;
 
-/// Why a request did not get its answer, by what the caller does next. The numbers are the wire's
-/// and never change.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum RefusalKind {
-    /// The request breaks a limit or a shape: mend it.
-    Invalid = 1,
-    /// The server does not know the operation: use a newer server, or do without.
-    UnsupportedOperation = 2,
-    /// The request holds more than one request may: split it.
-    TooLarge = 3,
-    /// A queue is full: send it again later.
-    Busy = 4,
-    /// The deadline passed before the request began.
-    Deadline = 5,
-    /// The server's disk has no room for writes: make room, then send it again. Reads go on.
-    DiskFull = 6,
-    /// The server or its engine is stopping or has stopped: send it again, with the same ids, when
-    /// it is back.
-    Stopped = 7,
-    /// Stored bytes are not what was written: repair or restore.
-    Corrupt = 8,
-    /// The server's operating system refused a read or write.
-    Io = 9,
+/// What is said instead of an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// What the caller does next.
+    pub kind: RefusalKind,
+    /// Whether the request may have taken effect.
+    pub effect: Effect,
+    /// What happened and what to do, for people: lower case, no full stop, values included. Cut
+    /// to [`crate::limits::MESSAGE_BYTES_MAX`] bytes on the wire.
+    pub message: String,
 }
 
-impl RefusalKind {
-    /// Every kind, in order of numbers.
-    pub const ALL: [RefusalKind; 9] = [
-        RefusalKind::Invalid,
-        RefusalKind::UnsupportedOperation,
-        RefusalKind::TooLarge,
-        RefusalKind::Busy,
-        RefusalKind::Deadline,
-        RefusalKind::DiskFull,
-        RefusalKind::Stopped,
-        RefusalKind::Corrupt,
-        RefusalKind::Io,
-    ];
+impl Refusal {
+    /// A refusal of something that therefore did not happen.
+    pub fn without_effect(kind: RefusalKind, message: impl Into<String>) -> Refusal {
+        Refusal { kind, effect: Effect::None, message: message.into() }
+    }
+}
 
-    /// The number that the wire uses.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            RefusalKind::Invalid => 1,
-            RefusalKind::UnsupportedOperation => 2,
-            RefusalKind::TooLarge => 3,
-            RefusalKind::Busy => 4,
-            RefusalKind::Deadline => 5,
-            RefusalKind::DiskFull => 6,
-            RefusalKind::Stopped => 7,
-            RefusalKind::Corrupt => 8,
-            RefusalKind::Io => 9,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
+        /// Why a request did not get its answer, by what the caller does next.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum RefusalKind {
+            $($(#[$doc])* $name,)*
         }
-    }
 
-    /// The kind of a number, `None` for a number that no kind has.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<RefusalKind> {
-        RefusalKind::ALL.into_iter().find(|kind| kind.number() == number)
-    }
+        impl RefusalKind {
+            /// Every kind, in order of numbers.
+            pub const ALL: &'static [RefusalKind] = &[$(RefusalKind::$name),*];
 
-    /// The name that messages and logs use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            RefusalKind::Invalid => "invalid",
-            RefusalKind::UnsupportedOperation => "unsupported operation",
-            RefusalKind::TooLarge => "too large",
-            RefusalKind::Busy => "busy",
-            RefusalKind::Deadline => "deadline",
-            RefusalKind::DiskFull => "disk full",
-            RefusalKind::Stopped => "stopped",
-            RefusalKind::Corrupt => "corrupt",
-            RefusalKind::Io => "io",
+            /// The number that the wire uses; it never changes.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                match self { $(RefusalKind::$name => $number,)* }
+            }
+
+            /// The kind of a number, `None` for a number that no kind has.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<RefusalKind> {
+                match number { $($number => Some(RefusalKind::$name),)* _ => None }
+            }
+
+            /// The name that messages use.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(RefusalKind::$name => $text,)* }
+            }
         }
-    }
+    };
+}
+
+kinds! {
+    /// The request breaks a shape or a rule of its operation: mend it.
+    Invalid = 1 "invalid",
+    /// The server does not know the operation: use a newer server, or do without.
+    UnsupportedOperation = 2 "unsupported operation",
+    /// The request holds more than one request may: split it.
+    TooLarge = 3 "too large",
+    /// A queue is full, or there are too many connections: send it again later.
+    Busy = 4 "busy",
+    /// The deadline passed before the request began.
+    Deadline = 5 "deadline",
+    /// The server's disk has no room for writes: make room, then send it again. Reads go on.
+    DiskFull = 6 "disk full",
+    /// The server or its engine is stopping or has stopped: send it again, with the same ids, when
+    /// it is back.
+    Stopped = 7 "stopped",
+    /// Stored bytes are not what was written: repair or restore.
+    Corrupt = 8 "corrupt",
+    /// The server's operating system refused a read or write.
+    Io = 9 "io",
+    /// Client and server speak no version in common: bring the older one up to date.
+    UnsupportedVersion = 10 "unsupported version",
+    /// Bytes that are not the protocol: the sender has a defect, or is no client of Florin.
+    Malformed = 11 "malformed",
 }
 
 impl fmt::Display for RefusalKind {
@@ -89,10 +88,30 @@ impl fmt::Display for RefusalKind {
 
 /// Whether a request that was not answered may have taken effect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
 pub enum Effect {
     /// Nothing happened.
-    None = 0,
+    None,
     /// It may or may not have taken effect: send it again with the same ids to know.
-    Unknown = 1,
+    Unknown,
+}
+
+impl Effect {
+    /// The number that the wire uses; it never changes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Effect::None => 0,
+            Effect::Unknown => 1,
+        }
+    }
+
+    /// The effect of a number, `None` for a number that none has.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Effect> {
+        match number {
+            0 => Some(Effect::None),
+            1 => Some(Effect::Unknown),
+            _ => None,
+        }
+    }
 }
