@@ -1,0 +1,214 @@
+//! Writes a run from pairs in order, in bounded memory: one block, the index (32 bytes a block) and
+//! the filter. The file has its name only when it is whole and durable.
+
+use super::block::BlockBuilder;
+use super::filter::Filter;
+use super::footer::{BlockIndex, Footer, header};
+use super::frontier::is_far_above;
+use super::page::{Page, PageKey};
+use super::{DIRECTORY, Entry, Run, RunError, RunName};
+use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use florin_ledger::Lsn;
+use std::io;
+use std::sync::Arc;
+
+/// Bytes handed to the file at once.
+const WRITE_BYTES: usize = 256 << 10;
+/// Bytes after which the file is synced, so that a long run never leaves the log's syncs waiting
+/// behind gigabytes of its own.
+const SYNC_BYTES: u64 = 8 << 20;
+/// A block is ended early where a key is far above the one before, so that ranges of blocks show
+/// outliers apart; so often at most, and once more for every [`ENTRIES_PER_SPLIT`] entries: the
+/// lowest of random keys are far apart too, and would take a block each.
+const SPLITS_MIN: u64 = 16;
+const ENTRIES_PER_SPLIT: u64 = 1024;
+
+/// A run being written. Protocol: [`RunWriter::push`] keys in rising order, then
+/// [`RunWriter::finish`]. Dropped before that, or after an error, it leaves a partial file that is
+/// removed at the next opening.
+pub struct RunWriter {
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn DiskFile>,
+    name: RunName,
+    position: Lsn,
+    key: PageKey,
+    block: BlockBuilder,
+    index: BlockIndex,
+    filter: Filter,
+    entries_count: u64,
+    entries_max: u64,
+    splits_count: u64,
+    /// Keys that the blocks' ranges span; compared with the entries it says whether they are dense.
+    span: u128,
+    /// Pages not handed to the file yet.
+    buffer: Vec<u8>,
+    written_bytes: u64,
+    synced_bytes: u64,
+    page_next: u64,
+}
+
+impl RunWriter {
+    /// Begins a run of at most `entries_max` pairs that will reflect the log before `position`.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if the file can't be made.
+    pub fn create(
+        disk: &Arc<dyn Disk>,
+        name: RunName,
+        position: Lsn,
+        entries_max: u64,
+    ) -> Result<RunWriter, RunError> {
+        assert!(0 < entries_max);
+        let file = create_file(&**disk, name).map_err(|source| RunError::Io { name, source })?;
+        let header = header(name);
+        let key = PageKey::of(&header);
+        Ok(RunWriter {
+            disk: Arc::clone(disk),
+            file,
+            name,
+            position,
+            key,
+            block: BlockBuilder::new(),
+            index: BlockIndex::default(),
+            filter: Filter::new(entries_max, key.seed()),
+            entries_count: 0,
+            entries_max,
+            splits_count: 0,
+            span: 0,
+            buffer: header.to_vec(),
+            written_bytes: 0,
+            synced_bytes: 0,
+            page_next: 1,
+        })
+    }
+
+    /// Its name when it is finished.
+    #[must_use]
+    pub fn name(&self) -> RunName {
+        self.name
+    }
+
+    /// Adds a pair.
+    ///
+    /// # Errors
+    /// [`RunError::Io`]: nothing more may be written.
+    ///
+    /// # Panics
+    /// If its key is not above the one before, or if there are more than was said.
+    pub fn push(&mut self, entry: Entry) -> Result<(), RunError> {
+        assert!(self.entries_count < self.entries_max);
+        if !self.block.is_empty() && self.splits_before(entry.key) {
+            self.splits_count += 1;
+            self.end_block()?;
+        }
+        if !self.block.push(entry) {
+            self.end_block()?;
+            let fits = self.block.push(entry);
+            assert!(fits);
+        }
+        self.filter.insert(entry.key);
+        self.entries_count += 1;
+        Ok(())
+    }
+
+    /// Completes the file, makes it durable, gives it its name, and opens it. `durable`: the log is
+    /// durable before this position.
+    ///
+    /// # Errors
+    /// [`RunError::Io`]: the run does not exist. [`RunError::Damaged`] if it does not read back.
+    ///
+    /// # Panics
+    /// If the run is ahead of the durable log, or empty.
+    pub fn finish(mut self, durable: Lsn) -> Result<Arc<Run>, RunError> {
+        assert!(self.position <= durable, "a projection is never ahead of the log");
+        assert!(0 < self.entries_count);
+        if !self.block.is_empty() {
+            self.end_block()?;
+        }
+        let footer = self.footer();
+        for page in std::mem::take(&mut self.index).pages() {
+            self.put_page(page)?;
+        }
+        if footer.lines_count != 0 {
+            let filter = std::mem::replace(&mut self.filter, Filter::new(0, 0));
+            for page in filter.pages() {
+                self.put_page(page)?;
+            }
+        }
+        self.put_page(footer.page())?;
+        assert_eq!(self.page_next, footer.pages_count());
+        self.write_buffer()?;
+        let name = self.name;
+        self.publish().map_err(|source| RunError::Io { name, source })?;
+        Run::open(&*self.disk, name).map(Arc::new)
+    }
+
+    fn footer(&self) -> Footer {
+        let (key_min, _) = self.index.range(0);
+        let (_, key_max) = self.index.range(self.index.len() - 1);
+        // Where at least half of the keys between a block's first and last are in it, a filter
+        // would deny little that the ranges do not.
+        let is_dense = self.span / 2 <= u128::from(self.entries_count);
+        let lines_count = if is_dense { 0 } else { self.filter.lines_count() };
+        Footer {
+            entries_count: self.entries_count,
+            blocks_count: u64::try_from(self.index.len()).expect("fits memory"),
+            lines_count: u64::try_from(lines_count).expect("fits memory"),
+            position: self.position,
+            key_min,
+            key_max,
+        }
+    }
+
+    fn publish(&self) -> io::Result<()> {
+        self.file.sync()?;
+        self.disk.rename(&self.name.partial_path(), &self.name.path())?;
+        self.disk.sync_directory(DIRECTORY)
+    }
+
+    fn splits_before(&self, key: u128) -> bool {
+        let (_, last) = self.block.range();
+        is_far_above(last, key)
+            && self.splits_count < SPLITS_MIN + self.entries_count / ENTRIES_PER_SPLIT
+    }
+
+    fn end_block(&mut self) -> Result<(), RunError> {
+        let (first, last) = self.block.range();
+        assert!(self.index.is_empty() || self.index.range(self.index.len() - 1).1 < first);
+        self.span = self.span.saturating_add((last - first).saturating_add(1));
+        self.index.push((first, last));
+        let page = self.block.finish();
+        self.put_page(page)
+    }
+
+    fn put_page(&mut self, mut page: Page) -> Result<(), RunError> {
+        self.key.seal(&mut page, self.page_next);
+        self.page_next += 1;
+        self.buffer.extend_from_slice(&page);
+        if WRITE_BYTES <= self.buffer.len() { self.write_buffer() } else { Ok(()) }
+    }
+
+    fn write_buffer(&mut self) -> Result<(), RunError> {
+        let name = self.name;
+        let io = |source| RunError::Io { name, source };
+        assert!(self.buffer.len().is_multiple_of(PAGE_BYTES));
+        self.file.write_all_at(&self.buffer, self.written_bytes).map_err(io)?;
+        self.written_bytes += u64::try_from(self.buffer.len()).expect("fits memory");
+        self.buffer.clear();
+        if SYNC_BYTES <= self.written_bytes - self.synced_bytes {
+            self.file.sync().map_err(io)?;
+            self.synced_bytes = self.written_bytes;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the partial file anew: one of the same name is what a crash left.
+fn create_file(disk: &dyn Disk, name: RunName) -> io::Result<Arc<dyn DiskFile>> {
+    disk.create_directory(DIRECTORY)?;
+    disk.sync_directory("")?;
+    match disk.remove(&name.partial_path()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => disk.create(&name.partial_path(), Access::Buffered),
+    }
+}
