@@ -1,5 +1,6 @@
 //! How a server behaves.
 
+use crate::limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
 use std::time::Duration;
 
 /// How a server behaves.
@@ -9,16 +10,16 @@ pub struct ServerOptions {
     pub connections_max: usize,
     /// How long a new connection may take to say hello.
     pub handshake_timeout: Duration,
-    /// How long a peer may leave bytes unread that are waiting for it.
+    /// How long a peer may leave bytes unread that wait for it.
     pub write_timeout: Duration,
 }
 
 impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
-            connections_max: 1_024,
-            handshake_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(10),
+            connections_max: CONNECTIONS_MAX,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            write_timeout: WRITE_TIMEOUT,
         }
     }
 }

@@ -1,0 +1,156 @@
+//! A reply on its way out. Made on an engine's thread, turned into bytes by the connection's
+//! writer, so that the engine never waits for serialisation.
+
+use crate::budget::Share;
+use crate::ledger::Found;
+use crate::refusal;
+use bytes::BytesMut;
+use florin_core::Error;
+use florin_core::request::Reply;
+use florin_wire::{Outcome, Refusal, ReplyHeader, Status, array, cold, frame, page};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A reply to one request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    id: u64,
+    operation: u16,
+    content: Content,
+    /// What the request occupies until the reply is written.
+    _place: Place,
+}
+
+/// What a request occupies; dropping it lets the connection read on.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _connection: OwnedSemaphorePermit,
+    /// `None` if the server has no room; the request is then refused.
+    server: Option<Share>,
+}
+
+impl Place {
+    pub(crate) fn new(connection: OwnedSemaphorePermit, server: Option<Share>) -> Place {
+        Place { _connection: connection, server }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.server.is_some()
+    }
+}
+
+#[derive(Debug)]
+enum Content {
+    Reply(Reply),
+    Found(Found),
+    Refusal(Refusal),
+}
+
+impl Answer {
+    /// Appends the reply's frame.
+    pub(crate) fn write(&self, out: &mut BytesMut) {
+        let outcome = match self.content {
+            Content::Reply(_) | Content::Found(_) => Outcome::Answered,
+            Content::Refusal(_) => Outcome::Refused,
+        };
+        let header = ReplyHeader { id: self.id, operation: self.operation, outcome };
+        frame::write(out, &header.to_bytes(), |out| self.content.write(out));
+    }
+}
+
+impl Content {
+    fn write(&self, out: &mut BytesMut) {
+        match self {
+            Content::Reply(Reply::Accounts(results)) => array::write(results, out),
+            Content::Reply(Reply::Transfers(results)) => array::write(results, out),
+            Content::Reply(Reply::LookedUpAccounts(accounts)) => array::write(accounts, out),
+            Content::Reply(Reply::TrialBalance(sums)) => cold::write(sums, out),
+            Content::Reply(Reply::Status(status)) => cold::write(&wire_status(status), out),
+            Content::Found(Found::Transfers(transfers)) => array::write(transfers, out),
+            Content::Found(Found::TransferPage(transfers)) => page::write(transfers, out),
+            Content::Found(Found::BalancePage(balances)) => page::write(balances, out),
+            Content::Found(Found::Balance(balance)) => cold::write(balance, out),
+            Content::Found(Found::AccountPage(accounts)) => page::write(accounts, out),
+            Content::Refusal(refusal) => cold::write(refusal, out),
+        }
+    }
+}
+
+fn wire_status(status: &florin_core::request::Status) -> Status {
+    Status {
+        incarnation: status.incarnation,
+        epoch: status.epoch,
+        applied: status.applied,
+        durable: status.durable,
+        timestamp: status.timestamp,
+        accounts_count: status.accounts_count,
+        transfers_count: status.transfers_count,
+        holds_count: status.holds_count,
+        checkpoint: status.checkpoint,
+        disk_full: status.disk_full,
+    }
+}
+
+/// The duty to answer one request. Dropping it unanswered answers that the engine has stopped, so
+/// no client and no shutdown waits for an answer that nobody will give.
+#[derive(Debug)]
+pub(crate) struct Responder {
+    id: u64,
+    operation: u16,
+    /// Taken by the answer.
+    duty: Option<(UnboundedSender<Answer>, Place)>,
+}
+
+impl Responder {
+    pub(crate) fn new(
+        id: u64,
+        operation: u16,
+        answers: UnboundedSender<Answer>,
+        place: Place,
+    ) -> Responder {
+        Responder { id, operation, duty: Some((answers, place)) }
+    }
+
+    pub(crate) fn reply(self, result: Result<Reply, Error>) {
+        match result {
+            Ok(reply) => self.send(Content::Reply(reply)),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    pub(crate) fn found(self, result: Result<Found, Error>) {
+        match result {
+            Ok(found) => self.send(Content::Found(found)),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        self.send(Content::Refusal(refusal));
+    }
+
+    fn fail(self, error: &Error) {
+        let refusal = refusal::of_error(error, self.operation);
+        self.refuse(refusal);
+    }
+
+    fn send(mut self, content: Content) {
+        self.discharge(content);
+    }
+
+    fn discharge(&mut self, content: Content) {
+        if let Some((answers, place)) = self.duty.take() {
+            let answer = Answer { id: self.id, operation: self.operation, content, _place: place };
+            // The writer is gone when the peer is: nobody is left to tell.
+            let _ = answers.send(answer);
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if self.duty.is_some() {
+            self.discharge(Content::Refusal(refusal::of_silence(self.operation)));
+        }
+    }
+}

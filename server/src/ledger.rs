@@ -1,0 +1,73 @@
+//! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
+
+use florin_core::request::{Reply, Request};
+use florin_core::{Database, Error};
+use florin_ledger::query::{
+    AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
+};
+use florin_ledger::{Transfer, TransferId};
+use florin_wire::cold::AsOf;
+
+/// An engine that a server serves; clones are handles to the same one.
+pub trait Ledger: Clone + Send + Sync + 'static {
+    /// Hands over a request without blocking. `reply` is called at most once, from any thread; an
+    /// engine that drops it instead has stopped.
+    fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static);
+
+    /// Answers a question about history. Blocks; called on threads that may.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn read(&self, read: &Read) -> Result<Found, Error>;
+}
+
+/// A question about history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// Transfers by id.
+    LookupTransfers(Vec<TransferId>),
+    /// A page of an account's transfers.
+    AccountTransfers(AccountFilter),
+    /// A page of an account's balances.
+    AccountBalances(AccountFilter),
+    /// An account's balances at an instant.
+    BalanceAsOf(AsOf),
+    /// A page of accounts.
+    QueryAccounts(QueryFilter),
+    /// A page of transfers.
+    QueryTransfers(QueryFilter),
+}
+
+/// The answer to a [`Read`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// One entry per id.
+    Transfers(Vec<Option<Transfer>>),
+    /// A page.
+    TransferPage(TransferPage),
+    /// A page.
+    BalancePage(BalancePage),
+    /// `None` if the account was not open.
+    Balance(Option<BalanceAt>),
+    /// A page.
+    AccountPage(AccountPage),
+}
+
+impl Ledger for Database {
+    fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
+        Database::submit(self, request, reply);
+    }
+
+    fn read(&self, read: &Read) -> Result<Found, Error> {
+        Ok(match read {
+            Read::LookupTransfers(ids) => Found::Transfers(self.lookup_transfers(ids)?),
+            Read::AccountTransfers(filter) => Found::TransferPage(self.account_transfers(filter)?),
+            Read::AccountBalances(filter) => Found::BalancePage(self.account_balances(filter)?),
+            Read::BalanceAsOf(asked) => {
+                Found::Balance(self.balance_as_of(asked.account_id, asked.timestamp)?)
+            }
+            Read::QueryAccounts(filter) => Found::AccountPage(self.query_accounts(filter)?),
+            Read::QueryTransfers(filter) => Found::TransferPage(self.query_transfers(filter)?),
+        })
+    }
+}

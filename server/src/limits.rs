@@ -1,0 +1,51 @@
+//! Every limit of the server. Reaching one is an answer, or a peer that waits or is dropped.
+
+use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX};
+use std::time::Duration;
+
+/// Connections at the same time, unless the options say otherwise. One more is told `busy`.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Connections over the limit that are being told so at the same time; more are just closed.
+pub const REFUSALS_AT_ONCE_MAX: usize = 64;
+/// Requests of one connection without a reply; more are not read until some are answered.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+/// Bytes that the requests of one connection, or their replies, may occupy; more are not read.
+pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 8 << 20;
+/// Bytes that the requests of all connections, or their replies, may occupy; more are told `busy`.
+pub const SERVER_BYTES_IN_FLIGHT_MAX: usize = 512 << 20;
+/// What a request weighs at least against its connection's bytes, so that they bound the number of
+/// requests too.
+pub const REQUEST_WEIGHT_MIN: usize = CONNECTION_BYTES_IN_FLIGHT_MAX / REQUESTS_IN_FLIGHT_MAX;
+/// Reads of history that run at the same time, each on a thread that may block.
+pub const READS_AT_ONCE_MAX: usize = 16;
+/// Reads of history that wait for a thread; more are told `busy`.
+pub const READS_WAITING_MAX: usize = 1_024;
+/// Replies taken at once for one write.
+pub const REPLIES_PER_WRITE_MAX: usize = REQUESTS_IN_FLIGHT_MAX;
+/// Bytes of replies gathered before they are written although more replies wait.
+pub const WRITE_BYTES: usize = 256 << 10;
+/// Bytes that a connection's read buffer has when it is idle.
+pub const READ_BUFFER_BYTES: usize = 16 << 10;
+
+/// How long a new connection may take to say hello, unless the options say otherwise.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer may leave bytes unread that wait for it, unless the options say otherwise.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer may take to close its side after the server's last word. Closing at once while
+/// its bytes are unread would make the system reset the connection, and with it the last word.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause after the system refused to accept a connection (no descriptors left, as a rule).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const _: () = assert!(
+    2 * FRAME_BYTES_MAX <= CONNECTION_BYTES_IN_FLIGHT_MAX,
+    "one connection keeps the engine busy: a batch runs while the next arrives"
+);
+const _: () = assert!(
+    CONNECTION_BYTES_IN_FLIGHT_MAX <= SERVER_BYTES_IN_FLIGHT_MAX,
+    "one connection alone never finds the server's bytes used up"
+);
+const _: () = assert!(
+    EVENTS_MAX == florin_core::limits::BATCH_EVENTS_MAX,
+    "what fits a frame fits the engine"
+);
