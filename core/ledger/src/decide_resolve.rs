@@ -19,7 +19,7 @@ pub(crate) fn decide_resolve(
 ) -> Result<TransferRecord, CreateTransferStatus> {
     check_fields(event)?;
     let Some(hold) = ledger.holds.by_id(event.pending_id) else {
-        return Err(refuse_settled(event, journal));
+        return Err(refuse_settled(ledger, event, journal));
     };
     let debit = ledger.accounts.row_known(hold.debit_slot);
     let credit = ledger.accounts.row_known(hold.credit_slot);
@@ -111,8 +111,12 @@ impl Terms {
 
 /// Why a hold that is not live can't be resolved.
 #[cold]
-fn refuse_settled(event: &Transfer, journal: &impl Journal) -> CreateTransferStatus {
-    let (hold, outcome) = match journal.past_hold(event.pending_id) {
+fn refuse_settled(
+    ledger: &Ledger,
+    event: &Transfer,
+    journal: &impl Journal,
+) -> CreateTransferStatus {
+    let (hold, outcome) = match journal.past_hold(ledger, event.pending_id) {
         PastHold::Unknown => return CreateTransferStatus::PendingTransferNotFound,
         PastHold::NotPending => return CreateTransferStatus::PendingTransferNotPending,
         PastHold::Settled(hold, outcome) => (hold, outcome),

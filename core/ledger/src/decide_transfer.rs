@@ -34,7 +34,7 @@ pub(crate) fn decide_transfer(
 ) -> Result<TransferRecord, TransferResult> {
     let refused = |status| EventResult { status, timestamp: time };
     check_id(event).map_err(refused)?;
-    match journal.past_transfer(event.id) {
+    match journal.past_transfer(ledger, event.id) {
         PastTransfer::Unknown => {}
         PastTransfer::Failed => return Err(refused(CreateTransferStatus::IdAlreadyFailed)),
         PastTransfer::Created(original) => {

@@ -83,7 +83,7 @@ fn check_same(
         return check_fields(event, original, same_amount);
     }
     assert!(ledger.hold(event.pending_id).is_none(), "a resolved hold is not live");
-    let PastHold::Settled(hold, _) = journal.past_hold(event.pending_id) else {
+    let PastHold::Settled(hold, _) = journal.past_hold(ledger, event.pending_id) else {
         unreachable!("a post or void that was created has settled its hold");
     };
     let is_void = event.flags.contains(TransferFlags::VOID_PENDING_TRANSFER);

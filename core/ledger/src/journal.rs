@@ -5,19 +5,23 @@
 
 use crate::id::{Lsn, Timestamp, TransferId};
 use crate::record::Record;
+use crate::state::Ledger;
 use crate::transfer::Transfer;
 
 /// Where records go, and what happened before the tables.
+///
+/// Records name accounts by slot; a journal that reads transfers back from them turns slots into
+/// ids with the ledger that it is handed.
 ///
 /// Protocol: `chain_begin`, any number of `append`, then exactly one of `chain_keep` and
 /// `chain_undo`; chains do not nest. Outside a chain an appended record stays.
 pub trait Journal {
     /// What became of a transfer's id, by this very batch too, but for what an undone chain took
     /// back. Holds that are still live are `Created` like any other transfer.
-    fn past_transfer(&self, id: TransferId) -> PastTransfer;
+    fn past_transfer(&self, ledger: &Ledger, id: TransferId) -> PastTransfer;
 
     /// What became of a hold. Asked only for ids that are not live holds.
-    fn past_hold(&self, id: TransferId) -> PastHold;
+    fn past_hold(&self, ledger: &Ledger, id: TransferId) -> PastHold;
 
     /// Whether some transfer has exactly this timestamp.
     fn has_transfer_at(&self, timestamp: Timestamp) -> bool;

@@ -3,7 +3,7 @@
 
 use florin_ledger::record::{AccountRecord, Record, TransferRecord};
 use florin_ledger::{
-    AccountId, HoldOutcome, Journal, Lsn, PastHold, PastTransfer, Slot, Timestamp, Transfer,
+    AccountId, HoldOutcome, Journal, Ledger, Lsn, PastHold, PastTransfer, Slot, Timestamp, Transfer,
     TransferFlags, TransferId,
 };
 
@@ -72,7 +72,7 @@ impl Log {
 }
 
 impl Journal for Log {
-    fn past_transfer(&self, id: TransferId) -> PastTransfer {
+    fn past_transfer(&self, _ledger: &Ledger, id: TransferId) -> PastTransfer {
         if let Some((entry, record)) = self.transfers().find(|(_, transfer)| transfer.id == id) {
             return PastTransfer::Created(self.transfer(entry, record));
         }
@@ -80,7 +80,7 @@ impl Journal for Log {
         if self.entries.iter().any(failed) { PastTransfer::Failed } else { PastTransfer::Unknown }
     }
 
-    fn past_hold(&self, id: TransferId) -> PastHold {
+    fn past_hold(&self, _ledger: &Ledger, id: TransferId) -> PastHold {
         let Some((entry, record)) = self.transfers().find(|(_, transfer)| transfer.id == id) else {
             return PastHold::Unknown;
         };
