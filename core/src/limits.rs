@@ -11,3 +11,27 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const HOLDS_MAX: usize = 16_000_000;
 /// Accounts; slots are `u32`.
 pub const ACCOUNTS_MAX: usize = 1 << 31;
+/// Bytes of batches executed in one turn of the engine.
+pub const TURN_BYTES_MAX: usize = 4 << 20;
+/// Bytes of durable frames kept in memory because what just happened is asked about most.
+pub const TAIL_BYTES_MAX: usize = 32 << 20;
+/// Bytes of records after which a frame is finished and the next begins.
+pub const FRAME_BYTES_TARGET: usize = 512 << 10;
+/// Expiries in one frame.
+pub const FRAME_EXPIRIES_MAX: usize = 8_190;
+/// Log bytes between two checkpoints.
+pub const CHECKPOINT_INTERVAL_BYTES: u64 = 256 << 20;
+/// Account pages copied for a checkpoint in one turn of the engine.
+pub const CHECKPOINT_PAGES_PER_TURN: usize = 128;
+/// Accounts looked at by one page of a scan.
+pub const SCAN_ACCOUNTS_MAX: usize = 65_536;
+/// Records looked at by one page of a scan.
+pub const SCAN_RECORDS_MAX: usize = 1_000_000;
+/// Keys of one index in memory that are not in a run yet; then they are frozen and written.
+pub const RECENT_KEYS_MAX: usize = 1 << 20;
+/// Runs of one size class (a factor of eight) of one kind; then they are merged into one.
+pub const RUNS_PER_SIZE_MAX: usize = 8;
+/// Entries in one run; larger ones are left as they are.
+pub const RUN_ENTRIES_MAX: u64 = 1 << 32;
+/// Memory of redb for pages of the checkpoint file.
+pub const CHECKPOINT_CACHE_BYTES: usize = 64 << 20;
