@@ -28,10 +28,7 @@ pub(crate) fn run(target: Option<&str>, seconds: u64) -> Result<(), String> {
         Some(name) => return Err(format!("no target `{name}`; there are: {}", known.join(", "))),
     };
     match toolchain::libfuzzer() {
-        Ok(()) => {
-            chosen.iter().try_for_each(|name| build(name))?;
-            chosen.iter().try_for_each(|name| steered(name, seconds))
-        }
+        Ok(()) => chosen.iter().try_for_each(|name| steered(name, seconds)),
         Err(missing) => {
             println!("libFuzzer can't run here: {missing}");
             println!("running the targets on random mutations of their seeds instead");
@@ -55,10 +52,6 @@ fn targets() -> Result<Vec<String>, String> {
 }
 
 const BUILD: &[&str] = &["--fuzz-dir", "fuzz", "--sanitizer", "none", "--features", "libfuzzer"];
-
-fn build(target: &str) -> Result<(), String> {
-    command("cargo", &[&["+nightly", "fuzz", "build"], BUILD, &[target]].concat())
-}
 
 fn steered(target: &str, seconds: u64) -> Result<(), String> {
     // What a run finds worth keeping goes to the first directory, which git ignores.

@@ -266,8 +266,8 @@ mod tests {
         check("a(\"to\\\"kio\") b", "a( ) b");
         check("a(r#\"to\"kio\"#) b", "a( ) b");
         check("a(b\"x\", br\"y\", 'z', '\\'', b'\"')", "a( , , , , )");
-        check("fn f<'a>(x: &'a str) -> &'a str { 'b': loop {} }", {
-            "fn f<'a>(x: &'a str) -> &'a str { 'b': loop {} }"
+        check("fn f<'a>(x: &'a str) -> &'a str { 'b: loop {} }", {
+            "fn f<'a>(x: &'a str) -> &'a str { 'b: loop {} }"
         });
         check("let number = \"tokio\"; x", "let number = ; x");
     }

@@ -1,0 +1,244 @@
+//! Writes the seeds of every target anew, after a format has changed: `cargo run --example seeds`
+//! in this directory.
+#![forbid(unsafe_code)]
+
+use bytes::BytesMut;
+use florin_core::disk::PAGE_BYTES;
+use florin_core::log::block::{BLOCK_HEADER_BYTES, BlockHeader, HeaderKey};
+use florin_core::log::geometry::Geometry;
+use florin_core::log::record;
+use florin_core::log::segment::{Identity, SegmentHeader};
+use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
+use florin_ledger::record::{
+    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
+    WaypointRecord,
+};
+use florin_ledger::{
+    Account, AccountFlags, AccountId, Amount, Code, CreateAccountStatus, CreateTransferStatus,
+    EventResult, LedgerId, Lsn, Slot, Timestamp, Transfer, TransferFlags, TransferId,
+};
+use florin_wire::array;
+use florin_wire::cold;
+use florin_wire::frame::{ReplyHeader, RequestHeader};
+use florin_wire::hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
+use florin_wire::operation::Operation;
+use florin_wire::page;
+use florin_wire::{Effect, Refusal, RefusalKind, Status};
+use std::io;
+use std::path::{Path, PathBuf};
+
+const INSTANT: Timestamp = Timestamp(1_790_000_000_000_000_001);
+const DOLLARS: LedgerId = LedgerId(840);
+const CODE: Code = Code(10);
+
+fn main() -> io::Result<()> {
+    wire()?;
+    log()
+}
+
+fn save(target: &str, name: &str, choice: u8, body: &[u8]) -> io::Result<()> {
+    let directory: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    std::fs::create_dir_all(&directory)?;
+    std::fs::write(directory.join(name), [&[choice], body].concat())
+}
+
+fn wire() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("wire_decode", name, choice, body);
+    let request = RequestHeader { id: 7, operation: 2, deadline_ms: 1000 };
+    save("request_header", 0, &request.to_bytes())?;
+    let reply = ReplyHeader::answered(7, Operation::CreateTransfers);
+    save("reply_header", 1, &reply.to_bytes())?;
+    hellos()?;
+    let accounts = [account(1), account(2)];
+    let transfers = [transfer(9)];
+    save("accounts", 4, &array::to_bytes(&accounts))?;
+    save("transfers", 5, &array::to_bytes(&transfers))?;
+    save("account_ids", 6, &array::to_bytes(&[AccountId(1), AccountId(2)]))?;
+    save("transfer_ids", 7, &array::to_bytes(&[TransferId(9)]))?;
+    let created = EventResult { status: CreateAccountStatus::Created, timestamp: INSTANT };
+    save("account_results", 8, &array::to_bytes(&[created]))?;
+    let exists = EventResult { status: CreateTransferStatus::Exists, timestamp: INSTANT };
+    save("transfer_results", 9, &array::to_bytes(&[exists]))?;
+    save("looked_up_accounts", 10, &array::to_bytes(&[Some(account(1)), None]))?;
+    save("looked_up_transfers", 11, &array::to_bytes(&[None, Some(transfer(9))]))?;
+    let mut out = BytesMut::new();
+    page::write(&Page { items: vec![account(1)], next_cursor: Some(Cursor(5)) }, &mut out);
+    save("account_page", 12, &out.split())?;
+    page::write(&Page { items: vec![transfer(9)], next_cursor: None }, &mut out);
+    save("transfer_page", 13, &out.split())?;
+    let balance = BalanceAt { timestamp: INSTANT, balances: balances() };
+    page::write(&Page { items: vec![balance], next_cursor: None }, &mut out);
+    save("balance_page", 14, &out.split())?;
+    save("account_filter", 15, &cold::to_bytes(&AccountFilter::new(AccountId(1))))?;
+    save("query_filter", 16, &cold::to_bytes(&QueryFilter::all()))?;
+    save("trial_balance", 17, &cold::to_bytes(&TrialBalance::default()))?;
+    save("status", 18, &cold::to_bytes(&status()))?;
+    let refusal = Refusal {
+        kind: RefusalKind::Busy,
+        effect: Effect::None,
+        message: "the queue is full".to_owned(),
+    };
+    save("refusal", 19, &cold::to_bytes(&refusal))
+}
+
+fn hellos() -> io::Result<()> {
+    let mut out = BytesMut::new();
+    let client =
+        ClientHello { versions: Versions::SPOKEN, features: 0, name: "florin exec".to_owned() };
+    client.write(&mut out);
+    save("wire_decode", "client_hello", 2, &out.split())?;
+    let welcome = Welcome {
+        versions: Versions::SPOKEN,
+        version: 1,
+        features: 0,
+        frame_bytes_max: 1 << 20,
+        events_max: 8190,
+        requests_in_flight_max: 64,
+        incarnation: 1,
+        epoch: 1,
+    };
+    ServerHello::Welcome(welcome).write(&mut out);
+    save("wire_decode", "welcome", 3, &out.split())?;
+    let farewell = Farewell {
+        versions: Versions::SPOKEN,
+        kind: RefusalKind::Busy,
+        message: "too many connections".to_owned(),
+    };
+    ServerHello::Refused(farewell).write(&mut out);
+    save("wire_decode", "farewell", 3, &out.split())
+}
+
+fn log() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("log_block", name, choice, body);
+    let mut body = Vec::new();
+    for (tick, record) in (0..).zip(records()) {
+        record::encode(&record, tick, &mut body);
+    }
+    save("records", 0, &body)?;
+    body.resize(body.len().next_multiple_of(16), 0);
+    let mut block = [&[0; BLOCK_HEADER_BYTES][..], &body].concat();
+    let header = BlockHeader {
+        block_bytes: u32::try_from(block.len()).expect("a small block"),
+        lsn: Lsn(4096),
+        frame_lsn: Lsn(4096),
+        sequence: 1,
+        timestamp: INSTANT,
+        epoch: 1,
+        durable: Lsn(4096),
+        index: 0,
+        last: true,
+        records_count: u32::try_from(records().len()).expect("a few records"),
+        body: *blake3::hash(&body).as_bytes(),
+        chain: [0; 32],
+    };
+    header.write(&HeaderKey([7; 32]), &mut block);
+    save("block", 1, &block)?;
+    save("tagged_block", 2, &block)?;
+    let geometry = Geometry::new(64 << 20).expect("the default");
+    let segment = SegmentHeader {
+        identity: Identity { incarnation: 1, geometry },
+        number: 0,
+        key: HeaderKey([7; 32]),
+        salt: [3; 32],
+    };
+    save("segment_header", 3, &segment.encode())?;
+    save("zeros", 4, &[0; PAGE_BYTES])?;
+    // Only what the checksum covers, and the checksum: the rest of the page is zeros.
+    save("checked_segment_header", 4, &segment.encode()[..144])
+}
+
+fn account(id: u128) -> Account {
+    let flags = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS;
+    Account { id: AccountId(id), ledger: DOLLARS, code: CODE, flags, ..Account::default() }
+}
+
+fn transfer(id: u128) -> Transfer {
+    Transfer {
+        id: TransferId(id),
+        debit_account_id: AccountId(2),
+        credit_account_id: AccountId(1),
+        amount: Amount(500),
+        timeout: 60,
+        ledger: DOLLARS,
+        code: CODE,
+        flags: TransferFlags::PENDING,
+        timestamp: INSTANT,
+        ..Transfer::default()
+    }
+}
+
+fn balances() -> Balances {
+    Balances { debits_pending: Amount(500), credits_posted: Amount(700), ..Balances::default() }
+}
+
+fn status() -> Status {
+    Status {
+        incarnation: 1,
+        epoch: 1,
+        applied: Lsn(8192),
+        durable: Lsn(8192),
+        timestamp: INSTANT,
+        accounts_count: 2,
+        transfers_count: 1,
+        holds_count: 1,
+        checkpoint: Lsn(4096),
+        disk_full: false,
+    }
+}
+
+fn records() -> Vec<Record> {
+    let account = AccountRecord {
+        slot: Slot(0),
+        id: AccountId(1),
+        user_data_128: 0,
+        user_data_64: 0,
+        user_data_32: 0,
+        ledger: DOLLARS,
+        code: CODE,
+        flags: AccountFlags::default(),
+        imported_timestamp: Timestamp::NONE,
+    };
+    let transfer = TransferRecord {
+        id: TransferId(9),
+        amount: Amount(500),
+        user_data_128: 0,
+        user_data_64: 0,
+        user_data_32: 0,
+        debit_slot: Slot(1),
+        credit_slot: Slot(0),
+        debit_prev: Lsn(0),
+        credit_prev: Lsn(0),
+        pending: Lsn(0),
+        timeout: 60,
+        ledger: DOLLARS,
+        code: CODE,
+        flags: TransferFlags::PENDING,
+        imported_timestamp: Timestamp::NONE,
+    };
+    let expiry = ExpiryRecord {
+        hold: Lsn(4272),
+        amount: Amount(500),
+        debit_slot: Slot(1),
+        credit_slot: Slot(0),
+        debit_prev: Lsn(4272),
+        credit_prev: Lsn(4272),
+    };
+    let status = CreateTransferStatus::ExceedsCredits;
+    let waypoint = WaypointRecord {
+        slot: Slot(0),
+        postings_count: 32,
+        posting: Lsn(4272),
+        waypoint_prev: Lsn(0),
+        balances: balances(),
+    };
+    vec![
+        Record::Epoch(EpochRecord { epoch: 1, tag: 1 }),
+        Record::Account(account),
+        Record::Account(AccountRecord { imported_timestamp: INSTANT, ..account }),
+        Record::Transfer(transfer),
+        Record::Transfer(TransferRecord { imported_timestamp: INSTANT, ..transfer }),
+        Record::Expiry(expiry),
+        Record::Failed(FailedRecord { id: TransferId(10), status }),
+        Record::Waypoint(waypoint),
+    ]
+}

@@ -1,0 +1,102 @@
+//! What a stranger sends to a server, and a server to a client.
+//!
+//! The first byte chooses what the rest is taken for.
+
+use bytes::{BufMut, BytesMut};
+use florin_ledger::query::{AccountFilter, BalanceAt, QueryFilter, TrialBalance};
+use florin_ledger::{Account, AccountId, AccountResult, Transfer, TransferId, TransferResult};
+use florin_wire::array::{self, Fixed};
+use florin_wire::cold::{self, Cold};
+use florin_wire::error::DecodeError;
+use florin_wire::frame::{ReplyHeader, RequestHeader};
+use florin_wire::hello::{ClientHello, ServerHello};
+use florin_wire::page;
+use florin_wire::{Refusal, Status};
+
+/// Decodes the bytes.
+///
+/// # Panics
+/// If a decoder accepts what is not written so, or names an offset that is not there.
+pub fn run(bytes: &[u8]) {
+    let Some((choice, body)) = bytes.split_first() else { return };
+    match choice {
+        0 => start(body, RequestHeader::decode, |header, out| out.put_slice(&header.to_bytes())),
+        1 => start(body, ReplyHeader::decode, |header, out| out.put_slice(&header.to_bytes())),
+        2 => start(body, ClientHello::decode, ClientHello::write),
+        3 => server_hello(body),
+        4 => array_of::<Account>(body),
+        5 => array_of::<Transfer>(body),
+        6 => array_of::<AccountId>(body),
+        7 => array_of::<TransferId>(body),
+        8 => array_of::<AccountResult>(body),
+        9 => array_of::<TransferResult>(body),
+        10 => array_of::<Option<Account>>(body),
+        11 => array_of::<Option<Transfer>>(body),
+        12 => page_of::<Account>(body),
+        13 => page_of::<Transfer>(body),
+        14 => page_of::<BalanceAt>(body),
+        15 => cold_one::<AccountFilter>(body),
+        16 => cold_one::<QueryFilter>(body),
+        17 => cold_one::<TrialBalance>(body),
+        18 => cold_one::<Status>(body),
+        19 => cold_one::<Refusal>(body),
+        _ => {}
+    }
+}
+
+/// A value that may be followed by anything.
+fn start<T>(
+    body: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    write: impl Fn(&T, &mut BytesMut),
+) {
+    match decode(body) {
+        Ok(value) => {
+            let mut written = BytesMut::new();
+            write(&value, &mut written);
+            assert!(body.starts_with(&written));
+        }
+        Err(error) => assert!(error.offset <= body.len()),
+    }
+}
+
+/// Clients ignore what a later server may say in reserved fields, so only what they understood is
+/// compared, after another round.
+fn server_hello(body: &[u8]) {
+    match ServerHello::decode(body) {
+        Ok(hello) => {
+            let mut written = BytesMut::new();
+            hello.write(&mut written);
+            whole(&written, ServerHello::decode, ServerHello::write);
+        }
+        Err(error) => assert!(error.offset <= body.len()),
+    }
+}
+
+/// A value that is a whole body.
+fn whole<T>(
+    body: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    write: impl Fn(&T, &mut BytesMut),
+) {
+    match decode(body) {
+        Ok(value) => {
+            let mut written = BytesMut::new();
+            write(&value, &mut written);
+            assert_eq!(written, body);
+        }
+        Err(error) => assert!(error.offset <= body.len()),
+    }
+}
+
+fn array_of<T: Fixed>(body: &[u8]) {
+    whole(body, array::decode::<T>, |items, out| array::write(items, out));
+}
+
+fn page_of<T: Fixed>(body: &[u8]) {
+    whole(body, page::decode::<T>, page::write);
+}
+
+fn cold_one<T: Cold>(body: &[u8]) {
+    whole(body, cold::decode::<T>, cold::write);
+}
