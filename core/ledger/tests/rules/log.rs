@@ -3,8 +3,8 @@
 
 use florin_ledger::record::{AccountRecord, Record, TransferRecord};
 use florin_ledger::{
-    AccountId, HoldOutcome, Journal, Ledger, Lsn, PastHold, PastTransfer, Slot, Timestamp, Transfer,
-    TransferFlags, TransferId,
+    AccountId, HoldOutcome, Journal, Ledger, Lsn, PastHold, PastTransfer, Slot, Timestamp,
+    Transfer, TransferFlags, TransferId,
 };
 
 /// A record with its place and recorded time.
