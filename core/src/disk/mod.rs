@@ -4,6 +4,7 @@
 //! Names are relative to the data directory, with `/` between parts (`log/00000000000000000007`).
 //! Every call reports errors as [`std::io::Error`]; nothing retries.
 
+pub mod aligned;
 pub mod os;
 pub mod simulated;
 

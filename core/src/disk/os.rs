@@ -1,1 +1,185 @@
-//! (to come)
+//! The operating system's disk: the only file that names std's files and asks for syncs.
+
+use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use crate::error::{Error, ErrorKind};
+use rustix::fs::OFlags;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const LOCK_NAME: &str = "lock";
+
+/// A data directory, locked against every other opening while this value lives.
+#[derive(Debug)]
+pub struct OsDisk {
+    directory: PathBuf,
+    /// Its lock falls with it, however the process ends.
+    _lock: File,
+}
+
+impl OsDisk {
+    /// Opens a data directory, making it if there is none, and locks it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unusable`] if another process (or this one) has it open, [`ErrorKind::Io`] if
+    /// the operating system refuses.
+    pub fn open(directory: &Path) -> Result<OsDisk, Error> {
+        let refused = |error: io::Error| {
+            Error::new(ErrorKind::Io, format!("data directory {}: {error}", directory.display()))
+        };
+        make_durably(directory).map_err(refused)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join(LOCK_NAME))
+            .map_err(refused)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(OsDisk { directory: directory.to_path_buf(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorKind::Unusable,
+                format!(
+                    "data directory {} is open already: stop the other process first",
+                    directory.display()
+                ),
+            )),
+            Err(TryLockError::Error(error)) => Err(refused(error)),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.directory.clone() } else { self.directory.join(name) }
+    }
+
+    fn open_file(
+        &self,
+        name: &str,
+        access: Access,
+        options: &mut OpenOptions,
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.path(name);
+        let writes = access != Access::Read;
+        let cached = options.read(true).write(writes).open(&path)?;
+        let direct = if access == Access::Direct { open_direct(&path)? } else { None };
+        Ok(Arc::new(OsFile { cached, direct }))
+    }
+}
+
+/// Makes a directory and those above it, each made durable in the one that holds it: a directory
+/// that vanishes in a power cut takes a synced log with it.
+fn make_durably(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = match directory.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_durably(above)?;
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(above)?.sync_all(),
+    }
+}
+
+/// Opens a file past the page cache; `None` where the file system knows no such thing.
+fn open_direct(path: &Path) -> io::Result<Option<File>> {
+    let flags = i32::try_from(OFlags::DIRECT.bits()).expect("flags of open are an int");
+    match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_invalid(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_invalid(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error())
+}
+
+impl Disk for OsDisk {
+    fn create_directory(&self, name: &str) -> io::Result<()> {
+        match fs::create_dir(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path(directory))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_lock = directory.is_empty() && name == LOCK_NAME;
+            if !is_lock && !entry.file_type()?.is_dir() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_file(name, access, OpenOptions::new().create_new(true))
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_file(name, access, &mut OpenOptions::new())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn sync_directory(&self, directory: &str) -> io::Result<()> {
+        File::open(self.path(directory))?.sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let answer = rustix::fs::statvfs(&self.directory)?;
+        Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct OsFile {
+    cached: File,
+    /// The same file for writes past the page cache, if asked for and known.
+    direct: Option<File>,
+}
+
+impl DiskFile for OsFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.cached.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let Some(direct) = &self.direct else {
+            return self.cached.write_all_at(bytes, offset);
+        };
+        debug_assert!(bytes.len().is_multiple_of(PAGE_BYTES), "direct writes are whole pages");
+        debug_assert!(bytes.as_ptr().addr().is_multiple_of(PAGE_BYTES), "of aligned memory");
+        match direct.write_all_at(bytes, offset) {
+            // Some file systems accept the flag and refuse the write.
+            Err(error) if is_invalid(&error) => self.cached.write_all_at(bytes, offset),
+            other => other,
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.cached.sync_data()
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.cached.metadata()?.len())
+    }
+
+    fn set_bytes(&self, bytes: u64) -> io::Result<()> {
+        self.cached.set_len(bytes)
+    }
+}

@@ -1,0 +1,395 @@
+//! Reads frames in order, each checked whole before it is handed out: for recovery, rebuilding,
+//! verification and streams. Reads in large pieces, ahead.
+
+use crate::log::FramePosition;
+use crate::log::block::{self, BlockHeader};
+use crate::log::error::{Corruption, Damage, ReadError};
+use crate::log::geometry::CELL_BYTES;
+use crate::log::reader::{BlockRecords, LogReader, StoredRecord, read_or_zeros};
+use crate::log::segment::Segment;
+use florin_ledger::{Lsn, Timestamp};
+use std::ops::Range;
+
+/// Bytes read ahead at once; a multiple of the cell.
+const CHUNK_BYTES: u64 = 1 << 20;
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(CELL_BYTES));
+
+/// A scan. [`Frames::next`] until it gives nothing; then [`Frames::position`] is the end of the
+/// last frame and [`Frames::stopped`] says what lies there instead of another.
+#[derive(Debug)]
+pub struct Frames {
+    reader: LogReader,
+    position: FramePosition,
+    until: Lsn,
+    window: Window,
+    blocks: Vec<ViewBlock>,
+    stopped: Option<Corruption>,
+}
+
+/// A part of a segment in memory, zeros where the file ends.
+#[derive(Debug, Default)]
+struct Window {
+    segment: Option<Segment>,
+    /// The position of `bytes[0]`, at the start of a cell.
+    start: Lsn,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct ViewBlock {
+    header: BlockHeader,
+    range: Range<usize>,
+}
+
+/// A whole frame, in the scan's memory.
+#[derive(Debug)]
+pub struct FrameView<'a> {
+    bytes: &'a [u8],
+    blocks: &'a [ViewBlock],
+    after: FramePosition,
+}
+
+impl Frames {
+    pub(super) fn new(reader: LogReader, from: FramePosition, until: Lsn) -> Frames {
+        Frames {
+            reader,
+            position: from,
+            until,
+            window: Window::default(),
+            blocks: Vec::new(),
+            stopped: None,
+        }
+    }
+
+    /// The next frame; `None` where no frame follows, or none up to the scan's limit. May be asked
+    /// again when more has become durable and the limit was moved ([`Frames::set_until`]).
+    ///
+    /// # Errors
+    /// [`ReadError::Io`]. Damage ends the scan ([`Frames::stopped`]), it is not an error here: what
+    /// it means depends on what is known to be durable.
+    #[expect(clippy::should_implement_trait, reason = "the frame borrows the scan's memory")]
+    pub fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
+        if self.until <= self.position.lsn {
+            return Ok(None);
+        }
+        let geometry = self.reader.geometry();
+        let here = geometry.place_after(self.position.lsn);
+        let ahead = geometry.first_place(geometry.segment_before(self.position.lsn) + 1);
+        let found = match self.frame_at(here)? {
+            Ok(after) => Ok((here, after)),
+            Err(damage) if here == ahead || self.until <= ahead => Err(damage),
+            Err(damage) => match self.frame_at_next_segment(ahead)? {
+                Ok(after) => Ok((ahead, after)),
+                // Unless a frame was begun there, it is the place here that lacks one.
+                Err(other) if other.what == Damage::Padding => Err(other),
+                Err(_) => Err(damage),
+            },
+        };
+        match found {
+            Ok((start, after)) if after.lsn <= self.until => {
+                self.position = after;
+                self.stopped = None;
+                let first = self.window.offset(start);
+                let last = self.window.offset(after.lsn);
+                let bytes = &self.window.bytes[first..last];
+                Ok(Some(FrameView { bytes, blocks: &self.blocks, after }))
+            }
+            Ok(_) => Ok(None),
+            Err(damage) => {
+                self.stopped = Some(damage);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The end of the last frame that was handed out.
+    #[must_use]
+    pub fn position(&self) -> FramePosition {
+        self.position
+    }
+
+    /// What lies at the position instead of a frame, once [`Frames::next`] gave `None` before its
+    /// limit.
+    #[must_use]
+    pub fn stopped(&self) -> Option<Corruption> {
+        self.stopped
+    }
+
+    /// Moves the limit. What was read of the tail before may have been written since, so it is
+    /// read again.
+    pub fn set_until(&mut self, until: Lsn) {
+        self.until = until;
+        self.window = Window::default();
+    }
+
+    /// The frame at `start`, if the window holds one that follows; otherwise what is wrong.
+    fn frame_at(&mut self, start: Lsn) -> Result<Result<FramePosition, Corruption>, ReadError> {
+        match self.blocks_at(start) {
+            Ok(after) => Ok(Ok(after)),
+            Err(ReadError::Corrupt(corruption)) => Ok(Err(corruption)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The frame at the start of the next segment. Only when one that follows begins there is it
+    /// worth reading the rest of this segment, which must be zero.
+    fn frame_at_next_segment(
+        &mut self,
+        start: Lsn,
+    ) -> Result<Result<FramePosition, Corruption>, ReadError> {
+        let geometry = self.reader.geometry();
+        let segment = match self.reader.segment(geometry.segment(start)) {
+            Ok(Some(segment)) => segment,
+            Ok(None) => return Ok(Err(Corruption { lsn: start, what: Damage::NoBlock })),
+            Err(ReadError::Corrupt(corruption)) => return Ok(Err(corruption)),
+            Err(error) => return Err(error),
+        };
+        let cell = self.reader.cell(&segment, start)?;
+        let first = usize::try_from(geometry.offset(start)).expect("a header is small");
+        match BlockHeader::read(&cell[first..], start, &segment.header.key) {
+            Ok(header) if self.follows(&header, start, 0, self.position.chain).is_ok() => {}
+            Ok(_) => return Ok(Err(Corruption { lsn: start, what: Damage::Chain })),
+            Err(what) => return Ok(Err(Corruption { lsn: start, what })),
+        }
+        self.frame_at(start)
+    }
+
+    fn blocks_at(&mut self, start: Lsn) -> Result<FramePosition, ReadError> {
+        let geometry = self.reader.geometry();
+        let number = geometry.segment(start);
+        self.blocks.clear();
+        let mut chain = self.position.chain;
+        let (mut at, mut gap) = (start, self.position.lsn);
+        if geometry.segment(gap) != number {
+            self.check_gap(gap, geometry.lsn(number, 0))?;
+            gap = start;
+        }
+        self.window.begin(&self.reader, number, geometry.cell_start(gap.min(start)))?;
+        loop {
+            self.window.load(&self.reader, geometry.cell_end(at), self.until)?;
+            self.check_gap(gap, at)?;
+            let key = &self.window.key().ok_or(Corruption { lsn: at, what: Damage::NoBlock })?;
+            let first = self.window.offset(at);
+            let cell_end = self.window.offset(geometry.cell_end(at));
+            let bytes = &self.window.bytes[first..cell_end];
+            let header =
+                BlockHeader::read(bytes, at, key).map_err(|what| Corruption { lsn: at, what })?;
+            self.follows(&header, start, self.blocks.len(), chain)?;
+            let whole = header.body_of(bytes).is_some_and(|body| header.body_is_whole(body));
+            if !whole {
+                return Err(Corruption { lsn: at, what: Damage::BlockBody }.into());
+            }
+            chain = block::chain_after(bytes).expect("the header was read");
+            let offset = usize::try_from(at.0 - start.0).expect("a frame fits a segment");
+            let end = header.end();
+            let length = usize::try_from(header.block_bytes).expect("a block fits a cell");
+            self.blocks.push(ViewBlock { header, range: offset..offset + length });
+            if header.last {
+                return Ok(FramePosition { lsn: end, sequence: header.sequence + 1, chain });
+            }
+            (at, gap) = (geometry.place_after(end), end);
+            if geometry.segment(at) != number {
+                return Err(Corruption { lsn: end, what: Damage::Chain }.into());
+            }
+        }
+    }
+
+    /// Rules 5 and 6: whether a whole block is the next one of this very log.
+    fn follows(
+        &self,
+        header: &BlockHeader,
+        start: Lsn,
+        index: usize,
+        chain: [u8; 32],
+    ) -> Result<(), Corruption> {
+        let same = match self.blocks.first().filter(|_| 0 < index) {
+            None => true,
+            Some(ViewBlock { header: first, .. }) => {
+                first.timestamp == header.timestamp
+                    && first.epoch == header.epoch
+                    && first.durable == header.durable
+            }
+        };
+        let follows = header.frame_lsn == start
+            && header.sequence == self.position.sequence
+            && u32::try_from(index) == Ok(header.index)
+            && header.chain == chain
+            && same;
+        let damage = Corruption { lsn: header.lsn, what: Damage::Chain };
+        if follows { Ok(()) } else { Err(damage) }
+    }
+
+    /// The bytes from `gap` to `at` must be zero.
+    fn check_gap(&self, gap: Lsn, at: Lsn) -> Result<(), ReadError> {
+        let nonzero = match self.window.part(gap, at) {
+            Some(bytes) => bytes.iter().any(|byte| *byte != 0).then_some(gap),
+            None => self.first_nonzero(gap, at)?,
+        };
+        match nonzero {
+            None => Ok(()),
+            Some(lsn) => Err(Corruption { lsn, what: Damage::Padding }.into()),
+        }
+    }
+
+    /// The first byte from `from` on, before `end`, all in one segment, that is not zero.
+    fn first_nonzero(&self, from: Lsn, end: Lsn) -> Result<Option<Lsn>, ReadError> {
+        let geometry = self.reader.geometry();
+        if end <= from {
+            return Ok(None);
+        }
+        let Some(segment) = self.reader.segment(geometry.segment(from))? else {
+            return Ok(None);
+        };
+        let file_end = geometry.lsn(geometry.segment(from), segment.file.bytes()?).min(end);
+        let (mut at, mut chunk) = (from, Vec::new());
+        while at < file_end {
+            let bytes = (file_end.0 - at.0).min(CHUNK_BYTES);
+            chunk.resize(usize::try_from(bytes).expect("a chunk is small"), 0);
+            read_or_zeros(&segment, geometry.offset(at), &mut chunk)?;
+            if let Some(offset) = chunk.iter().position(|byte| *byte != 0) {
+                let offset = u64::try_from(offset).expect("a chunk is small");
+                return Ok(Some(Lsn(at.0 + offset)));
+            }
+            at = Lsn(at.0 + bytes);
+        }
+        Ok(None)
+    }
+}
+
+impl Window {
+    /// Goes to a cell of a segment, keeping what is in memory from there on.
+    fn begin(&mut self, reader: &LogReader, number: u64, cell: Lsn) -> Result<(), ReadError> {
+        let open = self.segment.as_ref().map(|segment| segment.header.number);
+        if open != Some(number) {
+            self.segment = None;
+            self.bytes.clear();
+            self.segment = reader.segment(number)?;
+        }
+        let kept = cell.0.checked_sub(self.start.0).and_then(|skip| usize::try_from(skip).ok());
+        match kept {
+            Some(skip) if skip < self.bytes.len() => {
+                // Moving the rest to the front for every cell would copy a chunk each time.
+                if self.bytes.len() / 2 < skip {
+                    self.bytes.drain(..skip);
+                    self.start = cell;
+                }
+            }
+            _ => {
+                self.bytes.clear();
+                self.start = cell;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads at least up to `end`, the end of a cell, and ahead if there is more before `until`.
+    fn load(&mut self, reader: &LogReader, end: Lsn, until: Lsn) -> Result<(), ReadError> {
+        let loaded = self.end();
+        if end <= loaded {
+            return Ok(());
+        }
+        let geometry = reader.geometry();
+        let number = geometry.segment(self.start);
+        let segment_end = geometry.lsn(number + 1, 0);
+        let chunk = Lsn(loaded.0.saturating_add(CHUNK_BYTES));
+        let ahead = chunk.min(segment_end).min(geometry.cell_end(until)).max(end);
+        let length = usize::try_from(ahead.0 - self.start.0).expect("a segment fits into memory");
+        let old = self.bytes.len();
+        self.bytes.resize(length, 0);
+        match &self.segment {
+            Some(segment) => {
+                read_or_zeros(segment, geometry.offset(loaded), &mut self.bytes[old..])?;
+            }
+            None => self.bytes[old..].fill(0),
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Option<block::HeaderKey> {
+        self.segment.as_ref().map(|segment| segment.header.key)
+    }
+
+    fn end(&self) -> Lsn {
+        Lsn(self.start.0 + u64::try_from(self.bytes.len()).expect("a window is in memory"))
+    }
+
+    fn offset(&self, lsn: Lsn) -> usize {
+        usize::try_from(lsn.0 - self.start.0).expect("a window is in memory")
+    }
+
+    fn part(&self, from: Lsn, to: Lsn) -> Option<&[u8]> {
+        let inside = self.start <= from && from <= to && to <= self.end();
+        if inside { self.bytes.get(self.offset(from)..self.offset(to)) } else { None }
+    }
+}
+
+impl<'a> FrameView<'a> {
+    /// Where it starts.
+    #[must_use]
+    pub fn start(&self) -> Lsn {
+        self.first().lsn
+    }
+
+    /// The position after it.
+    #[must_use]
+    pub fn after(&self) -> FramePosition {
+        self.after
+    }
+
+    /// Its place among all frames, from 1.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.first().sequence
+    }
+
+    /// The opening that wrote it.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.first().epoch
+    }
+
+    /// What the ticks of its records count from.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        self.first().timestamp
+    }
+
+    /// The position that was known durable when it was written.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.first().durable
+    }
+
+    /// How many records, as its blocks say.
+    #[must_use]
+    pub fn records_count(&self) -> u64 {
+        self.blocks.iter().map(|block| u64::from(block.header.records_count)).sum()
+    }
+
+    /// How many blocks.
+    #[must_use]
+    pub fn blocks_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Its bytes as stored, headers included.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Its records, in order of effect.
+    ///
+    /// # Errors
+    /// A record that cannot be read ends its block's records: the log is corrupt.
+    pub fn records(&self) -> impl Iterator<Item = Result<StoredRecord, Corruption>> + 'a {
+        let bytes = self.bytes;
+        self.blocks
+            .iter()
+            .flat_map(move |block| BlockRecords::new(&block.header, &bytes[block.range.clone()]))
+    }
+
+    fn first(&self) -> &BlockHeader {
+        &self.blocks.first().expect("a frame has a block").header
+    }
+}

@@ -1,0 +1,368 @@
+//! Reads the log. Nothing here ever writes.
+//!
+//! A **block** is whole if and only if, with K the key of its segment's header:
+//!
+//! 1. it starts with the magic, at a multiple of 16 bytes, and says its own position;
+//! 2. its header's tag is right under K;
+//! 3. its length is a multiple of 16, at least a header, and ends within its cell; its flags are
+//!    known; its reserved bytes and its seal tag are zero; its frame starts at or before it; its
+//!    durable position lies at or before the start of its frame;
+//! 4. its body has the hash that the header says.
+//!
+//! A **frame** at L follows the position (end E, sequence S, chain C) if and only if:
+//!
+//! 1. L is the next place after E, or the first place of the segment after E's; the former is
+//!    preferred (both may be the same);
+//! 2. the header of L's segment is whole, and says L's segment, the log's incarnation and size of
+//!    segments, and this version;
+//! 3. the bytes from E to L, of the segments' files, are zero (but for the header in between);
+//! 4. a whole block starts at L and, as long as a block is not flagged as the last, another at the
+//!    next place after it, within the same segment, the bytes skipped in between being zero;
+//! 5. every block says L as the start of its frame, S as its sequence number, its own place in the
+//!    frame, and the same timestamp, epoch and durable position as the first;
+//! 6. the first block's chain is C, every other's the hash of the header before it.
+//!
+//! Bytes past a file's end count as zeros. Records are no part of it: a whole block with a record
+//! that cannot be read was written so, by another version or by a bug, and is corrupt, never torn.
+
+use crate::disk::{Access, Disk};
+use crate::log::FramePosition;
+use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
+use crate::log::error::{Corruption, Damage, LogError, ReadError};
+use crate::log::frames::Frames;
+use crate::log::geometry::{CELL_BYTES, Geometry};
+use crate::log::record::{self, RECORD_BYTES_MIN};
+use crate::log::segment::{self, Found, Identity, Segment};
+use florin_ledger::record::Record;
+use florin_ledger::{Lsn, Timestamp};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Blocks kept after they were checked: walks along an account's history come back to the same
+/// block often. At most 1 MiB.
+const BLOCKS_CACHED_MAX: usize = 64;
+/// Segment files kept open.
+const SEGMENTS_OPEN_MAX: usize = 256;
+
+/// A record with its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoredRecord {
+    /// What it says.
+    pub record: Record,
+    /// When it took effect.
+    pub time: Timestamp,
+    /// Where it is.
+    pub lsn: Lsn,
+    /// The first position after it.
+    pub next: Lsn,
+}
+
+/// Reads single records and opens scans; clones share their open files and checked blocks.
+#[derive(Clone)]
+pub struct LogReader {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    identity: Identity,
+    segments: Mutex<BTreeMap<u64, Segment>>,
+    blocks: Mutex<BlockCache>,
+}
+
+impl std::fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogReader").field("identity", &self.shared.identity).finish_non_exhaustive()
+    }
+}
+
+/// A block that was checked. Durable blocks never change, so it stays good.
+#[derive(Debug)]
+pub(super) struct CheckedBlock {
+    pub(super) header: BlockHeader,
+    bytes: Box<[u8]>,
+}
+
+#[derive(Default)]
+struct BlockCache {
+    blocks: Vec<Arc<CheckedBlock>>,
+    /// The next one to be replaced.
+    hand: usize,
+}
+
+impl LogReader {
+    /// A reader of the log with this identity ([`segment::identify`]).
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, identity: Identity) -> LogReader {
+        LogReader {
+            shared: Arc::new(Shared {
+                disk,
+                identity,
+                segments: Mutex::default(),
+                blocks: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Reads the record at a position: one cell from the disk, one block checked, or none if the
+    /// block was checked lately.
+    ///
+    /// # Errors
+    /// [`ReadError::Beyond`] unless its whole block ends at or before `durable`;
+    /// [`ReadError::NoRecord`] if no record starts there; [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn record(&self, lsn: Lsn, durable: Lsn) -> Result<StoredRecord, ReadError> {
+        if durable <= lsn {
+            return Err(ReadError::Beyond { lsn, durable });
+        }
+        let block = match self.shared.cached(lsn) {
+            Some(block) => block,
+            None => self.block_covering(lsn)?,
+        };
+        if durable < block.header.end() {
+            return Err(ReadError::Beyond { lsn, durable });
+        }
+        block.record(lsn)
+    }
+
+    /// Reads frames from a position on, up to and not past `until` ([`Lsn`] of `u64::MAX`: as far as
+    /// there are any).
+    #[must_use]
+    pub fn frames(&self, from: FramePosition, until: Lsn) -> Frames {
+        Frames::new(self.clone(), from, until)
+    }
+
+    /// The position at the end of a frame, for a checkpoint to start from.
+    ///
+    /// # Errors
+    /// [`ReadError::Beyond`] past `durable`, [`ReadError::NoRecord`] if no frame ends there;
+    /// [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn position_at(&self, end: Lsn, durable: Lsn) -> Result<FramePosition, ReadError> {
+        if durable < end {
+            return Err(ReadError::Beyond { lsn: end, durable });
+        }
+        if end == FramePosition::GENESIS.lsn {
+            return Ok(FramePosition::GENESIS);
+        }
+        let last_byte = Lsn(end.0.checked_sub(1).ok_or(ReadError::NoRecord { lsn: end })?);
+        let block = self.block_covering(last_byte)?;
+        if block.header.end() != end || !block.header.last {
+            return Err(ReadError::NoRecord { lsn: end });
+        }
+        let chain = block::chain_after(&block.bytes).expect("a checked block has a header");
+        Ok(FramePosition { lsn: end, sequence: block.header.sequence + 1, chain })
+    }
+
+    /// The position before the frame that starts at `start`, to read it with
+    /// [`LogReader::frames`].
+    ///
+    /// # Errors
+    /// As [`LogReader::position_at`].
+    pub fn position_before(&self, start: Lsn) -> Result<FramePosition, ReadError> {
+        let block = self.block_covering(start)?;
+        let header = block.header;
+        if header.lsn != start || header.frame_lsn != start {
+            return Err(ReadError::NoRecord { lsn: start });
+        }
+        Ok(FramePosition { lsn: start, sequence: header.sequence, chain: header.chain })
+    }
+
+    /// What all segments of this log have in common.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.shared.identity
+    }
+
+    pub(super) fn geometry(&self) -> Geometry {
+        self.shared.identity.geometry
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.shared.disk.as_ref()
+    }
+
+    /// An open segment; kept open, with bounds. A segment that is being prepared is `None`.
+    pub(super) fn segment(&self, number: u64) -> Result<Option<Segment>, ReadError> {
+        let segments = &self.shared.segments;
+        let kept = segments.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let disk = self.shared.disk.as_ref();
+        let lsn = self.geometry().lsn(number, 0);
+        let segment = match segment::open(disk, self.shared.identity, number, Access::Read) {
+            Ok(Found::Segment(segment)) => segment,
+            Ok(Found::Nothing) => return Ok(None),
+            Err(LogError::Io(error)) => return Err(error.into()),
+            // What belongs elsewhere was refused by name when the log was opened.
+            Err(_) => return Err(Corruption { lsn, what: Damage::SegmentHeader }.into()),
+        };
+        let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if SEGMENTS_OPEN_MAX <= segments.len() {
+            segments.pop_first();
+        }
+        segments.insert(number, segment.clone());
+        Ok(Some(segment))
+    }
+
+    /// Reads the block that a position lies in, from the start of its cell on: the headers before
+    /// it say where it starts, and are checked on the way.
+    fn block_covering(&self, lsn: Lsn) -> Result<Arc<CheckedBlock>, ReadError> {
+        let geometry = self.geometry();
+        let number = geometry.segment(lsn);
+        let first = geometry.first_block_of_cell(lsn);
+        if lsn < first {
+            return Err(ReadError::NoRecord { lsn });
+        }
+        let segment = self.segment(number)?;
+        let segment = segment.ok_or(Corruption { lsn, what: Damage::SegmentMissing })?;
+        let cell = self.cell(&segment, lsn)?;
+        let start = geometry.cell_start(lsn);
+        let mut at = first;
+        loop {
+            let offset = usize::try_from(at.0 - start.0).expect("a cell is small");
+            let header = BlockHeader::read(&cell[offset..], at, &segment.header.key)
+                .map_err(|what| Corruption { lsn: at, what })?;
+            if lsn < header.end() {
+                let (_, block) = cell.split_at(offset);
+                return self.shared.check(header, block);
+            }
+            at = geometry.place_after(header.end());
+            if lsn < at || geometry.cell_start(at) != start {
+                return Err(ReadError::NoRecord { lsn });
+            }
+        }
+    }
+
+    /// The cell of a position; zeros past the file's end.
+    pub(super) fn cell(&self, segment: &Segment, lsn: Lsn) -> Result<Vec<u8>, ReadError> {
+        let geometry = self.geometry();
+        let mut cell = vec![0; usize::try_from(CELL_BYTES).expect("a cell is small")];
+        let offset = geometry.offset(geometry.cell_start(lsn));
+        read_or_zeros(segment, offset, &mut cell)?;
+        Ok(cell)
+    }
+}
+
+/// Fills `buffer` from an offset of a segment's file, with zeros past its end.
+pub(super) fn read_or_zeros(
+    segment: &Segment,
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<(), io::Error> {
+    /// A segment is cut once, when it is left; reading may meet that.
+    const ATTEMPTS: usize = 2;
+    for _ in 0..ATTEMPTS {
+        let there = segment.file.bytes()?.saturating_sub(offset);
+        let there = usize::try_from(there).unwrap_or(usize::MAX).min(buffer.len());
+        let (stored, beyond) = buffer.split_at_mut(there);
+        beyond.fill(0);
+        match segment.file.read_exact_at(stored, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            other => return other,
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+impl Shared {
+    fn cached(&self, lsn: Lsn) -> Option<Arc<CheckedBlock>> {
+        let cache = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let covers =
+            |block: &&Arc<CheckedBlock>| block.header.lsn <= lsn && lsn < block.header.end();
+        cache.blocks.iter().find(covers).cloned()
+    }
+
+    fn check(&self, header: BlockHeader, bytes: &[u8]) -> Result<Arc<CheckedBlock>, ReadError> {
+        let damaged = Corruption { lsn: header.lsn, what: Damage::BlockBody };
+        let body = header.body_of(bytes).ok_or(damaged)?;
+        if !header.body_is_whole(body) {
+            return Err(damaged.into());
+        }
+        let bytes = bytes[..BLOCK_HEADER_BYTES + body.len()].into();
+        let block = Arc::new(CheckedBlock { header, bytes });
+        let mut cache = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.blocks.len() < BLOCKS_CACHED_MAX {
+            cache.blocks.push(Arc::clone(&block));
+        } else {
+            let hand = cache.hand;
+            cache.blocks[hand] = Arc::clone(&block);
+            cache.hand = (hand + 1) % BLOCKS_CACHED_MAX;
+        }
+        Ok(block)
+    }
+}
+
+impl CheckedBlock {
+    /// The record that starts at a position. Walks the records before it: a position from outside
+    /// may point into the middle of one, where a caller's bytes could look like another.
+    fn record(&self, lsn: Lsn) -> Result<StoredRecord, ReadError> {
+        let records = BlockRecords::new(&self.header, &self.bytes);
+        for stored in records {
+            let stored = stored?;
+            if lsn <= stored.lsn {
+                let found = stored.lsn == lsn;
+                return if found { Ok(stored) } else { Err(ReadError::NoRecord { lsn }) };
+            }
+        }
+        Err(ReadError::NoRecord { lsn })
+    }
+}
+
+/// The records of a checked block, in order.
+#[derive(Debug)]
+pub(super) struct BlockRecords<'a> {
+    header: BlockHeader,
+    bytes: &'a [u8],
+    offset: usize,
+    left: u32,
+}
+
+impl<'a> BlockRecords<'a> {
+    pub(super) fn new(header: &BlockHeader, bytes: &'a [u8]) -> BlockRecords<'a> {
+        BlockRecords {
+            header: *header,
+            bytes,
+            offset: BLOCK_HEADER_BYTES,
+            left: header.records_count,
+        }
+    }
+
+    fn read(&mut self) -> Option<StoredRecord> {
+        let decoded = record::decode(self.bytes.get(self.offset..)?).ok()?;
+        let position = |offset: usize| Some(Lsn(self.header.lsn.0 + u64::try_from(offset).ok()?));
+        let lsn = position(self.offset)?;
+        self.offset += decoded.bytes;
+        self.left -= 1;
+        let time = self.header.timestamp.after_ticks(u64::from(decoded.tick))?;
+        Some(StoredRecord { record: decoded.record, time, lsn, next: position(self.offset)? })
+    }
+
+    /// Whether only filling is left: less than a record, all zero.
+    fn ends_well(&self) -> bool {
+        let filling = self.bytes.get(self.offset..).unwrap_or_default();
+        filling.len() < RECORD_BYTES_MIN && filling.iter().all(|byte| *byte == 0)
+    }
+}
+
+impl Iterator for BlockRecords<'_> {
+    type Item = Result<StoredRecord, Corruption>;
+
+    fn next(&mut self) -> Option<Result<StoredRecord, Corruption>> {
+        let lsn = Lsn(self.header.lsn.0 + u64::try_from(self.offset).unwrap_or_default());
+        let damaged = Some(Err(Corruption { lsn, what: Damage::Record }));
+        if self.left == 0 {
+            let well = self.ends_well();
+            self.bytes = &[];
+            return if well { None } else { damaged };
+        }
+        match self.read() {
+            Some(stored) => Some(Ok(stored)),
+            None => {
+                self.left = 0;
+                self.bytes = &[];
+                damaged
+            }
+        }
+    }
+}

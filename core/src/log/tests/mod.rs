@@ -1,0 +1,4 @@
+//! Tests of the log as a whole, one file per property.
+
+mod direct;
+mod sample;

@@ -1,0 +1,152 @@
+//! Records, frames and small logs for the tests.
+
+use crate::disk::Disk;
+use crate::log::{
+    FrameBuilder, FramePosition, Geometry, Identity, LogWriter, Preparer, PreparerOptions,
+    begin_writing,
+};
+use florin_ledger::record::{
+    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
+    WaypointRecord,
+};
+use florin_ledger::{
+    AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
+    TransferFlags, TransferId,
+};
+use std::sync::Arc;
+
+/// The smallest segments that there can be: two cells.
+pub(super) const SEGMENT_BYTES: u64 = 32 << 10;
+pub(super) const OPTIONS: PreparerOptions =
+    PreparerOptions { slice_bytes: 16 << 10, reserve_bytes: 4 << 10, free_bytes_min: 0 };
+
+pub(super) fn identity() -> Identity {
+    Identity { incarnation: 0x0f, geometry: Geometry::new(SEGMENT_BYTES).unwrap() }
+}
+
+pub(super) fn transfer(number: u64) -> Record {
+    Record::Transfer(TransferRecord {
+        id: TransferId(u128::from(number) + 1),
+        amount: Amount(u128::from(number) * 3),
+        user_data_128: 1 << 100,
+        user_data_64: number,
+        user_data_32: 32,
+        debit_slot: Slot(1),
+        credit_slot: Slot(2),
+        debit_prev: Lsn(number),
+        credit_prev: Lsn(number + 1),
+        pending: Lsn::NONE,
+        timeout: 60,
+        ledger: LedgerId(840),
+        code: Code(10),
+        flags: TransferFlags::PENDING,
+        imported_timestamp: Timestamp::NONE,
+    })
+}
+
+/// One of each kind, the choice and contents from `number`.
+pub(super) fn any_record(number: u64) -> Record {
+    let imported_timestamp = if number % 16 < 8 { Timestamp::NONE } else { Timestamp(number) };
+    match number % 8 {
+        0 => Record::Epoch(EpochRecord { epoch: number, tag: u128::from(number) << 64 }),
+        1 => Record::Account(AccountRecord {
+            slot: Slot(9),
+            id: AccountId(u128::from(number)),
+            user_data_128: 5,
+            user_data_64: 6,
+            user_data_32: 7,
+            ledger: LedgerId(978),
+            code: Code(3),
+            flags: AccountFlags::HISTORY,
+            imported_timestamp,
+        }),
+        2 => Record::Expiry(ExpiryRecord {
+            hold: Lsn(number),
+            amount: Amount(77),
+            debit_slot: Slot(1),
+            credit_slot: Slot(2),
+            debit_prev: Lsn(3),
+            credit_prev: Lsn(4),
+        }),
+        3 => Record::Failed(FailedRecord {
+            id: TransferId(u128::from(number)),
+            status: CreateTransferStatus::ExceedsCredits,
+        }),
+        4 => Record::Waypoint(WaypointRecord {
+            slot: Slot(8),
+            postings_count: number * 32,
+            posting: Lsn(number),
+            waypoint_prev: Lsn(1),
+            balances: Balances { debits_posted: Amount(u128::MAX), ..Balances::default() },
+        }),
+        _ => {
+            let Record::Transfer(transfer) = transfer(number) else { unreachable!() };
+            Record::Transfer(TransferRecord { imported_timestamp, ..transfer })
+        }
+    }
+}
+
+/// A log being written, one epoch after the other.
+pub(super) struct Log {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) writer: LogWriter,
+    pub(super) preparer: Preparer,
+    pub(super) next: Lsn,
+    pub(super) epoch: u64,
+    pub(super) durable: Lsn,
+    /// What was pushed, in order.
+    pub(super) pushed: Vec<(Lsn, Timestamp, Record)>,
+    /// The positions after each frame.
+    pub(super) ends: Vec<FramePosition>,
+}
+
+impl Log {
+    pub(super) fn begin(disk: Arc<dyn Disk>, at: FramePosition, epoch: u64) -> Log {
+        let writing = begin_writing(Arc::clone(&disk), identity(), at, OPTIONS).unwrap();
+        Log {
+            disk,
+            writer: writing.writer,
+            preparer: writing.preparer,
+            next: writing.start,
+            epoch,
+            durable: at.lsn,
+            pushed: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Lays out and stages one frame of records, in the next segment if it does not fit this one.
+    pub(super) fn append(&mut self, records: &[Record]) {
+        let geometry = identity().geometry;
+        let at = self.writer.position();
+        let timestamp = Timestamp(1_000 * at.sequence);
+        let mut builder =
+            FrameBuilder::new(self.next, geometry, at.sequence, self.epoch, timestamp);
+        if !builder.fits(120 * u64::try_from(records.len()).unwrap()) {
+            let start = geometry.first_place(geometry.segment(self.next) + 1);
+            builder = FrameBuilder::new(start, geometry, at.sequence, self.epoch, timestamp);
+        }
+        for (tick, record) in (0..).zip(records) {
+            let time = timestamp.after_ticks(tick).unwrap();
+            let lsn = builder.push(time, record);
+            self.pushed.push((lsn, time, *record));
+        }
+        let frame = builder.finish();
+        while self.preparer.room().reserved < frame.end() {
+            self.preparer.advance(frame.end()).unwrap();
+        }
+        self.writer.append(&frame, self.durable).unwrap();
+        self.next = frame.next();
+        self.ends.push(self.writer.position());
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.writer.write().unwrap();
+        self.writer.sync().unwrap();
+        self.durable = self.writer.position().lsn;
+    }
+}
+
+pub(super) fn transfers(count: u64) -> Vec<Record> {
+    (0..count).map(transfer).collect()
+}
