@@ -1,1 +1,46 @@
-fn main() {}
+//! Florin: a bank's ledger in one binary. Each command is a thin file under `commands`; what they
+//! share lies beside it.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod commands;
+mod exit;
+mod figure;
+mod json;
+mod operation;
+mod progress;
+mod shell;
+mod target;
+
+use clap::Parser;
+use commands::Command;
+use exit::{Exit, Failure};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// A bank's ledger in one binary: durable double entry, served, checked and measured
+#[derive(Parser, Debug)]
+#[command(name = "florin", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done; 1 done with findings (a bad line, a refusal, a check \
+that failed); 2 wrong command line; 3 can't open or reach the ledger; 4 stopped before the end.")]
+struct Florin {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let florin = Florin::parse();
+    match florin.command.run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            report(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Says on standard error what went wrong. If even that can't be written, the exit code says it.
+fn report(failure: &Failure) {
+    debug_assert_ne!(failure.exit, Exit::Done);
+    let _ = writeln!(io::stderr(), "florin: {failure}");
+}

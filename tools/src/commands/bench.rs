@@ -1,0 +1,350 @@
+//! `florin bench`: how fast a ledger is on this machine, and how far that is from its limits.
+
+use super::version::VERSION;
+use crate::bench::disk::{self, SyncFigures, SyncTimes};
+use crate::bench::drive::{Asked, Load, Transferred};
+use crate::bench::latency::{Percentiles, slices};
+use crate::bench::machine::machine;
+use crate::bench::plan::{IdOrder, Plan};
+use crate::bench::process::Process;
+use crate::bench::report::{DiskSync, Report};
+use crate::bench::server::ServerProcess;
+use crate::exit::{Exit, Failure};
+use crate::figure::Figure;
+use crate::progress;
+use crate::target::{Ledger, open_database};
+use clap::Args;
+use florin_client::{Client, ClientOptions};
+use florin_core::Database;
+use florin_ledger::query::TrialBalance;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// How long one request may take before the run is given up.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Measure a ledger: throughput, latency, disk, memory, and how far the machine's limits are
+#[derive(Args, Debug)]
+#[command(after_help = "Without --connect a real server is started on loopback over a new data \
+directory (below TMPDIR, removed afterwards, unless --data names one). Every transfer is durable \
+before it counts, every result must be `created`, and the trial balance must be what was sent; \
+otherwise the exit status is 1. A directory can be used again with another --seed.")]
+pub(crate) struct Bench {
+    /// Run the engine in this process, without a server
+    #[arg(long, conflicts_with = "connect")]
+    embedded: bool,
+
+    /// Use the server that listens here; --data may name its directory, to measure the disk
+    #[arg(long, value_name = "HOST:PORT")]
+    connect: Option<String>,
+
+    /// Keep the data directory here
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Accounts to open
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
+    accounts: u64,
+
+    /// Transfers to post
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    transfers: u64,
+
+    /// Transfers, or lookups, per request
+    #[arg(long, value_name = "N", default_value_t = 8_190, value_parser = clap::value_parser!(u64).range(1..=8_190))]
+    batch: u64,
+
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+
+    /// Requests in flight on each connection
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    in_flight: u32,
+
+    /// In which order transfer ids come
+    #[arg(long, value_enum, default_value = "sequential")]
+    id_order: IdOrder,
+
+    /// Of all transfers, how many in a hundred touch one hot account
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    hot_percent: u64,
+
+    /// Of all transfers, how many in a hundred are holds or post them
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    pending_percent: u64,
+
+    /// Accounts to look up
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    lookups: u64,
+
+    /// Pages of history to read, and balances as of an instant
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    history_queries: u64,
+
+    /// Repeats a run; other seeds send other ids, accounts and amounts
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+
+    /// Print one JSON object at the end
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the ledger that is measured runs.
+enum Subject {
+    Embedded(Database),
+    Started(ServerProcess),
+    /// Somewhere else: nothing but its answers can be seen.
+    Foreign(String),
+}
+
+/// What was seen of the ledger before it was stopped.
+struct Observed {
+    transferred: Transferred,
+    lookups: Asked,
+    history: Asked,
+    as_of: Asked,
+    cpu: Option<Duration>,
+    written_bytes: Option<u64>,
+    memory_peak_bytes: Option<u64>,
+    /// What does not add up; empty when all is well.
+    findings: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        // One thread: the load must leave the machine to what it measures.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::unavailable(format!("can't start: {error}")))?;
+        let (directory, _removed_at_the_end) = self.directory()?;
+        let subject = self.subject(directory.as_deref())?;
+        let load = self.load(&runtime, &subject)?;
+        let observed = runtime.block_on(self.observe(&load, &subject));
+        load.progress.finish_and_clear();
+        drop(load);
+        // Lets the clients' tasks end before their server does.
+        drop(runtime);
+        subject.stop()?;
+        let observed = observed?;
+        let report = self.report(&observed, directory.as_deref())?;
+        let mut output = io::stdout().lock();
+        if self.json {
+            let line = serde_json::to_string(&report).expect("figures and strings can't fail");
+            writeln!(output, "{line}")?;
+        } else {
+            write!(output, "{}", report.text())?;
+        }
+        if observed.findings.is_empty() {
+            return Ok(Exit::Done);
+        }
+        Err(Failure::new(Exit::Findings, observed.findings.join("; ")))
+    }
+
+    /// The directory to measure, and what removes it. A foreign server may keep its own to itself.
+    fn directory(&self) -> Result<(Option<PathBuf>, Option<TempDir>), Failure> {
+        if self.data.is_some() || self.connect.is_some() {
+            return Ok((self.data.clone(), None));
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix("florin-bench-")
+            .tempdir()
+            .map_err(|error| Failure::unavailable(format!("can't make a directory: {error}")))?;
+        Ok((Some(temporary.path().to_path_buf()), Some(temporary)))
+    }
+
+    fn subject(&self, directory: Option<&Path>) -> Result<Subject, Failure> {
+        match (&self.connect, directory) {
+            (Some(address), _) => Ok(Subject::Foreign(address.clone())),
+            (None, Some(path)) if self.embedded => {
+                Ok(Subject::Embedded(open_database(path, None)?))
+            }
+            (None, Some(path)) => Ok(Subject::Started(ServerProcess::start(path)?)),
+            (None, None) => Err(Failure::usage("name a directory: --data DIR")),
+        }
+    }
+
+    fn load(&self, runtime: &Runtime, subject: &Subject) -> Result<Load, Failure> {
+        let plan = Plan {
+            accounts_count: self.accounts,
+            transfers_count: self.transfers,
+            batch_count: self.batch,
+            id_order: self.id_order,
+            hot_percent: self.hot_percent,
+            pending_percent: self.pending_percent,
+            seed: self.seed,
+        };
+        let in_flight = usize::try_from(self.in_flight).expect("bounded by the command line");
+        let options = || ClientOptions {
+            name: String::from("florin bench"),
+            deadline: DEADLINE,
+            requests_in_flight_max: in_flight,
+            ..ClientOptions::default()
+        };
+        let _guard = runtime.enter();
+        let mut clients = Vec::new();
+        for _ in 0..self.connections {
+            clients.push(match subject {
+                Subject::Embedded(database) => {
+                    Client::embedded(database.clone()).with_deadline(DEADLINE)
+                }
+                Subject::Started(server) => {
+                    Ledger::connect(runtime, server.address(), options())?.client
+                }
+                Subject::Foreign(address) => Ledger::connect(runtime, address, options())?.client,
+            });
+        }
+        let progress = progress::bar(self.transfers, "transfers");
+        Ok(Load { plan, clients, in_flight, progress })
+    }
+
+    async fn observe(&self, load: &Load, subject: &Subject) -> Result<Observed, Failure> {
+        load.open_accounts().await?;
+        let before = load.trial_balance().await?;
+        let process = subject.process();
+        let cpu_before = process.as_ref().and_then(Process::cpu);
+        let written_before = process.as_ref().and_then(Process::written_bytes);
+        let transferred = load.transfer().await?;
+        let cpu_after = process.as_ref().and_then(Process::cpu);
+        let after = load.trial_balance().await?;
+        let timestamps = transferred.timestamps.unwrap_or((0, 0));
+        let lookups = load.look_up(self.lookups).await?;
+        let history = load.read_history(self.history_queries, timestamps).await?;
+        let as_of = load.read_balances(self.history_queries, timestamps).await?;
+        let written_after = process.as_ref().and_then(Process::written_bytes);
+        Ok(Observed {
+            findings: findings(&before, &after, &transferred),
+            transferred,
+            lookups,
+            history,
+            as_of,
+            cpu: cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before)),
+            written_bytes: written_before
+                .zip(written_after)
+                .map(|(before, after)| after.saturating_sub(before)),
+            memory_peak_bytes: process.as_ref().and_then(Process::memory_peak_bytes),
+        })
+    }
+
+    /// Puts the figures together; measures the disk, which is idle now.
+    fn report(&self, observed: &Observed, directory: Option<&Path>) -> Result<Report, Failure> {
+        let unreadable = |error: io::Error| {
+            Failure::unavailable(format!("can't measure the data directory: {error}"))
+        };
+        let requests = u64::from(self.connections) * u64::from(self.in_flight);
+        let disk_bytes = directory.map(disk::directory_bytes).transpose().map_err(unreadable)?;
+        let measure = |path: &Path| disk::measure(path, self.batch, requests);
+        let sync = directory.map(measure).transpose().map_err(unreadable)?;
+        let transferred = &observed.transferred;
+        let per_transfer =
+            |bytes: u64| Figure::ratio(u128::from(bytes), u128::from(self.transfers));
+        let latencies = transferred.samples.iter().map(|sample| sample.latency).collect();
+        let lookups = if observed.lookups.latencies.is_empty() { 0 } else { self.lookups };
+        Ok(Report {
+            transfers: self.transfers,
+            seconds: Figure::seconds(transferred.elapsed),
+            transfers_per_second: Figure::per_second(self.transfers, transferred.elapsed),
+            batch_latency_us: Percentiles::of(latencies),
+            slices_per_second: slices(&transferred.samples, transferred.elapsed),
+            lookups_per_second: Figure::per_second(lookups, observed.lookups.elapsed)
+                .filter(|_| 0 < lookups),
+            history_latency_us: Percentiles::of(observed.history.latencies.clone()),
+            as_of_latency_us: Percentiles::of(observed.as_of.latencies.clone()),
+            disk_bytes,
+            disk_bytes_per_transfer: disk_bytes.and_then(per_transfer),
+            written_bytes: observed.written_bytes,
+            written_bytes_per_transfer: observed.written_bytes.and_then(per_transfer),
+            server_memory_peak_bytes: observed.memory_peak_bytes,
+            server_cpu_seconds: observed.cpu.map(Figure::seconds),
+            disk_sync_us: sync.as_ref().and_then(sync_figures),
+            limit_transfers_per_second: sync
+                .as_ref()
+                .and_then(|times| disk::limit(times, self.batch, requests)),
+            machine: machine(directory),
+            version: VERSION,
+        })
+    }
+}
+
+impl Subject {
+    /// The process whose memory and time count; unknown for a foreign server.
+    fn process(&self) -> Option<Process> {
+        match self {
+            Subject::Embedded(_) => Some(Process::current()),
+            Subject::Started(server) => Some(Process::numbered(server.id())),
+            Subject::Foreign(_) => None,
+        }
+    }
+
+    /// Ends what was started here, cleanly.
+    fn stop(self) -> Result<(), Failure> {
+        match self {
+            Subject::Embedded(database) => database.close().map_err(Failure::from),
+            Subject::Started(server) => server.stop(),
+            Subject::Foreign(_) => Ok(()),
+        }
+    }
+}
+
+/// What makes a run worthless: refused transfers, or a ledger that holds other sums than were sent.
+fn findings(before: &TrialBalance, after: &TrialBalance, sent: &Transferred) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (status, count) in &sent.refused {
+        findings.push(format!("{count} transfers were {status}, not created"));
+    }
+    if after.debits_posted != after.credits_posted || after.debits_pending != after.credits_pending
+    {
+        findings.push(String::from("debits do not equal credits"));
+    }
+    let posted = after.debits_posted.0.checked_sub(before.debits_posted.0);
+    if posted != Some(sent.posted) {
+        let (before, after) = (before.debits_posted, after.debits_posted);
+        let sent = sent.posted;
+        findings.push(format!("{sent} was posted, but the ledger went from {before} to {after}"));
+    }
+    if after.debits_pending != before.debits_pending {
+        findings.push(format!("holds of {} were left open", after.debits_pending));
+    }
+    findings
+}
+
+fn sync_figures(times: &SyncTimes) -> Option<DiskSync> {
+    Some(DiskSync { page: SyncFigures::of(&times.page)?, batch: SyncFigures::of(&times.batch)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_ledger::Amount;
+
+    fn sums(posted: u128, pending: u128) -> TrialBalance {
+        TrialBalance {
+            debits_posted: Amount(posted),
+            credits_posted: Amount(posted),
+            debits_pending: Amount(pending),
+            credits_pending: Amount(pending),
+            accounts_count: 2,
+        }
+    }
+
+    /// A benchmark that loses money fast must not print a good figure and exit 0.
+    #[test]
+    fn a_run_that_does_not_add_up_has_findings() {
+        let sent = Transferred { posted: 70, ..Transferred::default() };
+        assert_eq!(findings(&sums(30, 5), &sums(100, 5), &sent), Vec::<String>::new());
+        assert_eq!(findings(&sums(30, 5), &sums(99, 5), &sent).len(), 1);
+        assert_eq!(findings(&sums(30, 5), &sums(29, 5), &sent).len(), 1);
+        assert_eq!(findings(&sums(30, 5), &sums(100, 6), &sent).len(), 1);
+        let lopsided = TrialBalance { credits_posted: Amount(99), ..sums(100, 5) };
+        assert_eq!(findings(&sums(30, 5), &lopsided, &sent).len(), 1);
+        let mut refused = sent.clone();
+        refused.refused.insert("exists", 3);
+        let found = findings(&sums(30, 5), &sums(100, 5), &refused);
+        assert_eq!(found, ["3 transfers were exists, not created"]);
+    }
+}

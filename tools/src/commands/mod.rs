@@ -1,0 +1,47 @@
+//! The commands, one noun each.
+
+mod bench;
+mod exec;
+mod inspect;
+mod rebuild;
+mod serve;
+mod shell;
+mod status;
+mod verify;
+mod version;
+
+use crate::exit::{Exit, Failure};
+use clap::Subcommand;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Serve(serve::Serve),
+    Shell(shell::Shell),
+    Exec(exec::Exec),
+    Status(status::StatusCommand),
+    Verify(verify::Verify),
+    Rebuild(rebuild::Rebuild),
+    Inspect(inspect::Inspect),
+    Bench(bench::Bench),
+    Version(version::Version),
+}
+
+impl Command {
+    /// Does what the command line asks.
+    ///
+    /// # Errors
+    /// Why it could not be done, with the exit code that says so to scripts.
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        match self {
+            Command::Serve(serve) => serve.run(),
+            Command::Shell(shell) => shell.run(),
+            Command::Exec(exec) => exec.run(),
+            Command::Status(status) => status.run(),
+            Command::Verify(verify) => verify.run(),
+            Command::Rebuild(rebuild) => rebuild.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Bench(bench) => bench.run(),
+            Command::Version(version) => version.run(),
+        }
+    }
+}

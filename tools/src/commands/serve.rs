@@ -1,0 +1,104 @@
+//! `florin serve`: a data directory, served over TCP until it is told to stop.
+
+use crate::exit::{Exit, Failure};
+use crate::target::open_database;
+use clap::Args;
+use florin_core::Database;
+use florin_server::{Server, ServerOptions};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serve a data directory over TCP until SIGINT or SIGTERM
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// The data directory (made if it is new)
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
+    listen: String,
+
+    /// Fix the clock: the first event takes the nanosecond after this, each later one the next
+    #[arg(long, value_name = "NANOSECONDS")]
+    clock_start: Option<u64>,
+
+    /// Say where it listens as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed once, when requests are answered from now on.
+#[derive(Serialize)]
+struct Ready<'a> {
+    address: String,
+    data: &'a str,
+    process_id: u32,
+}
+
+impl Serve {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
+        let database = open_database(&self.data, self.clock_start)?;
+        let served = runtime.block_on(self.serve(database.clone()));
+        let closed = database.close();
+        served?;
+        closed.map_err(|error| Failure::new(Exit::Stopped, error.to_string()))?;
+        Ok(Exit::Done)
+    }
+
+    async fn serve(&self, database: Database) -> Result<(), Failure> {
+        let address = resolve(&self.listen).await?;
+        let shutdown = shutdown_signal()?;
+        let server = Server::bind(address, ServerOptions::default(), database)
+            .await
+            .map_err(|error| Failure::unavailable(error.to_string()))?;
+        say_ready(server.address(), &self.data, self.json)?;
+        server.serve(shutdown).await;
+        Ok(())
+    }
+}
+
+async fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
+    let wrong = |why: String| Failure::usage(format!("can't listen on {listen}: {why}"));
+    let mut addresses =
+        tokio::net::lookup_host(listen).await.map_err(|error| wrong(error.to_string()))?;
+    addresses.next().ok_or_else(|| wrong(String::from("the name has no address")))
+}
+
+/// Completes when the process is asked to stop. Listens from now on, not from its first poll: a
+/// signal that comes while the server starts must not kill it.
+fn shutdown_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure::unavailable(format!("can't await signals: {error}")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn say_ready(address: SocketAddr, data: &Path, json: bool) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    if json {
+        let data = data.to_string_lossy();
+        let ready =
+            Ready { address: address.to_string(), data: &data, process_id: std::process::id() };
+        let line = serde_json::to_string(&ready).expect("strings and numbers can't fail");
+        writeln!(output, "{line}")?;
+    } else {
+        writeln!(output, "florin listens on {address}, data in {}", data.display())?;
+    }
+    output.flush()?;
+    Ok(())
+}

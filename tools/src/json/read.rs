@@ -1,0 +1,224 @@
+//! From a line of JSON to the operation it asks for.
+
+use super::number::{preview, whole};
+use super::object::{Object, ReadError, elements};
+use crate::operation::{EVENTS_MAX, Operation};
+use florin_ledger::query::{
+    AccountFilter, Cursor, PAGE_COUNT_DEFAULT, PAGE_COUNT_MAX, QueryFilter,
+};
+use florin_ledger::{
+    Account, AccountFlags, AccountId, Amount, Code, LedgerId, Timestamp, Transfer, TransferFlags,
+    TransferId,
+};
+use serde_json::value::RawValue;
+
+/// Every operation, as a line names it.
+pub(crate) const OPERATIONS: [&str; 10] = [
+    "create_accounts",
+    "create_transfers",
+    "lookup_accounts",
+    "lookup_transfers",
+    "account_transfers",
+    "account_balances",
+    "balance_as_of",
+    "query_accounts",
+    "query_transfers",
+    "trial_balance",
+];
+
+/// Reads one line.
+///
+/// # Errors
+/// Where the fault is and what would be understood there; nothing was asked of any ledger.
+pub(crate) fn operation(line: &str) -> Result<Operation, ReadError> {
+    let raw: &RawValue = serde_json::from_str(line.trim())
+        .map_err(|error| ReadError::new(format!("not a line of JSON: {}", syntax(&error))))?;
+    let mut object = Object::read(raw)?;
+    let mut found = None;
+    for name in OPERATIONS {
+        let Some(argument) = object.take(name) else { continue };
+        if let Some((first, _)) = found.replace((name, argument)) {
+            let message = format!("one operation a line, found {first} and {name}");
+            return Err(ReadError::new(message));
+        }
+    }
+    object.finish()?;
+    let Some((name, argument)) = found else {
+        let known = OPERATIONS.join(", ");
+        return Err(ReadError::new(format!("no operation; known are {known}")));
+    };
+    argue(name, argument).map_err(|error| error.in_member(name))
+}
+
+/// The parser's own words, without its line number: a line is all it ever sees.
+fn syntax(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    match text.strip_suffix(&place) {
+        Some(words) => format!("{words} at column {}", error.column()),
+        None => text,
+    }
+}
+
+fn argue(name: &str, raw: &RawValue) -> Result<Operation, ReadError> {
+    match name {
+        "create_accounts" => Ok(Operation::CreateAccounts(batch(raw, account)?)),
+        "create_transfers" => Ok(Operation::CreateTransfers(batch(raw, transfer)?)),
+        "lookup_accounts" => {
+            Ok(Operation::LookupAccounts(batch(raw, |raw| id(raw).map(AccountId))?))
+        }
+        "lookup_transfers" => {
+            Ok(Operation::LookupTransfers(batch(raw, |raw| id(raw).map(TransferId))?))
+        }
+        "account_transfers" => Ok(Operation::AccountTransfers(account_filter(raw)?)),
+        "account_balances" => Ok(Operation::AccountBalances(account_filter(raw)?)),
+        "balance_as_of" => balance_as_of(raw),
+        "query_accounts" => Ok(Operation::QueryAccounts(query_filter(raw)?)),
+        "query_transfers" => Ok(Operation::QueryTransfers(query_filter(raw)?)),
+        "trial_balance" => trial_balance(raw),
+        _ => Err(ReadError::new(format!("unknown operation {}", preview(name)))),
+    }
+}
+
+fn batch<T>(
+    raw: &RawValue,
+    element: impl Fn(&RawValue) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
+    let elements = elements(raw)?;
+    if EVENTS_MAX < elements.len() {
+        let count = elements.len();
+        let message = format!("at most {EVENTS_MAX} in one batch, this one has {count}: split it");
+        return Err(ReadError::new(message));
+    }
+    let read = |(index, raw)| element(raw).map_err(|error| error.in_element(index));
+    elements.into_iter().enumerate().map(read).collect()
+}
+
+fn id(raw: &RawValue) -> Result<u128, ReadError> {
+    whole(raw, u128::MAX).map_err(ReadError::new)
+}
+
+fn account(raw: &RawValue) -> Result<Account, ReadError> {
+    let mut object = Object::read(raw)?;
+    let account = Account {
+        id: AccountId(object.u128("id")?),
+        debits_pending: Amount(object.u128("debits_pending")?),
+        debits_posted: Amount(object.u128("debits_posted")?),
+        credits_pending: Amount(object.u128("credits_pending")?),
+        credits_posted: Amount(object.u128("credits_posted")?),
+        user_data_128: object.u128("user_data_128")?,
+        user_data_64: object.u64("user_data_64")?,
+        user_data_32: object.u32("user_data_32")?,
+        reserved: 0,
+        ledger: LedgerId(object.u32("ledger")?),
+        code: Code(object.u16("code")?),
+        flags: AccountFlags(
+            object.flags("flags", AccountFlags::NAMES.map(|(flag, name)| (flag.0, name)))?,
+        ),
+        timestamp: Timestamp(object.u64("timestamp")?),
+    };
+    object.finish()?;
+    Ok(account)
+}
+
+fn transfer(raw: &RawValue) -> Result<Transfer, ReadError> {
+    let mut object = Object::read(raw)?;
+    let transfer = Transfer {
+        id: TransferId(object.u128("id")?),
+        debit_account_id: AccountId(object.u128("debit_account_id")?),
+        credit_account_id: AccountId(object.u128("credit_account_id")?),
+        amount: Amount(object.u128("amount")?),
+        pending_id: TransferId(object.u128("pending_id")?),
+        user_data_128: object.u128("user_data_128")?,
+        user_data_64: object.u64("user_data_64")?,
+        user_data_32: object.u32("user_data_32")?,
+        timeout: object.u32("timeout")?,
+        ledger: LedgerId(object.u32("ledger")?),
+        code: Code(object.u16("code")?),
+        flags: TransferFlags(
+            object.flags("flags", TransferFlags::NAMES.map(|(flag, name)| (flag.0, name)))?,
+        ),
+        timestamp: Timestamp(object.u64("timestamp")?),
+    };
+    object.finish()?;
+    Ok(transfer)
+}
+
+fn account_filter(raw: &RawValue) -> Result<AccountFilter, ReadError> {
+    let mut object = Object::read(raw)?;
+    let (debits, credits) = match (object.bool("debits")?, object.bool("credits")?) {
+        (None, None) => (true, true),
+        (debits, credits) => (debits.unwrap_or(false), credits.unwrap_or(false)),
+    };
+    let filter = AccountFilter {
+        account_id: AccountId(object.u128("account_id")?),
+        timestamp_min: Timestamp(object.u64("timestamp_min")?),
+        timestamp_max: Timestamp(object.u64("timestamp_max")?),
+        code: Code(object.u16("code")?),
+        user_data_128: object.u128("user_data_128")?,
+        user_data_64: object.u64("user_data_64")?,
+        user_data_32: object.u32("user_data_32")?,
+        debits,
+        credits,
+        reversed: object.bool("reversed")?.unwrap_or(false),
+        limit: limit(&mut object)?,
+        cursor: cursor(&mut object)?,
+    };
+    object.finish()?;
+    Ok(filter)
+}
+
+fn query_filter(raw: &RawValue) -> Result<QueryFilter, ReadError> {
+    let mut object = Object::read(raw)?;
+    let filter = QueryFilter {
+        ledger: LedgerId(object.u32("ledger")?),
+        code: Code(object.u16("code")?),
+        user_data_128: object.u128("user_data_128")?,
+        user_data_64: object.u64("user_data_64")?,
+        user_data_32: object.u32("user_data_32")?,
+        timestamp_min: Timestamp(object.u64("timestamp_min")?),
+        timestamp_max: Timestamp(object.u64("timestamp_max")?),
+        reversed: object.bool("reversed")?.unwrap_or(false),
+        limit: limit(&mut object)?,
+        cursor: cursor(&mut object)?,
+        scan: object.bool("scan")?.unwrap_or(false),
+    };
+    object.finish()?;
+    Ok(filter)
+}
+
+fn balance_as_of(raw: &RawValue) -> Result<Operation, ReadError> {
+    let mut object = Object::read(raw)?;
+    let account_id = AccountId(object.u128("account_id")?);
+    let timestamp = Timestamp(object.u64("timestamp")?);
+    object.finish()?;
+    Ok(Operation::BalanceAsOf { account_id, timestamp })
+}
+
+fn trial_balance(raw: &RawValue) -> Result<Operation, ReadError> {
+    let mut object = Object::read(raw)?;
+    let ledger = LedgerId(object.u32("ledger")?);
+    object.finish()?;
+    Ok(Operation::TrialBalance(ledger))
+}
+
+/// Zero is "left out", as everywhere.
+fn limit(object: &mut Object<'_>) -> Result<u32, ReadError> {
+    match object.u32("limit")? {
+        0 => Ok(PAGE_COUNT_DEFAULT),
+        limit if limit <= PAGE_COUNT_MAX => Ok(limit),
+        limit => {
+            let message = format!("at most {PAGE_COUNT_MAX} results a page, not {limit}");
+            Err(ReadError::new(message).in_member("limit"))
+        }
+    }
+}
+
+fn cursor(object: &mut Object<'_>) -> Result<Option<Cursor>, ReadError> {
+    let Some(raw) = object.take("cursor") else { return Ok(None) };
+    let position = id(raw).map_err(|error| error.in_member("cursor"))?;
+    Ok(Some(Cursor(position)))
+}
+
+#[cfg(test)]
+mod tests;

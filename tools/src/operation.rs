@@ -1,0 +1,83 @@
+//! What a ledger can be asked through `exec` and the shell, and asking it.
+
+use florin_client::{Client, ClientError};
+use florin_core::limits::BATCH_EVENTS_MAX;
+use florin_ledger::query::{
+    AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
+};
+use florin_ledger::{
+    Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferId, TransferResult,
+};
+
+/// Events, or ids, in one operation at most; one with more is refused whole.
+pub(crate) const EVENTS_MAX: usize = BATCH_EVENTS_MAX;
+
+/// One thing asked of a ledger.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Operation {
+    CreateAccounts(Vec<Account>),
+    CreateTransfers(Vec<Transfer>),
+    LookupAccounts(Vec<AccountId>),
+    LookupTransfers(Vec<TransferId>),
+    AccountTransfers(AccountFilter),
+    AccountBalances(AccountFilter),
+    BalanceAsOf { account_id: AccountId, timestamp: Timestamp },
+    QueryAccounts(QueryFilter),
+    QueryTransfers(QueryFilter),
+    TrialBalance(LedgerId),
+}
+
+/// What the ledger answers.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Answer {
+    AccountResults(Vec<AccountResult>),
+    TransferResults(Vec<TransferResult>),
+    /// One entry per id asked for.
+    Accounts(Vec<Option<Account>>),
+    /// One entry per id asked for.
+    Transfers(Vec<Option<Transfer>>),
+    AccountPage(AccountPage),
+    TransferPage(TransferPage),
+    BalancePage(BalancePage),
+    Balance(Option<BalanceAt>),
+    TrialBalance(TrialBalance),
+}
+
+impl Operation {
+    /// Asks a ledger.
+    ///
+    /// # Errors
+    /// As the client's methods say.
+    pub(crate) async fn perform(&self, client: &Client) -> Result<Answer, ClientError> {
+        Ok(match self {
+            Operation::CreateAccounts(accounts) => {
+                Answer::AccountResults(client.create_accounts(accounts).await?)
+            }
+            Operation::CreateTransfers(transfers) => {
+                Answer::TransferResults(client.create_transfers(transfers).await?)
+            }
+            Operation::LookupAccounts(ids) => Answer::Accounts(client.lookup_accounts(ids).await?),
+            Operation::LookupTransfers(ids) => {
+                Answer::Transfers(client.lookup_transfers(ids).await?)
+            }
+            Operation::AccountTransfers(filter) => {
+                Answer::TransferPage(client.account_transfers(filter).await?)
+            }
+            Operation::AccountBalances(filter) => {
+                Answer::BalancePage(client.account_balances(filter).await?)
+            }
+            Operation::BalanceAsOf { account_id, timestamp } => {
+                Answer::Balance(client.balance_as_of(*account_id, *timestamp).await?)
+            }
+            Operation::QueryAccounts(filter) => {
+                Answer::AccountPage(client.query_accounts(filter).await?)
+            }
+            Operation::QueryTransfers(filter) => {
+                Answer::TransferPage(client.query_transfers(filter).await?)
+            }
+            Operation::TrialBalance(ledger) => {
+                Answer::TrialBalance(client.trial_balance(*ledger).await?)
+            }
+        })
+    }
+}

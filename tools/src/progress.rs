@@ -1,0 +1,14 @@
+//! Progress on a terminal: bars on standard error, nothing where nobody watches.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar that counts up to `total`.
+pub(crate) fn bar(total: u64, what: &'static str) -> ProgressBar {
+    // Standard error that is no terminal draws nothing by itself.
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+    let style = ProgressStyle::with_template("{msg:14} {wide_bar} {human_pos}/{human_len} {eta}")
+        .expect("the template is fixed");
+    bar.set_style(style);
+    bar.set_message(what);
+    bar
+}

@@ -1,0 +1,97 @@
+//! Which ledger a command works on: a data directory opened in this process, or a server.
+
+use crate::exit::Failure;
+use clap::Args;
+use florin_client::{Client, ClientOptions};
+use florin_core::{Database, Options};
+use florin_ledger::Timestamp;
+use std::path::{Path, PathBuf};
+use tokio::runtime::Runtime;
+
+/// The two flags that name a ledger.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Target {
+    /// Open this data directory in this process (made if it is new)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Speak to the server that listens here
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) connect: Option<String>,
+}
+
+/// A ledger that answers. Close it: only that reports what went wrong at the end.
+pub(crate) struct Ledger {
+    pub(crate) client: Client,
+    /// `None` when a server owns it.
+    database: Option<Database>,
+}
+
+impl Target {
+    /// Opens the directory or connects to the server.
+    ///
+    /// # Errors
+    /// If it can't be opened or reached; nothing was changed.
+    pub(crate) fn open(
+        &self,
+        runtime: &Runtime,
+        clock_start: Option<u64>,
+    ) -> Result<Ledger, Failure> {
+        match (&self.data, &self.connect) {
+            (Some(path), _) => Ledger::open(runtime, path, clock_start),
+            (None, Some(address)) => Ledger::connect(runtime, address, ClientOptions::default()),
+            (None, None) => Err(Failure::usage("name a ledger: --data DIR or --connect HOST:PORT")),
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens a data directory in this process.
+    pub(crate) fn open(
+        runtime: &Runtime,
+        path: &Path,
+        clock_start: Option<u64>,
+    ) -> Result<Ledger, Failure> {
+        let _guard = runtime.enter();
+        let database = open_database(path, clock_start)?;
+        Ok(Ledger { client: Client::embedded(database.clone()), database: Some(database) })
+    }
+
+    /// Connects to a server.
+    pub(crate) fn connect(
+        runtime: &Runtime,
+        address: &str,
+        options: ClientOptions,
+    ) -> Result<Ledger, Failure> {
+        let client = runtime
+            .block_on(Client::connect(address, options))
+            .map_err(|error| Failure::unavailable(format!("can't reach {address}: {error}")))?;
+        Ok(Ledger { client, database: None })
+    }
+
+    /// Closes a database of this process; a server's stays open.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        match self.database {
+            Some(database) => database.close().map_err(Failure::from),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the database in a directory, with its clock fixed if a start is given.
+pub(crate) fn open_database(path: &Path, clock_start: Option<u64>) -> Result<Database, Failure> {
+    let options = Options { clock_start: clock_start.map(Timestamp) };
+    Database::open(path, options)
+        .map_err(|error| Failure::unavailable(format!("can't open {}: {error}", path.display())))
+}
+
+/// A runtime of one thread beside the caller's, so that connections stay alive while a command
+/// waits for its terminal.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unavailable(format!("can't start a thread: {error}")))
+}
