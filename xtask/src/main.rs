@@ -33,10 +33,11 @@ enum Task {
     },
     /// The rules of the house that no compiler checks. They are tests of this crate too.
     Tidy {
-        /// Writes the hashes of the byte layouts to docs/FORMAT.md, after you have read that what
-        /// it draws is what the source says.
-        #[arg(long)]
-        update_hashes: bool,
+        /// Writes what documents derive from the source: the hashes of the byte layouts to
+        /// docs/FORMAT.md (first read that what it draws is what the source says), the table of
+        /// faults to docs/TESTING.md.
+        #[arg(long, visible_alias = "update-hashes")]
+        update: bool,
     },
     /// Runs a fuzz target, or each of them in turn.
     Fuzz {
@@ -51,8 +52,8 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Ci { fuzz_seconds } => ci::run(fuzz_seconds),
-        Task::Tidy { update_hashes: true } => tidy::update_hashes(),
-        Task::Tidy { update_hashes: false } => tidy::run(),
+        Task::Tidy { update: true } => tidy::update(),
+        Task::Tidy { update: false } => tidy::run(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
     };
     match outcome {

@@ -1,14 +1,11 @@
-//! docs/COVERAGE.md and docs/TESTING.md name what exists: requirements of the list, faults of the
-//! list, files and tests that are there. A proof that has been renamed away proves nothing.
+//! docs/COVERAGE.md and docs/TESTING.md name what exists: requirements of the list, files and tests
+//! that are there. A proof that has been renamed away proves nothing.
 
 use super::Violation;
 use super::repository::{File, Repository};
 
 const COVERAGE: &str = "docs/COVERAGE.md";
 const TESTING: &str = "docs/TESTING.md";
-/// The heading in docs/TESTING.md above the table of faults.
-const FAULTS: &str = "## Faults that happened to others";
-const FAULTS_COUNT: u32 = 85;
 
 /// The ids of the requirements.
 const REQUIREMENTS: &str = "
@@ -37,7 +34,6 @@ pub(super) fn check(repository: &Repository) -> Vec<Violation> {
         violations.extend(lost_references(repository, file));
     }
     if let Some(file) = repository.file(TESTING) {
-        violations.extend(unknown_faults(file));
         violations.extend(lost_references(repository, file));
     }
     violations
@@ -55,23 +51,6 @@ fn unknown_requirements(file: &File) -> Vec<Violation> {
         }
     }
     violations
-}
-
-fn unknown_faults(file: &File) -> Vec<Violation> {
-    let heading = file.lines().find(|(_, line)| *line == FAULTS);
-    let Some((heading, _)) = heading else {
-        return vec![Violation::new(TESTING, 1, format!("has no `{FAULTS}`"))];
-    };
-    let below = first_cells(file).filter(|(number, _)| heading < *number);
-    let is_known =
-        |cell: &str| cell.parse().is_ok_and(|fault: u32| (1..=FAULTS_COUNT).contains(&fault));
-    let unknown = below.filter(|(_, cell)| !is_known(cell));
-    unknown
-        .map(|(number, cell)| {
-            let message = format!("`{cell}` is no fault's number (1 to {FAULTS_COUNT})");
-            Violation::new(TESTING, number, message)
-        })
-        .collect()
 }
 
 /// The first cell of every table row below a table's head.
@@ -124,7 +103,7 @@ fn has_function(repository: &Repository, path: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::{expect_clean, expect_places};
-    use super::{FAULTS, check};
+    use super::check;
 
     #[test]
     fn what_proves_something_is_there() {
@@ -154,17 +133,5 @@ mod tests {
         check_cell("`core/tests/b.rs`", &["docs/COVERAGE.md:3"]);
         check_cell("`core/tests/a.rs::money_goes`", &["docs/COVERAGE.md:3"]);
         check_cell("`core/tests` `cargo xtask ci` `/v1/x` `Amount`", &[]);
-    }
-
-    #[test]
-    fn unknown_faults_are_found() {
-        let check_cell = |cell: &str, places: &[&str]| {
-            let text = format!("{FAULTS}\n| no | test |\n|---|---|\n| {cell} | x |\n");
-            expect_places(check, &[("docs/TESTING.md", &text)], places);
-        };
-        check_cell("85", &[]);
-        check_cell("86", &["docs/TESTING.md:4"]);
-        check_cell("x", &["docs/TESTING.md:4"]);
-        expect_places(check, &[("docs/TESTING.md", "")], &["docs/TESTING.md:1"]);
     }
 }

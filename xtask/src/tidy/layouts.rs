@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) const DOCUMENT: &str = "docs/FORMAT.md";
 const HEADING: &str = "## Layout hashes";
 const INTRODUCTION: &str = "Each hash covers the layouts, numbers and constants of one source file. \
-After changing one, read what this page draws of it, then run `cargo xtask tidy --update-hashes`.";
+After changing one, read what this page draws of it, then run `cargo xtask tidy --update`.";
 const PLACES: &[&str] = &["core/ledger/src/", "core/src/", "wire/src/"];
 /// As many hexadecimal digits as nobody mistakes.
 const DIGITS: usize = 32;
@@ -27,7 +27,7 @@ pub(super) fn check(repository: &Repository) -> Vec<Violation> {
     };
     let heading = document.lines().find(|(_, line)| *line == HEADING);
     let Some((heading, _)) = heading else {
-        let message = format!("end it with `{HEADING}`, then `cargo xtask tidy --update-hashes`");
+        let message = format!("end it with `{HEADING}`, then `cargo xtask tidy --update`");
         return vec![Violation::new(DOCUMENT, 1, message)];
     };
     let rows = document.lines().filter(|(line, text)| heading < *line && text.starts_with("| `"));
@@ -55,7 +55,7 @@ pub(super) fn check(repository: &Repository) -> Vec<Violation> {
 }
 
 const REPAIR: &str = "compare them with what this page draws (a stored layout that changes needs \
-                      a new version too), then run `cargo xtask tidy --update-hashes`";
+                      a new version too), then run `cargo xtask tidy --update`";
 
 /// The document with today's hashes.
 ///

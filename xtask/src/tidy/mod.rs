@@ -11,6 +11,7 @@ mod comments;
 mod coverage;
 mod discipline;
 mod documents;
+mod faults;
 mod fuzzing;
 mod imports;
 mod layouts;
@@ -53,6 +54,7 @@ const CHECKS: &[Check] = &[
     coverage::check,
     discipline::check,
     documents::check,
+    faults::check,
     fuzzing::check,
     imports::check,
     layouts::check,
@@ -78,16 +80,23 @@ pub(crate) fn run() -> Result<(), String> {
     Err(format!("{} places to tidy up{}", violations.len(), listing(&violations)))
 }
 
-/// Writes the hashes of the byte layouts to docs/FORMAT.md.
+/// Writes what documents derive from the source: the hashes of the byte layouts, the table of faults.
 ///
 /// # Errors
-/// If the file has no table for them or can't be written.
-pub(crate) fn update_hashes() -> Result<(), String> {
+/// If a document has no place for its part, or can't be written.
+pub(crate) fn update() -> Result<(), String> {
     let repository = Repository::read()?;
-    let text = layouts::updated(&repository)?;
-    std::fs::write(repository.root.join(layouts::DOCUMENT), text)
-        .map_err(|error| format!("can't write {}: {error}", layouts::DOCUMENT))
+    let parts: [(&str, Derive); 2] =
+        [(faults::DOCUMENT, faults::updated), (layouts::DOCUMENT, layouts::updated)];
+    for (document, derive) in parts {
+        let text = derive(&repository)?;
+        std::fs::write(repository.root.join(document), text)
+            .map_err(|error| format!("can't write {document}: {error}"))?;
+    }
+    Ok(())
 }
+
+type Derive = fn(&Repository) -> Result<String, String>;
 
 fn listing(violations: &[Violation]) -> String {
     violations.iter().map(|violation| format!("\n  {violation}")).collect()

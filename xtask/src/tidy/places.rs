@@ -5,10 +5,8 @@ use super::Violation;
 use super::repository::Repository;
 use std::path::Path;
 
-/// Starts of paths that exist on one machine only.
-const HOMES: &[&str] = &["/home/", "/Users/", "/root/"];
-/// Gone after a restart: only tests may name it.
-const TEMPORARY: &str = "/tmp/";
+/// Starts of paths that are somebody's, or gone after a restart: only tests may name them, as text.
+const PERSONAL: &[&str] = &["/home/", "/Users/", "/root/", "/tmp/"];
 /// Directories that every machine has: a checkout right below one does not make the name private.
 const SYSTEM: &[&str] = &["/data", "/mnt", "/opt", "/srv", "/tmp", "/usr", "/usr/src", "/var/lib"];
 /// Where packages come from.
@@ -22,17 +20,13 @@ pub(super) fn check(repository: &Repository) -> Vec<Violation> {
     let files = repository.files.iter().filter(|file| !EXEMPT.contains(&file.path.as_str()));
     for file in files {
         for (number, line) in file.lines() {
-            let homes = HOMES.iter().map(|home| (*home).to_owned()).chain(private.clone());
-            for place in homes.filter(|place| names(line, place)) {
+            let is_test = file.is_test_line(number) || file.path.starts_with("tests/");
+            let personal = PERSONAL.iter().copied().filter(|_| !is_test);
+            for place in personal.chain(private.as_deref()).filter(|place| names(line, place)) {
                 let message = format!(
-                    "names `{place}`, a place on one machine: use a path from \
-                                       the root of the checkout or a temporary directory"
+                    "names `{place}`, a place on one machine: let the caller choose, or use a path \
+                     from the root of the checkout or a temporary directory"
                 );
-                violations.push(Violation::new(&file.path, number, message));
-            }
-            if names(line, TEMPORARY) && !file.is_test_line(number) && !is_test(&file.path) {
-                let message =
-                    format!("names `{TEMPORARY}`: let the caller choose, or use tempfile");
                 violations.push(Violation::new(&file.path, number, message));
             }
         }
@@ -53,11 +47,6 @@ fn names(line: &str, place: &str) -> bool {
         let before = line[..at].chars().next_back();
         !before.is_some_and(|before| before.is_alphanumeric() || "._-})/".contains(before))
     })
-}
-
-/// Tests in other languages than Rust.
-fn is_test(path: &str) -> bool {
-    path.starts_with("tests/")
 }
 
 /// The directory above the checkout, if its name belongs to this machine.
