@@ -1,20 +1,46 @@
 //! The client: one connection, many calls.
 
+use crate::call::{
+    AccountBalances, AccountTransfers, AskStatus, BalanceAsOf, Call, CreateAccounts,
+    CreateTransfers, LookupAccounts, LookupTransfers, QueryAccounts, QueryTransfers, SumLedger,
+};
+#[cfg(feature = "embedded")]
+use crate::embedded::Embedded;
 use crate::error::ClientError;
+use crate::failure::Fate;
+use crate::link::Link;
 use crate::options::ClientOptions;
+use crate::path::Path;
+use crate::singles::Singles;
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferId, TransferResult,
+    Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferFlags, TransferId,
+    TransferResult,
 };
-use florin_wire::Status;
+use florin_wire::cold::AsOf;
+use florin_wire::limits::EVENTS_MAX;
+use florin_wire::{RefusalKind, Status};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A handle to a ledger, over TCP or embedded; clones share one connection. Methods need a tokio
 /// runtime.
-#[derive(Clone, Debug)]
-pub struct Client {}
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    deadline: Duration,
+}
+
+struct Shared {
+    path: Arc<Path>,
+    attempts_max: u32,
+    /// Started by the first transfer that is submitted alone.
+    singles: OnceLock<Singles>,
+}
 
 impl Client {
     /// Connects to a server at `HOST:PORT` and shakes hands. Later losses of the connection are
@@ -23,21 +49,28 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotSent`] if no connection could be made within the connect timeout,
     /// [`ClientError::Refused`] if the server speaks no version that this client speaks.
-    pub async fn connect(_address: &str, _options: ClientOptions) -> Result<Client, ClientError> {
-        todo!()
+    pub async fn connect(address: &str, options: ClientOptions) -> Result<Client, ClientError> {
+        let deadline = options.deadline;
+        let attempts_max = options.attempts_max;
+        let link = Link::new(address, options);
+        if let Err(failure) = link.connection().await {
+            return Err(Fate::new(false).end(failure));
+        }
+        Ok(Client::new(Path::Tcp(Box::new(link)), attempts_max, deadline))
     }
 
     /// The same API over a database in this process.
     #[cfg(feature = "embedded")]
     #[must_use]
-    pub fn embedded(_database: florin_core::Database) -> Client {
-        todo!()
+    pub fn embedded(database: florin_core::Database) -> Client {
+        let ClientOptions { attempts_max, deadline, .. } = ClientOptions::default();
+        Client::new(Path::Embedded(Embedded::new(database)), attempts_max, deadline)
     }
 
     /// The same client with another deadline for its calls.
     #[must_use]
-    pub fn with_deadline(&self, _deadline: Duration) -> Client {
-        todo!()
+    pub fn with_deadline(&self, deadline: Duration) -> Client {
+        Client { shared: Arc::clone(&self.shared), deadline }
     }
 
     /// Opens accounts in one request, in order; returns when they are durable. One result per
@@ -47,9 +80,10 @@ impl Client {
     /// See [`ClientError`].
     pub async fn create_accounts(
         &self,
-        _accounts: &[Account],
+        accounts: &[Account],
     ) -> Result<Vec<AccountResult>, ClientError> {
-        todo!()
+        check_count("accounts", accounts.len())?;
+        self.ask(&CreateAccounts::new(accounts)).await
     }
 
     /// Posts transfers in one request, in order; returns when they are durable. One result per
@@ -59,9 +93,10 @@ impl Client {
     /// See [`ClientError`].
     pub async fn create_transfers(
         &self,
-        _transfers: &[Transfer],
+        transfers: &[Transfer],
     ) -> Result<Vec<TransferResult>, ClientError> {
-        todo!()
+        check_count("transfers", transfers.len())?;
+        self.ask(&CreateTransfers::new(transfers)).await
     }
 
     /// Posts one transfer, together with what other callers of this client submit meanwhile.
@@ -69,11 +104,24 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; a `linked` transfer is refused as invalid, because its chain would
     /// mix with strangers.
-    pub async fn create_transfer(
-        &self,
-        _transfer: Transfer,
-    ) -> Result<TransferResult, ClientError> {
-        todo!()
+    pub async fn create_transfer(&self, transfer: Transfer) -> Result<TransferResult, ClientError> {
+        if transfer.flags.contains(TransferFlags::LINKED) {
+            return Err(ClientError::Refused {
+                kind: RefusalKind::Invalid,
+                message: String::from(
+                    "a linked transfer can't go alone, its chain would mix with strangers: send \
+                     the chain with create_transfers",
+                ),
+            });
+        }
+        // A batch is imported as a whole or not at all.
+        if transfer.flags.contains(TransferFlags::IMPORTED) {
+            let results = self.create_transfers(&[transfer]).await?;
+            return Ok(results[0]);
+        }
+        let Shared { path, attempts_max, singles } = &*self.shared;
+        let singles = singles.get_or_init(|| Singles::start(Arc::clone(path), *attempts_max));
+        singles.create(transfer, Instant::now() + self.deadline).await
     }
 
     /// Reads accounts, one entry per id.
@@ -82,9 +130,10 @@ impl Client {
     /// See [`ClientError`].
     pub async fn lookup_accounts(
         &self,
-        _ids: &[AccountId],
+        ids: &[AccountId],
     ) -> Result<Vec<Option<Account>>, ClientError> {
-        todo!()
+        check_count("ids", ids.len())?;
+        self.ask(&LookupAccounts(ids.to_vec())).await
     }
 
     /// Reads transfers, one entry per id.
@@ -93,9 +142,10 @@ impl Client {
     /// See [`ClientError`].
     pub async fn lookup_transfers(
         &self,
-        _ids: &[TransferId],
+        ids: &[TransferId],
     ) -> Result<Vec<Option<Transfer>>, ClientError> {
-        todo!()
+        check_count("ids", ids.len())?;
+        self.ask(&LookupTransfers(ids.to_vec())).await
     }
 
     /// A page of an account's transfers.
@@ -104,9 +154,9 @@ impl Client {
     /// See [`ClientError`].
     pub async fn account_transfers(
         &self,
-        _filter: &AccountFilter,
+        filter: &AccountFilter,
     ) -> Result<TransferPage, ClientError> {
-        todo!()
+        self.ask(&AccountTransfers(*filter)).await
     }
 
     /// A page of an account's balances, one after each posting.
@@ -115,9 +165,9 @@ impl Client {
     /// See [`ClientError`].
     pub async fn account_balances(
         &self,
-        _filter: &AccountFilter,
+        filter: &AccountFilter,
     ) -> Result<BalancePage, ClientError> {
-        todo!()
+        self.ask(&AccountBalances(*filter)).await
     }
 
     /// An account's balances as they were at an instant; `None` if it was not open yet.
@@ -126,37 +176,34 @@ impl Client {
     /// See [`ClientError`].
     pub async fn balance_as_of(
         &self,
-        _id: AccountId,
-        _timestamp: Timestamp,
+        id: AccountId,
+        timestamp: Timestamp,
     ) -> Result<Option<BalanceAt>, ClientError> {
-        todo!()
+        self.ask(&BalanceAsOf(AsOf { account_id: id, timestamp })).await
     }
 
     /// A page of accounts.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn query_accounts(&self, _filter: &QueryFilter) -> Result<AccountPage, ClientError> {
-        todo!()
+    pub async fn query_accounts(&self, filter: &QueryFilter) -> Result<AccountPage, ClientError> {
+        self.ask(&QueryAccounts(*filter)).await
     }
 
     /// A page of transfers.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn query_transfers(
-        &self,
-        _filter: &QueryFilter,
-    ) -> Result<TransferPage, ClientError> {
-        todo!()
+    pub async fn query_transfers(&self, filter: &QueryFilter) -> Result<TransferPage, ClientError> {
+        self.ask(&QueryTransfers(*filter)).await
     }
 
     /// The sums over all accounts of a ledger.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn trial_balance(&self, _ledger: LedgerId) -> Result<TrialBalance, ClientError> {
-        todo!()
+    pub async fn trial_balance(&self, ledger: LedgerId) -> Result<TrialBalance, ClientError> {
+        self.ask(&SumLedger(ledger)).await
     }
 
     /// How the engine is doing.
@@ -164,6 +211,35 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
-        todo!()
+        self.ask(&AskStatus).await
     }
+
+    fn new(path: Path, attempts_max: u32, deadline: Duration) -> Client {
+        let shared = Shared { path: Arc::new(path), attempts_max, singles: OnceLock::new() };
+        Client { shared: Arc::new(shared), deadline }
+    }
+
+    async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
+        let deadline = Instant::now() + self.deadline;
+        self.shared.path.ask(call, self.shared.attempts_max, deadline).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// What would not fit one request is refused here, as a server would.
+fn check_count(what: &str, count: usize) -> Result<(), ClientError> {
+    if EVENTS_MAX < count {
+        return Err(ClientError::Refused {
+            kind: RefusalKind::TooLarge,
+            message: format!(
+                "a request takes at most {EVENTS_MAX} {what}, this one has {count}: split it"
+            ),
+        });
+    }
+    Ok(())
 }

@@ -1,10 +1,54 @@
 //! Async client of Florin, over TCP or over an engine in the same process.
+//!
+//! Every call ends in an answer or in a [`ClientError`] that says whether it may have taken
+//! effect: *not sent*, *refused*, or *unknown*. Calls are tried again by themselves, within their
+//! deadline and a number of attempts, where that may help. That is safe, because ids make every
+//! request idempotent: a transfer that was created by an attempt whose answer was lost is answered
+//! `exists`, with the timestamp of its creation.
+//!
+//! Clones of a [`Client`] share one connection, on which many requests are in flight at the same
+//! time.
+//!
+//! ```no_run
+//! use florin_client::{Client, ClientOptions};
+//! use florin_ledger::{AccountId, Amount, Code, LedgerId, Transfer, TransferId};
+//!
+//! # async fn example() -> Result<(), florin_client::ClientError> {
+//! let client = Client::connect("127.0.0.1:3000", ClientOptions::default()).await?;
+//! let result = client
+//!     .create_transfer(Transfer {
+//!         id: TransferId(1_000),
+//!         debit_account_id: AccountId(1),
+//!         credit_account_id: AccountId(2),
+//!         amount: Amount(12_50),
+//!         ledger: LedgerId(840),
+//!         code: Code(1),
+//!         ..Transfer::default()
+//!     })
+//!     .await?;
+//! println!("{} at {}", result.status.name(), result.timestamp);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried,
+//! `link` connects, `connection` sends and receives, `call` says how each question looks.
 #![forbid(unsafe_code)]
-#![allow(clippy::todo, clippy::unused_async)]
 
+mod backoff;
+mod call;
 mod client;
+mod connection;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod error;
+mod failure;
+mod flights;
+mod limits;
+mod link;
 mod options;
+mod path;
+mod singles;
 
 pub use client::Client;
 pub use error::ClientError;

@@ -25,7 +25,7 @@ impl Default for ClientOptions {
             name: String::from("florin-client"),
             deadline: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
-            attempts_max: 8,
+            attempts_max: 16,
             requests_in_flight_max: 64,
         }
     }

@@ -1,0 +1,306 @@
+//! One connection to a server: hello, then many requests at the same time.
+//!
+//! One task drives it. It takes requests from a queue and writes all that are there at once, and
+//! hands each reply to the request that it names. A request counts as sent from the moment before
+//! its first byte is written.
+
+use crate::failure::Failure;
+use crate::flights::{End, Flight, Flights, Ticket};
+use crate::limits::{
+    BODY_BYTES_COPIED_MAX, READ_BUFFER_BYTES, REQUESTS_PER_WRITE_MAX, SILENCE_MAX, WRITE_BYTES,
+};
+use crate::options::ClientOptions;
+use bytes::{BufMut, Bytes, BytesMut};
+use florin_wire::frame::{self, HEADER_BYTES, LENGTH_BYTES};
+use florin_wire::limits::FRAME_BYTES_MAX;
+use florin_wire::{
+    ClientHello, DecodeError, Operation, Outcome, Refusal, ReplyHeader, RequestHeader, ServerHello,
+    Versions, Welcome, cold,
+};
+use futures_util::StreamExt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::codec::FramedRead;
+use tokio_util::codec::length_delimited::LengthDelimitedCodec;
+
+/// An open connection. Dropping it closes it.
+pub(crate) struct Connection {
+    /// Bounded by `places`: every request in it holds one.
+    queue: UnboundedSender<Queued>,
+    flights: Arc<Flights>,
+    places: Arc<Semaphore>,
+    next_id: AtomicU64,
+    incarnation: u128,
+    driver: AbortHandle,
+}
+
+struct Queued {
+    header: RequestHeader,
+    body: Bytes,
+    ticket: Ticket,
+    place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Shakes hands over a stream that is open.
+    pub(crate) async fn open<R, W>(
+        reader: R,
+        mut writer: W,
+        options: &ClientOptions,
+    ) -> Result<Connection, Failure>
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let codec = LengthDelimitedCodec::builder()
+            .little_endian()
+            .length_field_length(LENGTH_BYTES)
+            .max_frame_length(FRAME_BYTES_MAX)
+            .new_codec();
+        let mut frames = FramedRead::with_capacity(reader, codec, READ_BUFFER_BYTES);
+        let welcome = shake_hands(&mut frames, &mut writer, options).await?;
+
+        let places = usize::try_from(welcome.requests_in_flight_max).unwrap_or(usize::MAX);
+        let places = places.min(options.requests_in_flight_max).clamp(1, Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(places));
+        let flights = Arc::new(Flights::new(Instant::now()));
+        let (queue, queued) = mpsc::unbounded_channel();
+        let driver = tokio::spawn({
+            let (flights, places) = (Arc::clone(&flights), Arc::clone(&places));
+            async move {
+                let end = tokio::select! {
+                    biased;
+                    end = read_replies(frames, &flights) => end,
+                    end = write_requests(writer, queued, &flights) => end,
+                };
+                flights.end(end);
+                places.close();
+            }
+        });
+        Ok(Connection {
+            queue,
+            flights,
+            places,
+            next_id: AtomicU64::new(1),
+            incarnation: welcome.incarnation,
+            driver: driver.abort_handle(),
+        })
+    }
+
+    /// Names the database behind it.
+    pub(crate) fn incarnation(&self) -> u128 {
+        self.incarnation
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.flights.ended().is_none()
+    }
+
+    /// Sends a request and waits for its reply's body, until the deadline.
+    pub(crate) async fn request(
+        &self,
+        operation: Operation,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, Failure> {
+        let place = match timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) => return Err(self.unsent()),
+            Err(_) => {
+                self.end_if_silent();
+                let message = "all places in flight were taken until the deadline";
+                return Err(Failure::NotSent(String::from(message)));
+            }
+        };
+        let header = RequestHeader {
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            operation: operation.number(),
+            deadline_ms: milliseconds_until(deadline),
+        };
+        let (ticket, reply) = oneshot::channel();
+        if self.queue.send(Queued { header, body, ticket, place }).is_err() {
+            return Err(self.unsent());
+        }
+        match timeout_at(deadline, reply).await {
+            Ok(Ok(reply)) => reply,
+            // The queue was dropped with the request still in it.
+            Ok(Err(_)) => Err(self.unsent()),
+            Err(_) => {
+                self.end_if_silent();
+                Err(Failure::Lost(String::from("no reply came before the deadline")))
+            }
+        }
+    }
+
+    /// Ends a connection whose peer has gone without a word. Others may still wait for a reply on
+    /// it, so a deadline that passed is no reason by itself.
+    fn end_if_silent(&self) {
+        if self.flights.silent_since().is_some_and(|since| SILENCE_MAX <= since.elapsed()) {
+            self.end(format!("the server was silent for {} seconds", SILENCE_MAX.as_secs()));
+        }
+    }
+
+    /// Ends a connection that makes no sense any more.
+    pub(crate) fn end(&self, message: String) {
+        self.flights.end(End::Lost(message));
+        self.places.close();
+        self.driver.abort();
+    }
+
+    fn unsent(&self) -> Failure {
+        let closed = || Failure::NotSent(String::from("the connection closed"));
+        self.flights.ended().unwrap_or_else(closed)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// At least one: zero would say that there is no deadline.
+fn milliseconds_until(deadline: Instant) -> u32 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
+async fn shake_hands<R, W>(
+    frames: &mut FramedRead<R, LengthDelimitedCodec>,
+    writer: &mut W,
+    options: &ClientOptions,
+) -> Result<Welcome, Failure>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let no_hello = |error: &io::Error| Failure::NotSent(format!("no hello was exchanged: {error}"));
+    let hello = ClientHello { versions: Versions::SPOKEN, features: 0, name: options.name.clone() };
+    let mut out = BytesMut::new();
+    frame::write(&mut out, &[], |out| hello.write(out));
+    writer.write_all(&out).await.map_err(|error| no_hello(&error))?;
+    let payload = match frames.next().await {
+        Some(Ok(payload)) => payload,
+        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(Failure::Hopeless(String::from(
+                "what answers there is no florin server: its first frame is too long",
+            )));
+        }
+        Some(Err(error)) => return Err(no_hello(&error)),
+        None => return Err(no_hello(&io::ErrorKind::UnexpectedEof.into())),
+    };
+    match ServerHello::decode(&payload) {
+        Ok(ServerHello::Welcome(welcome)) if welcome.version == Versions::SPOKEN.max => Ok(welcome),
+        Ok(ServerHello::Welcome(welcome)) => Err(Failure::Hopeless(format!(
+            "the server chose version {}, which this client did not offer",
+            welcome.version
+        ))),
+        Ok(ServerHello::Refused(farewell)) => {
+            Err(Failure::Refused(Refusal::without_effect(farewell.kind, farewell.message)))
+        }
+        Err(error) => Err(Failure::Hopeless(format!(
+            "what answers there is no florin server, its hello is malformed {error}"
+        ))),
+    }
+}
+
+/// Hands replies to their requests until there are no more.
+async fn read_replies<R>(mut frames: FramedRead<R, LengthDelimitedCodec>, flights: &Flights) -> End
+where
+    R: AsyncRead + Unpin,
+{
+    loop {
+        let payload = match frames.next().await {
+            Some(Ok(payload)) => payload.freeze(),
+            Some(Err(error)) => return End::Lost(format!("the connection broke: {error}")),
+            None => return End::Lost(String::from("the server closed the connection")),
+        };
+        match take_reply(&payload, flights) {
+            Ok(None) => {}
+            Ok(Some(last_word)) => return End::LastWord(last_word),
+            Err(error) => return End::Lost(format!("the server sent a malformed reply {error}")),
+        }
+    }
+}
+
+/// Hands one reply to its request; returns the last word if it is that.
+fn take_reply(payload: &Bytes, flights: &Flights) -> Result<Option<Refusal>, DecodeError> {
+    let header = ReplyHeader::decode(payload)?;
+    let body = payload.slice(HEADER_BYTES..);
+    let refusal = || cold::decode::<Refusal>(&body).map_err(|error| error.after(HEADER_BYTES));
+    let reply = match header.outcome {
+        Outcome::Answered => Ok(body),
+        Outcome::Refused => Err(Failure::Refused(refusal()?)),
+        Outcome::LastWord => return Ok(Some(refusal()?)),
+    };
+    if flights.land(header.id, header.operation, reply, Instant::now()) {
+        Ok(None)
+    } else {
+        Err(DecodeError::new(0, florin_wire::Reason::Unknown))
+    }
+}
+
+/// Writes requests until the connection breaks.
+async fn write_requests<W>(
+    mut writer: W,
+    mut queue: UnboundedReceiver<Queued>,
+    flights: &Flights,
+) -> End
+where
+    W: AsyncWrite + Unpin,
+{
+    let mut batch = Vec::new();
+    let mut buffer = BytesMut::new();
+    while 0 < queue.recv_many(&mut batch, REQUESTS_PER_WRITE_MAX).await {
+        let written = write_batch(&mut writer, &mut batch, &mut buffer, flights).await;
+        if let Err(error) = written {
+            return End::Lost(format!("the connection broke: {error}"));
+        }
+    }
+    End::Lost(String::from("the client closed the connection"))
+}
+
+async fn write_batch<W>(
+    writer: &mut W,
+    batch: &mut Vec<Queued>,
+    buffer: &mut BytesMut,
+    flights: &Flights,
+) -> io::Result<()>
+where
+    W: AsyncWrite + Unpin,
+{
+    for Queued { header, body, ticket, place } in batch.drain(..) {
+        // Its caller gave up before anything was sent.
+        if ticket.is_closed() {
+            continue;
+        }
+        let flight = Flight::new(header.operation, ticket, place);
+        if !flights.begin(header.id, flight) {
+            continue;
+        }
+        buffer.put_slice(&frame::length_prefix(HEADER_BYTES + body.len()));
+        buffer.put_slice(&header.to_bytes());
+        if body.len() <= BODY_BYTES_COPIED_MAX {
+            buffer.put_slice(&body);
+        } else {
+            flush(writer, buffer).await?;
+            writer.write_all(&body).await?;
+        }
+        if WRITE_BYTES <= buffer.len() {
+            flush(writer, buffer).await?;
+        }
+    }
+    flush(writer, buffer).await
+}
+
+async fn flush<W: AsyncWrite + Unpin>(writer: &mut W, buffer: &mut BytesMut) -> io::Result<()> {
+    writer.write_all(buffer).await?;
+    buffer.clear();
+    Ok(())
+}

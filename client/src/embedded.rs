@@ -1,0 +1,112 @@
+//! Calls answered by an engine in this process.
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::limits::READS_AT_ONCE_MAX;
+use florin_core::request::{self, Reply, Request};
+use florin_core::{Database, Error, ErrorKind};
+use florin_wire::{Effect, Refusal, RefusalKind, Status};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+/// What an engine does for a call.
+pub(crate) enum Task<A> {
+    /// Queues it; the function takes the answer out of the reply that belongs to it.
+    Submit(Request, fn(Reply) -> Option<A>),
+    /// Reads it on a thread that may block.
+    Read(Reading<A>),
+}
+
+/// A read of history, which may block.
+pub(crate) type Reading<A> = Box<dyn FnOnce(&Database) -> Result<A, Error> + Send>;
+
+/// An engine in this process.
+pub(crate) struct Embedded {
+    database: Database,
+    reads: Arc<Semaphore>,
+}
+
+impl Embedded {
+    pub(crate) fn new(database: Database) -> Embedded {
+        Embedded { database, reads: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)) }
+    }
+
+    /// One attempt at a call.
+    pub(crate) async fn attempt<C: Call>(
+        &self,
+        call: &C,
+        deadline: Instant,
+    ) -> Result<C::Answer, Failure> {
+        let refused = |error: &Error| Failure::Refused(refusal(error, C::OPERATION.writes()));
+        let (sender, receiver) = oneshot::channel();
+        match call.task().map_err(|error| refused(&error))? {
+            Task::Submit(request, take) => {
+                self.database.submit(request, move |result| {
+                    // Nobody listens any more if the deadline has passed.
+                    let _ = sender.send(result.map(|reply| {
+                        take(reply).expect("an engine answers a question with its own reply")
+                    }));
+                });
+            }
+            Task::Read(read) => {
+                let reads = Arc::clone(&self.reads);
+                let Ok(place) = timeout_at(deadline, reads.acquire_owned()).await else {
+                    let message = "no read of history ended before the deadline";
+                    return Err(Failure::NotSent(String::from(message)));
+                };
+                let place = place.expect("the reads' places are never closed");
+                let database = self.database.clone();
+                tokio::task::spawn_blocking(move || {
+                    let found = read(&database);
+                    drop(place);
+                    // Nobody listens any more if the deadline has passed.
+                    let _ = sender.send(found);
+                });
+            }
+        }
+        match timeout_at(deadline, receiver).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => Err(refused(&error)),
+            Ok(Err(_)) => {
+                let error = Error::new(ErrorKind::Stopped, "the engine stopped before it answered");
+                Err(refused(&error))
+            }
+            Err(_) => {
+                Err(Failure::Lost(String::from("the engine did not answer before the deadline")))
+            }
+        }
+    }
+}
+
+/// What a server would have told.
+fn refusal(error: &Error, writes: bool) -> Refusal {
+    let kind = match error.kind() {
+        ErrorKind::Invalid => RefusalKind::Invalid,
+        ErrorKind::Busy => RefusalKind::Busy,
+        ErrorKind::DiskFull => RefusalKind::DiskFull,
+        ErrorKind::Stopped => RefusalKind::Stopped,
+        ErrorKind::Unusable | ErrorKind::Corrupt => RefusalKind::Corrupt,
+        ErrorKind::Io => RefusalKind::Io,
+    };
+    let effect = match error.kind() {
+        ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
+        _ => Effect::None,
+    };
+    Refusal { kind, effect, message: error.to_string() }
+}
+
+pub(crate) fn wire_status(status: &request::Status) -> Status {
+    Status {
+        incarnation: status.incarnation,
+        epoch: status.epoch,
+        applied: status.applied,
+        durable: status.durable,
+        timestamp: status.timestamp,
+        accounts_count: status.accounts_count,
+        transfers_count: status.transfers_count,
+        holds_count: status.holds_count,
+        checkpoint: status.checkpoint,
+        disk_full: status.disk_full,
+    }
+}

@@ -1,0 +1,22 @@
+//! Every limit of the client that is not an option.
+
+use std::time::Duration;
+
+/// Requests taken at once for one write.
+pub(crate) const REQUESTS_PER_WRITE_MAX: usize = 64;
+/// Bytes of small requests gathered before they are written although more requests wait.
+pub(crate) const WRITE_BYTES: usize = 64 << 10;
+/// Bodies up to here are copied next to their headers, to save writes; larger ones are written
+/// from where they lie.
+pub(crate) const BODY_BYTES_COPIED_MAX: usize = 16 << 10;
+/// Bytes that a connection's read buffer has when it is idle.
+pub(crate) const READ_BUFFER_BYTES: usize = 16 << 10;
+/// Longest pause before the first retry; it doubles with each.
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(10);
+/// Longest pause before any retry.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// A connection that owes an answer and has said nothing for so long is given up.
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// Reads of history that an embedded engine answers at the same time.
+#[cfg(feature = "embedded")]
+pub(crate) const READS_AT_ONCE_MAX: usize = 16;

@@ -1,0 +1,54 @@
+//! Where a client's calls go, and how often.
+
+use crate::backoff;
+use crate::call::Call;
+#[cfg(feature = "embedded")]
+use crate::embedded::Embedded;
+use crate::error::ClientError;
+use crate::failure::{Failure, Fate};
+use crate::link::Link;
+use tokio::time::{Instant, sleep};
+
+/// Where a client's calls go.
+pub(crate) enum Path {
+    /// To a server.
+    Tcp(Box<Link>),
+    /// To an engine in this process.
+    #[cfg(feature = "embedded")]
+    Embedded(Embedded),
+}
+
+impl Path {
+    /// Asks until there is an answer, no hope of one, or no time or attempt left. Asking again is
+    /// safe because ids make every request idempotent.
+    pub(crate) async fn ask<C: Call>(
+        &self,
+        call: &C,
+        attempts_max: u32,
+        deadline: Instant,
+    ) -> Result<C::Answer, ClientError> {
+        let mut fate = Fate::new(C::OPERATION.writes());
+        let mut attempt = 0;
+        loop {
+            let failure = match self.attempt(call, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let pause = backoff::pause(attempt);
+            attempt += 1;
+            let worth_another = fate.note(&failure);
+            if !worth_another || attempts_max <= attempt || deadline <= Instant::now() + pause {
+                return Err(fate.end(failure));
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Answer, Failure> {
+        match self {
+            Path::Tcp(link) => link.attempt(call, deadline).await,
+            #[cfg(feature = "embedded")]
+            Path::Embedded(embedded) => embedded.attempt(call, deadline).await,
+        }
+    }
+}
