@@ -4,6 +4,7 @@ pub mod database;
 mod reads;
 mod driver;
 mod engine;
+pub mod checkpoint;
 pub mod clock;
 pub mod disk;
 pub mod error;

@@ -65,6 +65,34 @@ impl Index {
         self.runs.kind()
     }
 
+    /// Whether a key is certainly new: almost always `true` for keys that rise. `false` says
+    /// nothing.
+    #[inline]
+    #[must_use]
+    pub fn is_new(&self, key: u128) -> bool {
+        self.recent.is_new(key)
+    }
+
+    /// Looks a key up, reading a block of each run that it may be in.
+    ///
+    /// # Errors
+    /// [`RunError`] if a block can't be read or does not verify.
+    pub fn get(&self, key: u128) -> Result<Option<u64>, RunError> {
+        match self.lookup(key) {
+            Lookup::Absent => Ok(None),
+            Lookup::Found(value) => Ok(Some(value)),
+            Lookup::Unknown => self.runs.get(key),
+        }
+    }
+
+    /// The value of a key that is not in a run yet.
+    #[inline]
+    #[must_use]
+    pub fn get_in_memory(&self, key: u128) -> Option<u64> {
+        let frozen = || self.frozen.iter().rev().find_map(|(frozen, _)| frozen.get(key));
+        self.recent.get(key).or_else(frozen)
+    }
+
     /// Looks a key up, touching only memory.
     #[inline]
     #[must_use]
@@ -73,8 +101,7 @@ impl Index {
     }
 
     fn lookup_known(&self, key: u128) -> Lookup {
-        let frozen = || self.frozen.iter().rev().find_map(|(frozen, _)| frozen.get(key));
-        match self.recent.get(key).or_else(frozen) {
+        match self.get_in_memory(key) {
             Some(value) => Lookup::Found(value),
             None if self.runs.candidates(key).next().is_some() => Lookup::Unknown,
             None => Lookup::Absent,

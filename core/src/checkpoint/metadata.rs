@@ -1,0 +1,178 @@
+//! What a checkpoint says of itself.
+//!
+//! ```text
+//! offset  bytes  field                               (after the value's tag)
+//!      0      4  version, 1
+//!      4      4  runs named
+//!      8      8  number: counts the checkpoints of this file, from 1; also the key
+//!     16      8  savepoint that keeps the checkpoint before; 2^64-1 if none does
+//!     24     16  incarnation
+//!     40      8  position (M)
+//!     48      8  sequence number of the next frame
+//!     56     32  chain hash before the next frame
+//!     88      8  epoch
+//!     96      8  rows_position (E)
+//!    104      8  last recorded time
+//!    112      8  last transfer timestamp
+//!    120      8  transfers
+//!    128      8  accounts
+//!    136      8  account pages in this file
+//!    144      8  holds in this file
+//!    152     16  for each run: kind (1), zero (7), number (8)
+//! ```
+
+use super::CheckpointError;
+use super::rows::Table;
+use crate::runs::{RunKind, RunName};
+use florin_ledger::{Lsn, Timestamp, Totals};
+use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The version of the format that this code writes and reads.
+const VERSION: u32 = 1;
+const NO_SAVEPOINT: u64 = u64::MAX;
+
+/// Where a checkpoint stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Metadata {
+    /// The database that it is of.
+    pub incarnation: u128,
+    /// M: holds, totals and runs are exactly as after all records before this.
+    pub position: Lsn,
+    /// The sequence number of the frame at M.
+    pub sequence: u64,
+    /// The chain hash that the frame at M continues.
+    pub chain: [u8; 32],
+    /// The epoch of M.
+    pub epoch: u64,
+    /// E: account rows are between M and this.
+    pub rows_position: Lsn,
+    /// The totals at M.
+    pub totals: Totals,
+    /// Accounts opened before M.
+    pub accounts_count: u64,
+    /// The runs of every kind.
+    pub runs: Vec<RunName>,
+}
+
+/// A stored metadata record: what the store adds is for itself.
+#[derive(Clone, Debug)]
+pub(super) struct StoredMetadata {
+    pub(super) number: u64,
+    pub(super) savepoint: Option<u64>,
+    pub(super) pages_count: u64,
+    pub(super) holds_count: u64,
+    pub(super) metadata: Metadata,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct MetadataLayout {
+    version: U32,
+    runs_count: U32,
+    number: U64,
+    savepoint: U64,
+    incarnation: U128,
+    position: U64,
+    sequence: U64,
+    chain: [u8; 32],
+    epoch: U64,
+    rows_position: U64,
+    last_recorded: U64,
+    last_transfer_timestamp: U64,
+    transfers_count: U64,
+    accounts_count: U64,
+    pages_count: U64,
+    holds_count: U64,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RunNameLayout {
+    kind: u8,
+    reserved: [u8; 7],
+    number: U64,
+}
+
+const _: () = assert!(size_of::<MetadataLayout>() == 152);
+const _: () = assert!(size_of::<RunNameLayout>() == 16);
+
+impl StoredMetadata {
+    /// The value to store.
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        let metadata = &self.metadata;
+        let layout = MetadataLayout {
+            version: VERSION.into(),
+            runs_count: u32::try_from(metadata.runs.len()).expect("runs are few").into(),
+            number: self.number.into(),
+            savepoint: self.savepoint.unwrap_or(NO_SAVEPOINT).into(),
+            incarnation: metadata.incarnation.into(),
+            position: metadata.position.0.into(),
+            sequence: metadata.sequence.into(),
+            chain: metadata.chain,
+            epoch: metadata.epoch.into(),
+            rows_position: metadata.rows_position.0.into(),
+            last_recorded: metadata.totals.last_recorded.0.into(),
+            last_transfer_timestamp: metadata.totals.last_transfer_timestamp.0.into(),
+            transfers_count: metadata.totals.transfers_count.into(),
+            accounts_count: metadata.accounts_count.into(),
+            pages_count: self.pages_count.into(),
+            holds_count: self.holds_count.into(),
+        };
+        let mut rest = layout.as_bytes().to_vec();
+        for run in &metadata.runs {
+            let kind = run.kind.number();
+            let layout = RunNameLayout { kind, reserved: [0; 7], number: run.number.into() };
+            rest.extend_from_slice(layout.as_bytes());
+        }
+        Table::Metadata.sealed(self.number, &rest)
+    }
+
+    /// Reads the value stored under a number.
+    pub(super) fn decoded(number: u64, value: &[u8]) -> Result<StoredMetadata, CheckpointError> {
+        let damaged = || Table::Metadata.damaged(number);
+        let rest = Table::Metadata.verified(number, value)?;
+        let (layout, runs) = MetadataLayout::ref_from_prefix(rest).map_err(|_| damaged())?;
+        if layout.version.get() != VERSION {
+            return Err(CheckpointError::Version { version: layout.version.get() });
+        }
+        let runs = <[RunNameLayout]>::ref_from_bytes(runs).map_err(|_| damaged())?;
+        if usize::try_from(layout.runs_count.get()) != Ok(runs.len())
+            || layout.number.get() != number
+        {
+            return Err(damaged());
+        }
+        let savepoint = Some(layout.savepoint.get()).filter(|id| *id != NO_SAVEPOINT);
+        Ok(StoredMetadata {
+            number,
+            savepoint,
+            pages_count: layout.pages_count.get(),
+            holds_count: layout.holds_count.get(),
+            metadata: layout.metadata(runs).ok_or_else(damaged)?,
+        })
+    }
+}
+
+impl MetadataLayout {
+    fn metadata(&self, runs: &[RunNameLayout]) -> Option<Metadata> {
+        let run = |run: &RunNameLayout| {
+            let kind = RunKind::from_number(run.kind)?;
+            Some(RunName { kind, number: run.number.get() })
+        };
+        Some(Metadata {
+            incarnation: self.incarnation.get(),
+            position: Lsn(self.position.get()),
+            sequence: self.sequence.get(),
+            chain: self.chain,
+            epoch: self.epoch.get(),
+            rows_position: Lsn(self.rows_position.get()),
+            totals: Totals {
+                last_recorded: Timestamp(self.last_recorded.get()),
+                last_transfer_timestamp: Timestamp(self.last_transfer_timestamp.get()),
+                transfers_count: self.transfers_count.get(),
+            },
+            accounts_count: self.accounts_count.get(),
+            runs: runs.iter().map(run).collect::<Option<Vec<_>>>()?,
+        })
+    }
+}
