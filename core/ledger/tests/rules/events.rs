@@ -1,6 +1,7 @@
 //! Random days of a bank: few accounts, few ids, amounts at the edges, so that events meet each
 //! other often. Weighted towards events that succeed.
 
+use crate::bank::START;
 use florin_ledger::{
     Account, AccountFlags, AccountId, Amount, Code, LedgerId, Timestamp, Transfer, TransferFlags,
     TransferId,
@@ -19,11 +20,87 @@ pub(crate) enum Step {
 
 /// A day that begins with some accounts, so that the rest has something to move.
 pub(crate) fn day(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
-    let opening = vec(plain_account(), 8..20).prop_map(Step::Accounts);
+    let opening = vec(plain_account(), 16..24).prop_map(Step::Accounts);
     (opening, vec(step(), 1..steps_max)).prop_map(|(opening, mut steps)| {
-        steps.insert(0, opening);
+        // Not far from the first waypoints.
+        let busy = (0..30).map(|round| plain_transfer(1 + round % 3, 2 + round % 3)).collect();
+        steps.splice(0..0, [opening, Step::Transfers(busy)]);
+        let mut memory = Memory { clock: START.0, ids_count: 100, ..Memory::default() };
+        steps.iter_mut().for_each(|step| memory.relate(step));
         steps
     })
+}
+
+/// Drawn one by one, events would seldom meet: most ids would be taken or unknown. So what was drawn
+/// as an id is read as dice that relate the event to those before it.
+#[derive(Default)]
+struct Memory {
+    clock: u64,
+    ids_count: u128,
+    holds: Vec<TransferId>,
+    past: Vec<Transfer>,
+}
+
+impl Memory {
+    fn relate(&mut self, step: &mut Step) {
+        match step {
+            Step::Accounts(accounts) => {
+                for account in accounts.iter_mut() {
+                    if account.flags.contains(AccountFlags::IMPORTED) {
+                        account.timestamp = self.recent(account.timestamp);
+                    }
+                }
+                self.clock += u64::try_from(accounts.len()).unwrap();
+            }
+            Step::Transfers(transfers) => {
+                transfers.iter_mut().for_each(|transfer| self.relate_transfer(transfer));
+                self.clock += u64::try_from(transfers.len()).unwrap();
+            }
+            Step::Wait { nanoseconds } => self.clock += *nanoseconds,
+            Step::Expire { .. } => {}
+        }
+    }
+
+    fn relate_transfer(&mut self, transfer: &mut Transfer) {
+        let dice = usize::try_from(transfer.id.0).unwrap();
+        match (dice, self.past.len()) {
+            (0..4, 1..) => *transfer = self.past[dice * 7 % self.past.len()],
+            (4..8, 1..) => transfer.id = self.past[dice * 7 % self.past.len()].id,
+            (8..10, 1..) => {
+                let past = self.past[dice * 7 % self.past.len()];
+                *transfer = Transfer { user_data_32: 1, amount: Amount::MAX, ..past };
+            }
+            (10, _) => transfer.id = TransferId(0),
+            _ => {
+                self.ids_count += 1;
+                transfer.id = TransferId(self.ids_count);
+            }
+        }
+        let dice = usize::try_from(transfer.pending_id.0).unwrap();
+        if (1..70).contains(&dice) && !self.holds.is_empty() {
+            let back = dice % self.holds.len().min(6);
+            transfer.pending_id = self.holds[self.holds.len() - 1 - back];
+            if transfer.flags == TransferFlags::POST_PENDING_TRANSFER && dice % 2 == 0 {
+                transfer.amount = Amount::MAX;
+            }
+            if transfer.flags == TransferFlags::VOID_PENDING_TRANSFER && dice % 5 != 0 {
+                transfer.amount = Amount::ZERO;
+            }
+        }
+        if transfer.flags.contains(TransferFlags::IMPORTED) {
+            transfer.timestamp = self.recent(transfer.timestamp);
+        }
+        if transfer.flags.contains(TransferFlags::PENDING) {
+            self.holds.push(transfer.id);
+        }
+        self.past.push(*transfer);
+    }
+
+    /// Mostly a little before now.
+    fn recent(&self, timestamp: Timestamp) -> Timestamp {
+        let back = timestamp.0 % 1_000_000;
+        if back < 40 { timestamp } else { Timestamp(self.clock.saturating_sub(back / 2)) }
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -46,11 +123,14 @@ fn plain_account() -> impl Strategy<Value = Account> {
         AccountFlags::NONE,
         AccountFlags::NONE,
         AccountFlags::NONE,
+        AccountFlags::NONE,
+        AccountFlags::NONE,
+        AccountFlags::NONE,
         AccountFlags::HISTORY,
         AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS,
         AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS,
     ]);
-    (1..8_u128, flags).prop_map(|(id, flags)| Account {
+    (party(), flags).prop_map(|(id, flags)| Account {
         id: AccountId(id),
         ledger: LedgerId(if id == 7 { 2 } else { 1 }),
         code: Code(1),
@@ -98,6 +178,11 @@ fn timestamp() -> impl Strategy<Value = Timestamp> {
     (coarse, 0..1_200_u64).prop_map(|(coarse, fine)| Timestamp(coarse + fine))
 }
 
+/// Seven accounts, the last in another currency.
+fn party() -> impl Strategy<Value = u128> {
+    prop_oneof![12 => 1..7_u128, 1 => Just(7)]
+}
+
 fn amount() -> impl Strategy<Value = Amount> {
     prop_oneof![
         12 => (0..20_u128).prop_map(Amount),
@@ -107,11 +192,12 @@ fn amount() -> impl Strategy<Value = Amount> {
 }
 
 fn transfer() -> impl Strategy<Value = Transfer> {
-    let kinds = (kind(), 0..10_u8, prop::bool::weighted(0.15));
-    let parties = (1..8_u128, 1..8_u128, 1..80_u128, 1..80_u128);
+    let kinds = (kind(), 0..30_u8, prop::bool::weighted(0.1));
+    let parties = (party(), party(), 1..80_u128, 1..80_u128);
     let rest = (0..3_u32, 0..3_u32, 0..3_u16, 0..2_u128);
     (parties, amount(), kinds, rest).prop_map(|(parties, amount, (flags, odd, linked), rest)| {
         let (debit, credit, id, pending_id) = parties;
+        let credit = if credit == debit && id % 8 != 0 { debit % 6 + 1 } else { credit };
         let (timeout, ledger, code, data) = rest;
         let resolves = flags.intersects(
             TransferFlags::POST_PENDING_TRANSFER.with(TransferFlags::VOID_PENDING_TRANSFER),
@@ -143,6 +229,18 @@ fn transfer() -> impl Strategy<Value = Transfer> {
         }
         transfer
     })
+}
+
+fn plain_transfer(debit: u128, credit: u128) -> Transfer {
+    Transfer {
+        id: TransferId(80),
+        debit_account_id: AccountId(debit),
+        credit_account_id: AccountId(credit),
+        amount: Amount(1),
+        ledger: LedgerId(1),
+        code: Code(1),
+        ..Transfer::default()
+    }
 }
 
 fn kind() -> impl Strategy<Value = TransferFlags> {

@@ -9,10 +9,10 @@ use florin_ledger::Account;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn every_answer_and_balance_is_the_models(steps in day(40)) {
+    fn every_answer_and_balance_is_the_models(steps in day(60)) {
         let mut bank = Bank::new();
         let mut model = Model::starting_at(START.0);
         for step in &steps {
