@@ -1,19 +1,21 @@
 //! Running a batch: each event takes its tick, due holds expire first, chains succeed or fail as
 //! one, and every decided record goes to the journal and is applied.
 
-use crate::account::{Account, AccountFlags};
-use crate::decide_account::decide_account;
-use crate::decide_transfer::decide_transfer;
+use crate::account::Account;
+use crate::event::Event;
 use crate::id::{Lsn, Slot, Timestamp};
 use crate::journal::Journal;
-use crate::record::{FailedRecord, Record, WAYPOINT_INTERVAL, WaypointRecord};
+use crate::record::{Record, WAYPOINT_INTERVAL, WaypointRecord};
 use crate::state::Ledger;
-use crate::status::{
-    AccountResult, CreateAccountStatus, CreateTransferStatus, EventResult, TransferResult,
-};
+use crate::status::{AccountResult, EventResult, TransferResult};
 use crate::ticks::Ticks;
-use crate::transfer::{Transfer, TransferFlags};
+use crate::transfer::Transfer;
 use alloc::vec::Vec;
+
+/// Events whose accounts are looked up together. One look-up waits for memory several times in a
+/// row; those of different events wait at the same time, which is most of the time of a batch over
+/// more accounts than fit in the cache.
+const BLOCK_EVENTS: usize = 32;
 
 impl Ledger {
     /// Opens accounts, in order, and appends one result for each to `results`.
@@ -48,56 +50,67 @@ impl Ledger {
 
     fn run<E: Event>(
         &mut self,
-        events: impl ExactSizeIterator<Item = E>,
+        mut events: impl ExactSizeIterator<Item = E>,
         ticks: &mut Ticks,
         journal: &mut impl Journal,
         results: &mut Vec<EventResult<E::Status>>,
     ) {
         assert!(self.totals.last_recorded < ticks.next(), "time rises from batch to batch");
-        let count = events.len();
-        results.reserve(count);
-        let mut batch = Batch::beginning_at(ticks.next(), count);
-        for (index, event) in events.enumerate() {
-            let is_last = index + 1 == count;
-            if batch.chain == Chain::Broken {
-                let status = E::in_broken_chain(event.is_linked() && is_last);
-                results.push(EventResult { status, timestamp: ticks.take() });
-                if !event.is_linked() {
-                    batch.chain = Chain::None;
-                }
-                continue;
-            }
-            self.expire_due(ticks, usize::MAX, journal);
-            if event.is_linked() && batch.chain == Chain::None {
-                batch.chain = Chain::Open { first: results.len() };
-                batch.chain_times.clear();
-                self.chain_begin();
-                journal.chain_begin();
-            }
-            let time = ticks.take();
-            let result = match batch.refusal(&event, is_last) {
-                Some(status) => EventResult { status, timestamp: time },
-                None => event.execute(self, time, journal),
-            };
-            if let Chain::Open { first } = batch.chain {
-                batch.chain_times.push(time);
-                if !E::is_created(result.status) {
-                    self.undo_chain(journal);
-                    fail_earlier::<E>(&mut results[first..], &batch.chain_times);
-                    batch.chain = if event.is_linked() { Chain::Broken } else { Chain::None };
-                } else if !event.is_linked() {
-                    self.chain_keep();
-                    journal.chain_keep();
-                    batch.chain = Chain::None;
+        let mut batch = Batch::beginning_at(ticks.next(), events.len(), results);
+        let mut block = Vec::with_capacity(BLOCK_EVENTS);
+        while 0 < events.len() {
+            let next = events.by_ref().take(BLOCK_EVENTS);
+            block.extend(next.map(|event| (event, event.places(self))));
+            for (event, places) in block.drain(..) {
+                batch.remaining_count -= 1;
+                if batch.chain == Chain::Broken {
+                    batch.skip(&event, ticks.take());
+                } else {
+                    self.run_event(&event, places, &mut batch, ticks, journal);
                 }
             }
-            if let Some(failed) = event.remembered(result.status) {
-                self.commit(time, &Record::Failed(failed), journal);
-            }
-            results.push(result);
         }
-        // A chain that was left open has been undone by its last event.
-        assert!(!matches!(batch.chain, Chain::Open { .. }), "every chain is kept or undone");
+        assert!(batch.remaining_count == 0, "every event has its result");
+        assert!(batch.chain == Chain::None, "every chain is kept or undone");
+    }
+
+    #[inline]
+    fn run_event<E: Event>(
+        &mut self,
+        event: &E,
+        places: E::Places,
+        batch: &mut Batch<E>,
+        ticks: &mut Ticks,
+        journal: &mut impl Journal,
+    ) {
+        self.expire_due(ticks, usize::MAX, journal);
+        if event.is_linked() && batch.chain == Chain::None {
+            batch.chain = Chain::Open { first: batch.results.len() };
+            batch.chain_times.clear();
+            self.chain_begin();
+            journal.chain_begin();
+        }
+        let time = ticks.take();
+        let result = match batch.refusal(event) {
+            Some(status) => EventResult { status, timestamp: time },
+            None => event.execute(places, self, time, journal),
+        };
+        if let Chain::Open { first } = batch.chain {
+            batch.chain_times.push(time);
+            if !E::is_created(result.status) {
+                self.undo_chain(journal);
+                batch.fail_from(first);
+                batch.chain = batch.after_failure(event);
+            } else if !event.is_linked() {
+                self.chain_keep();
+                journal.chain_keep();
+                batch.chain = Chain::None;
+            }
+        }
+        if let Some(failed) = event.remembered(result.status) {
+            self.commit(time, &Record::Failed(failed), journal);
+        }
+        batch.results.push(result);
     }
 
     fn undo_chain(&mut self, journal: &mut impl Journal) {
@@ -149,7 +162,10 @@ impl Ledger {
 }
 
 /// What of a batch outlives one event.
-struct Batch {
+struct Batch<'a, E: Event> {
+    results: &'a mut Vec<EventResult<E::Status>>,
+    /// Events after the current one.
+    remaining_count: usize,
     /// The tick that the last event takes if no hold expires in between. Imported timestamps must
     /// be before it, as in the reference, where it is the time of the whole batch.
     end: Timestamp,
@@ -170,10 +186,17 @@ enum Chain {
     Broken,
 }
 
-impl Batch {
-    fn beginning_at(start: Timestamp, count: usize) -> Batch {
+impl<'a, E: Event> Batch<'a, E> {
+    fn beginning_at(
+        start: Timestamp,
+        count: usize,
+        results: &'a mut Vec<EventResult<E::Status>>,
+    ) -> Batch<'a, E> {
+        results.reserve(count);
         let ticks = u64::try_from(count.saturating_sub(1)).expect("a usize fits in u64");
         Batch {
+            results,
+            remaining_count: count,
             end: start.after_ticks(ticks).unwrap_or(Timestamp::MAX),
             is_imported: None,
             chain: Chain::None,
@@ -181,11 +204,16 @@ impl Batch {
         }
     }
 
+    /// Whether the event would link to one that the batch does not have.
+    fn leaves_chain_open(&self, event: &E) -> bool {
+        event.is_linked() && self.remaining_count == 0
+    }
+
     /// The rules that come before all others and are the same for accounts and transfers.
     #[inline]
-    fn refusal<E: Event>(&mut self, event: &E, is_last: bool) -> Option<E::Status> {
+    fn refusal(&mut self, event: &E) -> Option<E::Status> {
         let is_imported = *self.is_imported.get_or_insert(event.is_imported());
-        if event.is_linked() && is_last {
+        if self.leaves_chain_open(event) {
             return Some(E::CHAIN_OPEN);
         }
         if event.is_imported() != is_imported {
@@ -201,153 +229,26 @@ impl Batch {
         }
         (self.end <= timestamp).then_some(E::TIMESTAMP_MUST_NOT_ADVANCE)
     }
-}
 
-/// The events of a chain before the one that failed: not created, as of when they were judged.
-fn fail_earlier<E: Event>(results: &mut [EventResult<E::Status>], times: &[Timestamp]) {
-    assert!(results.len() + 1 == times.len(), "the failing event has no result yet");
-    for (result, time) in results.iter_mut().zip(times) {
-        *result = EventResult { status: E::CHAIN_FAILED, timestamp: *time };
-    }
-}
-
-/// What a batch needs to know of its events; accounts and transfers differ in the rest.
-trait Event: Copy {
-    type Status: Copy;
-
-    const CHAIN_FAILED: Self::Status;
-    const CHAIN_OPEN: Self::Status;
-    const IMPORTED_EXPECTED: Self::Status;
-    const IMPORTED_NOT_EXPECTED: Self::Status;
-    const TIMESTAMP_MUST_BE_ZERO: Self::Status;
-    const TIMESTAMP_OUT_OF_RANGE: Self::Status;
-    const TIMESTAMP_MUST_NOT_ADVANCE: Self::Status;
-
-    fn is_created(status: Self::Status) -> bool;
-    fn is_linked(&self) -> bool;
-    fn is_imported(&self) -> bool;
-    fn timestamp(&self) -> Timestamp;
-
-    /// Decides by the rules, and commits what was decided.
-    fn execute(
-        &self,
-        ledger: &mut Ledger,
-        time: Timestamp,
-        journal: &mut impl Journal,
-    ) -> EventResult<Self::Status>;
-
-    /// What is remembered of a failure.
-    fn remembered(&self, status: Self::Status) -> Option<FailedRecord>;
-
-    fn in_broken_chain(leaves_open: bool) -> Self::Status {
-        if leaves_open { Self::CHAIN_OPEN } else { Self::CHAIN_FAILED }
-    }
-}
-
-impl Event for Account {
-    type Status = CreateAccountStatus;
-
-    const CHAIN_FAILED: Self::Status = CreateAccountStatus::LinkedEventFailed;
-    const CHAIN_OPEN: Self::Status = CreateAccountStatus::LinkedEventChainOpen;
-    const IMPORTED_EXPECTED: Self::Status = CreateAccountStatus::ImportedEventExpected;
-    const IMPORTED_NOT_EXPECTED: Self::Status = CreateAccountStatus::ImportedEventNotExpected;
-    const TIMESTAMP_MUST_BE_ZERO: Self::Status = CreateAccountStatus::TimestampMustBeZero;
-    const TIMESTAMP_OUT_OF_RANGE: Self::Status =
-        CreateAccountStatus::ImportedEventTimestampOutOfRange;
-    const TIMESTAMP_MUST_NOT_ADVANCE: Self::Status =
-        CreateAccountStatus::ImportedEventTimestampMustNotAdvance;
-
-    fn is_created(status: Self::Status) -> bool {
-        status == CreateAccountStatus::Created
-    }
-
-    fn is_linked(&self) -> bool {
-        self.flags.contains(AccountFlags::LINKED)
-    }
-
-    fn is_imported(&self) -> bool {
-        self.flags.contains(AccountFlags::IMPORTED)
-    }
-
-    fn timestamp(&self) -> Timestamp {
-        self.timestamp
-    }
-
-    fn execute(
-        &self,
-        ledger: &mut Ledger,
-        time: Timestamp,
-        journal: &mut impl Journal,
-    ) -> AccountResult {
-        match decide_account(ledger, self, time, journal) {
-            Ok(record) => {
-                ledger.commit(time, &Record::Account(record), journal);
-                let timestamp = if self.is_imported() { self.timestamp } else { time };
-                EventResult { status: CreateAccountStatus::Created, timestamp }
-            }
-            Err(refused) => refused,
+    /// Fails the events of the chain before the current one, as of when they were judged.
+    fn fail_from(&mut self, first: usize) {
+        let earlier = &mut self.results[first..];
+        assert!(earlier.len() + 1 == self.chain_times.len(), "the failing event has no result yet");
+        for (result, time) in earlier.iter_mut().zip(&self.chain_times) {
+            *result = EventResult { status: E::CHAIN_FAILED, timestamp: *time };
         }
     }
 
-    /// Whether an account can be opened never depends on anything that passes by itself.
-    fn remembered(&self, _status: Self::Status) -> Option<FailedRecord> {
-        None
-    }
-}
-
-impl Event for Transfer {
-    type Status = CreateTransferStatus;
-
-    const CHAIN_FAILED: Self::Status = CreateTransferStatus::LinkedEventFailed;
-    const CHAIN_OPEN: Self::Status = CreateTransferStatus::LinkedEventChainOpen;
-    const IMPORTED_EXPECTED: Self::Status = CreateTransferStatus::ImportedEventExpected;
-    const IMPORTED_NOT_EXPECTED: Self::Status = CreateTransferStatus::ImportedEventNotExpected;
-    const TIMESTAMP_MUST_BE_ZERO: Self::Status = CreateTransferStatus::TimestampMustBeZero;
-    const TIMESTAMP_OUT_OF_RANGE: Self::Status =
-        CreateTransferStatus::ImportedEventTimestampOutOfRange;
-    const TIMESTAMP_MUST_NOT_ADVANCE: Self::Status =
-        CreateTransferStatus::ImportedEventTimestampMustNotAdvance;
-
-    #[inline]
-    fn is_created(status: Self::Status) -> bool {
-        status == CreateTransferStatus::Created
+    /// Answers an event whose chain has failed before its turn came.
+    fn skip(&mut self, event: &E, time: Timestamp) {
+        let status = if self.leaves_chain_open(event) { E::CHAIN_OPEN } else { E::CHAIN_FAILED };
+        self.results.push(EventResult { status, timestamp: time });
+        self.chain = self.after_failure(event);
     }
 
-    #[inline]
-    fn is_linked(&self) -> bool {
-        self.flags.contains(TransferFlags::LINKED)
-    }
-
-    #[inline]
-    fn is_imported(&self) -> bool {
-        self.flags.contains(TransferFlags::IMPORTED)
-    }
-
-    #[inline]
-    fn timestamp(&self) -> Timestamp {
-        self.timestamp
-    }
-
-    #[inline]
-    fn execute(
-        &self,
-        ledger: &mut Ledger,
-        time: Timestamp,
-        journal: &mut impl Journal,
-    ) -> TransferResult {
-        match decide_transfer(ledger, self, time, journal) {
-            Ok(record) => {
-                let slots = [record.debit_slot, record.credit_slot];
-                ledger.commit_posting(time, &Record::Transfer(record), slots, journal);
-                let timestamp = if self.is_imported() { self.timestamp } else { time };
-                EventResult { status: CreateTransferStatus::Created, timestamp }
-            }
-            Err(refused) => refused,
-        }
-    }
-
-    #[inline]
-    fn remembered(&self, status: Self::Status) -> Option<FailedRecord> {
-        status.is_transient().then_some(FailedRecord { id: self.id, status })
+    /// The chain after an event of it that was not created.
+    fn after_failure(&self, event: &E) -> Chain {
+        let goes_on = event.is_linked() && 0 < self.remaining_count;
+        if goes_on { Chain::Broken } else { Chain::None }
     }
 }

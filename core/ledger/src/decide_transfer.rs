@@ -24,11 +24,12 @@ pub(crate) const CLOSING: TransferFlags =
     TransferFlags::CLOSING_DEBIT.with(TransferFlags::CLOSING_CREDIT);
 
 /// Decides an event whose batch has nothing against it, at the time of its tick. Every hold due by
-/// then has expired.
+/// then has expired. `places` are the slots of its accounts, unless it resolves a hold.
 #[inline]
 pub(crate) fn decide_transfer(
     ledger: &Ledger,
     event: &Transfer,
+    places: [Option<Slot>; 2],
     time: Timestamp,
     journal: &impl Journal,
 ) -> Result<TransferRecord, TransferResult> {
@@ -44,7 +45,7 @@ pub(crate) fn decide_transfer(
     if event.flags.intersects(RESOLVING) {
         return decide_resolve(ledger, event, time, journal).map_err(refused);
     }
-    decide_posting(ledger, event, time).map_err(refused)
+    decide_posting(ledger, event, places, time).map_err(refused)
 }
 
 #[inline]
@@ -72,10 +73,11 @@ struct Sides<'a> {
 fn decide_posting(
     ledger: &Ledger,
     event: &Transfer,
+    places: [Option<Slot>; 2],
     time: Timestamp,
 ) -> Result<TransferRecord, CreateTransferStatus> {
     check_fields(event)?;
-    let sides = find_sides(ledger, event)?;
+    let sides = find_sides(ledger, event, places)?;
     let mut timestamp = time;
     if event.flags.contains(TransferFlags::IMPORTED) {
         check_imported(ledger, event)?;
@@ -148,13 +150,18 @@ fn check_fields(event: &Transfer) -> Result<(), CreateTransferStatus> {
 }
 
 #[inline]
-fn find_sides<'a>(ledger: &'a Ledger, event: &Transfer) -> Result<Sides<'a>, CreateTransferStatus> {
-    let debit_slot =
-        ledger.slot(event.debit_account_id).ok_or(CreateTransferStatus::DebitAccountNotFound)?;
-    let credit_slot =
-        ledger.slot(event.credit_account_id).ok_or(CreateTransferStatus::CreditAccountNotFound)?;
+fn find_sides<'a>(
+    ledger: &'a Ledger,
+    event: &Transfer,
+    places: [Option<Slot>; 2],
+) -> Result<Sides<'a>, CreateTransferStatus> {
+    let [debit_slot, credit_slot] = places;
+    let debit_slot = debit_slot.ok_or(CreateTransferStatus::DebitAccountNotFound)?;
+    let credit_slot = credit_slot.ok_or(CreateTransferStatus::CreditAccountNotFound)?;
     let debit = ledger.accounts.row_known(debit_slot);
     let credit = ledger.accounts.row_known(credit_slot);
+    debug_assert!(debit.id == event.debit_account_id, "accounts never move");
+    debug_assert!(credit.id == event.credit_account_id, "accounts never move");
     if debit.ledger != credit.ledger {
         return Err(CreateTransferStatus::AccountsMustHaveTheSameLedger);
     }

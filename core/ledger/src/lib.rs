@@ -26,6 +26,7 @@ mod decide_account;
 mod decide_resolve;
 mod decide_transfer;
 mod digest;
+mod event;
 mod exists;
 mod expire;
 pub mod holds;

@@ -50,11 +50,11 @@ impl Memory {
                         account.timestamp = self.recent(account.timestamp);
                     }
                 }
-                self.clock += u64::try_from(accounts.len()).unwrap();
+                self.clock += u64::try_from(accounts.len()).expect("it fits");
             }
             Step::Transfers(transfers) => {
                 transfers.iter_mut().for_each(|transfer| self.relate_transfer(transfer));
-                self.clock += u64::try_from(transfers.len()).unwrap();
+                self.clock += u64::try_from(transfers.len()).expect("it fits");
             }
             Step::Wait { nanoseconds } => self.clock += *nanoseconds,
             Step::Expire { .. } => {}
@@ -62,7 +62,7 @@ impl Memory {
     }
 
     fn relate_transfer(&mut self, transfer: &mut Transfer) {
-        let dice = usize::try_from(transfer.id.0).unwrap();
+        let dice = usize::try_from(transfer.id.0).expect("it fits");
         match (dice, self.past.len()) {
             (0..4, 1..) => *transfer = self.past[dice * 7 % self.past.len()],
             (4..8, 1..) => transfer.id = self.past[dice * 7 % self.past.len()].id,
@@ -76,7 +76,7 @@ impl Memory {
                 transfer.id = TransferId(self.ids_count);
             }
         }
-        let dice = usize::try_from(transfer.pending_id.0).unwrap();
+        let dice = usize::try_from(transfer.pending_id.0).expect("it fits");
         if (1..70).contains(&dice) && !self.holds.is_empty() {
             let back = dice % self.holds.len().min(6);
             transfer.pending_id = self.holds[self.holds.len() - 1 - back];

@@ -51,7 +51,7 @@ impl Model {
     }
 
     pub(crate) fn create_accounts(&mut self, events: &[Account]) -> Vec<Answer<A>> {
-        let end = self.clock + u64::try_from(events.len()).unwrap() - 1;
+        let end = self.clock + u64::try_from(events.len()).expect("it fits") - 1;
         let imports = events[0].flags.contains(AccountFlags::IMPORTED);
         self.chains(
             events,
@@ -74,7 +74,7 @@ impl Model {
     }
 
     pub(crate) fn create_transfers(&mut self, events: &[Transfer]) -> Vec<Answer<T>> {
-        let end = self.clock + u64::try_from(events.len()).unwrap() - 1;
+        let end = self.clock + u64::try_from(events.len()).expect("it fits") - 1;
         let imports = events[0].flags.contains(TransferFlags::IMPORTED);
         self.chains(
             events,
@@ -155,7 +155,7 @@ impl Model {
                 }
             }
             let Some((failed, answer)) = failure else { continue };
-            self.state = before.unwrap();
+            self.state = before.expect("it is there");
             while self.state.expire_one(times[failed]) {}
             remember(&mut self.state, &chain[failed], answer.0);
             answers.truncate(answers.len() - failed);
@@ -202,16 +202,16 @@ impl State {
 
     /// Ends a hold; voids and expiries reopen what it closed.
     fn release(&mut self, id: u128, fate: Fate) {
-        let (hold, was) = self.transfers.get_mut(&id).unwrap();
+        let (hold, was) = self.transfers.get_mut(&id).expect("it is there");
         assert_eq!(*was, Fate::Live);
         *was = fate;
         let hold = *hold;
-        let debit = &mut self.accounts.get_mut(&hold.debit_account_id.0).unwrap().0;
+        let debit = &mut self.accounts.get_mut(&hold.debit_account_id.0).expect("it is there").0;
         debit.debits_pending.0 -= hold.amount.0;
         if fate != Fate::Posted && hold.flags.contains(TransferFlags::CLOSING_DEBIT) {
             debit.flags.0 &= !AccountFlags::CLOSED.0;
         }
-        let credit = &mut self.accounts.get_mut(&hold.credit_account_id.0).unwrap().0;
+        let credit = &mut self.accounts.get_mut(&hold.credit_account_id.0).expect("it is there").0;
         credit.credits_pending.0 -= hold.amount.0;
         if fate != Fate::Posted && hold.flags.contains(TransferFlags::CLOSING_CREDIT) {
             credit.flags.0 &= !AccountFlags::CLOSED.0;
@@ -402,8 +402,8 @@ impl State {
         ])?;
         self.release(hold.id.0, if post { Fate::Posted } else { Fate::Voided });
         let posted = if post { new.amount.0 } else { 0 };
-        self.accounts.get_mut(&debit.id.0).unwrap().0.debits_posted.0 += posted;
-        self.accounts.get_mut(&credit.id.0).unwrap().0.credits_posted.0 += posted;
+        self.accounts.get_mut(&debit.id.0).expect("it is there").0.debits_posted.0 += posted;
+        self.accounts.get_mut(&credit.id.0).expect("it is there").0.credits_posted.0 += posted;
         self.record(new, stamp, Fate::NoHold);
         Ok(())
     }
@@ -463,13 +463,13 @@ impl State {
             (limits_debits && debits + amount > debit.credits_posted.0, T::ExceedsCredits),
             (limits_credits && credits + amount > credit.debits_posted.0, T::ExceedsDebits),
         ])?;
-        let debit = &mut self.accounts.get_mut(&debit.id.0).unwrap().0;
+        let debit = &mut self.accounts.get_mut(&debit.id.0).expect("it is there").0;
         *(if hold { &mut debit.debits_pending } else { &mut debit.debits_posted }) =
             Amount(if hold { debit.debits_pending.0 } else { debit.debits_posted.0 } + amount);
         if has(TransferFlags::CLOSING_DEBIT) {
             debit.flags.0 |= AccountFlags::CLOSED.0;
         }
-        let credit = &mut self.accounts.get_mut(&credit.id.0).unwrap().0;
+        let credit = &mut self.accounts.get_mut(&credit.id.0).expect("it is there").0;
         *(if hold { &mut credit.credits_pending } else { &mut credit.credits_posted }) =
             Amount(if hold { credit.credits_pending.0 } else { credit.credits_posted.0 } + amount);
         if has(TransferFlags::CLOSING_CREDIT) {

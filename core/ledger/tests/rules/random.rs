@@ -71,5 +71,5 @@ fn run(bank: &mut Bank, model: &mut Model, step: &Step) -> Result<(), TestCaseEr
 }
 
 fn count(count: usize) -> u64 {
-    u64::try_from(count).unwrap()
+    u64::try_from(count).expect("it fits")
 }

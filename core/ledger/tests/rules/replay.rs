@@ -70,7 +70,7 @@ proptest! {
             let kept: Vec<AccountRow> = rows.values().flatten().copied().collect();
             let slots = (0..).map(Slot).map_while(|slot| bank.ledger.row(slot)).copied();
             prop_assert_eq!(kept, slots.collect::<Vec<_>>());
-            prop_assert_eq!(holds.len(), usize::try_from(bank.ledger.holds_count()).unwrap());
+            prop_assert_eq!(holds.len(), usize::try_from(bank.ledger.holds_count()).expect("it fits"));
             for hold in holds.values() {
                 prop_assert_eq!(bank.ledger.hold(hold.id), Some(hold));
             }
@@ -95,14 +95,14 @@ impl Checkpoint {
         Checkpoint {
             holds: holds.into_values().flatten().collect(),
             totals: bank.ledger.totals(),
-            accounts_count: usize::try_from(bank.ledger.accounts_count()).unwrap(),
+            accounts_count: usize::try_from(bank.ledger.accounts_count()).expect("it fits"),
             entries_count: bank.log.entries.len(),
         }
     }
 
     fn copy_pages(&self, bank: &Bank, pages: &mut Pages, due: impl Fn(usize) -> bool) {
         for page in 0..self.accounts_count.div_ceil(PAGE_ROWS) {
-            let number = u32::try_from(page).unwrap();
+            let number = u32::try_from(page).expect("it fits");
             if due(page) && !pages.contains_key(&number) {
                 let rows = bank.ledger.page_rows(number).to_vec();
                 pages.insert(number, (rows, bank.ledger.page_references(number).to_vec()));
@@ -158,7 +158,7 @@ fn records_that_do_not_fit_are_named() {
     next.pending = newest.lsn;
     let hold = newest.lsn;
     assert_eq!(refused(later, Record::Transfer(next)), Err(Inconsistent::Hold { hold }));
-    let row = ledger.row(Slot(0)).unwrap();
+    let row = ledger.row(Slot(0)).expect("it is there");
     let waypoint = Record::Waypoint(WaypointRecord {
         slot: Slot(0),
         postings_count: row.postings_count + 1,

@@ -18,13 +18,13 @@ fn every_32nd_posting_leaves_a_waypoint_with_its_balances() {
     for entry in bank.log.entries.clone() {
         if let Record::Waypoint(waypoint) = entry.record {
             assert_eq!(waypoint, due.remove(0));
-            waypoint_prev[usize::try_from(waypoint.slot.0).unwrap()] = entry.lsn;
+            waypoint_prev[usize::try_from(waypoint.slot.0).expect("it fits")] = entry.lsn;
         } else {
             assert_eq!(due, [], "a waypoint is missing before {entry:?}");
         }
         crate::bank::apply(&mut follower, &entry);
         for slot in posted(&entry.record) {
-            let index = usize::try_from(slot.0).unwrap();
+            let index = usize::try_from(slot.0).expect("it fits");
             counts[index] += 1;
             if counts[index] % WAYPOINT_INTERVAL == 0 {
                 due.push(WaypointRecord {
@@ -32,7 +32,7 @@ fn every_32nd_posting_leaves_a_waypoint_with_its_balances() {
                     postings_count: counts[index],
                     posting: entry.lsn,
                     waypoint_prev: waypoint_prev[index],
-                    balances: follower.row(slot).unwrap().balances,
+                    balances: follower.row(slot).expect("it is there").balances,
                 });
             }
         }
@@ -52,13 +52,13 @@ fn each_posting_names_the_one_before_on_either_account() {
             _ => continue,
         };
         for (slot, prev) in posted(&entry.record).into_iter().zip(prevs) {
-            let index = usize::try_from(slot.0).unwrap();
+            let index = usize::try_from(slot.0).expect("it fits");
             assert_eq!(prev, newest[index], "{entry:?}");
             newest[index] = entry.lsn;
         }
     }
     for (slot, newest) in (0..).map(Slot).zip(newest) {
-        assert_eq!(bank.ledger.row(slot).unwrap().last_posting, newest);
+        assert_eq!(bank.ledger.row(slot).expect("it is there").last_posting, newest);
     }
 }
 
