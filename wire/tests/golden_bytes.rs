@@ -1,0 +1,236 @@
+//! The bytes of version 1, as docs/PROTOCOL.md prints them. A change here breaks every client that
+//! was ever released: it needs a new version of the protocol.
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+use bytes::BytesMut;
+use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
+use florin_ledger::record::Balances;
+use florin_ledger::{
+    AccountId, AccountResult, Amount, Code, CreateAccountStatus, CreateTransferStatus, EventResult,
+    LedgerId, Lsn, Timestamp, Transfer, TransferFlags, TransferId,
+};
+use florin_wire::cold::{self, AsOf};
+use florin_wire::{
+    ClientHello, Effect, Farewell, Operation, Refusal, RefusalKind, ReplyHeader, RequestHeader,
+    ServerHello, Status, Versions, Welcome, array, frame, page,
+};
+
+/// Bytes as the document prints them: hex, spaces and line ends for the eye.
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap()).collect()
+}
+
+#[track_caller]
+fn check(actual: &[u8], expected: &str) {
+    assert_eq!(actual, hex(expected), "{}", actual.escape_ascii());
+}
+
+fn written(write: impl FnOnce(&mut BytesMut)) -> BytesMut {
+    let mut out = BytesMut::new();
+    write(&mut out);
+    out
+}
+
+#[test]
+fn client_hello() {
+    let hello =
+        ClientHello { versions: Versions { min: 1, max: 1 }, features: 0, name: "bank".into() };
+    check(
+        &written(|out| frame::write(out, &[], |out| hello.write(out))),
+        "1c000000 464c4f52494e4442 0100 0100 00000000 0400 000000000000 62616e6b",
+    );
+}
+
+#[test]
+fn server_hello() {
+    let welcome = ServerHello::Welcome(Welcome {
+        versions: Versions { min: 1, max: 1 },
+        version: 1,
+        features: 0,
+        frame_bytes_max: 1 << 20,
+        events_max: 8_190,
+        requests_in_flight_max: 256,
+        incarnation: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10,
+        epoch: 3,
+    });
+    check(
+        &written(|out| frame::write(out, &[], |out| welcome.write(out))),
+        "40000000 464c4f52494e4442 0100 0100 0100 00 00 00000000 00001000 fe1f0000 00010000
+         100f0e0d0c0b0a090807060504030201 0300000000000000 0000 000000000000",
+    );
+    let refused = ServerHello::Refused(Farewell {
+        versions: Versions { min: 1, max: 1 },
+        kind: RefusalKind::UnsupportedVersion,
+        message: String::from("no"),
+    });
+    check(
+        &written(|out| frame::write(out, &[], |out| refused.write(out))),
+        "42000000 464c4f52494e4442 0100 0100 0000 0a 00 00000000 00000000 00000000 00000000
+         00000000000000000000000000000000 0000000000000000 0200 000000000000 6e6f",
+    );
+}
+
+#[test]
+fn a_transfer_and_its_result() {
+    let transfer = Transfer {
+        id: TransferId(9),
+        debit_account_id: AccountId(2),
+        credit_account_id: AccountId(1),
+        amount: Amount(500),
+        timeout: 60,
+        ledger: LedgerId(840),
+        code: Code(1),
+        flags: TransferFlags::PENDING,
+        ..Transfer::default()
+    };
+    let header =
+        RequestHeader { id: 7, operation: Operation::CreateTransfers.number(), deadline_ms: 5_000 };
+    check(
+        &written(|out| {
+            frame::write(out, &header.to_bytes(), |out| array::write(&[transfer], out));
+        }),
+        "90000000 0700000000000000 0200 0000 88130000
+         09000000000000000000000000000000 02000000000000000000000000000000
+         01000000000000000000000000000000 f4010000000000000000000000000000
+         00000000000000000000000000000000 00000000000000000000000000000000
+         0000000000000000 00000000 3c000000 48030000 0100 0200 0000000000000000",
+    );
+    let result = EventResult {
+        status: CreateTransferStatus::Created,
+        timestamp: Timestamp(1_790_000_000_000_000_001),
+    };
+    let header = ReplyHeader::answered(7, Operation::CreateTransfers).to_bytes();
+    check(
+        &written(|out| frame::write(out, &header, |out| array::write(&[result], out))),
+        "20000000 0700000000000000 0200 00 00 00000000 00000000 00000000 0100f323845bd718",
+    );
+}
+
+#[test]
+fn results_and_ids() {
+    let result: AccountResult =
+        EventResult { status: CreateAccountStatus::Exists, timestamp: Timestamp(0x0102) };
+    check(&array::to_bytes(&[result]), "12000000 00000000 0201000000000000");
+    check(
+        &array::to_bytes(&[AccountId(1), AccountId(u128::MAX - 1)]),
+        "01000000000000000000000000000000 feffffffffffffffffffffffffffffff",
+    );
+}
+
+#[test]
+fn refusals_and_last_words() {
+    let refusal = Refusal {
+        kind: RefusalKind::Stopped,
+        effect: Effect::Unknown,
+        message: String::from("closed"),
+    };
+    let header = ReplyHeader::refused(7, 2).to_bytes();
+    check(
+        &written(|out| frame::write(out, &header, |out| cold::write(&refusal, out))),
+        "20000000 0700000000000000 0200 01 00 00000000 07 01 0600000000000000 636c6f736564",
+    );
+    check(&ReplyHeader::last_word().to_bytes(), "0000000000000000 0000 02 00 00000000");
+}
+
+#[test]
+fn filters() {
+    let account_filter = AccountFilter {
+        account_id: AccountId(1),
+        timestamp_min: Timestamp(2),
+        timestamp_max: Timestamp(3),
+        code: Code(4),
+        user_data_128: 5,
+        user_data_64: 6,
+        user_data_32: 7,
+        debits: true,
+        credits: false,
+        reversed: true,
+        limit: 10,
+        cursor: Some(Cursor(8)),
+    };
+    check(
+        &cold::to_bytes(&account_filter),
+        "01000000000000000000000000000000 0200000000000000 0300000000000000 0400
+         05000000000000000000000000000000 0600000000000000 07000000 01 00 01 0a000000
+         01 08000000000000000000000000000000",
+    );
+    let query_filter = QueryFilter {
+        ledger: LedgerId(1),
+        code: Code(2),
+        user_data_128: 3,
+        user_data_64: 4,
+        user_data_32: 5,
+        timestamp_min: Timestamp(6),
+        timestamp_max: Timestamp(7),
+        reversed: false,
+        limit: 10,
+        cursor: None,
+        scan: true,
+    };
+    check(
+        &cold::to_bytes(&query_filter),
+        "01000000 0200 03000000000000000000000000000000 0400000000000000 05000000
+         0600000000000000 0700000000000000 00 0a000000 00 01",
+    );
+}
+
+#[test]
+fn cold_answers() {
+    check(
+        &cold::to_bytes(&AsOf { account_id: AccountId(1), timestamp: Timestamp(2) }),
+        "01000000000000000000000000000000 0200000000000000",
+    );
+    check(&cold::to_bytes(&LedgerId(840)), "48030000");
+    check(&cold::to_bytes(&None::<BalanceAt>), "00");
+    check(
+        &cold::to_bytes(&TrialBalance {
+            debits_posted: Amount(1),
+            credits_posted: Amount(2),
+            debits_pending: Amount(3),
+            credits_pending: Amount(4),
+            accounts_count: 5,
+        }),
+        "01000000000000000000000000000000 02000000000000000000000000000000
+         03000000000000000000000000000000 04000000000000000000000000000000 0500000000000000",
+    );
+    check(
+        &cold::to_bytes(&Status {
+            incarnation: 1,
+            epoch: 2,
+            applied: Lsn(3),
+            durable: Lsn(4),
+            timestamp: Timestamp(5),
+            accounts_count: 6,
+            transfers_count: 7,
+            holds_count: 8,
+            checkpoint: Lsn(9),
+            disk_full: true,
+        }),
+        "01000000000000000000000000000000 0200000000000000 0300000000000000 0400000000000000
+         0500000000000000 0600000000000000 0700000000000000 0800000000000000 0900000000000000 01",
+    );
+}
+
+#[test]
+fn pages() {
+    let balance = BalanceAt {
+        timestamp: Timestamp(1),
+        balances: Balances {
+            debits_pending: Amount(2),
+            debits_posted: Amount(3),
+            credits_pending: Amount(4),
+            credits_posted: Amount(5),
+        },
+    };
+    check(&cold::to_bytes(&Some(balance)), &format!("01 {BALANCE}"));
+    let page = Page { items: vec![balance], next_cursor: Some(Cursor(6)) };
+    check(
+        &written(|out| page::write(&page, out)),
+        &format!("06000000000000000000000000000000 01 000000000000000000000000000000 {BALANCE}"),
+    );
+}
+
+const BALANCE: &str = "0100000000000000 02000000000000000000000000000000
+    03000000000000000000000000000000 04000000000000000000000000000000
+    05000000000000000000000000000000";
