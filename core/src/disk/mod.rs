@@ -5,6 +5,7 @@
 //! Every call reports errors as [`std::io::Error`]; nothing retries.
 
 pub mod aligned;
+mod crash;
 pub mod os;
 pub mod simulated;
 
