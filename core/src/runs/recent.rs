@@ -173,6 +173,11 @@ impl Recent {
         self.outliers_count = self.undo.outliers_count;
     }
 
+    /// All pairs, keys rising. Sorts the keys that did not rise.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.pairs.entries()
+    }
+
     /// How many pairs.
     #[inline]
     #[must_use]
@@ -243,18 +248,7 @@ impl Frozen {
 
     /// All pairs, keys rising. Sorts the keys that did not rise: for the background thread.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        let mut others: Vec<Entry> =
-            self.0.others.iter().map(|(&key, &value)| Entry { key, value }).collect();
-        others.sort_unstable();
-        let keys = self.0.rising_keys.iter();
-        let rising = keys.zip(&self.0.rising_values).map(|(&key, &value)| Entry { key, value });
-        let mut rising = rising.peekable();
-        let mut others = others.into_iter().peekable();
-        std::iter::from_fn(move || match (rising.peek(), others.peek()) {
-            (Some(left), Some(right)) if left.key < right.key => rising.next(),
-            (Some(_), None) => rising.next(),
-            (_, _) => others.next(),
-        })
+        self.0.entries()
     }
 }
 
@@ -275,6 +269,20 @@ impl Pairs {
         self.rising_keys.capacity() * size_of::<u128>()
             + self.rising_values.capacity() * size_of::<u64>()
             + self.others.allocation_size()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let mut others: Vec<Entry> =
+            self.others.iter().map(|(&key, &value)| Entry { key, value }).collect();
+        others.sort_unstable();
+        let rising = self.rising_keys.iter().zip(&self.rising_values);
+        let mut rising = rising.map(|(&key, &value)| Entry { key, value }).peekable();
+        let mut others = others.into_iter().peekable();
+        std::iter::from_fn(move || match (rising.peek(), others.peek()) {
+            (Some(left), Some(right)) if left.key < right.key => rising.next(),
+            (Some(_), None) => rising.next(),
+            (_, _) => others.next(),
+        })
     }
 
     fn get(&self, key: u128) -> Option<u64> {
