@@ -60,13 +60,14 @@ impl Ledger {
         let mut block = Vec::with_capacity(BLOCK_EVENTS);
         while 0 < events.len() {
             let next = events.by_ref().take(BLOCK_EVENTS);
+            block.clear();
             block.extend(next.map(|event| (event, event.places(self))));
-            for (event, places) in block.drain(..) {
+            for (event, places) in &block {
                 batch.remaining_count -= 1;
                 if batch.chain == Chain::Broken {
-                    batch.skip(&event, ticks.take());
+                    batch.skip(event, ticks.take());
                 } else {
-                    self.run_event(&event, places, &mut batch, ticks, journal);
+                    self.run_event(event, *places, &mut batch, ticks, journal);
                 }
             }
         }

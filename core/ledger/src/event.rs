@@ -146,7 +146,8 @@ impl Event for Transfer {
         if self.flags.intersects(RESOLVING) {
             return [None; 2]; // It goes by its hold.
         }
-        [ledger.slot(self.debit_account_id), ledger.slot(self.credit_account_id)]
+        let accounts = &ledger.accounts;
+        [self.debit_account_id, self.credit_account_id].map(|id| accounts.slot_to_move(id))
     }
 
     #[inline]
