@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod log_block;
+pub mod log_judge;
 pub mod wire_decode;
 
 /// A target.
@@ -24,4 +25,5 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "wire_decode", run: wire_decode::run },
     Target { name: "log_block", run: log_block::run },
+    Target { name: "log_judge", run: log_judge::run },
 ];
