@@ -10,7 +10,7 @@ use florin_core::log::recovery::{self, Writing};
 use florin_core::log::segment::{self, Identity};
 use florin_core::log::{End, FrameBuilder, FramePosition, LogReader, PreparerOptions};
 use florin_ledger::record::{EpochRecord, FailedRecord, Record};
-use florin_ledger::{CreateTransferStatus, Timestamp, TransferId};
+use florin_ledger::{CreateTransferStatus, Lsn, Timestamp, TransferId};
 use std::sync::{Arc, OnceLock};
 
 const DAMAGES_MAX: usize = 64;
