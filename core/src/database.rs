@@ -1,104 +1,317 @@
 //! The embeddable database: open, commit, read, close. Blocking, no runtime needed.
 
-use crate::error::Error;
-use crate::request::{Reply, Request, Status};
+use crate::clock::{Clock, FixedClock, SystemClock};
+use crate::disk::Disk;
+use crate::disk::os::OsDisk;
+use crate::driver::Threads;
+use crate::driver::inbox::{Inbox, Task};
+use crate::driver::promise::{Promise, stopped};
+use crate::error::{Error, ErrorKind};
+use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
+use crate::log::{Geometry, PreparerOptions};
+use crate::opening::{self, LogOptions};
+use crate::reads::Reads;
+use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
     Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferId, TransferResult,
 };
+use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
 /// How to open a database.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Fixes the clock: the first event takes the next nanosecond after this, each later event one
     /// more. For comparisons and tests.
     pub clock_start: Option<Timestamp>,
+    /// Bytes of a log segment in a new database; one that exists keeps what it was made with.
+    /// At least [`SEGMENT_BYTES_MIN`].
+    pub segment_bytes: u64,
+    /// How room in the log is made ahead.
+    pub preparer: PreparerOptions,
 }
 
-/// An open database; clones are handles to the same one. The last handle closes it.
-#[derive(Clone, Debug)]
-pub struct Database {}
+/// Bytes of a segment at least: it must hold the largest request.
+pub const SEGMENT_BYTES_MIN: u64 = 8 << 20;
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            clock_start: None,
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            preparer: PreparerOptions::default(),
+        }
+    }
+}
+
+/// An open database; clones are handles to the same one. Dropping the last closes it.
+///
+/// Every method blocks until its answer is durable, and may be called from any thread. Concurrent
+/// calls share syncs: many threads, or [`Database::submit`], are how to be fast.
+///
+/// ```
+/// use florin_core::{Database, Options};
+/// use florin_ledger::{Account, AccountId, Amount, Code, LedgerId, Transfer, TransferId};
+///
+/// let directory = tempfile::tempdir()?;
+/// let database = Database::open(directory.path(), Options::default())?;
+///
+/// let euro = LedgerId(978);
+/// let account = |id| Account { id: AccountId(id), ledger: euro, code: Code(1), ..Account::default() };
+/// database.create_accounts(&[account(1), account(2)])?;
+/// database.create_transfers(&[Transfer {
+///     id: TransferId(1),
+///     debit_account_id: AccountId(1),
+///     credit_account_id: AccountId(2),
+///     amount: Amount(25_00),
+///     ledger: euro,
+///     code: Code(1),
+///     ..Transfer::default()
+/// }])?;
+///
+/// let accounts = database.lookup_accounts(&[AccountId(2)])?;
+/// assert_eq!(accounts[0].map(|account| account.credits_posted), Some(Amount(25_00)));
+/// database.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: Arc<Inbox>,
+    /// `None` once closed: readers hold the data directory open.
+    reads: RwLock<Option<Arc<Reads>>>,
+    threads: Mutex<Option<Threads>>,
+}
 
 impl Database {
-    /// Opens the database in a directory, making it if it is new, and recovers it.
-    pub fn open(_path: &Path, _options: Options) -> Result<Database, Error> {
-        todo!()
+    /// Opens the database in a directory, making it if it is new, and recovers it. Returns when it
+    /// takes requests; O(log behind the last checkpoint).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unusable`] if the directory is open elsewhere, foreign, or of a newer version;
+    /// [`ErrorKind::Corrupt`] if something durable is lost; [`ErrorKind::DiskFull`];
+    /// [`ErrorKind::Io`]. The message says what to do; the log was not changed.
+    pub fn open(directory: &Path, options: Options) -> Result<Database, Error> {
+        let clock: Arc<dyn Clock> = match options.clock_start {
+            Some(start) => Arc::new(FixedClock(start)),
+            None => Arc::new(SystemClock::new()),
+        };
+        Database::open_on(Arc::new(OsDisk::open(directory)?), clock, options)
     }
 
-    /// Hands a request to the engine; `reply` is called once, from an engine thread, when the
-    /// answer may leave. It must be quick.
+    /// Opens a database on any disk, with any clock. [`Options::clock_start`] is not used.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Database, Error> {
+        let geometry = Geometry::new(options.segment_bytes)
+            .filter(|geometry| SEGMENT_BYTES_MIN <= geometry.segment_bytes())
+            .ok_or_else(|| bad_segment_bytes(options.segment_bytes))?;
+        let log = LogOptions { geometry, preparer: options.preparer };
+        let opened = opening::open(&disk, log, clock.as_ref())?;
+        let (threads, reads) = Threads::start(opened, disk, clock)
+            .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
+        Ok(Database {
+            shared: Arc::new(Shared {
+                inbox: reads.inbox(),
+                reads: RwLock::new(Some(Arc::new(reads))),
+                threads: Mutex::new(Some(threads)),
+            }),
+        })
+    }
+
+    /// Hands a request to the engine; requests take effect in the order in which they are handed
+    /// over. `reply` is called once, from a thread of the engine (from this one if the queue is
+    /// full), when the answer may leave: everything that it depends on is durable. It must be quick.
     pub fn submit(
         &self,
-        _request: Request,
-        _reply: impl FnOnce(Result<Reply, Error>) + Send + 'static,
+        request: Request,
+        reply: impl FnOnce(Result<Reply, Error>) + Send + 'static,
     ) {
-        todo!()
+        self.shared.inbox.submit(Task::Request(request, Promise::new(reply)));
     }
 
-    /// Opens accounts; returns when they are durable. One result per account.
-    pub fn create_accounts(&self, _accounts: &[Account]) -> Result<Vec<AccountResult>, Error> {
-        todo!()
+    /// Opens accounts, at most [`crate::limits::BATCH_EVENTS_MAX`] at once; returns when they are
+    /// durable. One result per account; those that break a rule are refused, the others opened.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; with [`ErrorKind::Stopped`] the accounts may or may not be there: ask
+    /// again with the same ids.
+    pub fn create_accounts(&self, accounts: &[Account]) -> Result<Vec<AccountResult>, Error> {
+        match self.call(Request::CreateAccounts(AccountBatch::new(accounts)?))? {
+            Reply::Accounts(results) => Ok(results),
+            _ => unreachable!("accounts are answered by results"),
+        }
     }
 
-    /// Posts transfers; returns when they are durable. One result per transfer.
-    pub fn create_transfers(&self, _transfers: &[Transfer]) -> Result<Vec<TransferResult>, Error> {
-        todo!()
+    /// Posts transfers, at most [`crate::limits::BATCH_EVENTS_MAX`] at once; returns when they are
+    /// durable. One result per transfer; those that break a rule are refused, the others posted.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; with [`ErrorKind::Stopped`] the transfers may or may not be there: send
+    /// them again with the same ids, none is posted twice.
+    pub fn create_transfers(&self, transfers: &[Transfer]) -> Result<Vec<TransferResult>, Error> {
+        match self.call(Request::CreateTransfers(TransferBatch::new(transfers)?))? {
+            Reply::Transfers(results) => Ok(results),
+            _ => unreachable!("transfers are answered by results"),
+        }
     }
 
-    /// Reads accounts, one entry per id.
-    pub fn lookup_accounts(&self, _ids: &[AccountId]) -> Result<Vec<Option<Account>>, Error> {
-        todo!()
+    /// Reads accounts with their present balances, one entry per id, `None` where there is none.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn lookup_accounts(&self, ids: &[AccountId]) -> Result<Vec<Option<Account>>, Error> {
+        match self.call(Request::LookupAccounts(ids.to_vec()))? {
+            Reply::LookedUpAccounts(accounts) => Ok(accounts),
+            _ => unreachable!("a look-up is answered by accounts"),
+        }
     }
 
-    /// Reads transfers, one entry per id, from the log.
-    pub fn lookup_transfers(&self, _ids: &[TransferId]) -> Result<Vec<Option<Transfer>>, Error> {
-        todo!()
+    /// Reads transfers, one entry per id, `None` where there is none. One or two reads of the log
+    /// per transfer.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn lookup_transfers(&self, ids: &[TransferId]) -> Result<Vec<Option<Transfer>>, Error> {
+        self.reads()?.lookup_transfers(ids)
     }
 
-    /// A page of an account's transfers.
-    pub fn account_transfers(&self, _filter: &AccountFilter) -> Result<TransferPage, Error> {
-        todo!()
+    /// A page of an account's transfers, in order of time. Empty if there is no such account.
+    /// Newest first costs O(page + postings / 32 down to its start); oldest first walks everything
+    /// from `timestamp_max` down.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a limit out of range; see [`ErrorKind`].
+    pub fn account_transfers(&self, filter: &AccountFilter) -> Result<TransferPage, Error> {
+        self.reads()?.account_transfers(filter)
     }
 
-    /// A page of an account's balances, one after each posting.
-    pub fn account_balances(&self, _filter: &AccountFilter) -> Result<BalancePage, Error> {
-        todo!()
+    /// A page of an account's balances, one after each posting (expiries are postings too). Costs
+    /// as [`Database::account_transfers`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a limit out of range; see [`ErrorKind`].
+    pub fn account_balances(&self, filter: &AccountFilter) -> Result<BalancePage, Error> {
+        self.reads()?.account_balances(filter)
     }
 
-    /// An account's balances as they were at an instant; `None` if it was not open yet.
+    /// An account's balances as they were at an instant, with the time of the last posting before;
+    /// `None` if the account was not open yet. O(postings / 32 since then).
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
     pub fn balance_as_of(
         &self,
-        _id: AccountId,
-        _timestamp: Timestamp,
+        id: AccountId,
+        timestamp: Timestamp,
     ) -> Result<Option<BalanceAt>, Error> {
-        todo!()
+        self.reads()?.balance_as_of(id, timestamp)
     }
 
-    /// A page of accounts.
-    pub fn query_accounts(&self, _filter: &QueryFilter) -> Result<AccountPage, Error> {
-        todo!()
+    /// A page of accounts, in order of timestamp. By time alone O(page); any other field needs
+    /// [`QueryFilter::scan`], and a page may then come back short with a cursor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a filter without an index; see [`ErrorKind`].
+    pub fn query_accounts(&self, filter: &QueryFilter) -> Result<AccountPage, Error> {
+        self.reads()?.query_accounts(filter)
     }
 
-    /// A page of transfers.
-    pub fn query_transfers(&self, _filter: &QueryFilter) -> Result<TransferPage, Error> {
-        todo!()
+    /// A page of transfers, in order of timestamp. As [`Database::query_accounts`]; newest first
+    /// reads whole segments of the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a filter without an index; see [`ErrorKind`].
+    pub fn query_transfers(&self, filter: &QueryFilter) -> Result<TransferPage, Error> {
+        self.reads()?.query_transfers(filter)
     }
 
-    /// The sums over all accounts of a ledger.
-    pub fn trial_balance(&self, _ledger: LedgerId) -> Result<TrialBalance, Error> {
-        todo!()
+    /// The sums over all accounts of a ledger, added afresh. O(accounts), on the engine's thread.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn trial_balance(&self, ledger: LedgerId) -> Result<TrialBalance, Error> {
+        match self.call(Request::TrialBalance(ledger))? {
+            Reply::TrialBalance(sums) => Ok(sums),
+            _ => unreachable!("a trial balance is answered by sums"),
+        }
     }
 
     /// How the engine is doing.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
     pub fn status(&self) -> Result<Status, Error> {
-        todo!()
+        match self.call(Request::Status)? {
+            Reply::Status(status) => Ok(status),
+            _ => unreachable!("a status is answered by a status"),
+        }
     }
 
     /// Finishes what was accepted, writes a witness and a checkpoint, and releases the directory.
+    /// All handles are closed. Closing twice is closing once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopped`] if the engine had stopped before, [`ErrorKind::Io`]. Everything that
+    /// was answered is durable all the same.
     pub fn close(&self) -> Result<(), Error> {
-        todo!()
+        self.shared.close()
     }
+
+    fn call(&self, request: Request) -> Result<Reply, Error> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        // The receiver waits below for exactly this answer.
+        self.submit(request, move |reply| drop(sender.send(reply)));
+        receiver.recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn reads(&self) -> Result<Arc<Reads>, Error> {
+        let reads = self.shared.reads.read().unwrap_or_else(PoisonError::into_inner);
+        reads.clone().ok_or_else(stopped)
+    }
+}
+
+impl Shared {
+    fn close(&self) -> Result<(), Error> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return Ok(()) };
+        let closed = threads.close();
+        *self.reads.write().unwrap_or_else(PoisonError::into_inner) = None;
+        closed
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls `close`.
+        let _ = self.close();
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+fn bad_segment_bytes(segment_bytes: u64) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        format!(
+            "segments of {segment_bytes} bytes: must be a multiple of 16384 from \
+             {SEGMENT_BYTES_MIN} to 1 GiB"
+        ),
+    )
 }

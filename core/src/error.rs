@@ -2,6 +2,7 @@
 //! the kind is for programs.
 
 use crate::request::BatchError;
+use crate::runs::RunError;
 use std::fmt;
 
 /// An operation that did not get its answer.
@@ -21,6 +22,9 @@ pub enum ErrorKind {
     /// The disk has no room for writes: make room, then send it again. Nothing happened; reads go
     /// on.
     DiskFull,
+    /// The machine's clock has jumped far ahead, writes are refused: check it, restart to confirm.
+    /// Nothing happened.
+    ClockJumped,
     /// The engine has stopped (closed, or a write to the log failed). The request may or may not
     /// have taken effect: open again and send it with the same ids.
     Stopped,
@@ -37,6 +41,11 @@ impl Error {
     /// An error of a kind, with a message: lower case, no full stop, values included.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into() }
+    }
+
+    /// Stored bytes are not what was written.
+    pub(crate) fn corrupt(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Corrupt, message)
     }
 
     /// What the caller does next.
@@ -57,5 +66,16 @@ impl std::error::Error for Error {}
 impl From<BatchError> for Error {
     fn from(error: BatchError) -> Error {
         Error::new(ErrorKind::Invalid, error.to_string())
+    }
+}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Error {
+        match error {
+            RunError::Io { .. } => Error::new(ErrorKind::Io, error.to_string()),
+            RunError::Damaged { .. } => {
+                Error::corrupt(format!("{error}: run `florin rebuild` to derive it again"))
+            }
+        }
     }
 }

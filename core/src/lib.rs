@@ -1,17 +1,27 @@
-//! (skeleton)
-#![allow(clippy::todo, missing_docs)]
+//! The ledger database engine: one log, everything else derived from it, an embeddable API.
+//!
+//! Reading order: [`database`] is what callers see; [`request`] what can be asked. `engine` makes
+//! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
+//! follows from it, with [`runs`] and [`checkpoint`] so that opening is quick; `opening` puts it
+//! together after a crash; `reads` answers questions about the past. [`disk`] is all that touches
+//! files. docs/ARCHITECTURE.md walks one transfer through all of it.
+
 pub mod database;
-mod reads;
-mod driver;
-mod engine;
-pub mod checkpoint;
-pub mod clock;
-pub mod disk;
 pub mod error;
 pub mod limits;
-pub mod log;
 pub mod request;
+
+pub mod checkpoint;
+mod derived;
+mod driver;
+mod engine;
+pub mod log;
+mod opening;
+mod reads;
 pub mod runs;
+
+pub mod clock;
+pub mod disk;
 
 pub use database::{Database, Options};
 pub use error::{Error, ErrorKind};

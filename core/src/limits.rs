@@ -16,7 +16,7 @@ pub const TURN_BYTES_MAX: usize = 4 << 20;
 /// Bytes of durable frames kept in memory because what just happened is asked about most.
 pub const TAIL_BYTES_MAX: usize = 32 << 20;
 /// Bytes of records after which a frame is finished and the next begins.
-pub const FRAME_BYTES_TARGET: usize = 512 << 10;
+pub const FRAME_BYTES_TARGET: u64 = 512 << 10;
 /// Expiries in one frame.
 pub const FRAME_EXPIRIES_MAX: usize = 8_190;
 /// Log bytes between two checkpoints.

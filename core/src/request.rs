@@ -144,7 +144,9 @@ batch! {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BatchError {
     /// Refused whole; split it.
-    #[error("a batch holds at most {BATCH_EVENTS_MAX} events, this one has {events_count}: split it")]
+    #[error(
+        "a batch holds at most {BATCH_EVENTS_MAX} events, this one has {events_count}: split it"
+    )]
     TooLarge {
         /// How many there were.
         events_count: usize,
@@ -155,4 +157,17 @@ pub enum BatchError {
         /// How many there were.
         bytes: usize,
     },
+}
+
+impl Request {
+    /// Bytes of the batch that the request carries.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Request::CreateAccounts(batch) => batch.0.len(),
+            Request::CreateTransfers(batch) => batch.0.len(),
+            Request::LookupAccounts(ids) => size_of_val(ids.as_slice()),
+            Request::TrialBalance(_) | Request::Status => 0,
+        }
+    }
 }

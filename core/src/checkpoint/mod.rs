@@ -23,6 +23,9 @@ mod rows;
 mod store;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::CheckpointError;
 pub use metadata::Metadata;
 pub use rows::{HoldLayout, RowLayout};

@@ -220,8 +220,7 @@ impl Loading {
             let (lsn, value) = entry.redb().map_err(CheckpointError::from)?;
             let lsn = lsn.value();
             let rest = Table::Holds.verified(lsn, value.value())?;
-            let hold =
-                HoldLayout::ref_from_bytes(rest).map_err(|_| Table::Holds.damaged(lsn))?;
+            let hold = HoldLayout::ref_from_bytes(rest).map_err(|_| Table::Holds.damaged(lsn))?;
             visit(hold.hold(Lsn(lsn)))?;
         }
         Ok(())

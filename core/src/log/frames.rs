@@ -80,8 +80,8 @@ impl Frames {
             Err(damage) if here == ahead || self.until <= ahead => Err(damage),
             Err(damage) => match self.frame_at_next_segment(ahead)? {
                 Ok(after) => Ok((ahead, after)),
-                // Unless a frame was begun there, it is the place here that lacks one.
-                Err(other) if other.what == Damage::Padding => Err(other),
+                // With nothing here and something there, it is the latter that is damaged.
+                Err(other) if damage.what == Damage::NoBlock && is_begun(other) => Err(other),
                 Err(_) => Err(damage),
             },
         };
@@ -254,6 +254,11 @@ impl Frames {
         }
         Ok(None)
     }
+}
+
+/// Whether damage at a segment's start shows that a frame was begun there.
+fn is_begun(damage: Corruption) -> bool {
+    !matches!(damage.what, Damage::NoBlock | Damage::Chain)
 }
 
 impl Window {

@@ -130,10 +130,10 @@ impl Preparer {
     /// Whether, with frames laid out up to `applied`, [`Preparer::advance`] would make more.
     #[must_use]
     pub fn wants(&self, applied: Lsn) -> bool {
-        let used_bytes = applied.0.saturating_sub(self.start.0);
+        let used_bytes = applied.0.saturating_sub(self.start.0 + SEGMENT_HEADER_BYTES);
         let most = SEGMENTS_AHEAD_MAX * self.identity.geometry.segment_bytes();
-        let ahead = used_bytes.saturating_mul(GROWTH).clamp(self.options.slice_bytes, most);
-        self.room_end().0 < applied.0.max(self.start.0).saturating_add(ahead)
+        let ahead = used_bytes.saturating_mul(GROWTH).clamp(self.options.slice_bytes / 2, most);
+        self.room_end().0 - self.start.0 < used_bytes.saturating_add(ahead)
     }
 
     /// Makes at most one slice, if [`Preparer::wants`] it; returns the room there is then. Returns

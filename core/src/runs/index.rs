@@ -1,6 +1,8 @@
 //! All pairs of one kind: recent, frozen and on disk, as the engine sees them.
 
-use super::{Frozen, Mark, Merge, Recent, Run, RunError, RunKind, RunName, RunSet, RunWriter};
+use super::{
+    Entry, Frozen, Mark, Merge, Recent, Run, RunError, RunKind, RunName, RunSet, RunWriter,
+};
 use crate::disk::Disk;
 use crate::limits::RECENT_KEYS_MAX;
 use florin_ledger::Lsn;
@@ -191,6 +193,21 @@ impl Index {
     #[must_use]
     pub fn runs(&self) -> &RunSet {
         &self.runs
+    }
+
+    /// Visits every pair once, in no particular order.
+    ///
+    /// # Errors
+    /// A run that can't be read or does not verify.
+    pub fn visit(&self, mut visit: impl FnMut(Entry)) -> Result<(), RunError> {
+        self.recent.entries().for_each(&mut visit);
+        self.frozen.iter().for_each(|(frozen, _)| frozen.entries().for_each(&mut visit));
+        for run in self.runs.runs() {
+            for entry in run.entries() {
+                visit(entry?);
+            }
+        }
+        Ok(())
     }
 
     /// How many pairs.

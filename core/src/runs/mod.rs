@@ -36,6 +36,9 @@ mod run;
 mod set;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use frontier::Frontier;
 pub use index::{Index, Lookup, MergePlan, RunPlan};
 pub use merge::Merge;

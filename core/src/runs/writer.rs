@@ -20,7 +20,7 @@ const SYNC_BYTES: u64 = 8 << 20;
 /// A block is ended early where a key is far above the one before, so that ranges of blocks show
 /// outliers apart; so often at most, and once more for every [`ENTRIES_PER_SPLIT`] entries: the
 /// lowest of random keys are far apart too, and would take a block each.
-const SPLITS_MIN: u64 = 16;
+const SPLITS_MIN: u64 = 4;
 const ENTRIES_PER_SPLIT: u64 = 1024;
 
 /// A run being written. Protocol: [`RunWriter::push`] keys in rising order, then

@@ -1,4 +1,14 @@
 //! Tests of the log as a whole, one file per property.
 
+mod crash;
+mod decoding;
 mod direct;
+mod ends;
+mod flips;
+mod foreign;
+mod golden;
+mod layout;
+mod room;
 mod sample;
+mod time;
+mod writing;

@@ -1,9 +1,10 @@
 //! Records, frames and small logs for the tests.
 
 use crate::disk::Disk;
+use crate::disk::simulated::SimulatedDisk;
 use crate::log::{
-    FrameBuilder, FramePosition, Geometry, Identity, LogWriter, Preparer, PreparerOptions,
-    begin_writing,
+    End, FrameBuilder, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer,
+    PreparerOptions, begin_writing, judge,
 };
 use florin_ledger::record::{
     AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
@@ -13,6 +14,7 @@ use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
     TransferFlags, TransferId,
 };
+use std::io;
 use std::sync::Arc;
 
 /// The smallest segments that there can be: two cells.
@@ -88,7 +90,6 @@ pub(super) fn any_record(number: u64) -> Record {
 
 /// A log being written, one epoch after the other.
 pub(super) struct Log {
-    pub(super) disk: Arc<dyn Disk>,
     pub(super) writer: LogWriter,
     pub(super) preparer: Preparer,
     pub(super) next: Lsn,
@@ -102,9 +103,8 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn begin(disk: Arc<dyn Disk>, at: FramePosition, epoch: u64) -> Log {
-        let writing = begin_writing(Arc::clone(&disk), identity(), at, OPTIONS).unwrap();
+        let writing = begin_writing(disk, identity(), at, OPTIONS).unwrap();
         Log {
-            disk,
             writer: writing.writer,
             preparer: writing.preparer,
             next: writing.start,
@@ -115,8 +115,12 @@ impl Log {
         }
     }
 
-    /// Lays out and stages one frame of records, in the next segment if it does not fit this one.
     pub(super) fn append(&mut self, records: &[Record]) {
+        self.try_append(records).unwrap();
+    }
+
+    /// Lays out and stages one frame of records, in the next segment if it does not fit this one.
+    pub(super) fn try_append(&mut self, records: &[Record]) -> io::Result<()> {
         let geometry = identity().geometry;
         let at = self.writer.position();
         let timestamp = Timestamp(1_000 * at.sequence);
@@ -135,9 +139,10 @@ impl Log {
         while self.preparer.room().reserved < frame.end() {
             self.preparer.advance(frame.end()).unwrap();
         }
-        self.writer.append(&frame, self.durable).unwrap();
+        self.writer.append(&frame, self.durable)?;
         self.next = frame.next();
         self.ends.push(self.writer.position());
+        Ok(())
     }
 
     pub(super) fn sync(&mut self) {
@@ -149,4 +154,29 @@ impl Log {
 
 pub(super) fn transfers(count: u64) -> Vec<Record> {
     (0..count).map(transfer).collect()
+}
+
+/// Everything that can be read from the start on.
+pub(super) fn read_all(reader: &LogReader) -> (Vec<(Lsn, Timestamp, Record)>, FramePosition) {
+    let mut frames = reader.frames(FramePosition::GENESIS, Lsn(u64::MAX));
+    let mut found = Vec::new();
+    while let Some(frame) = frames.next().unwrap() {
+        found.extend(frame.records().map(|stored| {
+            let stored = stored.unwrap();
+            (stored.lsn, stored.time, stored.record)
+        }));
+    }
+    (found, frames.position())
+}
+
+pub(super) fn reader(disk: &SimulatedDisk) -> LogReader {
+    LogReader::new(Arc::new(disk.clone()), identity())
+}
+
+pub(super) fn judged(disk: &SimulatedDisk, witnesses: &[Lsn]) -> End {
+    judge(&reader(disk), FramePosition::GENESIS, witnesses).unwrap()
+}
+
+pub(super) fn begin(disk: &SimulatedDisk, at: FramePosition, epoch: u64) -> Log {
+    Log::begin(Arc::new(disk.clone()), at, epoch)
 }

@@ -1,0 +1,167 @@
+//! Everything that follows from the log: account table, live holds, indexes. Derived by applying
+//! records in order, from the beginning or from a checkpoint, without asking any rule. Opening,
+//! rebuilding and verifying all come through here.
+
+use crate::checkpoint::CheckpointStore;
+use crate::disk::Disk;
+use crate::engine::Indexes;
+use crate::error::Error;
+use crate::limits::RECENT_KEYS_MAX;
+use crate::log::{FramePosition, FrameView, Identity, ReadError};
+use crate::runs::{Index, Run, RunError, RunKind, RunPlan, RunSet};
+use florin_ledger::record::Record;
+use florin_ledger::{Inconsistent, Ledger, Lsn};
+use std::sync::Arc;
+
+/// What was derived from the log up to a position.
+pub(crate) struct Derived {
+    pub(crate) ledger: Ledger,
+    pub(crate) indexes: Indexes,
+    /// Everything before it is reflected.
+    pub(crate) position: FramePosition,
+    /// Account rows may be newer than `position`, up to here.
+    pub(crate) rows_position: Lsn,
+    /// The last epoch that began.
+    pub(crate) epoch: u64,
+}
+
+/// Keys that one frame may insert into an index: a frame is a few megabytes of records.
+const FRAME_KEYS_MAX: usize = RECENT_KEYS_MAX / 4;
+
+impl Derived {
+    /// Nothing yet.
+    pub(crate) fn genesis() -> Derived {
+        let index = |kind| Index::new(RunSet::empty(kind));
+        Derived {
+            ledger: Ledger::new(),
+            indexes: Indexes {
+                transfers: index(RunKind::TransferIds),
+                settled: index(RunKind::HoldOutcomes),
+                imported: index(RunKind::ImportedTimestamps),
+            },
+            position: FramePosition::GENESIS,
+            rows_position: FramePosition::GENESIS.lsn,
+            epoch: 0,
+        }
+    }
+
+    /// The latest checkpoint with the runs that it names; `None` if there is none, or none of this
+    /// database.
+    ///
+    /// # Errors
+    /// A checkpoint or run that can't be read.
+    pub(crate) fn load(
+        disk: &Arc<dyn Disk>,
+        store: &CheckpointStore,
+        identity: Identity,
+    ) -> Result<Option<Derived>, Error> {
+        let Some(loading) = store.load()? else { return Ok(None) };
+        let metadata = loading.metadata();
+        if metadata.incarnation != identity.incarnation {
+            return Ok(None);
+        }
+        let index = |kind| RunSet::open(disk.as_ref(), kind, &metadata.runs).map(Index::new);
+        let mut derived = Derived {
+            ledger: Ledger::new(),
+            indexes: Indexes {
+                transfers: index(RunKind::TransferIds)?,
+                settled: index(RunKind::HoldOutcomes)?,
+                imported: index(RunKind::ImportedTimestamps)?,
+            },
+            position: FramePosition {
+                lsn: metadata.position,
+                sequence: metadata.sequence,
+                chain: metadata.chain,
+            },
+            rows_position: metadata.rows_position,
+            epoch: metadata.epoch,
+        };
+        let ledger = &mut derived.ledger;
+        loading.rows(|slot, row, references| {
+            ledger.restore_row(slot, row, references).map_err(damaged_checkpoint)
+        })?;
+        loading.holds(|hold| ledger.restore_hold(hold).map_err(damaged_checkpoint))?;
+        ledger.restore_totals(metadata.totals);
+        Ok(Some(derived))
+    }
+
+    /// Applies a frame.
+    ///
+    /// # Errors
+    /// A record that cannot be read or contradicts what came before.
+    pub(crate) fn apply(&mut self, frame: &FrameView<'_>) -> Result<(), Error> {
+        for stored in frame.records() {
+            let stored = stored.map_err(ReadError::from)?;
+            self.ledger.apply(stored.lsn, stored.time, &stored.record).map_err(|what| {
+                Error::corrupt(format!(
+                    "the record at {} contradicts those before it: {what}: repair from a standby \
+                     or restore a backup",
+                    stored.lsn
+                ))
+            })?;
+            self.indexes.enter(stored.lsn, &stored.record);
+            if let Record::Epoch(epoch) = stored.record {
+                self.epoch = epoch.epoch;
+            }
+        }
+        self.position = frame.after();
+        Ok(())
+    }
+
+    /// Writes the keys of each index that could not take another frame's to a run.
+    ///
+    /// # Errors
+    /// Whatever writing says.
+    pub(crate) fn spill(
+        &mut self,
+        mut write: impl FnMut(&RunPlan) -> Result<Arc<Run>, RunError>,
+    ) -> Result<(), Error> {
+        for index in self.indexes.all_mut() {
+            if index.is_full(FRAME_KEYS_MAX)
+                && let Some(plan) = index.freeze(self.position.lsn)
+            {
+                index.install(write(&plan)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A hash of everything derived, the same however it was derived.
+    ///
+    /// # Errors
+    /// A run that cannot be read.
+    pub(crate) fn digest(&self) -> Result<[u8; 32], Error> {
+        let mut hasher = blake3::Hasher::new();
+        self.ledger.digest_into(&mut |bytes| {
+            hasher.update(bytes);
+        });
+        for index in self.indexes.all() {
+            let (count, sum) = index_digest(index)?;
+            hasher.update(&count.to_le_bytes());
+            hasher.update(&sum.to_le_bytes());
+        }
+        hasher.update(&self.epoch.to_le_bytes());
+        hasher.update(&self.position.lsn.0.to_le_bytes());
+        hasher.update(&self.position.chain);
+        Ok(hasher.finalize().into())
+    }
+}
+
+fn damaged_checkpoint(what: Inconsistent) -> Error {
+    Error::corrupt(format!("the checkpoint contradicts itself: {what}"))
+}
+
+/// The number of an index's pairs and the sum of their hashes: the same in whatever runs they lie.
+fn index_digest(index: &Index) -> Result<(u64, u128), Error> {
+    let (mut count, mut sum) = (0_u64, 0_u128);
+    index.visit(|entry| {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&entry.key.to_le_bytes());
+        bytes[16..].copy_from_slice(&entry.value.to_le_bytes());
+        let hash: [u8; 32] = blake3::hash(&bytes).into();
+        let (half, _) = hash.split_first_chunk::<16>().expect("a hash has 32 bytes");
+        sum = sum.wrapping_add(u128::from_le_bytes(*half));
+        count += 1;
+    })?;
+    Ok((count, sum))
+}

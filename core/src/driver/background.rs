@@ -1,0 +1,174 @@
+//! The background thread: writes runs, merges them, and makes checkpoints. Nobody waits for it; it
+//! waits for the log to be durable, so that no projection is ever ahead of the log.
+//!
+//! Jobs are done in order. Every key before a checkpoint's position is in a run planned before it,
+//! so the runs that a checkpoint names are durable before the checkpoint is.
+
+use super::durable::Durable;
+use super::inbox::Inbox;
+use crate::checkpoint::CheckpointStore;
+use crate::disk::Disk;
+use crate::engine::{CheckpointStart, PageCopy};
+use crate::error::{Error, ErrorKind};
+use crate::log::LogReader;
+use crate::runs::{self, MergePlan, Run, RunName, RunPlan};
+use florin_ledger::Lsn;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+/// Something to do.
+pub(crate) enum Job {
+    WriteRun(RunPlan),
+    Merge(MergePlan),
+    /// Begins a checkpoint; its pages and its end follow.
+    Checkpoint(Box<CheckpointStart>),
+    Pages(Vec<PageCopy>),
+    /// All pages were copied; the newest of their rows reflects the log before this.
+    End(Lsn),
+}
+
+/// Something done, and durable.
+pub(crate) enum Done {
+    Run(Arc<Run>),
+    Merge(MergePlan, Arc<Run>),
+    Checkpoint(Lsn),
+}
+
+/// Entries merged between two looks at what else is to be done.
+const MERGE_STEP_ENTRIES: u64 = 65_536;
+
+pub(crate) struct Background {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) reader: LogReader,
+    pub(crate) store: CheckpointStore,
+    /// Every run that the engine has or will be told of.
+    pub(crate) runs: BTreeSet<RunName>,
+    pub(crate) durable: Arc<Durable>,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) done: Sender<Result<Done, Error>>,
+    pub(crate) inbox: Arc<Inbox>,
+    /// Jobs that must wait for the one under way.
+    pub(crate) waiting: VecDeque<Job>,
+}
+
+/// What ends a job early.
+enum Halt {
+    /// The engine or the log is gone; there is nothing left to do.
+    Stopped,
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Halt {
+    fn from(error: E) -> Halt {
+        Halt::Failed(error.into())
+    }
+}
+
+impl Background {
+    /// Runs until the engine hangs up, or something fails.
+    pub(crate) fn run(mut self) {
+        while let Some(job) = self.next_job() {
+            match self.carry_out(job) {
+                Ok(()) => {}
+                Err(Halt::Stopped) => return,
+                Err(Halt::Failed(error)) => return drop(self.tell(Err(error))),
+            }
+        }
+    }
+
+    fn next_job(&mut self) -> Option<Job> {
+        match self.waiting.pop_front() {
+            Some(job) => Some(job),
+            None => self.jobs.recv().ok(),
+        }
+    }
+
+    fn carry_out(&mut self, job: Job) -> Result<(), Halt> {
+        match job {
+            Job::WriteRun(plan) => self.write_run(&plan),
+            Job::Merge(plan) => self.merge(plan),
+            Job::Checkpoint(start) => self.checkpoint(*start),
+            Job::Pages(_) | Job::End(_) => unreachable!("pages follow the start of a checkpoint"),
+        }
+    }
+
+    fn write_run(&mut self, plan: &RunPlan) -> Result<(), Halt> {
+        self.wait_for(plan.position())?;
+        let run = plan.write(&self.disk, self.durable.get())?;
+        self.runs.insert(run.name());
+        self.tell(Ok(Done::Run(run)))
+    }
+
+    /// Merges, looking now and then for runs to write: those free memory, a merge does not.
+    fn merge(&mut self, plan: MergePlan) -> Result<(), Halt> {
+        let mut merge = plan.begin(&self.disk)?;
+        while !merge.step(MERGE_STEP_ENTRIES)? {
+            match self.jobs.try_recv() {
+                Ok(Job::WriteRun(other)) if self.waiting.is_empty() => self.write_run(&other)?,
+                Ok(job) => self.waiting.push_back(job),
+                Err(TryRecvError::Empty) => {}
+                // The database is being closed: the merge begins again at the next opening.
+                Err(TryRecvError::Disconnected) => return Err(Halt::Stopped),
+            }
+        }
+        let merged = merge.finish(self.durable.get())?;
+        for run in &plan.runs {
+            self.runs.remove(&run.name());
+        }
+        self.runs.insert(merged.name());
+        self.tell(Ok(Done::Merge(plan, merged)))
+    }
+
+    /// Receives the pages of a checkpoint, and commits it once the log is durable past all rows.
+    fn checkpoint(&mut self, start: CheckpointStart) -> Result<(), Halt> {
+        // Runs that are written from here on have keys of the log behind the checkpoint.
+        let runs = self.runs.iter().copied().collect();
+        let Background { store, waiting, jobs, durable, reader, .. } = self;
+        let mut writer = store.begin()?;
+        for (lsn, hold) in &start.holds {
+            writer.put_hold(*lsn, hold.as_ref())?;
+        }
+        let rows_position = loop {
+            match jobs.recv().map_err(|_| Halt::Stopped)? {
+                Job::Pages(pages) => {
+                    for page in pages {
+                        writer.put_page(page.page, &page.rows)?;
+                    }
+                }
+                Job::End(rows_position) => break rows_position,
+                job => waiting.push_back(job),
+            }
+        };
+        if !durable.wait(rows_position) {
+            return Err(Halt::Stopped);
+        }
+        let at = reader.position_at(start.position, durable.get())?;
+        assert_eq!(at.sequence, start.sequence, "a checkpoint is at the end of a frame");
+        let metadata = start.metadata(reader.identity().incarnation, at, rows_position, runs);
+        writer.commit(metadata, durable.get())?;
+        self.remove_orphans()?;
+        self.tell(Ok(Done::Checkpoint(start.position)))
+    }
+
+    /// Removes the runs that no checkpoint names and the engine does not have.
+    fn remove_orphans(&self) -> Result<(), Halt> {
+        let mut kept = self.store.named_runs();
+        kept.extend(self.runs.iter().copied());
+        let removed = runs::orphans(self.disk.as_ref(), &kept)
+            .and_then(|orphans| runs::remove(self.disk.as_ref(), &orphans));
+        removed
+            .map_err(|error| Error::new(ErrorKind::Io, format!("removing old runs: {error}")))?;
+        Ok(())
+    }
+
+    fn wait_for(&self, position: Lsn) -> Result<(), Halt> {
+        if self.durable.wait(position) { Ok(()) } else { Err(Halt::Stopped) }
+    }
+
+    fn tell(&self, done: Result<Done, Error>) -> Result<(), Halt> {
+        self.done.send(done).map_err(|_| Halt::Stopped)?;
+        self.inbox.nudge();
+        Ok(())
+    }
+}

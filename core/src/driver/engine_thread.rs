@@ -1,0 +1,202 @@
+//! The engine thread: takes what has arrived, runs one turn, hands frames and answers to the log.
+//!
+//! It waits for the preparer (room in the log) and for the log thread (when too many turns are
+//! queued there), never for the background thread, an outbox or a reader; none of those that it
+//! waits for ever waits for it.
+
+use super::backstage::Backstage;
+use super::durable::Durable;
+use super::inbox::{Inbox, Task};
+use super::log_thread::{TurnOutput, Waiting};
+use super::promise::{Promise, stopped};
+use super::room::RoomAhead;
+use crate::clock::{Clock, ClockWatch};
+use crate::engine::{Engine, Outcome};
+use crate::error::{Error, ErrorKind};
+use crate::request::{Reply, Request};
+use florin_ledger::{Lsn, Timestamp};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+/// How long nothing must have arrived before a witness frame is written.
+const WITNESS_AFTER: Duration = Duration::from_millis(10);
+/// How long the engine sleeps at most when nothing is due.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) struct EngineThread {
+    pub(crate) engine: Engine,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) log: SyncSender<TurnOutput>,
+    pub(crate) durable: Arc<Durable>,
+    pub(crate) room: Arc<RoomAhead>,
+    pub(crate) backstage: Backstage,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl EngineThread {
+    /// Runs until a close is asked for, or the log has failed.
+    pub(crate) fn run(mut self) {
+        let guard = CloseOnDrop(self.inbox.clone());
+        let watch = ClockWatch::new(&*self.clock);
+        let mut tasks = Vec::new();
+        let mut closing = None;
+        while closing.is_none() && !self.inbox.is_closed() {
+            self.inbox.take_turn(self.patience(), &mut tasks);
+            let now = watch.now(&*self.clock);
+            closing = self.turn(&mut tasks, now);
+        }
+        if let Some(promise) = closing {
+            self.close(promise);
+        }
+        drop(guard);
+    }
+
+    /// How long to wait for a task before something else is due.
+    fn patience(&self) -> Duration {
+        if self.backstage.is_busy(&self.engine) {
+            return Duration::ZERO;
+        }
+        let until_witness = if self.engine.is_witnessed() { SLEEP_MAX } else { WITNESS_AFTER };
+        let now = self.clock.now();
+        let until_expiry = self.engine.next_expiry().map_or(SLEEP_MAX, |due| {
+            Duration::from_nanos(due.0.saturating_sub(now.0)).max(Duration::from_millis(1))
+        });
+        until_witness.min(until_expiry).min(SLEEP_MAX)
+    }
+
+    /// One turn: what is due, then what has arrived, in order.
+    fn turn(
+        &mut self,
+        tasks: &mut Vec<Task>,
+        now: Result<Timestamp, Duration>,
+    ) -> Option<Promise<()>> {
+        self.engine.set_durable(self.durable.get());
+        self.engine.set_room(self.room.room());
+        let mut output = TurnOutput::default();
+        let mut closing = None;
+        if let Ok(now) = now {
+            self.expire_due(now, &mut output);
+        }
+        let is_idle = tasks.is_empty();
+        for task in tasks.drain(..) {
+            match task {
+                Task::Request(request, promise) => {
+                    let reply = self.execute(&request, now, &mut output);
+                    output.answers.push(Waiting::Reply(promise, reply));
+                }
+                Task::Ask(ask, promise) => {
+                    let answer = self.engine.answer(&ask);
+                    output.answers.push(Waiting::Answer(promise, answer));
+                }
+                Task::Close(promise) => closing = Some(promise),
+            }
+        }
+        if is_idle {
+            output.frames.extend(self.engine.end_turn());
+            self.engine.witness();
+        }
+        self.hand_over(&mut output);
+        self.backstage.step(&mut self.engine);
+        closing
+    }
+
+    fn execute(
+        &mut self,
+        request: &Request,
+        now: Result<Timestamp, Duration>,
+        output: &mut TurnOutput,
+    ) -> Result<Reply, Error> {
+        let is_write = matches!(request, Request::CreateAccounts(_) | Request::CreateTransfers(_));
+        let now = match now {
+            Ok(now) => now,
+            Err(jump) if is_write => return Err(clock_jumped(jump)),
+            Err(_) => Timestamp::NONE,
+        };
+        loop {
+            match self.engine.execute(request, now) {
+                Outcome::Done(reply) => return reply.map(|reply| self.complete(reply)),
+                Outcome::NeedsRoom(until) => self.await_room(until, output)?,
+            }
+        }
+    }
+
+    /// Puts what only the driver knows into a status.
+    fn complete(&self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Status(mut status) => {
+                status.durable = self.durable.get();
+                status.disk_full = self.room.is_full();
+                Reply::Status(status)
+            }
+            reply => reply,
+        }
+    }
+
+    /// Lets go what is decided, then waits for the preparer.
+    fn await_room(&mut self, until: Lsn, output: &mut TurnOutput) -> Result<(), Error> {
+        self.hand_over(output);
+        let room = self.room.wait(until, |room| until <= room.ordinary)?;
+        self.engine.set_room(room);
+        Ok(())
+    }
+
+    /// Expires every hold that is due. On a full disk they stay due; decisions count them as
+    /// expired by being refused until there is room.
+    fn expire_due(&mut self, now: Timestamp, output: &mut TurnOutput) {
+        loop {
+            match self.engine.expire_due(now) {
+                Outcome::Done(Ok(true)) => self.hand_over(output),
+                Outcome::Done(_) => return,
+                Outcome::NeedsRoom(until) => {
+                    self.hand_over(output);
+                    match self.room.wait(until, |room| until <= room.reserved) {
+                        Ok(room) => self.engine.set_room(room),
+                        Err(_) => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands finished frames, and the answers that wait for them, to the log.
+    fn hand_over(&mut self, output: &mut TurnOutput) {
+        output.frames.extend(self.engine.end_turn());
+        if output.frames.is_empty() && output.answers.is_empty() {
+            return;
+        }
+        self.room.use_until(self.engine.applied());
+        // A log thread that is gone has closed the inbox; the promises answer by being dropped.
+        drop(self.log.send(std::mem::take(output)));
+    }
+
+    /// Answers what was accepted, checkpoints, and says so.
+    fn close(mut self, promise: Promise<()>) {
+        self.inbox.close();
+        self.engine.witness();
+        self.hand_over(&mut TurnOutput::default());
+        let checkpointed = self.backstage.finish(&mut self.engine);
+        drop(self.log);
+        promise.resolve(checkpointed);
+    }
+}
+
+/// However the engine thread ends, nobody is left waiting for it.
+struct CloseOnDrop(Arc<Inbox>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close_because(stopped());
+    }
+}
+
+fn clock_jumped(jump: Duration) -> Error {
+    Error::new(
+        ErrorKind::ClockJumped,
+        format!(
+            "the machine's clock has jumped {} s ahead of elapsed time, writes are refused: check \
+             the clock; if it is right now, restart to confirm it",
+            jump.as_secs()
+        ),
+    )
+}

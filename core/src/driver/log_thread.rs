@@ -1,0 +1,124 @@
+//! The log thread: writes and syncs frames, then lets go what waited for them.
+//!
+//! It is also the **outbox**: every answer, refusals and reads too, passes through its queue behind
+//! the frames that it depends on, and leaves after the sync that covers them. All that queued up
+//! during one sync shares the next: group commit without a timer.
+//!
+//! A failed write or sync is final: the durable position never rises again, every answer that waits
+//! becomes `stopped`, and nothing more is written. A sync is never tried twice, because after a
+//! failure the kernel may have dropped the very pages that it would then report as clean.
+
+use super::durable::Durable;
+use super::inbox::Inbox;
+use super::promise::Promise;
+use crate::engine::ask::Answer;
+use crate::error::{Error, ErrorKind};
+use crate::log::{Frame, LogWriter};
+use crate::request::Reply;
+use florin_ledger::Lsn;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// What one turn of the engine leaves behind: frames, and the answers that wait for them.
+#[derive(Default)]
+pub(crate) struct TurnOutput {
+    pub(crate) frames: Vec<Arc<Frame>>,
+    pub(crate) answers: Vec<Waiting>,
+}
+
+/// An answer that waits for its frames.
+pub(crate) enum Waiting {
+    Reply(Promise<Reply>, Result<Reply, Error>),
+    Answer(Promise<Answer>, Result<Answer, Error>),
+}
+
+impl Waiting {
+    fn release(self) {
+        match self {
+            Waiting::Reply(promise, reply) => promise.resolve(reply),
+            Waiting::Answer(promise, answer) => promise.resolve(answer),
+        }
+    }
+}
+
+/// Frame bytes written between two syncs at most, so that a sync does not grow without bound.
+const WRITE_BYTES_MAX: usize = 16 << 20;
+
+pub(crate) struct LogThread {
+    pub(crate) writer: LogWriter,
+    pub(crate) turns: Receiver<TurnOutput>,
+    pub(crate) durable: Arc<Durable>,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+impl LogThread {
+    /// Runs until the engine hangs up and all is written, or the log fails.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut guard =
+            Guard { durable: self.durable.clone(), inbox: self.inbox.clone(), is_armed: true };
+        while let Ok(turn) = self.turns.recv() {
+            let mut answers = Vec::new();
+            if let Err(error) = self.commit(turn, &mut answers) {
+                guard.say_why(&error);
+                return Err(error);
+            }
+            answers.into_iter().for_each(Waiting::release);
+        }
+        guard.is_armed = false;
+        self.writer.close()
+    }
+
+    /// Writes this turn and all that have queued up behind it, and syncs once.
+    fn commit(&mut self, first: TurnOutput, answers: &mut Vec<Waiting>) -> io::Result<()> {
+        let mut end = None;
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(turn) = next {
+            for frame in &turn.frames {
+                self.writer.append(frame, self.durable.get())?;
+                bytes += frame.bytes().len();
+                end = Some(frame.end());
+            }
+            answers.extend(turn.answers);
+            next = if bytes < WRITE_BYTES_MAX { self.turns.try_recv().ok() } else { None };
+        }
+        if let Some(end) = end {
+            self.make_durable(end)?;
+        }
+        Ok(())
+    }
+
+    fn make_durable(&mut self, end: Lsn) -> io::Result<()> {
+        self.writer.write()?;
+        self.writer.sync()?;
+        self.durable.raise(end);
+        Ok(())
+    }
+}
+
+/// However the log thread ends but by the engine hanging up, the log has failed.
+struct Guard {
+    durable: Arc<Durable>,
+    inbox: Arc<Inbox>,
+    is_armed: bool,
+}
+
+impl Guard {
+    fn say_why(&self, error: &io::Error) {
+        let message = format!(
+            "writing the log failed ({error}); the engine has stopped: check the disk, then open \
+             the database again and send what was not answered with the same ids"
+        );
+        self.inbox.close_because(Error::new(ErrorKind::Stopped, message));
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.is_armed {
+            self.durable.fail();
+            self.inbox.close();
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The driver: the threads that act on what the pure engine decides, and what connects them.
+//!
+//! ```text
+//! callers -> Inbox -> engine thread -> turns -> log thread -> replies
+//!                      |    ^                     |
+//!                      |    +---- RoomAhead ------+-- preparer thread
+//!                      +-> jobs -> background thread (runs, merges, checkpoints)
+//! ```
+//!
+//! Who waits for whom, and never the other way round: the engine for the preparer and for the log
+//! thread (when too many turns are queued); the background thread for the durable position. Nobody
+//! waits for the background thread, for a reply's receiver or for a reader.
+
+pub(crate) mod background;
+pub(crate) mod backstage;
+pub(crate) mod durable;
+pub(crate) mod engine_thread;
+pub(crate) mod inbox;
+pub(crate) mod log_thread;
+pub(crate) mod promise;
+pub(crate) mod room;
+mod threads;
+
+pub(crate) use threads::Threads;

@@ -1,0 +1,126 @@
+//! Starting the threads of an open database, and ending them in order.
+
+use super::background::Background;
+use super::backstage::Backstage;
+use super::durable::Durable;
+use super::engine_thread::EngineThread;
+use super::inbox::{Inbox, Task};
+use super::log_thread::LogThread;
+use super::promise::{Promise, stopped};
+use super::room::{self, RoomAhead};
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind};
+use crate::log::{PrepareError, Preparer};
+use crate::opening::Opened;
+use crate::reads::Reads;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread::{Builder, JoinHandle};
+
+/// Turns that the engine may be ahead of the log thread.
+const TURNS_AHEAD_MAX: usize = 64;
+/// Jobs that the background thread may be behind.
+const JOBS_AHEAD_MAX: usize = 4;
+
+/// The running threads.
+pub(crate) struct Threads {
+    inbox: Arc<Inbox>,
+    durable: Arc<Durable>,
+    room: Arc<RoomAhead>,
+    engine: JoinHandle<()>,
+    log: JoinHandle<io::Result<()>>,
+    preparer: JoinHandle<Preparer>,
+    background: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Starts them; from here on requests are answered.
+    pub(crate) fn start(
+        opened: Opened,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<(Threads, Reads)> {
+        let inbox = Arc::new(Inbox::default());
+        let durable = Arc::new(Durable::new(opened.durable));
+        let room = Arc::new(RoomAhead::new(opened.preparer.room(), opened.durable));
+        let (log_sender, turns) = mpsc::sync_channel(TURNS_AHEAD_MAX);
+        let (job_sender, jobs) = mpsc::sync_channel(JOBS_AHEAD_MAX);
+        let (done_sender, done) = mpsc::channel();
+        let reads = Reads::new(inbox.clone(), durable.clone(), opened.reader.clone());
+        let engine = EngineThread {
+            backstage: Backstage::new(job_sender, done),
+            inbox: inbox.clone(),
+            log: log_sender,
+            durable: durable.clone(),
+            room: room.clone(),
+            clock,
+            engine: opened.engine,
+        };
+        let log = LogThread {
+            writer: opened.writer,
+            turns,
+            durable: durable.clone(),
+            inbox: inbox.clone(),
+        };
+        let background = Background {
+            runs: engine.engine.run_names().collect(),
+            disk,
+            reader: opened.reader,
+            store: opened.store,
+            durable: durable.clone(),
+            jobs,
+            done: done_sender,
+            inbox: inbox.clone(),
+            waiting: VecDeque::new(),
+        };
+        let (preparer, preparer_room) = (opened.preparer, room.clone());
+        let threads = Threads {
+            inbox,
+            durable,
+            room,
+            engine: named("florin-engine").spawn(move || engine.run())?,
+            log: named("florin-log").spawn(move || log.run())?,
+            preparer: named("florin-preparer")
+                .spawn(move || room::run(preparer, &preparer_room))?,
+            background: named("florin-background").spawn(move || background.run())?,
+        };
+        Ok((threads, reads))
+    }
+
+    /// Finishes what was accepted, writes a witness and a checkpoint, and ends all threads.
+    pub(crate) fn close(self) -> Result<(), Error> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let promise = Promise::new(move |answer| drop(sender.send(answer)));
+        self.inbox.submit(Task::Close(promise));
+        let answer = receiver.recv().unwrap_or_else(|_| Err(stopped()));
+        let engine = self.engine.join();
+        let log = self.log.join();
+        self.room.stop();
+        let preparer = self.preparer.join();
+        let background = self.background.join();
+        if engine.is_err() || background.is_err() {
+            return Err(stopped());
+        }
+        let (Ok(log), Ok(preparer)) = (log, preparer) else { return Err(stopped()) };
+        answer?;
+        log.map_err(|error| closing_error(&error))?;
+        match preparer.close(self.durable.get()) {
+            Ok(()) => Ok(()),
+            Err(PrepareError::Io(error)) => Err(closing_error(&error)),
+            Err(PrepareError::DiskFull) => Ok(()),
+        }
+    }
+}
+
+fn named(name: &str) -> Builder {
+    Builder::new().name(name.to_owned())
+}
+
+fn closing_error(error: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("closing the log: {error}; everything that was answered is durable"),
+    )
+}

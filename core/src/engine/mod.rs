@@ -1,0 +1,393 @@
+//! The engine: the one place where order is made. Inputs in, outputs out; no threads, no clock.
+//!
+//! A **turn** executes what has arrived, in order of arrival: holds that are due expire first, then
+//! each request is prefetched (what it may touch and is not in memory is read) and executed (from
+//! memory alone). What took effect becomes frames; answers name the position that must be durable
+//! before they may leave.
+//!
+//! Invariants:
+//! - a request is in one frame whole, and a frame holds whole requests;
+//! - the time of events rises strictly, across frames, openings and clock changes;
+//! - nothing is executed that might not fit: room in the log is reserved before, so a full disk is
+//!   an answer and never a half-done request;
+//! - `applied` is the end of the last frame handed out: no answer depends on anything behind it.
+
+pub(crate) mod ask;
+mod checkpointing;
+mod fetched;
+mod journal;
+mod past;
+mod reading;
+mod tail;
+
+pub(crate) use checkpointing::{CheckpointStart, PageCopy};
+pub(crate) use past::{Indexes, Past};
+
+use crate::error::{Error, ErrorKind};
+use crate::limits::{ACCOUNTS_MAX, FRAME_BYTES_TARGET, FRAME_EXPIRIES_MAX, HOLDS_MAX};
+use crate::log::geometry::CELL_BYTES;
+use crate::log::record::RECORD_BYTES_MAX;
+use crate::log::{Frame, FrameBuilder, Geometry, Room};
+use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
+use checkpointing::Checkpointing;
+use florin_ledger::record::{EpochRecord, Record};
+use florin_ledger::{Account, AccountFlags, Ledger, Lsn, Ticks, Timestamp, TransferId};
+use journal::FrameJournal;
+use std::sync::Arc;
+
+/// The state of the database and the order of its changes.
+pub(crate) struct Engine {
+    ledger: Ledger,
+    past: Past,
+    log: LogEnd,
+    room: Room,
+    /// The tick after the last one taken, by a record or by an event that left none.
+    next_tick: Timestamp,
+    /// Frames finished in this turn, not yet handed to the log.
+    finished: Vec<Arc<Frame>>,
+    checkpointing: Checkpointing,
+}
+
+/// Where the log goes on, and who writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogEnd {
+    pub(crate) incarnation: u128,
+    pub(crate) epoch: u64,
+    pub(crate) geometry: Geometry,
+    /// Where the next frame may start.
+    pub(crate) next: Lsn,
+    /// The number of the next frame.
+    pub(crate) sequence: u64,
+    /// The end of the last frame.
+    pub(crate) applied: Lsn,
+    /// Whether the last frame is a witness, an empty one.
+    pub(crate) is_witnessed: bool,
+}
+
+/// What became of a request.
+pub(crate) enum Outcome<T> {
+    /// Executed (or refused); the answer may leave when everything applied is durable.
+    Done(Result<T, Error>),
+    /// The log must first be prepared up to there.
+    NeedsRoom(Lsn),
+}
+
+impl Engine {
+    pub(crate) fn new(ledger: Ledger, past: Past, log: LogEnd, checkpoint: Lsn) -> Engine {
+        let last = ledger.last_recorded();
+        let next_tick = last.after_ticks(1).expect("recorded time is before 2262");
+        Engine {
+            ledger,
+            past,
+            log,
+            room: Room { ordinary: Lsn::NONE, reserved: Lsn::NONE },
+            next_tick,
+            finished: Vec::new(),
+            checkpointing: Checkpointing::new(checkpoint),
+        }
+    }
+
+    pub(crate) fn set_room(&mut self, room: Room) {
+        self.room = room;
+    }
+
+    pub(crate) fn set_durable(&mut self, durable: Lsn) {
+        self.past.set_durable(durable);
+    }
+
+    /// The end of what has been decided.
+    pub(crate) fn applied(&self) -> Lsn {
+        self.log.applied
+    }
+
+    /// When the next hold is due.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        self.ledger.next_expiry()
+    }
+
+    /// Executes one request at a time not before `now`.
+    pub(crate) fn execute(&mut self, request: &Request, now: Timestamp) -> Outcome<Reply> {
+        match request {
+            Request::CreateAccounts(batch) => self.create_accounts(batch, now),
+            Request::CreateTransfers(batch) => self.create_transfers(batch, now),
+            Request::LookupAccounts(ids) => {
+                let accounts = ids.iter().map(|id| self.ledger.account(*id)).collect();
+                Outcome::Done(Ok(Reply::LookedUpAccounts(accounts)))
+            }
+            Request::TrialBalance(ledger) => match self.ledger.trial_balance(*ledger) {
+                Some(sums) => Outcome::Done(Ok(Reply::TrialBalance(sums))),
+                None => Outcome::Done(Err(sums_too_large())),
+            },
+            Request::Status => Outcome::Done(Ok(Reply::Status(self.status()))),
+        }
+    }
+
+    fn create_accounts(&mut self, batch: &AccountBatch, now: Timestamp) -> Outcome<Reply> {
+        if limit(ACCOUNTS_MAX) < self.ledger.accounts_count() + limit(batch.len()) {
+            return Outcome::Done(Err(over_limit("accounts", ACCOUNTS_MAX)));
+        }
+        let is_import = |account: &Account| account.flags.contains(AccountFlags::IMPORTED);
+        if batch.events().next().as_ref().is_some_and(is_import) {
+            // What is in the open frame could not be looked up by time.
+            self.finish_frame();
+        }
+        let mut ticks = match self.make_room(batch.len(), now) {
+            Ok(ticks) => ticks,
+            Err(refusal) => return refusal,
+        };
+        let mut results = Vec::with_capacity(batch.len());
+        let prefetched = self.prefetch_accounts(batch);
+        if prefetched.is_ok() {
+            let mut journal = FrameJournal::new(&mut self.past);
+            self.ledger.create_accounts(batch.events(), &mut ticks, &mut journal, &mut results);
+            assert_eq!(results.len(), batch.len());
+        }
+        self.end_request(&ticks);
+        Outcome::Done(prefetched.map(|()| Reply::Accounts(results)))
+    }
+
+    fn create_transfers(&mut self, batch: &TransferBatch, now: Timestamp) -> Outcome<Reply> {
+        if limit(HOLDS_MAX) < self.ledger.holds_count() + limit(batch.len()) {
+            return Outcome::Done(Err(over_limit("live holds", HOLDS_MAX)));
+        }
+        let mut ticks = match self.make_room(batch.len(), now) {
+            Ok(ticks) => ticks,
+            Err(refusal) => return refusal,
+        };
+        let mut results = Vec::with_capacity(batch.len());
+        let prefetched = self.prefetch_transfers(batch);
+        if prefetched.is_ok() {
+            let mut journal = FrameJournal::new(&mut self.past);
+            self.ledger.create_transfers(batch.events(), &mut ticks, &mut journal, &mut results);
+            assert_eq!(results.len(), batch.len());
+        }
+        self.end_request(&ticks);
+        Outcome::Done(prefetched.map(|()| Reply::Transfers(results)))
+    }
+
+    /// Expires the holds that are due at or before `now`, one frame of them at most; says whether
+    /// more are due.
+    pub(crate) fn expire_due(&mut self, now: Timestamp) -> Outcome<bool> {
+        let mut ticks = self.ticks(now);
+        let due_count = self.ledger.due_count(ticks.next(), FRAME_EXPIRIES_MAX);
+        if due_count == 0 {
+            return Outcome::Done(Ok(false));
+        }
+        if !self.indexes_have_room(due_count) {
+            return Outcome::Done(Ok(false));
+        }
+        if let Err(until) =
+            self.open_frame(due_count * EXPIRY_BYTES_MAX, self.room.reserved, &ticks)
+        {
+            return Outcome::NeedsRoom(until);
+        }
+        let mut journal = FrameJournal::new(&mut self.past);
+        let expired_count = self.ledger.expire_due(&mut ticks, due_count, &mut journal);
+        assert_eq!(expired_count, due_count);
+        self.end_request(&ticks);
+        self.finish_frame();
+        Outcome::Done(Ok(self.ledger.due_count(self.next_tick.max(now), 1) != 0))
+    }
+
+    /// Begins a new epoch with a record of its own. The room for it is there: it is the first.
+    pub(crate) fn begin_epoch(&mut self, tag: u128, now: Timestamp) {
+        self.log.epoch += 1;
+        let ticks = self.ticks(now);
+        let opened = self.open_frame(RECORD_BYTES_MAX, self.room.reserved, &ticks);
+        assert!(opened.is_ok(), "an opening makes room for its epoch");
+        let record = Record::Epoch(EpochRecord { epoch: self.log.epoch, tag });
+        let frame = self.past.open.as_mut().expect("opened above");
+        let lsn = frame.push(ticks.next(), &record);
+        self.ledger.apply(lsn, ticks.next(), &record).expect("an epoch contradicts nothing");
+        self.next_tick = ticks.next().after_ticks(1).expect("time ends in the year 2262");
+        self.finish_frame();
+    }
+
+    /// Whether the last frame says how far the log is durable, or will by its own sync.
+    pub(crate) fn is_witnessed(&self) -> bool {
+        self.log.is_witnessed
+    }
+
+    /// Adds an empty frame, whose header says how far the log is durable, unless the last frame is
+    /// one. The reserve has room for it; without, there is no witness.
+    pub(crate) fn witness(&mut self) {
+        assert!(self.past.open.is_none(), "a witness is written between two turns");
+        let ticks = Ticks::starting_at(self.next_tick);
+        if self.log.is_witnessed || self.open_frame(0, self.room.reserved, &ticks).is_err() {
+            return;
+        }
+        let frame = self.past.open.take().expect("opened above");
+        self.add_frame(frame);
+        self.log.is_witnessed = true;
+    }
+
+    /// Ends the turn: finishes the open frame and hands all frames to the log.
+    pub(crate) fn end_turn(&mut self) -> Vec<Arc<Frame>> {
+        self.finish_frame();
+        std::mem::take(&mut self.finished)
+    }
+
+    fn ticks(&self, now: Timestamp) -> Ticks {
+        Ticks::starting_at(self.next_tick.max(now))
+    }
+
+    /// Opens a frame with room for a request and for the holds that fall due while it is executed,
+    /// and says which tick its first event takes.
+    fn make_room<T>(&mut self, events_count: usize, now: Timestamp) -> Result<Ticks, Outcome<T>> {
+        if !self.indexes_have_room(2 * events_count + FRAME_EXPIRIES_MAX) {
+            return Err(Outcome::Done(Err(indexes_behind())));
+        }
+        loop {
+            let ticks = self.ticks(now);
+            let window = limit(events_count + FRAME_EXPIRIES_MAX);
+            let end = ticks.next().after_ticks(window).expect("time ends in the year 2262");
+            let due_count = self.ledger.due_count(end, FRAME_EXPIRIES_MAX);
+            if due_count < FRAME_EXPIRIES_MAX {
+                let bytes = events_count * EVENT_BYTES_MAX + due_count * EXPIRY_BYTES_MAX;
+                let opened = self.open_frame(bytes, self.room.ordinary, &ticks);
+                return opened.map(|()| ticks).map_err(Outcome::NeedsRoom);
+            }
+            // Too many fall due within these few microseconds to share a frame with the request:
+            // it waits for them.
+            match self.expire_due(end) {
+                Outcome::Done(Ok(_)) => {}
+                Outcome::Done(Err(error)) => return Err(Outcome::Done(Err(error))),
+                Outcome::NeedsRoom(until) => return Err(Outcome::NeedsRoom(until)),
+            }
+        }
+    }
+
+    /// Makes sure that a frame is open and takes `record_bytes` more; `Err` names the position up
+    /// to which the log must be prepared first.
+    fn open_frame(&mut self, record_bytes: usize, end_max: Lsn, ticks: &Ticks) -> Result<(), Lsn> {
+        let record_bytes = limit(record_bytes);
+        let takes_more = |frame: &FrameBuilder| {
+            frame.end().0 - frame.start().0 < FRAME_BYTES_TARGET
+                && frame.fits(record_bytes)
+                && frame.fits_time(
+                    ticks.next().after_ticks(TICKS_PER_REQUEST_MAX).unwrap_or(Timestamp::MAX),
+                )
+        };
+        if !self.past.open.as_ref().is_some_and(takes_more) {
+            self.finish_frame();
+            self.past.open = Some(self.next_frame(record_bytes, ticks));
+        }
+        let frame = self.past.open.as_ref().expect("opened above");
+        let end = end_at_most(frame, record_bytes);
+        if end <= end_max {
+            return Ok(());
+        }
+        self.finish_frame();
+        Err(end)
+    }
+
+    /// A frame at the next position, or at the start of the next segment if this one is too full.
+    fn next_frame(&self, record_bytes: u64, ticks: &Ticks) -> FrameBuilder {
+        let LogEnd { geometry, next, sequence, epoch, .. } = self.log;
+        let frame = FrameBuilder::new(next, geometry, sequence, epoch, ticks.next());
+        if frame.fits(record_bytes) {
+            return frame;
+        }
+        let next = geometry.first_place(geometry.segment(next) + 1);
+        let frame = FrameBuilder::new(next, geometry, sequence, epoch, ticks.next());
+        assert!(frame.fits(record_bytes), "a segment holds the largest request");
+        frame
+    }
+
+    fn end_request(&mut self, ticks: &Ticks) {
+        assert!(self.next_tick <= ticks.next(), "time rises");
+        self.next_tick = ticks.next();
+        self.past.fetched.clear();
+    }
+
+    /// Moves the open frame behind the finished ones, unless it stayed empty.
+    fn finish_frame(&mut self) {
+        if let Some(frame) = self.past.open.take()
+            && frame.records_count() != 0
+        {
+            self.add_frame(frame);
+        }
+    }
+
+    fn add_frame(&mut self, frame: FrameBuilder) {
+        let frame = Arc::new(frame.finish());
+        self.log.next = frame.next();
+        self.log.sequence += 1;
+        self.log.applied = frame.end();
+        self.log.is_witnessed = false;
+        self.past.tail.push(frame.clone());
+        self.finished.push(frame);
+    }
+
+    fn prefetch_accounts(&mut self, batch: &AccountBatch) -> Result<(), Error> {
+        for account in batch.events() {
+            if account.flags.contains(AccountFlags::IMPORTED) {
+                self.past.fetch_time(account.timestamp)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn prefetch_transfers(&mut self, batch: &TransferBatch) -> Result<(), Error> {
+        for layout in batch.layouts() {
+            self.past.fetch_transfer(&self.ledger, layout.id())?;
+            if layout.pending_id() != TransferId::ZERO {
+                self.past.fetch_hold(&self.ledger, layout.pending_id())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            incarnation: self.log.incarnation,
+            epoch: self.log.epoch,
+            applied: self.log.applied,
+            durable: self.past.durable(),
+            timestamp: self.ledger.last_recorded(),
+            accounts_count: self.ledger.accounts_count(),
+            transfers_count: self.ledger.transfers_count(),
+            holds_count: self.ledger.holds_count(),
+            checkpoint: self.checkpointing.durable(),
+            disk_full: false,
+        }
+    }
+}
+
+/// Bytes of records that one event can leave: its own, and a waypoint on either side.
+const EVENT_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
+/// The same of one expiry.
+const EXPIRY_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
+/// Bytes of records that a cell holds at least, whatever their sizes.
+const CELL_RECORD_BYTES_MIN: u64 = CELL_BYTES - 512;
+/// Ticks that one request takes at most.
+const TICKS_PER_REQUEST_MAX: u64 = 100_000;
+
+/// Where a frame ends at most, with so many more bytes of records: a cell takes at least this many.
+fn end_at_most(frame: &FrameBuilder, record_bytes: u64) -> Lsn {
+    let cells = record_bytes / CELL_RECORD_BYTES_MIN + 1;
+    Lsn(frame.end().0 + cells * CELL_BYTES)
+}
+
+fn limit(count: usize) -> u64 {
+    u64::try_from(count).expect("usize fits u64")
+}
+
+fn over_limit(what: &str, limit: usize) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!("at most {limit} {what} are kept; nothing happened: resolve some, then try again"),
+    )
+}
+
+fn indexes_behind() -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "the indexes of ids are being written to disk and have no room in memory; nothing \
+         happened: send it again later",
+    )
+}
+
+fn sums_too_large() -> Error {
+    Error::new(ErrorKind::Invalid, "the sums of this ledger exceed 2^128-1")
+}

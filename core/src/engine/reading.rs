@@ -1,0 +1,107 @@
+//! What the engine answers to readers: positions, names, and pages of the account table.
+
+use super::Engine;
+use super::ask::{AccountPosition, Answer, Ask};
+use crate::error::Error;
+use crate::limits::SCAN_ACCOUNTS_MAX;
+use crate::runs::Lookup;
+use florin_ledger::query::{AccountPage, Cursor, Page, QueryFilter};
+use florin_ledger::{Account, AccountId, Code, LedgerId, Lsn, Slot, Timestamp};
+
+impl Engine {
+    pub(crate) fn answer(&self, ask: &Ask) -> Result<Answer, Error> {
+        Ok(match ask {
+            Ask::Account(id) => Answer::Account(self.position_of(*id)),
+            Ask::Transfers(ids) => {
+                let transfers = &self.past.indexes.transfers;
+                let in_memory = |lookup| match lookup {
+                    Lookup::Found(lsn) => Some(Lsn(lsn)),
+                    Lookup::Absent | Lookup::Unknown => None,
+                };
+                let found = ids.iter().map(|id| in_memory(transfers.lookup(id.0))).collect();
+                Answer::Transfers(found, transfers.runs().clone())
+            }
+            Ask::Names(slots) => Answer::Names(self.names_of(slots)?),
+            Ask::Accounts(filter) => Answer::Accounts(self.account_page(filter)),
+            Ask::End => Answer::End(self.log.applied),
+        })
+    }
+
+    fn position_of(&self, id: AccountId) -> Option<AccountPosition> {
+        let slot = self.ledger.slot(id)?;
+        let row = self.ledger.row(slot)?;
+        Some(AccountPosition {
+            account: self.ledger.account_at(slot)?,
+            slot,
+            last_posting: row.last_posting,
+            last_waypoint: row.last_waypoint,
+        })
+    }
+
+    fn names_of(&self, slots: &[Slot]) -> Result<Vec<AccountId>, Error> {
+        let name = |slot: &Slot| match self.ledger.row(*slot) {
+            Some(row) => Ok(row.id),
+            None => Err(Error::corrupt(format!(
+                "the log names an account at slot {slot}, there is none: run `florin rebuild`"
+            ))),
+        };
+        slots.iter().map(name).collect()
+    }
+
+    /// A page of accounts in order of timestamp, which is the order of slots. Looks at a bounded
+    /// number of rows.
+    fn account_page(&self, filter: &QueryFilter) -> AccountPage {
+        let (low, high) = self.slots_in_time(filter);
+        let cursor = filter.cursor.map(|cursor| u64::try_from(cursor.0).unwrap_or(u64::MAX));
+        let (low, high) = match (filter.reversed, cursor) {
+            (_, None) => (low, high),
+            (false, Some(next)) => (low.max(next), high),
+            (true, Some(next)) => (low, high.min(next.saturating_add(1))),
+        };
+        let limit = usize::try_from(filter.limit).expect("u32 fits usize");
+        let mut items = Vec::new();
+        let mut next_cursor = None;
+        let slots_count = high.saturating_sub(low);
+        for (looked_at, step) in (0..slots_count).enumerate() {
+            let slot = if filter.reversed { high - 1 - step } else { low + step };
+            if looked_at == SCAN_ACCOUNTS_MAX || items.len() == limit {
+                next_cursor = Some(Cursor(u128::from(slot)));
+                break;
+            }
+            items.extend(self.account_in(slot).filter(|account| matches(filter, account)));
+        }
+        Page { items, next_cursor }
+    }
+
+    /// The slots whose timestamps lie within the filter's: timestamps rise with slots.
+    fn slots_in_time(&self, filter: &QueryFilter) -> (u64, u64) {
+        let count = self.ledger.accounts_count();
+        let first_not_before = |time: Timestamp| {
+            let (mut low, mut high) = (0, count);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let is_before =
+                    self.account_in(middle).is_some_and(|account| account.timestamp < time);
+                if is_before { low = middle + 1 } else { high = middle }
+            }
+            low
+        };
+        let high = match filter.timestamp_max {
+            Timestamp::NONE => count,
+            latest => latest.after_ticks(1).map_or(count, first_not_before),
+        };
+        (first_not_before(filter.timestamp_min), high)
+    }
+
+    fn account_in(&self, slot: u64) -> Option<Account> {
+        self.ledger.account_at(Slot(u32::try_from(slot).ok()?))
+    }
+}
+
+fn matches(filter: &QueryFilter, account: &Account) -> bool {
+    (filter.ledger == LedgerId(0) || filter.ledger == account.ledger)
+        && (filter.code == Code(0) || filter.code == account.code)
+        && (filter.user_data_128 == 0 || filter.user_data_128 == account.user_data_128)
+        && (filter.user_data_64 == 0 || filter.user_data_64 == account.user_data_64)
+        && (filter.user_data_32 == 0 || filter.user_data_32 == account.user_data_32)
+}

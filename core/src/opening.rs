@@ -1,0 +1,214 @@
+//! Opening a data directory: load the newest checkpoint, judge where the log ends, clear what lies
+//! past a torn end, replay the log behind the checkpoint, and begin a new epoch in a segment of its
+//! own.
+//!
+//! Nothing on the disk is changed before the end of the log has been judged; a log that has lost
+//! something durable is never written to. A checkpoint or run that can't be used is set aside and
+//! everything is derived from the log again: slower, but never a reason not to open.
+
+use crate::checkpoint::{self, CheckpointStore};
+use crate::clock::Clock;
+use crate::derived::Derived;
+use crate::disk::Disk;
+use crate::engine::{Engine, LogEnd, Past};
+use crate::error::{Error, ErrorKind};
+use crate::log::recovery::{begin_writing, judge};
+use crate::log::{
+    End, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer, PreparerOptions,
+    identify,
+};
+use crate::runs::{self, RunName};
+use florin_ledger::Lsn;
+use std::io;
+use std::sync::Arc;
+
+/// How the log is laid out and prepared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogOptions {
+    pub(crate) geometry: Geometry,
+    pub(crate) preparer: PreparerOptions,
+}
+
+/// An open log and everything derived from it, before any thread runs.
+pub(crate) struct Opened {
+    pub(crate) engine: Engine,
+    pub(crate) writer: LogWriter,
+    pub(crate) preparer: Preparer,
+    pub(crate) store: CheckpointStore,
+    pub(crate) reader: LogReader,
+    pub(crate) durable: Lsn,
+}
+
+/// Opens the database in a directory, or makes one in an empty directory.
+pub(crate) fn open(
+    disk: &Arc<dyn Disk>,
+    options: LogOptions,
+    clock: &dyn Clock,
+) -> Result<Opened, Error> {
+    let identity = match identify(disk.as_ref())? {
+        Some(identity) => identity,
+        None => new_identity(disk.as_ref(), options.geometry)?,
+    };
+    let reader = LogReader::new(disk.clone(), identity);
+    let checkpoint = load(disk, identity)?;
+    let end = judge_from(&reader, &checkpoint)?;
+    let writing = begin_writing(disk.clone(), identity, end, options.preparer)?;
+    let (store, mut derived) = settle(disk, checkpoint)?;
+    let checkpoint_position = derived.position.lsn;
+    replay(disk, &reader, &mut derived, end)?;
+    let log = LogEnd {
+        incarnation: identity.incarnation,
+        epoch: derived.epoch,
+        geometry: identity.geometry,
+        next: writing.start,
+        sequence: end.sequence,
+        applied: end.lsn,
+        is_witnessed: false,
+    };
+    let past = Past::new(derived.indexes, reader.clone(), end.lsn);
+    let mut opened = Opened {
+        engine: Engine::new(derived.ledger, past, log, checkpoint_position),
+        writer: writing.writer,
+        preparer: writing.preparer,
+        store,
+        reader,
+        durable: end.lsn,
+    };
+    begin_epoch(&mut opened, clock)?;
+    Ok(opened)
+}
+
+/// What the checkpoint file and the runs gave.
+pub(crate) enum Checkpoint {
+    /// There is none: a new database, or a rebuilt one.
+    None,
+    /// The newest checkpoint, loaded.
+    Loaded(Box<(CheckpointStore, Derived)>),
+    /// Something that can't be used; everything is derived from the log again.
+    Damaged,
+}
+
+/// Loads the newest checkpoint and opens the runs that it names. Changes nothing but what redb
+/// repairs in its own file.
+///
+/// # Errors
+/// The operating system's. Damage is an answer, not an error.
+pub(crate) fn load(disk: &Arc<dyn Disk>, identity: Identity) -> Result<Checkpoint, Error> {
+    let files = disk.list("").map_err(|error| io_error("the data directory", &error))?;
+    if !files.iter().any(|name| name == checkpoint::FILE_NAME) {
+        return Ok(Checkpoint::None);
+    }
+    let loaded = CheckpointStore::open(disk).map_err(Error::from).and_then(|store| {
+        let derived = Derived::load(disk, &store, identity)?;
+        Ok(derived.map(|derived| (store, derived)))
+    });
+    match loaded {
+        Ok(Some(loaded)) => Ok(Checkpoint::Loaded(Box::new(loaded))),
+        Ok(None) => Ok(Checkpoint::Damaged),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Checkpoint::Damaged),
+        Err(error) => Err(error),
+    }
+}
+
+/// Judges the log from the checkpoint on; its end must not lie before what the checkpoint knows to
+/// be durable.
+fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePosition, Error> {
+    let (from, witnesses) = match checkpoint {
+        Checkpoint::Loaded(loaded) => (loaded.1.position, vec![loaded.1.rows_position]),
+        Checkpoint::None | Checkpoint::Damaged => (FramePosition::GENESIS, Vec::new()),
+    };
+    match judge(reader, from, &witnesses)? {
+        End::Clean { at } | End::Torn { at } => Ok(at),
+        End::Corrupt(lost) => Err(Error::corrupt(lost.to_string())),
+    }
+}
+
+/// Sets a checkpoint that can't be used aside, and removes runs that none names.
+fn settle(
+    disk: &Arc<dyn Disk>,
+    checkpoint: Checkpoint,
+) -> Result<(CheckpointStore, Derived), Error> {
+    if let Checkpoint::Loaded(loaded) = checkpoint {
+        let (store, derived) = *loaded;
+        remove_runs_but(disk.as_ref(), &store.named_runs())?;
+        return Ok((store, derived));
+    }
+    if matches!(checkpoint, Checkpoint::Damaged) {
+        checkpoint::set_aside(disk.as_ref())
+            .map_err(|error| io_error("setting the checkpoint aside", &error))?;
+    }
+    remove_runs_but(disk.as_ref(), &[])?;
+    Ok((CheckpointStore::open(disk)?, Derived::genesis()))
+}
+
+fn remove_runs_but(disk: &dyn Disk, named: &[RunName]) -> Result<(), Error> {
+    disk.create_directory(runs::DIRECTORY)
+        .and_then(|()| disk.sync_directory(""))
+        .and_then(|()| runs::remove(disk, &runs::orphans(disk, named)?))
+        .map_err(|error| io_error("the directory of runs", &error))
+}
+
+/// Applies the frames up to the end, which is durable.
+fn replay(
+    disk: &Arc<dyn Disk>,
+    reader: &LogReader,
+    derived: &mut Derived,
+    end: FramePosition,
+) -> Result<(), Error> {
+    let mut frames = reader.frames(derived.position, end.lsn);
+    while let Some(frame) = frames.next()? {
+        derived.apply(&frame)?;
+        derived.spill(|plan| plan.write(disk, end.lsn))?;
+    }
+    if derived.position == end {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the log could be read up to {} a moment ago, now it ends at {}: check the disk",
+        end.lsn, derived.position.lsn
+    )))
+}
+
+/// Writes and syncs the first frame of the new epoch: nothing of it is promised before.
+fn begin_epoch(opened: &mut Opened, clock: &dyn Clock) -> Result<(), Error> {
+    let tag = random_u128()?;
+    opened.engine.set_room(opened.preparer.room());
+    opened.engine.begin_epoch(tag, clock.now());
+    for frame in opened.engine.end_turn() {
+        let written = opened
+            .writer
+            .append(&frame, opened.durable)
+            .and_then(|()| opened.writer.write())
+            .and_then(|()| opened.writer.sync());
+        written.map_err(|error| io_error("the first frame of the epoch", &error))?;
+        opened.durable = frame.end();
+    }
+    opened.engine.set_durable(opened.durable);
+    Ok(())
+}
+
+/// A name for a new database, if the directory is free for one.
+fn new_identity(disk: &dyn Disk, geometry: Geometry) -> Result<Identity, Error> {
+    let files = disk.list("").map_err(|error| io_error("the data directory", &error))?;
+    if let Some(foreign) = files.iter().find(|name| *name != "lock") {
+        return Err(Error::new(
+            ErrorKind::Unusable,
+            format!(
+                "the directory has a file `{foreign}` and no log: it is not a data directory of \
+                 florin, or its log is gone; name an empty directory, or restore a backup"
+            ),
+        ));
+    }
+    Ok(Identity { incarnation: random_u128()?, geometry })
+}
+
+fn random_u128() -> Result<u128, Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| io_error("random numbers", &io::Error::other(error)))?;
+    Ok(u128::from_le_bytes(bytes))
+}
+
+fn io_error(what: &str, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("{what}: {error}"))
+}

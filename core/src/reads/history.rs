@@ -1,0 +1,199 @@
+//! An account's history: its chain of postings, walked from the newest back through the log.
+//!
+//! The engine says where the chain begins and what the balances are there; everything else is read
+//! from the immutable log on the caller's thread. Waypoints let a walk that begins in the past skip
+//! ahead 32 postings at a time: each carries the balances after its posting, and where the waypoint
+//! before it is.
+//!
+//! Costs: newest first, O(page) hops after O(postings / 32) to reach its start; oldest first, a
+//! walk over everything from `timestamp_max` down to the page.
+
+use super::posting::{Cause, Posting};
+use crate::engine::ask::AccountPosition;
+use crate::error::Error;
+use crate::log::LogReader;
+use florin_ledger::query::{AccountFilter, BalanceAt, Cursor};
+use florin_ledger::record::{Balances, Record};
+use florin_ledger::{Code, Lsn, Timestamp};
+use std::collections::VecDeque;
+
+/// A walk back along an account's chain of postings.
+pub(super) struct Walk<'log> {
+    log: &'log LogReader,
+    durable: Lsn,
+    account: AccountPosition,
+    /// The next posting to visit, [`Lsn::NONE`] at the end.
+    next: Lsn,
+    /// The balances after that posting.
+    balances: Balances,
+}
+
+/// One step of a walk: a posting, and the balances after it.
+pub(super) struct Step {
+    pub(super) posting: Posting,
+    pub(super) balances: Balances,
+}
+
+impl<'log> Walk<'log> {
+    /// A walk that begins with the account's newest posting.
+    pub(super) fn new(log: &'log LogReader, durable: Lsn, account: AccountPosition) -> Walk<'log> {
+        let (next, balances) = (account.last_posting, account.balances());
+        Walk { log, durable, account, next, balances }
+    }
+
+    /// Skips, by waypoints, over postings that lie after those wanted; what `is_after` says of a
+    /// posting must hold for every later one.
+    pub(super) fn skip(&mut self, is_after: impl Fn(&Posting) -> bool) -> Result<(), Error> {
+        let mut waypoint = self.account.last_waypoint;
+        while waypoint.is_some() {
+            let Record::Waypoint(record) = self.log.record(waypoint, self.durable)?.record else {
+                return Err(Error::corrupt(format!(
+                    "the record at {waypoint} is not a waypoint: run `florin verify`"
+                )));
+            };
+            if !is_after(&self.posting(record.posting)?) {
+                break;
+            }
+            (self.next, self.balances) = (record.posting, record.balances);
+            waypoint = record.waypoint_prev;
+        }
+        Ok(())
+    }
+
+    /// The next older posting, `None` at the beginning of the account.
+    pub(super) fn step(&mut self) -> Result<Option<Step>, Error> {
+        if !self.next.is_some() {
+            return Ok(None);
+        }
+        let posting = self.posting(self.next)?;
+        assert!(posting.prev < posting.lsn, "a verified chain leads back");
+        let step = Step { posting, balances: self.balances };
+        self.balances = posting.take_back(self.balances, self.log, self.durable)?;
+        self.next = posting.prev;
+        Ok(Some(step))
+    }
+
+    fn posting(&self, lsn: Lsn) -> Result<Posting, Error> {
+        Posting::read(self.log, self.account.slot, lsn, self.durable)
+    }
+}
+
+/// The steps of a page in the order asked for, and where the next page starts.
+pub(super) fn page(
+    mut walk: Walk<'_>,
+    filter: &AccountFilter,
+    with_expiries: bool,
+) -> Result<(Vec<Step>, Option<Cursor>), Error> {
+    let limit = usize::try_from(filter.limit).expect("u32 fits usize");
+    let wanted = |step: &Step| matches(filter, &step.posting, with_expiries);
+    let latest = filter.timestamp_max;
+    if filter.reversed {
+        let from = filter.cursor.map(position_of);
+        walk.skip(|posting| {
+            is_later(posting, latest) || from.is_some_and(|from| from < posting.lsn)
+        })?;
+        newest_first(walk, filter, from, limit, wanted)
+    } else {
+        walk.skip(|posting| is_later(posting, latest))?;
+        oldest_first(walk, filter, limit, wanted)
+    }
+}
+
+/// Whether a posting lies after the latest instant asked for.
+fn is_later(posting: &Posting, latest: Timestamp) -> bool {
+    latest != Timestamp::NONE && latest < posting.timestamp
+}
+
+fn newest_first(
+    mut walk: Walk<'_>,
+    filter: &AccountFilter,
+    from: Option<Lsn>,
+    limit: usize,
+    wanted: impl Fn(&Step) -> bool,
+) -> Result<(Vec<Step>, Option<Cursor>), Error> {
+    let mut steps = Vec::new();
+    while let Some(step) = walk.step()? {
+        if step.posting.timestamp < filter.timestamp_min {
+            break;
+        }
+        if from.is_some_and(|from| from < step.posting.lsn) || !wanted(&step) {
+            continue;
+        }
+        if steps.len() == limit {
+            return Ok((steps, Some(cursor_of(step.posting.lsn))));
+        }
+        steps.push(step);
+    }
+    Ok((steps, None))
+}
+
+fn oldest_first(
+    mut walk: Walk<'_>,
+    filter: &AccountFilter,
+    limit: usize,
+    wanted: impl Fn(&Step) -> bool,
+) -> Result<(Vec<Step>, Option<Cursor>), Error> {
+    let from = filter.cursor.map_or(Lsn::NONE, position_of);
+    // The walk comes from the newest: the page is what was seen last, and one more.
+    let mut seen: VecDeque<Step> = VecDeque::new();
+    while let Some(step) = walk.step()? {
+        if step.posting.timestamp < filter.timestamp_min || step.posting.lsn < from {
+            break;
+        }
+        if wanted(&step) {
+            seen.push_back(step);
+            if limit + 1 < seen.len() {
+                seen.pop_front();
+            }
+        }
+    }
+    let next = if limit < seen.len() { seen.pop_front() } else { None };
+    let cursor = next.map(|step| cursor_of(step.posting.lsn));
+    Ok((seen.into_iter().rev().collect(), cursor))
+}
+
+fn matches(filter: &AccountFilter, posting: &Posting, with_expiries: bool) -> bool {
+    let in_time = filter.timestamp_min <= posting.timestamp
+        && (filter.timestamp_max == Timestamp::NONE || posting.timestamp <= filter.timestamp_max);
+    let on_side = if posting.is_debit { filter.debits } else { filter.credits };
+    if !in_time || !on_side {
+        return false;
+    }
+    match &posting.cause {
+        Cause::Expiry(_) => with_expiries && !asks_of_transfers(filter),
+        Cause::Transfer(record) => {
+            (filter.code == Code(0) || filter.code == record.code)
+                && (filter.user_data_128 == 0 || filter.user_data_128 == record.user_data_128)
+                && (filter.user_data_64 == 0 || filter.user_data_64 == record.user_data_64)
+                && (filter.user_data_32 == 0 || filter.user_data_32 == record.user_data_32)
+        }
+    }
+}
+
+/// Whether the filter names a field that an expiry does not have.
+fn asks_of_transfers(filter: &AccountFilter) -> bool {
+    filter.code != Code(0)
+        || filter.user_data_128 != 0
+        || filter.user_data_64 != 0
+        || filter.user_data_32 != 0
+}
+
+/// The balances after the last posting at or before an instant; zero before the first.
+pub(super) fn balance_as_of(mut walk: Walk<'_>, instant: Timestamp) -> Result<BalanceAt, Error> {
+    walk.skip(|posting| instant < posting.timestamp)?;
+    while let Some(step) = walk.step()? {
+        if step.posting.timestamp <= instant {
+            return Ok(BalanceAt { timestamp: step.posting.timestamp, balances: step.balances });
+        }
+    }
+    Ok(BalanceAt { timestamp: walk.account.account.timestamp, balances: Balances::default() })
+}
+
+fn cursor_of(lsn: Lsn) -> Cursor {
+    Cursor(u128::from(lsn.0))
+}
+
+/// A cursor that no page gave leads nowhere in particular; positions are checked when read.
+fn position_of(cursor: Cursor) -> Lsn {
+    Lsn(u64::try_from(cursor.0).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,238 @@
+//! Reads that go to the log: the engine says where to begin, the caller's own thread does the rest,
+//! up to the durable position and never past it. Nothing here holds the engine up.
+
+mod history;
+mod posting;
+mod scan;
+
+use crate::driver::durable::Durable;
+use crate::driver::inbox::{Inbox, Task};
+use crate::driver::promise::Promise;
+use crate::engine::ask::{AccountPosition, Answer, Ask};
+use crate::error::{Error, ErrorKind};
+use crate::log::LogReader;
+use florin_ledger::query::{
+    AccountFilter, AccountPage, BalanceAt, BalancePage, PAGE_COUNT_MAX, Page, QueryFilter,
+    TransferPage,
+};
+use florin_ledger::record::{Record, TransferRecord};
+use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
+use history::Walk;
+use posting::{Cause, timestamp_of};
+use std::collections::HashMap;
+use std::sync::{Arc, mpsc};
+
+/// Everything that a reader needs.
+pub(crate) struct Reads {
+    inbox: Arc<Inbox>,
+    durable: Arc<Durable>,
+    log: LogReader,
+}
+
+/// A transfer as the log has it, its accounts still slots.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    record: TransferRecord,
+    time: Timestamp,
+}
+
+impl Reads {
+    pub(crate) fn new(inbox: Arc<Inbox>, durable: Arc<Durable>, log: LogReader) -> Reads {
+        Reads { inbox, durable, log }
+    }
+
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.inbox.clone()
+    }
+
+    /// One entry per id, `None` where there is no such transfer.
+    pub(crate) fn lookup_transfers(
+        &self,
+        ids: &[TransferId],
+    ) -> Result<Vec<Option<Transfer>>, Error> {
+        let Answer::Transfers(in_memory, runs) = self.ask(Ask::Transfers(ids.to_vec()))? else {
+            unreachable!("transfers are answered by transfers");
+        };
+        let durable = self.durable.get();
+        let mut found = Vec::with_capacity(ids.len());
+        for (id, lsn) in ids.iter().zip(in_memory) {
+            let lsn = match lsn {
+                Some(lsn) => Some(lsn),
+                None => runs.get(id.0)?.map(Lsn),
+            };
+            let transfer = lsn.map(|lsn| self.find_transfer(lsn, durable)).transpose()?;
+            found.push(transfer.flatten());
+        }
+        let mut transfers = self.name_all(found.iter().flatten().copied(), durable)?.into_iter();
+        Ok(found.iter().map(|found| found.and_then(|_| transfers.next())).collect())
+    }
+
+    /// A page of an account's transfers.
+    pub(crate) fn account_transfers(&self, filter: &AccountFilter) -> Result<TransferPage, Error> {
+        check_limit(filter.limit)?;
+        let Some(account) = self.account(filter.account_id)? else {
+            return Ok(Page { items: Vec::new(), next_cursor: None });
+        };
+        let durable = self.durable.get();
+        let walk = Walk::new(&self.log, durable, account);
+        let (steps, next_cursor) = history::page(walk, filter, false)?;
+        let found = steps.iter().filter_map(|step| match step.posting.cause {
+            // The recorded time of an imported transfer is not needed any more.
+            Cause::Transfer(record) => Some(Found { record, time: step.posting.timestamp }),
+            Cause::Expiry(_) => None,
+        });
+        Ok(Page { items: self.name_all(found, durable)?, next_cursor })
+    }
+
+    /// A page of an account's balances, one after each posting.
+    pub(crate) fn account_balances(&self, filter: &AccountFilter) -> Result<BalancePage, Error> {
+        check_limit(filter.limit)?;
+        let Some(account) = self.account(filter.account_id)? else {
+            return Ok(Page { items: Vec::new(), next_cursor: None });
+        };
+        let walk = Walk::new(&self.log, self.durable.get(), account);
+        let (steps, next_cursor) = history::page(walk, filter, true)?;
+        let items = steps
+            .iter()
+            .map(|step| BalanceAt { timestamp: step.posting.timestamp, balances: step.balances })
+            .collect();
+        Ok(Page { items, next_cursor })
+    }
+
+    /// An account's balances as they were at an instant.
+    pub(crate) fn balance_as_of(
+        &self,
+        id: AccountId,
+        instant: Timestamp,
+    ) -> Result<Option<BalanceAt>, Error> {
+        match self.account(id)? {
+            Some(account) if account.account.timestamp <= instant => {
+                let walk = Walk::new(&self.log, self.durable.get(), account);
+                history::balance_as_of(walk, instant).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A page of accounts.
+    pub(crate) fn query_accounts(&self, filter: &QueryFilter) -> Result<AccountPage, Error> {
+        check_limit(filter.limit)?;
+        scan::check_is_allowed(filter)?;
+        match self.ask(Ask::Accounts(*filter))? {
+            Answer::Accounts(page) => Ok(page),
+            _ => unreachable!("accounts are answered by accounts"),
+        }
+    }
+
+    /// A page of transfers.
+    pub(crate) fn query_transfers(&self, filter: &QueryFilter) -> Result<TransferPage, Error> {
+        check_limit(filter.limit)?;
+        scan::check_is_allowed(filter)?;
+        let Answer::End(end) = self.ask(Ask::End)? else {
+            unreachable!("the end is answered by the end");
+        };
+        let (found, next_cursor) = scan::transfers(&self.log, end, filter)?;
+        Ok(Page { items: self.name_all(found.into_iter(), end)?, next_cursor })
+    }
+
+    fn account(&self, id: AccountId) -> Result<Option<AccountPosition>, Error> {
+        match self.ask(Ask::Account(id))? {
+            Answer::Account(account) => Ok(account),
+            _ => unreachable!("an account is answered by an account"),
+        }
+    }
+
+    fn find_transfer(&self, lsn: Lsn, durable: Lsn) -> Result<Option<Found>, Error> {
+        let stored = self.log.record(lsn, durable)?;
+        match stored.record {
+            Record::Transfer(record) => Ok(Some(Found { record, time: stored.time })),
+            Record::Failed(_) => Ok(None),
+            _ => Err(Error::corrupt(format!(
+                "the record at {lsn} is not a transfer: run `florin rebuild`"
+            ))),
+        }
+    }
+
+    /// Turns slots into account ids and positions of holds into their ids.
+    fn name_all(
+        &self,
+        found: impl Iterator<Item = Found>,
+        durable: Lsn,
+    ) -> Result<Vec<Transfer>, Error> {
+        let found: Vec<Found> = found.collect();
+        let names = self.names(&found)?;
+        found
+            .into_iter()
+            .map(|found| {
+                let pending_id = self.pending_id(&found.record, durable)?;
+                Ok(transfer_of(&found, &names, pending_id))
+            })
+            .collect()
+    }
+
+    fn names(&self, found: &[Found]) -> Result<HashMap<Slot, AccountId>, Error> {
+        let sides = |found: &Found| [found.record.debit_slot, found.record.credit_slot];
+        let mut slots: Vec<Slot> = found.iter().flat_map(sides).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        if slots.is_empty() {
+            return Ok(HashMap::new());
+        }
+        match self.ask(Ask::Names(slots.clone()))? {
+            Answer::Names(ids) => Ok(slots.into_iter().zip(ids).collect()),
+            _ => unreachable!("names are answered by names"),
+        }
+    }
+
+    fn pending_id(&self, record: &TransferRecord, durable: Lsn) -> Result<TransferId, Error> {
+        if !record.pending.is_some() {
+            return Ok(TransferId::ZERO);
+        }
+        match self.find_transfer(record.pending, durable)? {
+            Some(hold) => Ok(hold.record.id),
+            None => Err(Error::corrupt(format!(
+                "the record at {} is not a hold: run `florin verify`",
+                record.pending
+            ))),
+        }
+    }
+
+    fn ask(&self, ask: Ask) -> Result<Answer, Error> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        // The receiver waits below for exactly this answer.
+        let promise = Promise::new(move |answer| drop(sender.send(answer)));
+        self.inbox.submit(Task::Ask(ask, promise));
+        receiver.recv().expect("a promise answers even when it is dropped")
+    }
+}
+
+fn transfer_of(
+    found: &Found,
+    names: &HashMap<Slot, AccountId>,
+    pending_id: TransferId,
+) -> Transfer {
+    let record = &found.record;
+    Transfer {
+        id: record.id,
+        debit_account_id: names[&record.debit_slot],
+        credit_account_id: names[&record.credit_slot],
+        amount: record.amount,
+        pending_id,
+        user_data_128: record.user_data_128,
+        user_data_64: record.user_data_64,
+        user_data_32: record.user_data_32,
+        timeout: record.timeout,
+        ledger: record.ledger,
+        code: record.code,
+        flags: record.flags,
+        timestamp: timestamp_of(record, found.time),
+    }
+}
+
+fn check_limit(limit: u32) -> Result<(), Error> {
+    if (1..=PAGE_COUNT_MAX).contains(&limit) {
+        return Ok(());
+    }
+    let message = format!("limit is {limit}, it must be from 1 to {PAGE_COUNT_MAX}");
+    Err(Error::new(ErrorKind::Invalid, message))
+}
