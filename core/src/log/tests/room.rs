@@ -61,7 +61,7 @@ fn a_full_disk_is_an_answer_and_passes() {
     for calls in 0..40 {
         let disk = SimulatedDisk::new();
         let mut log = begin(&disk, FramePosition::GENESIS, 1);
-        log.append(&transfers(5));
+        log.append(&transfers(40));
         log.sync();
         let (room, before) = (log.preparer.room(), stored_bytes(&disk));
         disk.fill_after(calls);
