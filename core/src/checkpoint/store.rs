@@ -20,6 +20,8 @@ use zerocopy::FromBytes;
 
 /// The checkpoint file's name in the data directory.
 pub const FILE_NAME: &str = "checkpoint.redb";
+const PARTIAL_NAME: &str = "checkpoint.partial";
+const DAMAGED_NAME: &str = "checkpoint.damaged";
 
 pub(super) const PAGES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("pages");
 pub(super) const HOLDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("holds");
@@ -41,9 +43,8 @@ impl CheckpointStore {
     pub fn open(disk: &Arc<dyn Disk>) -> Result<CheckpointStore, CheckpointError> {
         let file = match disk.open(FILE_NAME, Access::Buffered) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let file = disk.create(FILE_NAME, Access::Buffered)?;
-                disk.sync_directory("")?;
-                file
+                create_file(&**disk)?;
+                disk.open(FILE_NAME, Access::Buffered)?
             }
             file => file?,
         };
@@ -153,12 +154,27 @@ impl CheckpointStore {
     }
 }
 
+/// Makes an empty file that has its name only when it is whole: a power cut while redb writes its
+/// first pages would leave what looks like a damaged file.
+fn create_file(disk: &dyn Disk) -> Result<(), CheckpointError> {
+    match disk.remove(PARTIAL_NAME) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let file = disk.create(PARTIAL_NAME, Access::Buffered)?;
+    let backend = DiskBackend(Arc::clone(&file));
+    Database::builder().create_with_backend(backend).redb()?.close().redb()?;
+    file.sync()?;
+    disk.rename(PARTIAL_NAME, FILE_NAME)?;
+    Ok(disk.sync_directory("")?)
+}
+
 /// Renames a damaged checkpoint file out of the way, durably, over one that was set aside before.
 ///
 /// # Errors
 /// The operating system's.
 pub fn set_aside(disk: &dyn Disk) -> io::Result<()> {
-    disk.rename(FILE_NAME, "checkpoint.damaged")?;
+    disk.rename(FILE_NAME, DAMAGED_NAME)?;
     disk.sync_directory("")
 }
 

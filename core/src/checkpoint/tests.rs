@@ -83,7 +83,11 @@ fn metadata(step: u64, state: &State, runs: &[RunName]) -> Metadata {
 }
 
 /// Changes the state as a step of work would, writes what changed, and commits.
-fn advance(store: &mut CheckpointStore, state: &mut State, step: u64) -> Result<(), CheckpointError> {
+fn advance(
+    store: &mut CheckpointStore,
+    state: &mut State,
+    step: u64,
+) -> Result<(), CheckpointError> {
     let mut writer = store.begin()?;
     let old_count = u32::try_from(state.rows.len()).unwrap();
     let new_count = old_count + 20;
