@@ -166,7 +166,9 @@ impl Ledger {
         self.accounts.page_references(page)
     }
 
-    /// Puts a row back. Slots must come in order, from 0; the page stays clean.
+    /// Puts a row back. Slots must come in order, from 0; the page stays clean. A row may be newer
+    /// than the checkpoint's position, but pages copied at different moments hold different numbers
+    /// of accounts: restore those that were open at that position, the others come with the log.
     ///
     /// # Errors
     /// [`Inconsistent::Account`] if the slot is not the next, the id is there already, or the

@@ -85,8 +85,8 @@ impl Ledger {
             Record::Account(_) => self.undo.changes.push(Change::AccountOpened),
             Record::Transfer(transfer) => self.remember_transfer(lsn, transfer),
             Record::Expiry(expiry) => self.remember_expiry(time, expiry),
-            Record::Waypoint(waypoint) => self.remember_row(waypoint.slot),
-            Record::Epoch(_) | Record::Failed(_) => {}
+            // A waypoint changes a row that its posting has just remembered.
+            Record::Waypoint(_) | Record::Epoch(_) | Record::Failed(_) => {}
         }
     }
 

@@ -17,4 +17,5 @@ mod money;
 mod precedence;
 mod random;
 mod replay;
+mod trial;
 mod waypoints;
