@@ -6,10 +6,12 @@ mod bench;
 mod commands;
 mod exit;
 mod figure;
+mod inspect;
 mod json;
 mod operation;
 mod progress;
 mod shell;
+mod table;
 mod target;
 
 use clap::Parser;

@@ -12,3 +12,13 @@ pub(crate) fn bar(total: u64, what: &'static str) -> ProgressBar {
     bar.set_message(what);
     bar
 }
+
+/// A count of bytes without a known end.
+pub(crate) fn spinner(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+    let style = ProgressStyle::with_template("{msg} {spinner} {bytes} {bytes_per_sec}")
+        .expect("the template is fixed");
+    bar.set_style(style);
+    bar.set_message(what);
+    bar
+}

@@ -81,7 +81,7 @@ impl Ledger {
 
 /// Opens the database in a directory, with its clock fixed if a start is given.
 pub(crate) fn open_database(path: &Path, clock_start: Option<u64>) -> Result<Database, Failure> {
-    let options = Options { clock_start: clock_start.map(Timestamp) };
+    let options = Options { clock_start: clock_start.map(Timestamp), ..Options::default() };
     Database::open(path, options)
         .map_err(|error| Failure::unavailable(format!("can't open {}: {error}", path.display())))
 }

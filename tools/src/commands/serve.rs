@@ -45,16 +45,17 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
+        // A mistake on the command line must not leave a new directory behind.
+        let address = runtime.block_on(resolve(&self.listen))?;
         let database = open_database(&self.data, self.clock_start)?;
-        let served = runtime.block_on(self.serve(database.clone()));
+        let served = runtime.block_on(self.serve(address, database.clone()));
         let closed = database.close();
         served?;
         closed.map_err(|error| Failure::new(Exit::Stopped, error.to_string()))?;
         Ok(Exit::Done)
     }
 
-    async fn serve(&self, database: Database) -> Result<(), Failure> {
-        let address = resolve(&self.listen).await?;
+    async fn serve(&self, address: SocketAddr, database: Database) -> Result<(), Failure> {
         let shutdown = shutdown_signal()?;
         let server = Server::bind(address, ServerOptions::default(), database)
             .await

@@ -4,5 +4,4 @@
 pub(crate) mod editor;
 pub(crate) mod grammar;
 pub(crate) mod render;
-mod table;
 mod words;

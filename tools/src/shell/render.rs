@@ -1,9 +1,9 @@
 //! Answers as text for people.
 
 use super::grammar::COMMANDS;
-use super::table::Table;
 use crate::json::write::{account_flags, transfer_flags};
 use crate::operation::Answer;
+use crate::table::Table;
 use florin_ledger::query::{BalanceAt, Cursor, TrialBalance};
 use florin_ledger::{Account, AccountFlags, EventResult, Transfer};
 

@@ -1,23 +1,23 @@
 //! Text in columns.
 
 /// Rows of cells under a row of names; every column as wide as its widest cell.
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(names: &[&str]) -> Table {
+    pub(crate) fn new(names: &[&str]) -> Table {
         Table { rows: vec![names.iter().map(|name| String::from(*name)).collect()] }
     }
 
     /// Adds a row of as many cells as there are names.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.rows[0].len(), "a table is rectangular");
         self.rows.push(cells);
     }
 
     /// The lines of the table. Cells that are numbers stand to the right, as in any ledger.
-    pub(super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let columns_count = self.rows[0].len();
         let widths: Vec<usize> = (0..columns_count)
             .map(|column| {

@@ -1,0 +1,32 @@
+//! The shell, fed from a pipe: a mistake must not end it, and an answer must be readable.
+
+use crate::process::{argument, run};
+
+const SCRIPT: &str = "\
+account 1 ledger 840 code 10
+account 2 ledger 840 code 10
+transfer 9 debit 2 credit 1 amount 1_000 ledger 840 code 1
+transfer 10 debit 2 credit 1 amount ten
+history 1 limit 1
+trial 840
+{\"lookup_accounts\":[\"3\"]}
+quit
+";
+
+#[test]
+fn a_session_answers_every_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ended = run(&["shell", "--data", argument(directory.path())], SCRIPT);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert_eq!(ended.output.matches("created ").count(), 3, "{}", ended.output);
+    let expects = [
+        "error: amount must be a whole number, not ten",
+        "2 accounts, in balance",
+        "{\"accounts\":[null]}",
+    ];
+    for expect in expects {
+        assert!(ended.output.contains(expect), "{expect}\n{}", ended.output);
+    }
+    let posted = ended.output.lines().find(|line| line.starts_with("posted")).expect("a table");
+    assert_eq!(posted.split_whitespace().collect::<Vec<_>>(), ["posted", "1000", "1000"]);
+}
