@@ -1,0 +1,266 @@
+//! A server on a loopback port, an engine that answers when told to, and a peer that says exactly
+//! what the test says.
+
+use bytes::{Bytes, BytesMut};
+use florin_core::request::{Reply, Request, Status};
+use florin_core::{Error, ErrorKind};
+use florin_ledger::query::Page;
+use florin_ledger::{
+    Account, AccountId, CreateTransferStatus, EventResult, Lsn, Timestamp, Transfer, TransferId,
+    TransferResult,
+};
+use florin_server::ledger::{Found, Read};
+use florin_server::{Ledger, Server, ServerOptions};
+use florin_wire::frame::{self, HEADER_BYTES};
+use florin_wire::limits::FRAME_BYTES_MAX;
+use florin_wire::{
+    ClientHello, Operation, Outcome, Refusal, ReplyHeader, RequestHeader, ServerHello, Versions,
+    array, cold,
+};
+use futures_util::StreamExt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc as std_mpsc};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::codec::FramedRead;
+use tokio_util::codec::length_delimited::LengthDelimitedCodec;
+
+pub(crate) const INCARNATION: u128 = 0xF10;
+pub(crate) const EPOCH: u64 = 3;
+
+/// Answers a request; dropping it is an engine that died.
+pub(crate) type Callback = Box<dyn FnOnce(Result<Reply, Error>) + Send>;
+
+/// An engine whose requests the test receives and answers. Reads wait for [`Engine::let_read`].
+#[derive(Clone)]
+pub(crate) struct HandLedger {
+    requests: mpsc::UnboundedSender<(Request, Callback)>,
+    reads: Arc<Mutex<std_mpsc::Receiver<()>>>,
+}
+
+/// The test's end of a [`HandLedger`].
+pub(crate) struct Engine {
+    pub(crate) requests: mpsc::UnboundedReceiver<(Request, Callback)>,
+    reads: std_mpsc::Sender<()>,
+}
+
+impl Ledger for HandLedger {
+    fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
+        if matches!(request, Request::Status) {
+            return reply(Ok(Reply::Status(status())));
+        }
+        // When the test's end is gone the engine has died, and the reply is dropped.
+        let _ = self.requests.send((request, Box::new(reply)));
+    }
+
+    fn read(&self, read: &Read) -> Result<Found, Error> {
+        let turn = self.reads.lock().unwrap().recv();
+        turn.map_err(|_| Error::new(ErrorKind::Stopped, "closed"))?;
+        Ok(match read {
+            Read::LookupTransfers(ids) => {
+                Found::Transfers(ids.iter().map(|id| Some(transfer(id.0))).collect())
+            }
+            _ => Found::TransferPage(Page { items: vec![transfer(1)], next_cursor: None }),
+        })
+    }
+}
+
+impl Engine {
+    pub(crate) fn new() -> (HandLedger, Engine) {
+        let (requests, received) = mpsc::unbounded_channel();
+        let (reads, turns) = std_mpsc::channel();
+        let ledger = HandLedger { requests, reads: Arc::new(Mutex::new(turns)) };
+        (ledger, Engine { requests: received, reads })
+    }
+
+    /// The next request that reaches the engine.
+    pub(crate) async fn next(&mut self) -> (Request, Callback) {
+        self.requests.recv().await.unwrap()
+    }
+
+    /// The next batch of transfers that reaches the engine.
+    pub(crate) async fn next_transfers(&mut self) -> (Vec<Transfer>, Callback) {
+        match self.next().await {
+            (Request::CreateTransfers(batch), reply) => (batch.events().collect(), reply),
+            (other, _) => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Lets one read of history go on.
+    pub(crate) fn let_read(&self) {
+        self.reads.send(()).unwrap();
+    }
+}
+
+pub(crate) fn status() -> Status {
+    Status {
+        incarnation: INCARNATION,
+        epoch: EPOCH,
+        applied: Lsn(2),
+        durable: Lsn(1),
+        timestamp: Timestamp(4),
+        accounts_count: 5,
+        transfers_count: 6,
+        holds_count: 7,
+        checkpoint: Lsn(8),
+        disk_full: false,
+    }
+}
+
+pub(crate) fn transfer(id: u128) -> Transfer {
+    Transfer { id: TransferId(id), ..Transfer::default() }
+}
+
+pub(crate) fn account(id: u128) -> Account {
+    Account { id: AccountId(id), ..Account::default() }
+}
+
+pub(crate) fn created(timestamp: u64) -> TransferResult {
+    EventResult { status: CreateTransferStatus::Created, timestamp: Timestamp(timestamp) }
+}
+
+/// A server that runs in this test's runtime.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn start(options: ServerOptions) -> (Running, Engine) {
+        let (ledger, engine) = Engine::new();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), options, ledger).await.unwrap();
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(server.serve(async move {
+            let _ = stopped.await;
+        }));
+        (Running { address, stop, serving }, engine)
+    }
+
+    pub(crate) async fn default() -> (Running, Engine) {
+        Running::start(ServerOptions::default()).await
+    }
+
+    /// Tells the server to stop; the handle completes when it has.
+    pub(crate) fn stop(self) -> JoinHandle<()> {
+        self.stop.send(()).unwrap();
+        self.serving
+    }
+
+    /// That the server takes work from a new connection as if nothing had happened.
+    pub(crate) async fn is_unharmed(&self, engine: &mut Engine) {
+        let mut peer = Peer::welcomed(self.address).await;
+        peer.create_transfers(1, &[transfer(77)]).await;
+        let (_, reply) = engine.next_transfers().await;
+        reply(Ok(Reply::Transfers(vec![created(1)])));
+        assert_eq!(peer.results(1).await, [created(1)]);
+    }
+}
+
+/// One end of a connection to the server.
+pub(crate) struct Peer {
+    frames: FramedRead<TcpStream, LengthDelimitedCodec>,
+}
+
+/// A reply as it came.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) header: ReplyHeader,
+    pub(crate) body: Bytes,
+}
+
+impl Received {
+    pub(crate) fn refusal(&self) -> Refusal {
+        assert_ne!(self.header.outcome, Outcome::Answered);
+        cold::decode(&self.body).unwrap()
+    }
+}
+
+impl Peer {
+    /// A connection on which nothing was said yet.
+    pub(crate) async fn connected(address: SocketAddr) -> Peer {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let codec = LengthDelimitedCodec::builder()
+            .little_endian()
+            .max_frame_length(FRAME_BYTES_MAX)
+            .new_codec();
+        Peer { frames: FramedRead::new(stream, codec) }
+    }
+
+    /// A connection on which requests may follow.
+    pub(crate) async fn welcomed(address: SocketAddr) -> Peer {
+        let mut peer = Peer::connected(address).await;
+        peer.say_hello(Versions::SPOKEN).await;
+        assert!(matches!(peer.hello().await, ServerHello::Welcome(_)));
+        peer
+    }
+
+    pub(crate) async fn say_hello(&mut self, versions: Versions) {
+        let hello = ClientHello { versions, features: 0, name: String::from("test") };
+        let mut out = BytesMut::new();
+        frame::write(&mut out, &[], |out| hello.write(out));
+        self.say(&out).await;
+    }
+
+    pub(crate) async fn hello(&mut self) -> ServerHello {
+        ServerHello::decode(&self.payload().await.unwrap()).unwrap()
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) {
+        self.frames.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// The socket, past all framing.
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        self.frames.get_mut()
+    }
+
+    /// Says that nothing more comes, and goes on listening.
+    pub(crate) async fn finish(&mut self) {
+        self.frames.get_mut().shutdown().await.unwrap();
+    }
+
+    pub(crate) async fn ask(&mut self, id: u64, operation: u16, deadline_ms: u32, body: &[u8]) {
+        let header = RequestHeader { id, operation, deadline_ms };
+        let mut out = BytesMut::new();
+        frame::write(&mut out, &header.to_bytes(), |out| out.extend_from_slice(body));
+        self.say(&out).await;
+    }
+
+    pub(crate) async fn create_transfers(&mut self, id: u64, transfers: &[Transfer]) {
+        let body = array::to_bytes(transfers);
+        self.ask(id, Operation::CreateTransfers.number(), 0, &body).await;
+    }
+
+    /// The next reply.
+    pub(crate) async fn reply(&mut self) -> Received {
+        let payload = self.payload().await.unwrap();
+        let header = ReplyHeader::decode(&payload).unwrap();
+        Received { header, body: payload.slice(HEADER_BYTES..) }
+    }
+
+    /// The results of the next reply, which must be that to `id`.
+    pub(crate) async fn results(&mut self, id: u64) -> Vec<TransferResult> {
+        let reply = self.reply().await;
+        assert_eq!(reply.header, ReplyHeader::answered(id, Operation::CreateTransfers));
+        array::decode(&reply.body).unwrap()
+    }
+
+    /// The next frame; `None` when the server has closed in order.
+    pub(crate) async fn payload(&mut self) -> Option<Bytes> {
+        self.frames.next().await.map(|frame| frame.unwrap().freeze())
+    }
+
+    /// That the server has closed, in order or not.
+    pub(crate) async fn is_closed(&mut self) {
+        while let Some(frame) = self.frames.next().await {
+            if frame.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The server as a peer on a socket meets it, with an engine that the test holds in its hand.
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod harness;
+
+mod admission;
+mod deadlines;
+mod malformed;
+mod pipelining;
+mod shutdown;
