@@ -7,6 +7,7 @@ use crate::driver::Threads;
 use crate::driver::inbox::{Inbox, Task};
 use crate::driver::promise::{Promise, stopped};
 use crate::error::{Error, ErrorKind};
+use crate::limits::CHECKPOINT_INTERVAL_BYTES;
 use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
 use crate::opening::{self, LogOptions};
@@ -33,6 +34,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How room in the log is made ahead.
     pub preparer: PreparerOptions,
+    /// Bytes of log after which the next checkpoint begins: what an opening replays at most, more
+    /// or less.
+    pub checkpoint_bytes: u64,
 }
 
 /// Bytes of a segment at least: it must hold the largest request.
@@ -44,6 +48,7 @@ impl Default for Options {
             clock_start: None,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             preparer: PreparerOptions::default(),
+            checkpoint_bytes: CHECKPOINT_INTERVAL_BYTES,
         }
     }
 }
@@ -118,7 +123,11 @@ impl Database {
         let geometry = Geometry::new(options.segment_bytes)
             .filter(|geometry| SEGMENT_BYTES_MIN <= geometry.segment_bytes())
             .ok_or_else(|| bad_segment_bytes(options.segment_bytes))?;
-        let log = LogOptions { geometry, preparer: options.preparer };
+        let log = LogOptions {
+            geometry,
+            preparer: options.preparer,
+            checkpoint_bytes: options.checkpoint_bytes,
+        };
         let opened = opening::open(&disk, log, clock.as_ref())?;
         let (threads, reads) = Threads::start(opened, disk, clock)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;

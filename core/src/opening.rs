@@ -10,7 +10,7 @@ use crate::checkpoint::{self, CheckpointStore};
 use crate::clock::Clock;
 use crate::derived::Derived;
 use crate::disk::Disk;
-use crate::engine::{Engine, LogEnd, Past};
+use crate::engine::{Checkpointing, Engine, LogEnd, Past};
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::{begin_writing, judge};
 use crate::log::{
@@ -22,11 +22,13 @@ use florin_ledger::Lsn;
 use std::io;
 use std::sync::Arc;
 
-/// How the log is laid out and prepared.
+/// How the log is laid out, prepared and checkpointed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogOptions {
     pub(crate) geometry: Geometry,
     pub(crate) preparer: PreparerOptions,
+    /// Log bytes between two checkpoints.
+    pub(crate) checkpoint_bytes: u64,
 }
 
 /// An open log and everything derived from it, before any thread runs.
@@ -54,7 +56,7 @@ pub(crate) fn open(
     let end = judge_from(&reader, &checkpoint)?;
     let writing = begin_writing(disk.clone(), identity, end, options.preparer)?;
     let (store, mut derived) = settle(disk, checkpoint)?;
-    let checkpoint_position = derived.position.lsn;
+    let checkpointing = Checkpointing::new(derived.position.lsn, options.checkpoint_bytes);
     replay(disk, &reader, &mut derived, end)?;
     let log = LogEnd {
         incarnation: identity.incarnation,
@@ -67,7 +69,7 @@ pub(crate) fn open(
     };
     let past = Past::new(derived.indexes, reader.clone(), end.lsn);
     let mut opened = Opened {
-        engine: Engine::new(derived.ledger, past, log, checkpoint_position),
+        engine: Engine::new(derived.ledger, past, log, checkpointing),
         writer: writing.writer,
         preparer: writing.preparer,
         store,

@@ -10,7 +10,7 @@
 
 use super::Engine;
 use crate::checkpoint::Metadata;
-use crate::limits::{CHECKPOINT_INTERVAL_BYTES, CHECKPOINT_PAGES_PER_TURN, RECENT_KEYS_MAX};
+use crate::limits::{CHECKPOINT_PAGES_PER_TURN, RECENT_KEYS_MAX};
 use crate::log::FramePosition;
 use crate::runs::{Index, MergePlan, Run, RunKind, RunName, RunPlan};
 use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, Totals};
@@ -20,7 +20,9 @@ use std::sync::Arc;
 const RUN_KEYS: usize = RECENT_KEYS_MAX / 2;
 
 /// What is being copied, and when the next checkpoint is due.
-pub(super) struct Checkpointing {
+pub(crate) struct Checkpointing {
+    /// Log bytes between two checkpoints.
+    interval_bytes: u64,
     /// The position M of the last checkpoint that started.
     started: Lsn,
     /// The position M of the last checkpoint that is durable.
@@ -75,8 +77,10 @@ impl CheckpointStart {
 }
 
 impl Checkpointing {
-    pub(super) fn new(checkpoint: Lsn) -> Checkpointing {
+    /// Nothing under way; the last checkpoint is at `checkpoint`.
+    pub(crate) fn new(checkpoint: Lsn, interval_bytes: u64) -> Checkpointing {
         Checkpointing {
+            interval_bytes,
             started: checkpoint,
             durable: checkpoint,
             pages: Vec::new(),
@@ -95,7 +99,7 @@ impl Engine {
     /// Whether enough log has passed since the last checkpoint, and it is done.
     pub(crate) fn checkpoint_is_due(&self) -> bool {
         let passed = self.log.applied.0 - self.checkpointing.started.0;
-        !self.checkpointing.is_running && CHECKPOINT_INTERVAL_BYTES <= passed
+        !self.checkpointing.is_running && self.checkpointing.interval_bytes <= passed
     }
 
     /// Whether a checkpoint has started and is not durable yet.

@@ -20,7 +20,7 @@ mod past;
 mod reading;
 mod tail;
 
-pub(crate) use checkpointing::{CheckpointStart, PageCopy};
+pub(crate) use checkpointing::{CheckpointStart, Checkpointing, PageCopy};
 pub(crate) use past::{Indexes, Past};
 
 use crate::error::{Error, ErrorKind};
@@ -29,7 +29,6 @@ use crate::log::geometry::CELL_BYTES;
 use crate::log::record::RECORD_BYTES_MAX;
 use crate::log::{Frame, FrameBuilder, Geometry, Room};
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
-use checkpointing::Checkpointing;
 use florin_ledger::record::{EpochRecord, Record};
 use florin_ledger::{Account, AccountFlags, Ledger, Lsn, Ticks, Timestamp, TransferId};
 use journal::FrameJournal;
@@ -73,7 +72,12 @@ pub(crate) enum Outcome<T> {
 }
 
 impl Engine {
-    pub(crate) fn new(ledger: Ledger, past: Past, log: LogEnd, checkpoint: Lsn) -> Engine {
+    pub(crate) fn new(
+        ledger: Ledger,
+        past: Past,
+        log: LogEnd,
+        checkpointing: Checkpointing,
+    ) -> Engine {
         let last = ledger.last_recorded();
         let next_tick = last.after_ticks(1).expect("recorded time is before 2262");
         Engine {
@@ -83,7 +87,7 @@ impl Engine {
             room: Room { ordinary: Lsn::NONE, reserved: Lsn::NONE },
             next_tick,
             finished: Vec::new(),
-            checkpointing: Checkpointing::new(checkpoint),
+            checkpointing,
         }
     }
 
