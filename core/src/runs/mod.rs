@@ -34,6 +34,7 @@ pub mod page;
 mod recent;
 mod run;
 mod set;
+mod sorted;
 mod writer;
 
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use name::{DIRECTORY, RunKind, RunName};
 pub use recent::{Frozen, Mark, Recent};
 pub use run::{Damage, Entries, Run, RunError};
 pub use set::{RunSet, orphans, remove};
+pub use sorted::Sorted;
 pub use writer::RunWriter;
 
 /// A pair as it is stored.

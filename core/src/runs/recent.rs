@@ -20,8 +20,7 @@ const FOLLOWERS_MIN: usize = 64;
 pub struct Recent {
     pairs: Pairs,
     frontier: Frontier,
-    /// Pairs in `pairs.others` that were above the frontier's maximum when they came.
-    outliers_count: usize,
+    outliers: Outliers,
     /// The upper end of the frontier before any pair that is here.
     outlier_min_before: u128,
     /// Whether every key ever inserted is still here, so that the frontier may be moved down.
@@ -40,12 +39,20 @@ struct Pairs {
     others: HashMap<u128, u64, RandomState>,
 }
 
+/// Pairs in the map that were above the frontier's maximum when they came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outliers {
+    count: usize,
+    /// The largest below `outlier_min_before`.
+    max: u128,
+}
+
 /// What [`Recent::undo`] needs to take back everything since the last [`Recent::mark`].
 #[derive(Debug)]
 struct Undo {
     serial: u64,
     frontier: Frontier,
-    outliers_count: usize,
+    outliers: Outliers,
     /// Of the rising keys, this many were there at the mark.
     rising_count: usize,
     /// Keys of the map that were not there at the mark.
@@ -70,7 +77,7 @@ impl Recent {
         Recent {
             pairs: Pairs::new(),
             frontier,
-            outliers_count: 0,
+            outliers: Outliers::default(),
             outlier_min_before: frontier.outlier_min(),
             has_all: frontier == Frontier::EMPTY,
             undo,
@@ -123,7 +130,10 @@ impl Recent {
         assert!(before.is_none());
         self.undo.others.push(key);
         if self.frontier.max() < key {
-            self.outliers_count += 1;
+            self.outliers.count += 1;
+            if key < self.outlier_min_before {
+                self.outliers.max = self.outliers.max.max(key);
+            }
             self.frontier.bound(key);
         }
     }
@@ -140,7 +150,8 @@ impl Recent {
         }
         let below = others.keys().copied().filter(|other| *other < key).max().unwrap_or(0);
         let above = others.keys().copied().filter(|other| key < *other).min();
-        self.outliers_count = others.keys().filter(|other| key < **other).count();
+        let outliers = || others.keys().copied().filter(|other| key < *other);
+        self.outliers = Outliers { count: outliers().count(), max: outliers().max().unwrap_or(0) };
         self.frontier = Frontier::new(below, above.unwrap_or(u128::MAX));
     }
 
@@ -149,7 +160,7 @@ impl Recent {
         self.undo = Undo {
             serial: self.undo.serial + 1,
             frontier: self.frontier,
-            outliers_count: self.outliers_count,
+            outliers: self.outliers,
             rising_count: self.pairs.rising_keys.len(),
             others: std::mem::take(&mut self.undo.others),
         };
@@ -170,7 +181,7 @@ impl Recent {
             assert!(value.is_some());
         }
         self.frontier = self.undo.frontier;
-        self.outliers_count = self.undo.outliers_count;
+        self.outliers = self.undo.outliers;
     }
 
     /// All pairs, keys rising. Sorts the keys that did not rise.
@@ -206,12 +217,10 @@ impl Recent {
     /// Moves all pairs out, without copying them. They must still be looked up until their run is
     /// installed. Ends the last mark.
     pub fn freeze(&mut self) -> Frozen {
-        if self.pairs.rising_keys.len() < self.outliers_count {
+        if self.pairs.rising_keys.len() < self.outliers.count {
             // Most of the traffic was above: it moved there (from counters to UUIDv7, say).
-            let outlier_min = self.outlier_min_before;
-            let others = self.pairs.others.keys().copied().filter(|other| *other < outlier_min);
-            let max = others.fold(self.frontier.max(), u128::max);
-            self.frontier = Frontier::new(max, outlier_min);
+            let max = self.frontier.max().max(self.outliers.max);
+            self.frontier = Frontier::new(max, self.outlier_min_before);
         }
         let mut after = Recent::new(self.frontier);
         after.undo.serial = self.undo.serial + 1;

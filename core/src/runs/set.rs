@@ -1,7 +1,7 @@
 //! The runs of one kind at one moment. Cheap to clone: readers keep the set that they began with.
 
 use super::frontier::is_far_above;
-use super::{DIRECTORY, Frontier, Run, RunError, RunKind, RunName};
+use super::{DIRECTORY, Frontier, Run, RunError, RunKind, RunName, Sorted};
 use crate::disk::Disk;
 use crate::limits::{RUN_ENTRIES_MAX, RUNS_PER_SIZE_MAX};
 use florin_ledger::Lsn;
@@ -104,6 +104,12 @@ impl RunSet {
             }
         }
         Ok(None)
+    }
+
+    /// All pairs, keys rising.
+    #[must_use]
+    pub fn entries(&self) -> Sorted {
+        Sorted::new(&self.runs)
     }
 
     /// This set and one more run.
