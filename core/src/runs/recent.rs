@@ -72,8 +72,13 @@ impl Recent {
     /// Nothing, on top of runs with this frontier ([`Frontier::EMPTY`] if there are none).
     #[must_use]
     pub fn new(frontier: Frontier) -> Recent {
-        let undo =
-            Undo { serial: 0, frontier, outliers_count: 0, rising_count: 0, others: Vec::new() };
+        let undo = Undo {
+            serial: 0,
+            frontier,
+            outliers: Outliers::default(),
+            rising_count: 0,
+            others: Vec::new(),
+        };
         Recent {
             pairs: Pairs::new(),
             frontier,
