@@ -7,9 +7,10 @@ use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, 
 use florin_ledger::record::Balances;
 use florin_ledger::{
     AccountId, AccountResult, Amount, Code, CreateAccountStatus, CreateTransferStatus, EventResult,
-    LedgerId, Lsn, Timestamp, Transfer, TransferFlags, TransferId,
+    LedgerId, Lsn, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::cold::{self, AsOf};
+use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
 use florin_wire::{
     ClientHello, Effect, Farewell, Operation, Refusal, RefusalKind, ReplyHeader, RequestHeader,
     ServerHello, Status, Versions, Welcome, array, frame, page,
@@ -234,3 +235,49 @@ fn pages() {
 const BALANCE: &str = "0100000000000000 02000000000000000000000000000000
     03000000000000000000000000000000 04000000000000000000000000000000
     05000000000000000000000000000000";
+
+const DOCUMENT: &str = include_str!("../../docs/PROTOCOL.md");
+
+/// Whoever writes a client starts from the document's example: it is checked like the code.
+#[test]
+fn the_documents_example_is_these_bytes() {
+    let examples: Vec<_> = DOCUMENT
+        .split("```hex\n")
+        .skip(1)
+        .map(|rest| hex(rest.split("```").next().unwrap()))
+        .collect();
+    assert_eq!(examples.len(), 5);
+    let payload = |index: usize| &examples[index][LENGTH_BYTES..];
+    let body = |index: usize| &payload(index)[HEADER_BYTES..];
+    for example in &examples {
+        let length = frame::length_prefix(example.len() - LENGTH_BYTES);
+        assert_eq!(example[..LENGTH_BYTES], length);
+    }
+    assert_eq!(ClientHello::decode(payload(0)).unwrap().name, "bank");
+    assert!(matches!(ServerHello::decode(payload(1)), Ok(ServerHello::Welcome(_))));
+    assert_eq!(RequestHeader::decode(payload(2)).unwrap().deadline_ms, 5_000);
+    assert_eq!(array::decode::<Transfer>(body(2)).unwrap()[0].amount, Amount(500));
+    let header = ReplyHeader::answered(7, Operation::CreateTransfers);
+    assert_eq!(ReplyHeader::decode(payload(3)).unwrap(), header);
+    let results = array::decode::<TransferResult>(body(3)).unwrap();
+    assert_eq!(results[0].timestamp, Timestamp(1_790_000_000_000_000_001));
+    assert_eq!(cold::decode::<Refusal>(body(4)).unwrap().message, "closed");
+}
+
+/// A number that the document leaves out is a status that other clients can't read (fault 22).
+#[test]
+fn the_document_lists_every_number() {
+    let lists = |line: &str| assert!(DOCUMENT.contains(line), "docs/PROTOCOL.md lacks {line:?}");
+    for status in CreateAccountStatus::ALL {
+        lists(&format!("\n{:>2} {}\n", status.number(), status.name()));
+    }
+    for status in CreateTransferStatus::ALL {
+        lists(&format!("\n{:>2} {}\n", status.number(), status.name()));
+    }
+    for operation in Operation::ALL {
+        lists(&format!("\n| {} | {} |", operation.number(), operation.name()));
+    }
+    for kind in RefusalKind::ALL {
+        lists(&format!("\n| {} | {} |", kind.number(), kind.name()));
+    }
+}
