@@ -9,6 +9,9 @@ mod crash;
 pub mod os;
 pub mod simulated;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::sync::Arc;
 

@@ -3,13 +3,16 @@
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
 use crate::error::{Error, ErrorKind};
 use rustix::fs::OFlags;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LOCK_NAME: &str = "lock";
+/// A bank's books are for their owner's eyes.
+const OWNER_FILE: u32 = 0o600;
+const OWNER_DIRECTORY: u32 = 0o700;
 
 /// A data directory, locked against every other opening while this value lives.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ impl OsDisk {
         };
         make_durably(directory).map_err(refused)?;
         let lock = OpenOptions::new()
+            .mode(OWNER_FILE)
             .create(true)
             .truncate(false)
             .write(true)
@@ -78,7 +82,7 @@ fn make_durably(directory: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     make_durably(above)?;
-    match fs::create_dir(directory) {
+    match DirBuilder::new().mode(OWNER_DIRECTORY).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => File::open(above)?.sync_all(),
     }
@@ -100,7 +104,7 @@ fn is_invalid(error: &io::Error) -> bool {
 
 impl Disk for OsDisk {
     fn create_directory(&self, name: &str) -> io::Result<()> {
-        match fs::create_dir(self.path(name)) {
+        match DirBuilder::new().mode(OWNER_DIRECTORY).create(self.path(name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
         }
@@ -121,7 +125,7 @@ impl Disk for OsDisk {
     }
 
     fn create(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        self.open_file(name, access, OpenOptions::new().create_new(true))
+        self.open_file(name, access, OpenOptions::new().mode(OWNER_FILE).create_new(true))
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {

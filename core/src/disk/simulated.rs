@@ -271,6 +271,9 @@ impl Disk for SimulatedDisk {
         let mut state = self.call()?;
         state.take_room(1)?;
         state.check_directory(name)?;
+        if access == Access::Read {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         if state.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }

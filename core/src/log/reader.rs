@@ -297,15 +297,14 @@ impl CheckedBlock {
     /// The record that starts at a position. Walks the records before it: a position from outside
     /// may point into the middle of one, where a caller's bytes could look like another.
     fn record(&self, lsn: Lsn) -> Result<StoredRecord, ReadError> {
-        let records = BlockRecords::new(&self.header, &self.bytes);
-        for stored in records {
-            let stored = stored?;
-            if lsn <= stored.lsn {
-                let found = stored.lsn == lsn;
-                return if found { Ok(stored) } else { Err(ReadError::NoRecord { lsn }) };
-            }
+        let mut records = BlockRecords::new(&self.header, &self.bytes);
+        while records.lsn() < lsn && 0 < records.left {
+            records.pass_over()?;
         }
-        Err(ReadError::NoRecord { lsn })
+        if records.lsn() != lsn || records.left == 0 {
+            return Err(ReadError::NoRecord { lsn });
+        }
+        records.next().expect("one is left").map_err(ReadError::from)
     }
 }
 
@@ -328,14 +327,27 @@ impl<'a> BlockRecords<'a> {
         }
     }
 
+    /// Where the next record starts.
+    fn lsn(&self) -> Lsn {
+        Lsn(self.header.lsn.0 + u64::try_from(self.offset).expect("a block is small"))
+    }
+
+    /// Passes over a record by its kind's length.
+    fn pass_over(&mut self) -> Result<(), Corruption> {
+        let kind = self.bytes.get(self.offset).copied().unwrap_or_default();
+        let damage = Corruption { lsn: self.lsn(), what: Damage::Record };
+        self.offset += record::bytes_of_kind(kind).ok_or(damage)?;
+        self.left -= 1;
+        Ok(())
+    }
+
     fn read(&mut self) -> Option<StoredRecord> {
         let decoded = record::decode(self.bytes.get(self.offset..)?).ok()?;
-        let position = |offset: usize| Some(Lsn(self.header.lsn.0 + u64::try_from(offset).ok()?));
-        let lsn = position(self.offset)?;
+        let lsn = self.lsn();
         self.offset += decoded.bytes;
         self.left -= 1;
         let time = self.header.timestamp.after_ticks(u64::from(decoded.tick))?;
-        Some(StoredRecord { record: decoded.record, time, lsn, next: position(self.offset)? })
+        Some(StoredRecord { record: decoded.record, time, lsn, next: self.lsn() })
     }
 
     /// Whether only filling is left: less than a record, all zero.
@@ -349,8 +361,7 @@ impl Iterator for BlockRecords<'_> {
     type Item = Result<StoredRecord, Corruption>;
 
     fn next(&mut self) -> Option<Result<StoredRecord, Corruption>> {
-        let lsn = Lsn(self.header.lsn.0 + u64::try_from(self.offset).unwrap_or_default());
-        let damaged = Some(Err(Corruption { lsn, what: Damage::Record }));
+        let damaged = Some(Err(Corruption { lsn: self.lsn(), what: Damage::Record }));
         if self.left == 0 {
             let well = self.ends_well();
             self.bytes = &[];

@@ -156,9 +156,7 @@ pub fn begin_writing(
             disk.remove(&segment::file_name(made))?;
         }
     }
-    // Always, as is the sync below: an opening that was killed before its sync left removals and
-    // cuts that look done and would come undone in a power cut.
-    disk.sync_directory(DIRECTORY)?;
+    // The removals are durable with the first slice, which syncs the directory.
     if let Some(used) = used {
         let file = disk.open(&segment::file_name(used), Access::Buffered)?;
         clear_after(file.as_ref(), at.lsn.0 - identity.geometry.lsn(used, 0).0)?;
@@ -173,8 +171,9 @@ pub fn begin_writing(
     Ok(Writing { writer: LogWriter::new(disk, identity, at), preparer, start })
 }
 
-/// Cuts a segment after its last page, zeroes the rest of that page, and syncs it: its last frames
-/// may have been written by a process that was killed before its sync.
+/// Cuts a segment after its last page, zeroes the rest of that page, and syncs it. Always: a process
+/// that was killed before its sync leaves frames and cuts that look done and would come undone in a
+/// power cut.
 fn clear_after(file: &dyn DiskFile, used_bytes: u64) -> Result<(), LogError> {
     let page_end = page_up(used_bytes);
     if page_end < file.bytes()? {

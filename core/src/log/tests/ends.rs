@@ -1,12 +1,13 @@
 //! Prevents: a torn end that refuses to open, a damaged log that opens, and either of them changing
 //! what may have been durable (faults 25 and 26).
 
-use super::sample::{begin, identity, judged, read_all, reader, transfers};
+use super::sample::{begin, identity, judged, read_all, reader, transfer, transfers};
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
 use crate::log::segment::file_name;
-use crate::log::{Damage, End, FramePosition, LogError, identify, judge};
+use crate::log::{Damage, End, FramePosition, LogError, LogWriter, identify, judge};
 use florin_ledger::Lsn;
+use std::sync::Arc;
 
 fn overwrite(disk: &SimulatedDisk, name: &str, offset: usize, bytes: &[u8]) {
     let file = disk.open(name, Access::Buffered).unwrap();
@@ -136,6 +137,30 @@ fn a_position_with_another_chain_is_corrupt() {
     assert!(matches!(judge(&reader(&disk), beyond, &[]).unwrap(), End::Corrupt(_)));
 }
 
+/// Frames of two histories that agree in everything but what lies before them, as after a botched
+/// repair: each block is whole, only the chain tells.
+#[test]
+fn a_frame_of_another_history_does_not_follow() {
+    let ours = SimulatedDisk::new();
+    let mut log = begin(&ours, FramePosition::GENESIS, 1);
+    let theirs = ours.copy();
+    log.append(&[transfer(1)]);
+    let at = log.writer.position();
+    log.append(&[transfer(3)]);
+    log.sync();
+    log.writer = LogWriter::new(Arc::new(theirs.clone()), identity(), FramePosition::GENESIS);
+    (log.next, log.durable) = (FramePosition::GENESIS.lsn, FramePosition::GENESIS.lsn);
+    log.append(&[transfer(2)]);
+    log.append(&[transfer(3)]);
+    log.sync();
+    assert!(matches!(judged(&theirs, &[]), End::Clean { .. }));
+    let offset = usize::try_from(at.lsn.0).unwrap();
+    overwrite(&ours, &file_name(0), offset, &theirs.contents(&file_name(0)).unwrap()[offset..]);
+    assert_eq!(judged(&ours, &[]), End::Torn { at });
+    let End::Corrupt(lost) = judged(&ours, &[log.durable]) else { panic!("not detected") };
+    assert_eq!(lost.damage.what, Damage::Chain);
+}
+
 /// What an opening left of garbage must not survive into the next one, where it would lie below
 /// frames that are durable.
 #[test]
@@ -157,5 +182,7 @@ fn beginning_to_write_clears_everything_past_the_end() {
     assert_eq!(judged(&disk, &[]), End::Clean { at });
     assert_eq!(log.next, identity().geometry.first_place(1));
     assert_eq!(disk.list("log").unwrap().len(), 2);
+    let kept = u64::try_from(disk.contents(&file_name(0)).unwrap().len()).unwrap();
+    assert_eq!(kept, at.lsn.0.next_multiple_of(4096), "what is unused is given back");
     assert_eq!(read_all(&reader(&disk)).0, pushed);
 }

@@ -56,30 +56,31 @@ fn parts(disk: &SimulatedDisk, number: u64, end: Lsn) -> Vec<Part> {
     parts
 }
 
+fn check(judged: &End, part: Part, end: Lsn, case: &str) {
+    let End::Corrupt(lost) = judged else { panic!("{case} ({part:?}): not detected") };
+    let named = match part {
+        Part::SegmentHeader => lost.damage.what == Damage::SegmentHeader,
+        Part::BlockHeader => matches!(lost.damage.what, Damage::NoBlock | Damage::BlockHeader),
+        Part::Body => lost.damage.what == Damage::BlockBody,
+        Part::Padding => lost.damage.what == Damage::Padding,
+    };
+    assert!(named, "{case} ({part:?}): {lost}");
+    assert!(lost.at < end, "{case}");
+}
+
 #[test]
-fn every_flipped_byte_below_a_witness_is_detected_and_named() {
+fn every_flipped_bit_below_a_witness_is_detected_and_named() {
     let disk = SimulatedDisk::new();
     let end = small_log(&disk);
     assert!(matches!(judged(&disk, &[end]), End::Clean { .. }));
     let mut seen = Vec::new();
     for number in 0..2 {
         for (offset, part) in parts(&disk, number, end).into_iter().enumerate() {
-            let bit = u8::try_from(offset % 8).unwrap();
-            disk.corrupt(&file_name(number), offset, bit);
-            let End::Corrupt(lost) = judged(&disk, &[end]) else {
-                panic!("segment {number}, byte {offset} ({part:?}): not detected");
-            };
-            let named = match part {
-                Part::SegmentHeader => lost.damage.what == Damage::SegmentHeader,
-                Part::BlockHeader => {
-                    matches!(lost.damage.what, Damage::NoBlock | Damage::BlockHeader)
-                }
-                Part::Body => lost.damage.what == Damage::BlockBody,
-                Part::Padding => lost.damage.what == Damage::Padding,
-            };
-            assert!(named, "segment {number}, byte {offset} ({part:?}): {lost}");
-            assert!(lost.at < end);
-            disk.corrupt(&file_name(number), offset, bit);
+            for bit in 0..8 {
+                disk.corrupt(&file_name(number), offset, bit);
+                check(&judged(&disk, &[end]), part, end, &format!("{number}: {offset}.{bit}"));
+                disk.corrupt(&file_name(number), offset, bit);
+            }
             if !seen.contains(&part) {
                 seen.push(part);
             }

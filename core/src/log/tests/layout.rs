@@ -110,6 +110,11 @@ fn nothing_is_read_past_the_durable_position() {
     assert!(reader.record(first, durable).is_ok());
     assert!(matches!(reader.record(second, durable), Err(ReadError::Beyond { .. })));
     assert!(reader.record(second, log.durable).is_ok());
+    let within = Lsn(log.durable.0 - 16);
+    assert!(
+        matches!(reader.record(second, within), Err(ReadError::Beyond { .. })),
+        "a block is durable as a whole"
+    );
     assert!(
         matches!(reader.record(second, durable), Err(ReadError::Beyond { .. })),
         "a block that was read before is no way around it"
