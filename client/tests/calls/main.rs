@@ -1,0 +1,8 @@
+//! The client as a server on a socket meets it, with a server that says exactly what the test says.
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod harness;
+
+mod endings;
+mod flights;
+mod singles;
