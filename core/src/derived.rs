@@ -77,7 +77,12 @@ impl Derived {
             epoch: metadata.epoch,
         };
         let ledger = &mut derived.ledger;
+        // The last page may have been copied when it had accounts of the log behind the checkpoint.
+        let accounts_count = metadata.accounts_count;
         loading.rows(|slot, row, references| {
+            if accounts_count <= u64::from(slot.0) {
+                return Ok(());
+            }
             ledger.restore_row(slot, row, references).map_err(damaged_checkpoint)
         })?;
         loading.holds(|hold| ledger.restore_hold(hold).map_err(damaged_checkpoint))?;
@@ -85,11 +90,24 @@ impl Derived {
         Ok(Some(derived))
     }
 
-    /// Applies a frame.
+    /// Applies a frame to everything.
     ///
     /// # Errors
     /// A record that cannot be read or contradicts what came before.
     pub(crate) fn apply(&mut self, frame: &FrameView<'_>) -> Result<(), Error> {
+        self.apply_to_ledger(frame)?;
+        for stored in frame.records() {
+            let stored = stored.map_err(ReadError::from)?;
+            self.indexes.enter(stored.lsn, &stored.record);
+        }
+        Ok(())
+    }
+
+    /// Applies a frame to accounts and holds, not to the indexes.
+    ///
+    /// # Errors
+    /// As [`Derived::apply`].
+    pub(crate) fn apply_to_ledger(&mut self, frame: &FrameView<'_>) -> Result<(), Error> {
         for stored in frame.records() {
             let stored = stored.map_err(ReadError::from)?;
             self.ledger.apply(stored.lsn, stored.time, &stored.record).map_err(|what| {
@@ -99,7 +117,6 @@ impl Derived {
                     stored.lsn
                 ))
             })?;
-            self.indexes.enter(stored.lsn, &stored.record);
             if let Record::Epoch(epoch) = stored.record {
                 self.epoch = epoch.epoch;
             }
@@ -125,43 +142,8 @@ impl Derived {
         }
         Ok(())
     }
-
-    /// A hash of everything derived, the same however it was derived.
-    ///
-    /// # Errors
-    /// A run that cannot be read.
-    pub(crate) fn digest(&self) -> Result<[u8; 32], Error> {
-        let mut hasher = blake3::Hasher::new();
-        self.ledger.digest_into(&mut |bytes| {
-            hasher.update(bytes);
-        });
-        for index in self.indexes.all() {
-            let (count, sum) = index_digest(index)?;
-            hasher.update(&count.to_le_bytes());
-            hasher.update(&sum.to_le_bytes());
-        }
-        hasher.update(&self.epoch.to_le_bytes());
-        hasher.update(&self.position.lsn.0.to_le_bytes());
-        hasher.update(&self.position.chain);
-        Ok(hasher.finalize().into())
-    }
 }
 
 fn damaged_checkpoint(what: Inconsistent) -> Error {
     Error::corrupt(format!("the checkpoint contradicts itself: {what}"))
-}
-
-/// The number of an index's pairs and the sum of their hashes: the same in whatever runs they lie.
-fn index_digest(index: &Index) -> Result<(u64, u128), Error> {
-    let (mut count, mut sum) = (0_u64, 0_u128);
-    index.visit(|entry| {
-        let mut bytes = [0; 24];
-        bytes[..16].copy_from_slice(&entry.key.to_le_bytes());
-        bytes[16..].copy_from_slice(&entry.value.to_le_bytes());
-        let hash: [u8; 32] = blake3::hash(&bytes).into();
-        let (half, _) = hash.split_first_chunk::<16>().expect("a hash has 32 bytes");
-        sum = sum.wrapping_add(u128::from_le_bytes(*half));
-        count += 1;
-    })?;
-    Ok((count, sum))
 }

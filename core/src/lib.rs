@@ -18,7 +18,9 @@ mod engine;
 pub mod log;
 mod opening;
 mod reads;
+pub mod rebuild;
 pub mod runs;
+pub mod verify;
 
 pub mod clock;
 pub mod disk;

@@ -129,17 +129,25 @@ impl Background {
         for (lsn, hold) in &start.holds {
             writer.put_hold(*lsn, hold.as_ref())?;
         }
+        // The pages may have come while a merge was under way; what is none of them comes later.
+        let mut deferred = VecDeque::new();
         let rows_position = loop {
-            match jobs.recv().map_err(|_| Halt::Stopped)? {
+            let job = match waiting.pop_front() {
+                Some(job) => job,
+                None => jobs.recv().map_err(|_| Halt::Stopped)?,
+            };
+            match job {
                 Job::Pages(pages) => {
                     for page in pages {
                         writer.put_page(page.page, &page.rows)?;
                     }
                 }
                 Job::End(rows_position) => break rows_position,
-                job => waiting.push_back(job),
+                job => deferred.push_back(job),
             }
         };
+        deferred.append(waiting);
+        *waiting = deferred;
         if !durable.wait(rows_position) {
             return Err(Halt::Stopped);
         }

@@ -21,7 +21,7 @@ mod reading;
 mod tail;
 
 pub(crate) use checkpointing::{CheckpointStart, Checkpointing, PageCopy};
-pub(crate) use past::{Indexes, Past};
+pub(crate) use past::{Indexes, Past, for_each_key};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::{ACCOUNTS_MAX, FRAME_BYTES_TARGET, FRAME_EXPIRIES_MAX, HOLDS_MAX};

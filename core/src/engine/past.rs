@@ -8,7 +8,7 @@ use super::fetched::Fetched;
 use super::tail::Tail;
 use crate::error::Error;
 use crate::log::{FrameBuilder, LogReader, ReadError};
-use crate::runs::{Index, Lookup, RunError};
+use crate::runs::{Index, Lookup, RunError, RunKind};
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{
     HoldOutcome, Ledger, Lsn, PastHold, PastTransfer, Timestamp, Transfer, TransferFlags,
@@ -49,20 +49,30 @@ impl Indexes {
     /// Enters what a record says; deciding and recovering use the same.
     #[inline]
     pub(crate) fn enter(&mut self, lsn: Lsn, record: &Record) {
-        match record {
-            Record::Transfer(transfer) => {
-                self.transfers.insert(transfer.id.0, lsn.0);
-                if transfer.pending.is_some() {
-                    self.settled.insert(key_of(transfer.pending), lsn.0);
-                }
-                if transfer.flags.contains(TransferFlags::IMPORTED) {
-                    self.imported.insert(u128::from(transfer.imported_timestamp.0), lsn.0);
-                }
+        for_each_key(record, |kind, key| match kind {
+            RunKind::TransferIds => self.transfers.insert(key, lsn.0),
+            RunKind::HoldOutcomes => self.settled.insert(key, lsn.0),
+            RunKind::ImportedTimestamps => self.imported.insert(key, lsn.0),
+        });
+    }
+}
+
+/// The keys under which a record is found in the indexes.
+#[inline]
+pub(crate) fn for_each_key(record: &Record, mut visit: impl FnMut(RunKind, u128)) {
+    match record {
+        Record::Transfer(transfer) => {
+            visit(RunKind::TransferIds, transfer.id.0);
+            if transfer.pending.is_some() {
+                visit(RunKind::HoldOutcomes, key_of(transfer.pending));
             }
-            Record::Expiry(expiry) => self.settled.insert(key_of(expiry.hold), lsn.0),
-            Record::Failed(failed) => self.transfers.insert(failed.id.0, lsn.0),
-            Record::Account(_) | Record::Waypoint(_) | Record::Epoch(_) => {}
+            if transfer.flags.contains(TransferFlags::IMPORTED) {
+                visit(RunKind::ImportedTimestamps, transfer.imported_timestamp.0.into());
+            }
         }
+        Record::Expiry(expiry) => visit(RunKind::HoldOutcomes, key_of(expiry.hold)),
+        Record::Failed(failed) => visit(RunKind::TransferIds, failed.id.0),
+        Record::Account(_) | Record::Waypoint(_) | Record::Epoch(_) => {}
     }
 }
 

@@ -1,0 +1,63 @@
+//! Rebuilding: everything but the log is deleted and derived again.
+
+use crate::clock::SystemClock;
+use crate::database::{Database, Options};
+use crate::disk::Disk;
+use crate::disk::os::OsDisk;
+use crate::error::{Error, ErrorKind};
+use crate::log::recovery::judge;
+use crate::log::{End, FramePosition, LogReader, identify};
+use crate::runs;
+use crate::{checkpoint, request::Status};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Deletes the checkpoint and all runs of the database in a directory that no process has open,
+/// derives them from the log, and closes it again. O(log); may be interrupted and run again.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if the log has lost something durable: nothing was deleted.
+/// [`ErrorKind::Unusable`] if it is open elsewhere or no database; [`ErrorKind::Io`].
+pub fn rebuild(directory: &Path) -> Result<Status, Error> {
+    if !directory.is_dir() {
+        return Err(no_database());
+    }
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(directory)?);
+    rebuild_on(&disk)
+}
+
+/// Rebuilds the database on any disk.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn rebuild_on(disk: &Arc<dyn Disk>) -> Result<Status, Error> {
+    let identity = identify(disk.as_ref())?.ok_or_else(no_database)?;
+    let reader = LogReader::new(disk.clone(), identity);
+    if let End::Corrupt(lost) = judge(&reader, FramePosition::GENESIS, &[])? {
+        return Err(Error::corrupt(lost.to_string()));
+    }
+    delete_projections(disk.as_ref())
+        .map_err(|error| Error::new(ErrorKind::Io, format!("deleting what is derived: {error}")))?;
+    let clock = Arc::new(SystemClock::new());
+    let database = Database::open_on(disk.clone(), clock, Options::default())?;
+    let status = database.status()?;
+    database.close()?;
+    Ok(status)
+}
+
+/// The checkpoint first: a run that it names must not be missing.
+fn delete_projections(disk: &dyn Disk) -> io::Result<()> {
+    if disk.list("")?.iter().any(|name| name == checkpoint::FILE_NAME) {
+        disk.remove(checkpoint::FILE_NAME)?;
+        disk.sync_directory("")?;
+    }
+    runs::remove(disk, &runs::orphans(disk, &[])?)
+}
+
+fn no_database() -> Error {
+    Error::new(
+        ErrorKind::Unusable,
+        "the directory holds no database of florin: name its data directory",
+    )
+}

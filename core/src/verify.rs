@@ -1,0 +1,299 @@
+//! Verification: everything is derived again from the log, from its first byte, and compared with
+//! what is stored.
+//!
+//! 1. every block's tag and hash, the chain through all of them, and the zeros between them;
+//! 2. every record fits those before it: previous postings, holds, balances, waypoints;
+//! 3. debits equal credits on every ledger, pending and posted, summed afresh over the accounts;
+//! 4. every page, hold and run of the checkpoint carries its checksum, and the accounts, holds and
+//!    ids that opening would load equal those of the log.
+//!
+//! Nothing is written. Ids are compared by count and by a sum of hashes, and checked to be unique
+//! by reading the runs in order, so that memory does not grow with the number of transfers.
+
+use crate::derived::Derived;
+use crate::disk::Disk;
+use crate::disk::os::OsDisk;
+use crate::engine::for_each_key;
+use crate::error::{Error, ErrorKind};
+use crate::log::recovery::judge_end;
+use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
+use crate::opening::{Checkpoint, load};
+use crate::runs::{Index, RunKind};
+use florin_ledger::query::TrialBalance;
+use florin_ledger::{Ledger, LedgerId, Lsn};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How far a verification has come, in bytes of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Read so far.
+    pub position: Lsn,
+}
+
+/// What was verified, and what does not hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VerifyReport {
+    /// Names the database.
+    pub incarnation: u128,
+    /// Openings for writing.
+    pub epoch: u64,
+    /// The end of the log.
+    pub end: Lsn,
+    /// Whether a write that was never answered lies torn behind the end; the next opening clears it.
+    pub is_torn: bool,
+    /// Frames read.
+    pub frames_count: u64,
+    /// Records applied.
+    pub records_count: u64,
+    /// Accounts.
+    pub accounts_count: u64,
+    /// Transfers.
+    pub transfers_count: u64,
+    /// Live holds.
+    pub holds_count: u64,
+    /// The position of the checkpoint that was compared; `None` if there is none.
+    pub checkpoint: Option<Lsn>,
+    /// The sums of each ledger, added afresh.
+    pub ledgers: Vec<(LedgerId, TrialBalance)>,
+    /// BLAKE3 of accounts, holds and totals as derived from the log.
+    pub digest: [u8; 32],
+    /// What does not hold, in words that say what to do. Empty: everything holds.
+    pub findings: Vec<String>,
+}
+
+/// Verifies the database in a directory that no process has open. Reads everything; memory as for
+/// opening it twice.
+///
+/// # Errors
+/// [`ErrorKind::Unusable`] if it is open elsewhere or no database, [`ErrorKind::Io`]. What does not
+/// hold is a finding, not an error.
+pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, Error> {
+    if !directory.is_dir() {
+        return Err(no_database(directory));
+    }
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(directory)?);
+    verify_on(&disk, progress)?.ok_or_else(|| no_database(directory))
+}
+
+/// Verifies the database on any disk; `None` if there is none.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_on(
+    disk: &Arc<dyn Disk>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<VerifyReport>, Error> {
+    let Some(identity) = identify(disk.as_ref())? else { return Ok(None) };
+    let mut report = VerifyReport { incarnation: identity.incarnation, ..VerifyReport::default() };
+    let checkpoint = load(disk, identity)?;
+    let mut verification = Verification::new(checkpoint, &mut report);
+    verification.read(disk, identity, &mut report, progress)?;
+    verification.conclude(&mut report)?;
+    Ok(Some(report))
+}
+
+/// Two derivations side by side: one from the log alone, one from the checkpoint on.
+struct Verification {
+    from_log: Derived,
+    stored: Option<Stored>,
+    /// Of the keys that the log has entered so far.
+    keys: KeySums,
+}
+
+/// What opening would load.
+struct Stored {
+    derived: Derived,
+    /// What the runs of the checkpoint must have.
+    keys_at_checkpoint: Option<KeySums>,
+    rows_position: Lsn,
+}
+
+impl Verification {
+    fn new(checkpoint: Checkpoint, report: &mut VerifyReport) -> Verification {
+        let stored = match checkpoint {
+            Checkpoint::None => None,
+            Checkpoint::Damaged => {
+                report.findings.push(
+                    "the checkpoint or one of its runs is damaged: run `florin rebuild`".to_owned(),
+                );
+                None
+            }
+            Checkpoint::Loaded(loaded) => {
+                let (_, derived) = *loaded;
+                report.checkpoint = Some(derived.position.lsn);
+                let rows_position = derived.rows_position;
+                Some(Stored { derived, keys_at_checkpoint: None, rows_position })
+            }
+        };
+        Verification { from_log: Derived::genesis(), stored, keys: KeySums::default() }
+    }
+
+    /// Reads the whole log, applying it to both derivations.
+    fn read(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        identity: Identity,
+        report: &mut VerifyReport,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), Error> {
+        let reader = LogReader::new(disk.clone(), identity);
+        let witnesses: Vec<Lsn> = self.stored.iter().map(|stored| stored.rows_position).collect();
+        let mut frames = reader.frames(self.from_log.position, Lsn(u64::MAX));
+        loop {
+            self.meet_checkpoint();
+            let Some(frame) = frames.next()? else { break };
+            report.frames_count += 1;
+            if let Err(error) = self.apply(&frame, report) {
+                report.findings.push(error.to_string());
+                return Ok(());
+            }
+            progress(Progress { position: self.from_log.position.lsn });
+        }
+        match judge_end(&reader, &frames, &witnesses)? {
+            End::Clean { .. } => {}
+            End::Torn { .. } => report.is_torn = true,
+            End::Corrupt(lost) => report.findings.push(lost.to_string()),
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, frame: &FrameView<'_>, report: &mut VerifyReport) -> Result<(), Error> {
+        let replays = self
+            .stored
+            .as_ref()
+            .is_some_and(|stored| stored.derived.position.lsn <= self.from_log.position.lsn);
+        self.from_log.apply_to_ledger(frame)?;
+        if replays && let Some(stored) = &mut self.stored {
+            stored.derived.apply_to_ledger(frame)?;
+        }
+        for stored in frame.records() {
+            let stored = stored.map_err(ReadError::from)?;
+            report.records_count += 1;
+            for_each_key(&stored.record, |kind, key| self.keys.add(kind, key, stored.lsn.0));
+        }
+        Ok(())
+    }
+
+    /// Keeps the sums at the position of the checkpoint.
+    fn meet_checkpoint(&mut self) {
+        if let Some(stored) = &mut self.stored
+            && stored.derived.position.lsn == self.from_log.position.lsn
+            && stored.keys_at_checkpoint.is_none()
+        {
+            stored.keys_at_checkpoint = Some(self.keys.clone());
+        }
+    }
+
+    fn conclude(&mut self, report: &mut VerifyReport) -> Result<(), Error> {
+        let ledger = &self.from_log.ledger;
+        report.end = self.from_log.position.lsn;
+        report.epoch = self.from_log.epoch;
+        report.accounts_count = ledger.accounts_count();
+        report.transfers_count = ledger.transfers_count();
+        report.holds_count = ledger.holds_count();
+        report.digest = digest(ledger);
+        if let Err(unbalanced) = ledger.check_balance() {
+            report
+                .findings
+                .push(format!("the books do not balance: {unbalanced:?}: restore a backup"));
+        }
+        for id in ledger.ledgers() {
+            report.ledgers.extend(ledger.trial_balance(id).map(|sums| (id, sums)));
+        }
+        if report.findings.is_empty()
+            && let Some(stored) = &self.stored
+        {
+            stored.compare(report)?;
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn compare(&self, report: &mut VerifyReport) -> Result<(), Error> {
+        let position = self.derived.position.lsn;
+        if digest(&self.derived.ledger) != report.digest {
+            report.findings.push(format!(
+                "the checkpoint of {:?} and the log disagree about accounts or holds: run `florin \
+                 rebuild`",
+                report.checkpoint
+            ));
+        }
+        let Some(expected) = &self.keys_at_checkpoint else {
+            report.findings.push(format!(
+                "the checkpoint is at {position}, where no frame of the log ends: run `florin \
+                 rebuild`"
+            ));
+            return Ok(());
+        };
+        let mut found = KeySums::default();
+        for index in self.derived.indexes.all() {
+            match found.add_runs(index) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    report.findings.push(error.to_string());
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if found != *expected {
+            report
+                .findings
+                .push("the runs and the log disagree about ids: run `florin rebuild`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The number of keys of each kind and the sum of the hashes of their entries: the same in
+/// whatever order they come.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct KeySums([(u64, u128); 3]);
+
+impl KeySums {
+    fn add(&mut self, kind: RunKind, key: u128, value: u64) {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&key.to_le_bytes());
+        bytes[16..].copy_from_slice(&value.to_le_bytes());
+        let hash = blake3::hash(&bytes);
+        let (half, _) = hash.as_bytes().split_first_chunk::<16>().expect("a hash has 32 bytes");
+        let (count, sum) = &mut self.0[usize::from(kind.number() - 1)];
+        *count += 1;
+        *sum = sum.wrapping_add(u128::from_le_bytes(*half));
+    }
+
+    /// Adds every entry of an index's runs, in order of keys, and checks that no key comes twice.
+    fn add_runs(&mut self, index: &Index) -> Result<(), Error> {
+        let mut last = None;
+        for entry in index.runs().entries() {
+            let entry = entry?;
+            if last.is_some_and(|last| entry.key <= last) {
+                return Err(Error::corrupt(format!(
+                    "the key {} of {:?} is in two runs: run `florin rebuild`",
+                    entry.key,
+                    index.kind()
+                )));
+            }
+            last = Some(entry.key);
+            self.add(index.kind(), entry.key, entry.value);
+        }
+        Ok(())
+    }
+}
+
+fn digest(ledger: &Ledger) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    ledger.digest_into(&mut |bytes| {
+        hasher.update(bytes);
+    });
+    hasher.finalize().into()
+}
+
+fn no_database(directory: &Path) -> Error {
+    Error::new(
+        ErrorKind::Unusable,
+        format!("{} holds no database of florin: name its data directory", directory.display()),
+    )
+}
