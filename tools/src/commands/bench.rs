@@ -125,13 +125,22 @@ impl Bench {
         let (directory, _removed_at_the_end) = self.directory()?;
         let subject = self.subject(directory.as_deref())?;
         let load = self.load(&runtime, &subject)?;
-        let observed = runtime.block_on(self.observe(&load, &subject));
+        let observed = runtime.block_on(async {
+            tokio::select! {
+                observed = self.observe(&load, &subject) => observed,
+                _ = tokio::signal::ctrl_c() => {
+                    Err(Failure::new(Exit::Stopped, "interrupted: nothing was measured"))
+                }
+            }
+        });
         load.progress.finish_and_clear();
         drop(load);
         // Lets the clients' tasks end before their server does.
         drop(runtime);
-        subject.stop()?;
+        let stopped = subject.stop();
+        // A server that died explains itself by what its clients met.
         let observed = observed?;
+        stopped?;
         let report = self.report(&observed, directory.as_deref())?;
         let mut output = io::stdout().lock();
         if self.json {

@@ -62,7 +62,7 @@ impl Inspect {
             Some(Subject::Frames { from, limit }) => log.frames(from.map(Lsn), *limit),
             Some(Subject::Record { lsn }) => log.record(Lsn(*lsn)),
             Some(Subject::Transfer { id }) => {
-                let bar = progress::spinner("reading the log");
+                let bar = progress::bytes(log.segments_end().ok(), "reading");
                 let found = log.transfer(TransferId(*id), &mut |lsn| bar.set_position(lsn.0));
                 bar.finish_and_clear();
                 found

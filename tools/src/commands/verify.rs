@@ -1,11 +1,21 @@
 //! `florin verify`: whether everything stored still holds.
 
 use crate::exit::{Exit, Failure};
+use crate::inspect::{Log, ReadOnly};
+use crate::json::write::TrialBalanceJson;
+use crate::progress;
 use clap::Args;
-use std::path::PathBuf;
+use florin_core::verify::{VerifyReport, verify};
+use florin_core::{Error, ErrorKind};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Check everything stored in a data directory (exit status 0 only if all of it holds)
 #[derive(Args, Debug)]
+#[command(after_help = "Reads the whole log: every checksum, the chain of hashes, every balance \
+derived again and compared with the checkpoint, debits against credits on every ledger. The log is only \
+read. No process may have the directory open.")]
 pub(crate) struct Verify {
     /// The data directory
     #[arg(long, value_name = "DIR")]
@@ -16,9 +26,119 @@ pub(crate) struct Verify {
     json: bool,
 }
 
+/// What was verified. Wide integers are strings, as `exec` writes them.
+#[derive(Serialize)]
+struct ReportJson<'a> {
+    holds: bool,
+    findings: &'a [String],
+    incarnation: String,
+    epoch: String,
+    end: String,
+    torn: bool,
+    frames: String,
+    records: String,
+    accounts: String,
+    transfers: String,
+    live_holds: String,
+    checkpoint: Option<String>,
+    digest: String,
+    ledgers: Vec<LedgerJson>,
+}
+
+#[derive(Serialize)]
+struct LedgerJson {
+    ledger: u32,
+    #[serde(flatten)]
+    sums: TrialBalanceJson,
+}
+
 impl Verify {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let _ = (&self.data, self.json);
-        Err(Failure::unavailable("to come"))
+        let bar = progress::bytes(end_of_log(&self.data), "verifying");
+        let verified = verify(&self.data, &mut |progress| bar.set_position(progress.position.0));
+        bar.finish_and_clear();
+        let report = verified.map_err(|error| failure(&self.data, &error))?;
+        let mut output = io::stdout().lock();
+        if self.json {
+            let line = serde_json::to_string(&ReportJson::from(&report))
+                .expect("a report has string keys");
+            writeln!(output, "{line}")?;
+        } else {
+            output.write_all(text(&report).as_bytes())?;
+        }
+        Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Findings })
     }
+}
+
+/// Where the last segment ends, for the bar; `None` where that can't be told, and no bar is worth
+/// an error.
+fn end_of_log(directory: &Path) -> Option<u64> {
+    Log::open(ReadOnly::open(directory).ok()?).ok()?.segments_end().ok()
+}
+
+/// Damage that ends the reading is what was asked about; all else is in the way of asking.
+pub(super) fn failure(directory: &Path, error: &Error) -> Failure {
+    let exit = if error.kind() == ErrorKind::Corrupt { Exit::Findings } else { Exit::Unavailable };
+    Failure::new(exit, format!("{}: {error}", directory.display()))
+}
+
+impl<'a> From<&'a VerifyReport> for ReportJson<'a> {
+    fn from(report: &'a VerifyReport) -> ReportJson<'a> {
+        let ledger = |(ledger, sums): &(florin_ledger::LedgerId, _)| LedgerJson {
+            ledger: ledger.0,
+            sums: TrialBalanceJson::from(sums),
+        };
+        ReportJson {
+            holds: report.findings.is_empty(),
+            findings: &report.findings,
+            incarnation: format!("{:032x}", report.incarnation),
+            epoch: report.epoch.to_string(),
+            end: report.end.to_string(),
+            torn: report.is_torn,
+            frames: report.frames_count.to_string(),
+            records: report.records_count.to_string(),
+            accounts: report.accounts_count.to_string(),
+            transfers: report.transfers_count.to_string(),
+            live_holds: report.holds_count.to_string(),
+            checkpoint: report.checkpoint.map(|checkpoint| checkpoint.to_string()),
+            digest: hexadecimal(&report.digest),
+            ledgers: report.ledgers.iter().map(ledger).collect(),
+        }
+    }
+}
+
+fn text(report: &VerifyReport) -> String {
+    let mut text = format!(
+        "incarnation  {:032x}\nlog          {} frames, {} records, to position {}{}\n\
+         checkpoint   {}\naccounts     {}\ntransfers    {}\nholds        {}\ndigest       {}\n",
+        report.incarnation,
+        report.frames_count,
+        report.records_count,
+        report.end,
+        if report.is_torn { ", then a torn write that nobody was answered" } else { "" },
+        report.checkpoint.map_or_else(|| String::from("none"), |checkpoint| checkpoint.to_string()),
+        report.accounts_count,
+        report.transfers_count,
+        report.holds_count,
+        hexadecimal(&report.digest),
+    );
+    for (ledger, sums) in &report.ledgers {
+        text.push_str(&format!(
+            "ledger {ledger}: posted debits {} credits {}, pending debits {} credits {}, {} accounts\n",
+            sums.debits_posted,
+            sums.credits_posted,
+            sums.debits_pending,
+            sums.credits_pending,
+            sums.accounts_count,
+        ));
+    }
+    for finding in &report.findings {
+        text.push_str(&format!("FINDING: {finding}\n"));
+    }
+    text.push_str(if report.findings.is_empty() { "everything holds\n" } else { "" });
+    text
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

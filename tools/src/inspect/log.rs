@@ -41,6 +41,12 @@ impl Log {
         Ok(Log { reader: LogReader::new(Arc::clone(&disk), identity), disk })
     }
 
+    /// Where the last segment file ends; the log itself ends somewhat before.
+    pub(crate) fn segments_end(&self) -> Result<u64, Error> {
+        let count = segment::list(self.disk.as_ref())?.last().map_or(0, |number| number + 1);
+        Ok(self.reader.identity().geometry.lsn(count, 0).0)
+    }
+
     /// One row per segment file.
     pub(crate) fn segments(&self) -> Result<Found, Error> {
         let identity = self.reader.identity();

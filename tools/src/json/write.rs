@@ -236,8 +236,9 @@ impl From<BalanceAt> for BalanceJson {
     }
 }
 
+/// The sums of a ledger.
 #[derive(Serialize)]
-struct TrialBalanceJson {
+pub(crate) struct TrialBalanceJson {
     debits_posted: Wide<u128>,
     credits_posted: Wide<u128>,
     debits_pending: Wide<u128>,

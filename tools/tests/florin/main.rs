@@ -5,3 +5,4 @@ mod command_line;
 mod exec;
 mod process;
 mod shell;
+mod stored;
