@@ -85,6 +85,7 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         ErrorKind::Invalid => RefusalKind::Invalid,
         ErrorKind::Busy => RefusalKind::Busy,
         ErrorKind::DiskFull => RefusalKind::DiskFull,
+        ErrorKind::ClockJumped => RefusalKind::ClockJumped,
         ErrorKind::Stopped => RefusalKind::Stopped,
         ErrorKind::Unusable | ErrorKind::Corrupt => RefusalKind::Corrupt,
         ErrorKind::Io => RefusalKind::Io,

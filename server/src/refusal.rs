@@ -9,6 +9,7 @@ pub(crate) fn of_error(error: &Error, operation: u16) -> Refusal {
         ErrorKind::Invalid => RefusalKind::Invalid,
         ErrorKind::Busy => RefusalKind::Busy,
         ErrorKind::DiskFull => RefusalKind::DiskFull,
+        ErrorKind::ClockJumped => RefusalKind::ClockJumped,
         ErrorKind::Stopped => RefusalKind::Stopped,
         ErrorKind::Unusable | ErrorKind::Corrupt => RefusalKind::Corrupt,
         ErrorKind::Io => RefusalKind::Io,
@@ -29,9 +30,11 @@ pub(crate) fn of_silence(operation: u16) -> Refusal {
 fn effect(kind: ErrorKind, operation: u16) -> Effect {
     let writes = Operation::from_number(operation).is_some_and(Operation::writes);
     match kind {
-        ErrorKind::Invalid | ErrorKind::Busy | ErrorKind::DiskFull | ErrorKind::Unusable => {
-            Effect::None
-        }
+        ErrorKind::Invalid
+        | ErrorKind::Busy
+        | ErrorKind::DiskFull
+        | ErrorKind::ClockJumped
+        | ErrorKind::Unusable => Effect::None,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io => Effect::None,
     }

@@ -29,6 +29,7 @@ KINDS = {
     9: "io",
     10: "unsupported version",
     11: "malformed",
+    12: "clock jumped",
 }
 
 ACCOUNT_STATUSES = """created linked_event_failed linked_event_chain_open imported_event_expected

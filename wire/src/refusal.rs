@@ -78,6 +78,9 @@ kinds! {
     UnsupportedVersion = 10 "unsupported version",
     /// Bytes that are not the protocol: the sender has a defect, or is no client of Florin.
     Malformed = 11 "malformed",
+    /// The clock of the server's machine has jumped far ahead: check it, then restart the server
+    /// to confirm it. Reads go on.
+    ClockJumped = 12 "clock jumped",
 }
 
 impl fmt::Display for RefusalKind {

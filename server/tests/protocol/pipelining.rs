@@ -100,6 +100,7 @@ async fn an_engines_error_says_whether_anything_happened() {
         (ErrorKind::Invalid, RefusalKind::Invalid, Effect::None),
         (ErrorKind::Busy, RefusalKind::Busy, Effect::None),
         (ErrorKind::DiskFull, RefusalKind::DiskFull, Effect::None),
+        (ErrorKind::ClockJumped, RefusalKind::ClockJumped, Effect::None),
         (ErrorKind::Stopped, RefusalKind::Stopped, Effect::Unknown),
         (ErrorKind::Corrupt, RefusalKind::Corrupt, Effect::Unknown),
         (ErrorKind::Io, RefusalKind::Io, Effect::Unknown),
