@@ -12,7 +12,7 @@ use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::engine::{Checkpointing, Engine, LogEnd, Past};
 use crate::error::{Error, ErrorKind};
-use crate::log::recovery::{begin_writing, judge};
+use crate::log::recovery::{Writing, begin_writing, judge};
 use crate::log::{
     End, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer, PreparerOptions,
     identify,
@@ -68,16 +68,16 @@ pub(crate) fn open(
         is_witnessed: false,
     };
     let past = Past::new(derived.indexes, reader.clone(), end.lsn);
-    let mut opened = Opened {
-        engine: Engine::new(derived.ledger, past, log, checkpointing),
-        writer: writing.writer,
-        preparer: writing.preparer,
-        store,
-        reader,
-        durable: end.lsn,
+    let mut engine = Engine::new(derived.ledger, past, log, checkpointing);
+    let Writing { mut writer, preparer, .. } = writing;
+    engine.set_room(preparer.room());
+    let durable = begin_epoch(&mut engine, &mut writer, end.lsn, clock)?;
+    let store = match store {
+        Some(store) => store,
+        // Not before the log holds something: a checkpoint file and no log say that the log is lost.
+        None => CheckpointStore::open(disk)?,
     };
-    begin_epoch(&mut opened, clock)?;
-    Ok(opened)
+    Ok(Opened { engine, writer, preparer, store, reader, durable })
 }
 
 /// What the checkpoint file and the runs gave.
@@ -125,22 +125,23 @@ fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePositi
     }
 }
 
-/// Sets a checkpoint that can't be used aside, and removes runs that none names.
+/// Sets a checkpoint that can't be used aside, and removes runs that none names. `None`: a new
+/// checkpoint file is to be made.
 fn settle(
     disk: &Arc<dyn Disk>,
     checkpoint: Checkpoint,
-) -> Result<(CheckpointStore, Derived), Error> {
+) -> Result<(Option<CheckpointStore>, Derived), Error> {
     if let Checkpoint::Loaded(loaded) = checkpoint {
         let (store, derived) = *loaded;
         remove_runs_but(disk.as_ref(), &store.named_runs())?;
-        return Ok((store, derived));
+        return Ok((Some(store), derived));
     }
     if matches!(checkpoint, Checkpoint::Damaged) {
         checkpoint::set_aside(disk.as_ref())
             .map_err(|error| io_error("setting the checkpoint aside", &error))?;
     }
     remove_runs_but(disk.as_ref(), &[])?;
-    Ok((CheckpointStore::open(disk)?, Derived::genesis()))
+    Ok((None, Derived::genesis()))
 }
 
 fn remove_runs_but(disk: &dyn Disk, named: &[RunName]) -> Result<(), Error> {
@@ -171,22 +172,25 @@ fn replay(
     )))
 }
 
-/// Writes and syncs the first frame of the new epoch: nothing of it is promised before.
-fn begin_epoch(opened: &mut Opened, clock: &dyn Clock) -> Result<(), Error> {
-    let tag = random_u128()?;
-    opened.engine.set_room(opened.preparer.room());
-    opened.engine.begin_epoch(tag, clock.now());
-    for frame in opened.engine.end_turn() {
-        let written = opened
-            .writer
-            .append(&frame, opened.durable)
-            .and_then(|()| opened.writer.write())
-            .and_then(|()| opened.writer.sync());
+/// Writes and syncs the first frame of the new epoch: nothing of it is promised before. Returns its
+/// end.
+fn begin_epoch(
+    engine: &mut Engine,
+    writer: &mut LogWriter,
+    mut durable: Lsn,
+    clock: &dyn Clock,
+) -> Result<Lsn, Error> {
+    engine.begin_epoch(random_u128()?, clock.now());
+    for frame in engine.end_turn() {
+        let written = writer
+            .append(&frame, durable)
+            .and_then(|()| writer.write())
+            .and_then(|()| writer.sync());
         written.map_err(|error| io_error("the first frame of the epoch", &error))?;
-        opened.durable = frame.end();
+        durable = frame.end();
     }
-    opened.engine.set_durable(opened.durable);
-    Ok(())
+    engine.set_durable(durable);
+    Ok(durable)
 }
 
 /// A name for a new database, if the directory is free for one.
