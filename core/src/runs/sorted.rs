@@ -33,6 +33,9 @@ impl Sorted {
     }
 
     fn advance(&mut self, source: usize) {
+        if self.failed.is_some() {
+            return;
+        }
         match self.sources[source].next() {
             Some(Ok(entry)) => self.next.push(Reverse((entry, source))),
             Some(Err(error)) => self.fail(error),

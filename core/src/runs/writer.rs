@@ -34,7 +34,10 @@ pub struct RunWriter {
     key: PageKey,
     block: BlockBuilder,
     index: BlockIndex,
-    filter: Filter,
+    /// Begun with the first block after which the keys are not dense: a run of counters needs none.
+    filter: Option<Filter>,
+    /// Keys of the open block, as long as there is no filter.
+    unfiltered: Vec<u128>,
     entries_count: u64,
     entries_max: u64,
     splits_count: u64,
@@ -70,7 +73,8 @@ impl RunWriter {
             key,
             block: BlockBuilder::new(),
             index: BlockIndex::default(),
-            filter: Filter::new(entries_max, key.seed()),
+            filter: None,
+            unfiltered: Vec::new(),
             entries_count: 0,
             entries_max,
             splits_count: 0,
@@ -106,7 +110,10 @@ impl RunWriter {
             let fits = self.block.push(entry);
             assert!(fits);
         }
-        self.filter.insert(entry.key);
+        match &mut self.filter {
+            Some(filter) => filter.insert(entry.key),
+            None => self.unfiltered.push(entry.key),
+        }
         self.entries_count += 1;
         Ok(())
     }
@@ -129,8 +136,7 @@ impl RunWriter {
         for page in std::mem::take(&mut self.index).pages() {
             self.put_page(page)?;
         }
-        if footer.lines_count != 0 {
-            let filter = std::mem::replace(&mut self.filter, Filter::new(0, 0));
+        if let Some(filter) = self.filter.take().filter(|_| footer.lines_count != 0) {
             for page in filter.pages() {
                 self.put_page(page)?;
             }
@@ -146,10 +152,8 @@ impl RunWriter {
     fn footer(&self) -> Footer {
         let (key_min, _) = self.index.range(0);
         let (_, key_max) = self.index.range(self.index.len() - 1);
-        // Where at least half of the keys between a block's first and last are in it, a filter
-        // would deny little that the ranges do not.
-        let is_dense = self.span / 2 <= u128::from(self.entries_count);
-        let lines_count = if is_dense { 0 } else { self.filter.lines_count() };
+        let filter = self.filter.as_ref().filter(|_| !self.is_dense());
+        let lines_count = filter.map_or(0, Filter::lines_count);
         Footer {
             entries_count: self.entries_count,
             blocks_count: u64::try_from(self.index.len()).expect("fits memory"),
@@ -176,9 +180,32 @@ impl RunWriter {
         let (first, last) = self.block.range();
         assert!(self.index.is_empty() || self.index.range(self.index.len() - 1).1 < first);
         self.span = self.span.saturating_add((last - first).saturating_add(1));
+        if self.filter.is_none() {
+            if !self.is_dense() {
+                self.begin_filter();
+            }
+            self.unfiltered.clear();
+        }
         self.index.push((first, last));
         let page = self.block.finish();
         self.put_page(page)
+    }
+
+    /// Whether at least half of the keys between the first and last of each block are there: a
+    /// filter would deny little that the ranges do not.
+    fn is_dense(&self) -> bool {
+        self.span / 2 <= u128::from(self.entries_count)
+    }
+
+    /// Makes the filter, with the open block's keys and all that the dense blocks before may have.
+    fn begin_filter(&mut self) {
+        let mut filter = Filter::new(self.entries_max, self.key.seed());
+        for block in 0..self.index.len() {
+            let (first, last) = self.index.range(block);
+            (first..=last).for_each(|key| filter.insert(key));
+        }
+        self.unfiltered.iter().for_each(|key| filter.insert(*key));
+        self.filter = Some(filter);
     }
 
     fn put_page(&mut self, mut page: Page) -> Result<(), RunError> {
