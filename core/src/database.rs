@@ -273,8 +273,9 @@ impl Database {
     /// All handles are closed. Closing twice is closing once.
     ///
     /// # Errors
-    /// [`ErrorKind::Stopped`] if the engine had stopped before, [`ErrorKind::Io`]. Everything that
-    /// was answered is durable all the same.
+    /// [`ErrorKind::Stopped`] if the engine had stopped before; [`ErrorKind::DiskFull`] or
+    /// [`ErrorKind::Io`] if there is no last checkpoint: the next opening takes longer. Everything
+    /// that was answered is durable all the same.
     pub fn close(&self) -> Result<(), Error> {
         self.shared.close()
     }

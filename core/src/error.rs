@@ -3,7 +3,7 @@
 
 use crate::request::BatchError;
 use crate::runs::RunError;
-use std::fmt;
+use std::{fmt, io};
 
 /// An operation that did not get its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,18 @@ pub enum ErrorKind {
     Corrupt,
     /// The operating system refused a read or write of something that is not the log.
     Io,
+}
+
+impl ErrorKind {
+    /// What the caller does about an error of the operating system.
+    pub(crate) fn of_io(error: &io::Error) -> ErrorKind {
+        match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => ErrorKind::DiskFull,
+            _ => ErrorKind::Io,
+        }
+    }
 }
 
 impl Error {
@@ -72,7 +84,9 @@ impl From<BatchError> for Error {
 impl From<RunError> for Error {
     fn from(error: RunError) -> Error {
         match error {
-            RunError::Io { .. } => Error::new(ErrorKind::Io, error.to_string()),
+            RunError::Io { ref source, .. } => {
+                Error::new(ErrorKind::of_io(source), error.to_string())
+            }
             RunError::Damaged { .. } => {
                 Error::corrupt(format!("{error}: run `florin rebuild` to derive it again"))
             }

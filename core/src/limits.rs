@@ -29,6 +29,8 @@ pub const SCAN_ACCOUNTS_MAX: usize = 65_536;
 pub const SCAN_RECORDS_MAX: usize = 1_000_000;
 /// Keys of one index in memory that are not in a run yet; then they are frozen and written.
 pub const RECENT_KEYS_MAX: usize = 1 << 20;
+/// Frozen parts of one index that wait to be written; then no more are frozen.
+pub const FROZEN_PARTS_MAX: usize = 4;
 /// Runs of one size class (a factor of eight) of one kind; then they are merged into one.
 pub const RUNS_PER_SIZE_MAX: usize = 8;
 /// Entries in one run; larger ones are left as they are.

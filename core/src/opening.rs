@@ -7,7 +7,7 @@
 //! everything is derived from the log again: slower, but never a reason not to open.
 
 use crate::checkpoint::{self, CheckpointStore};
-use crate::clock::Clock;
+use crate::clock::{Clock, LATEST};
 use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::engine::{Checkpointing, Engine, LogEnd, Past};
@@ -47,6 +47,12 @@ pub(crate) fn open(
     options: LogOptions,
     clock: &dyn Clock,
 ) -> Result<Opened, Error> {
+    if LATEST < clock.now() {
+        return Err(Error::new(
+            ErrorKind::ClockJumped,
+            "the clock is beyond the year 2116: set it right, then open again",
+        ));
+    }
     let identity = match identify(disk.as_ref())? {
         Some(identity) => identity,
         None => new_identity(disk.as_ref(), options.geometry)?,
@@ -216,5 +222,5 @@ fn random_u128() -> Result<u128, Error> {
 }
 
 fn io_error(what: &str, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("{what}: {error}"))
+    Error::new(ErrorKind::of_io(error), format!("{what}: {error}"))
 }

@@ -65,11 +65,11 @@ impl<T, E: Into<redb::Error>> OrRedb<T, E> for Result<T, E> {
 impl From<CheckpointError> for Error {
     fn from(error: CheckpointError) -> Error {
         let kind = match &error {
-            CheckpointError::Io(_) => ErrorKind::Io,
+            CheckpointError::Io(source) => ErrorKind::of_io(source),
             CheckpointError::Store(redb::Error::Io(source))
                 if source.kind() != io::ErrorKind::InvalidData =>
             {
-                ErrorKind::Io
+                ErrorKind::of_io(source)
             }
             _ => ErrorKind::Corrupt,
         };

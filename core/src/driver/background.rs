@@ -3,6 +3,10 @@
 //!
 //! Jobs are done in order. Every key before a checkpoint's position is in a run planned before it,
 //! so the runs that a checkpoint names are durable before the checkpoint is.
+//!
+//! What fails here costs no answer. A run is tried again until there is room for it: the engine
+//! needs its memory back. A merge or checkpoint that fails is the last of its kind until the
+//! database is opened again: look-ups stay slower, the next opening replays more.
 
 use super::durable::Durable;
 use super::inbox::Inbox;
@@ -15,7 +19,8 @@ use crate::runs::{self, MergePlan, Run, RunName, RunPlan};
 use florin_ledger::Lsn;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::time::Duration;
 
 /// Something to do.
 pub(crate) enum Job {
@@ -35,6 +40,8 @@ pub(crate) enum Done {
     Checkpoint(Lsn),
 }
 
+/// How long a disk that refused a run is left alone before it is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Entries merged between two looks at what else is to be done.
 const MERGE_STEP_ENTRIES: u64 = 65_536;
 
@@ -66,13 +73,16 @@ impl<E: Into<Error>> From<E> for Halt {
 }
 
 impl Background {
-    /// Runs until the engine hangs up, or something fails.
+    /// Runs until the engine hangs up, or the log fails.
     pub(crate) fn run(mut self) {
         while let Some(job) = self.next_job() {
-            match self.carry_out(job) {
-                Ok(()) => {}
+            let told = match self.carry_out(job) {
+                Ok(()) => Ok(()),
                 Err(Halt::Stopped) => return,
-                Err(Halt::Failed(error)) => return drop(self.tell(Err(error))),
+                Err(Halt::Failed(error)) => self.tell(Err(error)),
+            };
+            if told.is_err() {
+                return;
             }
         }
     }
@@ -87,15 +97,29 @@ impl Background {
     fn carry_out(&mut self, job: Job) -> Result<(), Halt> {
         match job {
             Job::WriteRun(plan) => self.write_run(&plan),
-            Job::Merge(plan) => self.merge(plan),
+            Job::Merge(plan) => match self.merge(plan) {
+                Err(Halt::Failed(_)) => Ok(()),
+                merged => merged,
+            },
             Job::Checkpoint(start) => self.checkpoint(*start),
-            Job::Pages(_) | Job::End(_) => unreachable!("pages follow the start of a checkpoint"),
+            // What is left of a checkpoint that failed.
+            Job::Pages(_) | Job::End(_) => Ok(()),
         }
     }
 
     fn write_run(&mut self, plan: &RunPlan) -> Result<(), Halt> {
         self.wait_for(plan.position())?;
-        let run = plan.write(&self.disk, self.durable.get())?;
+        let run = loop {
+            match plan.write(&self.disk, self.durable.get()) {
+                Ok(run) => break run,
+                Err(error) if self.inbox.is_closed() => {
+                    // Nor may the checkpoint that comes next be made: it would miss these keys.
+                    self.tell(Err(error.into()))?;
+                    return Err(Halt::Stopped);
+                }
+                Err(_) => self.pause()?,
+            }
+        };
         self.runs.insert(run.name());
         self.tell(Ok(Done::Run(run)))
     }
@@ -167,6 +191,16 @@ impl Background {
             .and_then(|orphans| runs::remove(self.disk.as_ref(), &orphans));
         removed
             .map_err(|error| Error::new(ErrorKind::Io, format!("removing old runs: {error}")))?;
+        Ok(())
+    }
+
+    /// Leaves the disk alone for a while.
+    fn pause(&mut self) -> Result<(), Halt> {
+        match self.jobs.recv_timeout(RETRY_AFTER) {
+            Ok(job) => self.waiting.push_back(job),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Halt::Stopped),
+        }
         Ok(())
     }
 

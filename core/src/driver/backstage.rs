@@ -13,8 +13,8 @@ pub(crate) struct Backstage {
     done: Receiver<Result<Done, Error>>,
     /// What the background thread has no room for yet.
     waiting: VecDeque<Job>,
-    /// Why there is no background thread any more. The database goes on without checkpoints until
-    /// its indexes are full, and says so in its status.
+    /// Why there are no checkpoints any more until the database is opened again. It goes on without:
+    /// the last one stays where its status says, and the next opening replays more.
     failure: Option<Error>,
 }
 
@@ -33,16 +33,13 @@ impl Backstage {
         while let Ok(done) = self.done.try_recv() {
             self.take(done, engine);
         }
-        if self.failure.is_some() {
-            return;
-        }
         self.waiting.extend(engine.plan_runs().into_iter().map(Job::WriteRun));
         self.waiting.extend(engine.plan_merge().map(Job::Merge));
-        if engine.checkpoint_is_due() {
+        if self.failure.is_none() && engine.checkpoint_is_due() {
             self.start_checkpoint(engine);
         }
         self.hand_over();
-        if self.waiting.is_empty() && engine.has_pages_to_copy() {
+        if self.is_busy(engine) {
             self.copy_pages(engine);
         }
     }
@@ -59,6 +56,9 @@ impl Backstage {
 
     /// Waits until the running checkpoint, if there is one, is durable.
     fn complete(&mut self, engine: &mut Engine) -> Result<(), Error> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
         while engine.has_pages_to_copy() {
             self.copy_pages(engine);
         }
@@ -108,7 +108,9 @@ impl Backstage {
             Ok(Done::Run(run)) => engine.install_run(run),
             Ok(Done::Merge(plan, merged)) => engine.install_merge(&plan, merged),
             Ok(Done::Checkpoint(position)) => engine.end_checkpoint(position),
-            Err(error) => self.failure = Some(error),
+            Err(error) => {
+                self.failure.get_or_insert(error);
+            }
         }
     }
 }

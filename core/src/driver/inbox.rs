@@ -177,8 +177,8 @@ mod tests {
     /// Prevents: one turn swallows so much that its replies come late and its frames grow large.
     #[test]
     fn a_turn_is_bounded_by_bytes_and_keeps_order() {
-        let inbox = Inbox::default();
         let (sender, receiver) = mpsc::channel();
+        let inbox = Inbox::default();
         let batch = TransferBatch::new(&vec![Transfer::default(); 8_190]).unwrap();
         let batches_count = 1 + TURN_BYTES_MAX / (8_190 * 128);
         for number in 0..batches_count {

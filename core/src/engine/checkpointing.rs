@@ -10,7 +10,7 @@
 
 use super::Engine;
 use crate::checkpoint::Metadata;
-use crate::limits::{CHECKPOINT_PAGES_PER_TURN, RECENT_KEYS_MAX};
+use crate::limits::{CHECKPOINT_PAGES_PER_TURN, FROZEN_PARTS_MAX, RECENT_KEYS_MAX};
 use crate::log::FramePosition;
 use crate::runs::{Index, MergePlan, Run, RunKind, RunName, RunPlan};
 use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, Totals};
@@ -167,7 +167,8 @@ impl Engine {
         self.checkpointing.durable = position;
     }
 
-    /// Runs to write because an index has many keys in memory.
+    /// Runs to write because an index has many keys in memory. None while the disk is behind with
+    /// those planned before: then the index fills up, and requests are answered `busy`.
     pub(crate) fn plan_runs(&mut self) -> Vec<RunPlan> {
         assert!(self.past.open.is_none(), "keys are frozen between two turns");
         let position = self.log.applied;
@@ -175,6 +176,7 @@ impl Engine {
             .indexes
             .all_mut()
             .into_iter()
+            .filter(|index| index.frozen_count() < FROZEN_PARTS_MAX)
             .filter(|index| index.is_full(RECENT_KEYS_MAX - RUN_KEYS))
             .filter_map(|index| index.freeze(position))
             .collect()
@@ -206,8 +208,7 @@ impl Engine {
         self.index_mut(plan.name.kind).replace(&plan.runs, merged);
     }
 
-    /// Whether the indexes can take what a request may insert: two keys per event at most, and the
-    /// expiries that fall due with it.
+    /// Whether each index can take so many more keys: an event or expiry inserts at most one.
     pub(super) fn indexes_have_room(&self, keys_count: usize) -> bool {
         self.past.indexes.all().into_iter().all(|index| !index.is_full(keys_count))
     }

@@ -138,7 +138,7 @@ impl From<LogError> for Error {
             | LogError::Geometry { .. } => ErrorKind::Unusable,
             LogError::Corrupt(_) => ErrorKind::Corrupt,
             LogError::DiskFull => ErrorKind::DiskFull,
-            LogError::Io(_) => ErrorKind::Io,
+            LogError::Io(error) => ErrorKind::of_io(error),
         };
         Error::new(kind, error.to_string())
     }

@@ -8,6 +8,7 @@
 
 use crate::disk::aligned::AlignedBuffer;
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use crate::error::ErrorKind;
 use crate::log::block::HeaderKey;
 use crate::log::geometry::SEGMENT_HEADER_BYTES;
 use crate::log::segment::{self, DIRECTORY, Identity, SegmentHeader};
@@ -61,10 +62,8 @@ pub enum PrepareError {
 
 impl From<io::Error> for PrepareError {
     fn from(error: io::Error) -> PrepareError {
-        match error.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => PrepareError::DiskFull,
+        match ErrorKind::of_io(&error) {
+            ErrorKind::DiskFull => PrepareError::DiskFull,
             _ => PrepareError::Io(error),
         }
     }

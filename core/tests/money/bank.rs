@@ -96,7 +96,7 @@ impl Books {
     }
 
     /// What is due now has expired, by itself.
-    fn expire(&mut self) {
+    pub(crate) fn expire(&mut self) {
         self.model.clock = self.model.clock.max(self.clock);
         self.book.expire(self.model.clock);
         self.model.expire(usize::MAX);

@@ -89,7 +89,7 @@ fn a_failed_chain_leaves_only_its_failing_id() {
         let results = bank.create_transfers(&chain);
         assert_statuses(&results, &[one, two, three, T::ExceedsCredits]);
         let mut bank = meanwhile.pass(bank);
-        audit(&bank);
+        audit(&mut bank);
         bank.synchronise();
         assert_eq!(bank.account(1).debits_posted.0, 0);
         assert_statuses(&bank.create_transfers(&[transfer(13, 1, 2, 1)]), &[T::IdAlreadyFailed]);
@@ -112,7 +112,7 @@ fn holds_settled_by_a_failed_chain_are_live_again() {
         let expected = [T::LinkedEventFailed, T::LinkedEventFailed, T::DebitAccountNotFound];
         assert_statuses(&results, &expected);
         let mut bank = meanwhile.pass(bank);
-        audit(&bank);
+        audit(&mut bank);
         bank.synchronise();
         assert_eq!(bank.account(1).debits_pending.0, 50);
         assert_statuses(&bank.create_transfers(&[post(22, 20)]), &[T::Created]);
@@ -123,7 +123,7 @@ fn holds_settled_by_a_failed_chain_are_live_again() {
             &bank.create_transfers(&[post(25, 20)]),
             &[T::PendingTransferAlreadyPosted],
         );
-        audit(&bank);
+        audit(&mut bank);
     });
 }
 
@@ -146,7 +146,7 @@ fn a_hold_that_expires_within_a_failed_chain_stays_expired() {
         let expected = [T::LinkedEventFailed, T::LinkedEventFailed, T::LinkedEventFailed];
         assert_statuses(&results, &[expected[0], expected[1], expected[2], T::ExceedsCredits]);
         let mut bank = meanwhile.pass(bank);
-        audit(&bank);
+        audit(&mut bank);
         bank.synchronise();
         assert_eq!(bank.account(1).debits_pending.0, 0);
         assert_statuses(&bank.create_transfers(&[post(35, 30)]), &[T::PendingTransferExpired]);
@@ -186,6 +186,6 @@ fn repeats_answer_the_first_outcome_for_ever() {
             T::ExistsWithDifferentCreditAccountId,
         ];
         assert_statuses(&again, &expected);
-        audit(&bank);
+        audit(&mut bank);
     });
 }

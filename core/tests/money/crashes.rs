@@ -91,8 +91,8 @@ fn power_cuts_during_and_after_a_recovery_lose_nothing() {
             let clock = bank.clock.nanoseconds();
             books.drain(..books.len() - 1);
             drop(bank);
-            let bank = Bank::reopen(later, clock, books.remove(0)).unwrap();
-            audit(&bank);
+            let mut bank = Bank::reopen(later, clock, books.remove(0)).unwrap();
+            audit(&mut bank);
         }
     }
 }
@@ -106,7 +106,7 @@ fn many_restarts_in_one_day_change_nothing() {
         for (number, steps) in random_day(seed, 60).chunks(4).enumerate() {
             bank.play(steps, 3);
             bank = if number % 2 == 0 { bank.restart() } else { bank.power_cut(seed) };
-            audit(&bank);
+            audit(&mut bank);
             bank.synchronise();
         }
     }

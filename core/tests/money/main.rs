@@ -10,6 +10,7 @@ mod bank;
 mod book;
 mod clock;
 mod days;
+#[expect(dead_code, reason = "the rules' own tests expire some holds and leave others")]
 #[path = "../../ledger/tests/rules/events.rs"]
 mod events;
 mod forms;
@@ -20,4 +21,11 @@ mod recovery;
 
 mod chains;
 mod crashes;
+mod damage;
+mod expiries;
+mod faults;
+mod full;
+mod gate;
+mod ids;
 mod restarts;
+mod time;

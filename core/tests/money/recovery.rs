@@ -17,7 +17,7 @@ pub(crate) fn recover(disk: SimulatedDisk, books: &[Books], acknowledged: usize)
     let held = steps_held(&bank.database, books, acknowledged);
     bank.books = books[held].clone();
     bank.synchronise();
-    audit(&bank);
+    audit(&mut bank);
     bank.synchronise();
     (bank, held)
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 #[test]
 fn a_database_opens_after_two_power_cuts_while_it_was_made() {
     let bank = Bank::new();
-    for cut in 0..=bank.opened_at {
+    for cut in (0..=bank.opened_at).step_by(3) {
         let image = bank.disk.crash_image(cut, 2 + u64::try_from(cut).unwrap());
         let again = recover(image.clone(), &[Books::new()], 0).0;
-        for (cut, seed) in (0..=again.opened_at).flat_map(|cut| [(cut, 0), (cut, 7)]) {
+        for cut in 0..=again.opened_at {
+            let seed = 2 + u64::try_from(cut).unwrap();
             recover(again.disk.crash_image(cut, seed), &[Books::new()], 0);
         }
     }
