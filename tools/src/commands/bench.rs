@@ -1,5 +1,6 @@
 //! `florin bench`: how fast a ledger is on this machine, and how far that is from its limits.
 
+use super::serve::shutdown_signal;
 use super::version::VERSION;
 use crate::bench::disk::{self, SyncFigures, SyncTimes};
 use crate::bench::drive::{Asked, Load, Transferred};
@@ -126,9 +127,10 @@ impl Bench {
         let subject = self.subject(directory.as_deref())?;
         let load = self.load(&runtime, &subject)?;
         let observed = runtime.block_on(async {
+            let interrupted = shutdown_signal()?;
             tokio::select! {
                 observed = self.observe(&load, &subject) => observed,
-                _ = tokio::signal::ctrl_c() => {
+                () = interrupted => {
                     Err(Failure::new(Exit::Stopped, "interrupted: nothing was measured"))
                 }
             }

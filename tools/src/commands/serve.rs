@@ -75,7 +75,7 @@ async fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
 
 /// Completes when the process is asked to stop. Listens from now on, not from its first poll: a
 /// signal that comes while the server starts must not kill it.
-fn shutdown_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn shutdown_signal() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| {
         signal(kind).map_err(|error| Failure::unavailable(format!("can't await signals: {error}")))
     };
