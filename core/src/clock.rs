@@ -62,6 +62,10 @@ impl Clock for FixedClock {
 /// How far the wall clock may run ahead of elapsed time before writes are refused.
 const JUMP_MAX: Duration = Duration::from_secs(3600);
 
+/// A clock that says more than this is wrong: recorded time ends in the year 2262, and may never
+/// come near its end, because it can't go back.
+pub const LATEST: Timestamp = Timestamp(1 << 62);
+
 /// Watches the wall clock for jumps. A clock that jumps far ahead would expire holds that are not
 /// due and pull recorded time into the future for ever, so writes stop until an operator has looked.
 #[derive(Debug)]
@@ -84,7 +88,7 @@ impl ClockWatch {
         let wall = clock.now();
         let wall_passed = Duration::from_nanos(wall.0.saturating_sub(self.wall_start.0));
         let passed = clock.elapsed().saturating_sub(self.elapsed_start);
-        if passed + JUMP_MAX < wall_passed {
+        if passed + JUMP_MAX < wall_passed || LATEST < wall {
             return Err(wall_passed.saturating_sub(passed));
         }
         Ok(wall)

@@ -178,7 +178,7 @@ impl Engine {
             return Outcome::Done(Ok(false));
         }
         if !self.indexes_have_room(due_count) {
-            return Outcome::Done(Ok(false));
+            return Outcome::Done(Err(indexes_behind()));
         }
         if let Err(until) =
             self.open_frame(due_count * EXPIRY_BYTES_MAX, self.room.reserved, &ticks)
@@ -238,10 +238,10 @@ impl Engine {
     /// Opens a frame with room for a request and for the holds that fall due while it is executed,
     /// and says which tick its first event takes.
     fn make_room<T>(&mut self, events_count: usize, now: Timestamp) -> Result<Ticks, Outcome<T>> {
-        if !self.indexes_have_room(2 * events_count + FRAME_EXPIRIES_MAX) {
-            return Err(Outcome::Done(Err(indexes_behind())));
-        }
         loop {
+            if !self.indexes_have_room(events_count + FRAME_EXPIRIES_MAX) {
+                return Err(Outcome::Done(Err(indexes_behind())));
+            }
             let ticks = self.ticks(now);
             let window = limit(events_count + FRAME_EXPIRIES_MAX);
             let end = ticks.next().after_ticks(window).expect("time ends in the year 2262");
