@@ -1,6 +1,6 @@
 //! The bytes of version 1, as docs/PROTOCOL.md prints them. A change here breaks every client that
 //! was ever released: it needs a new version of the protocol.
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 use bytes::BytesMut;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};

@@ -1,7 +1,7 @@
 //! What one side writes the other reads, to the last bit: an amount that lost its upper half on
 //! the way, or a filter whose fields were swapped, would be posted and answered all the same
 //! (fault 11).
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 use bytes::BytesMut;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};

@@ -1,5 +1,5 @@
 //! The client as a server on a socket meets it, with a server that says exactly what the test says.
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod harness;
 

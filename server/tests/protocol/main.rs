@@ -1,5 +1,5 @@
 //! The server as a peer on a socket meets it, with an engine that the test holds in its hand.
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod harness;
 
