@@ -27,3 +27,8 @@ pub mod disk;
 
 pub use database::{Database, Options};
 pub use error::{Error, ErrorKind};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
