@@ -84,6 +84,9 @@ impl From<BatchError> for Error {
 impl From<RunError> for Error {
     fn from(error: RunError) -> Error {
         match error {
+            RunError::Io { ref source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Error::corrupt(format!("{error}: run `florin rebuild` to derive it again"))
+            }
             RunError::Io { ref source, .. } => {
                 Error::new(ErrorKind::of_io(source), error.to_string())
             }

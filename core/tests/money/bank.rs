@@ -149,8 +149,9 @@ impl Bank {
         self.try_synchronise().expect("an open bank has a status");
     }
 
-    pub(crate) fn try_synchronise(&mut self) -> Result<(), Error> {
-        self.clock.pass_until(self.clock.nanoseconds() + 10_000_000);
+    fn try_synchronise(&mut self) -> Result<(), Error> {
+        let last = self.database.status()?.timestamp.0;
+        self.clock.pass_until(self.clock.nanoseconds().max(last) + 10_000_000);
         let last = self.database.status()?.timestamp;
         self.books.reopened(self.clock.nanoseconds(), last);
         Ok(())
@@ -186,7 +187,7 @@ impl Bank {
                 owed.push((number, expected, self.submit(number, step)));
             }
             if expected_none(step) || in_flight <= owed.len() {
-                owed.drain(..).for_each(|owed| assert_paid(owed));
+                owed.drain(..).for_each(assert_paid);
             }
             if expected_none(step) {
                 self.clock.pass_until(self.books.clock);
@@ -249,6 +250,11 @@ impl Bank {
     /// Time passes.
     pub(crate) fn wait(&mut self, nanoseconds: u64) {
         self.step(0, &Step::Wait { nanoseconds }).expect("a healthy bank answers");
+    }
+
+    /// Time passes until the next tick is this.
+    pub(crate) fn wait_until(&mut self, tick: u64) {
+        self.wait(tick - self.books.model.clock.max(self.books.clock));
     }
 
     pub(crate) fn account(&self, id: u128) -> Account {

@@ -105,8 +105,9 @@ impl Book {
         applied.credit_account_id = hold.credit_account_id;
         applied.ledger = if event.ledger == LedgerId(0) { hold.ledger } else { event.ledger };
         applied.code = if event.code == Code(0) { hold.code } else { event.code };
-        let or = |own: u128, holds: u128| if own == 0 { holds } else { own };
-        applied.user_data_128 = or(event.user_data_128, hold.user_data_128);
+        if event.user_data_128 == 0 {
+            applied.user_data_128 = hold.user_data_128;
+        }
         if event.user_data_64 == 0 {
             applied.user_data_64 = hold.user_data_64;
         }

@@ -135,7 +135,7 @@ fn a_hold_that_expires_within_a_failed_chain_stays_expired() {
         let mut bank = founded();
         let placed = bank.create_transfers(&[hold(30, 1, 2, 60, 1)]);
         // The hold is due two ticks into the chain.
-        bank.wait(placed[0].timestamp.0 + SECOND - 2 - bank.books.model.clock);
+        bank.wait_until(placed[0].timestamp.0 + SECOND - 2);
         let chain = [
             linked(transfer(31, 8, 2, 1)),
             linked(transfer(32, 8, 2, 1)),
