@@ -155,7 +155,7 @@ impl Ledger {
         self.totals.last_recorded = time;
         match record {
             Record::Transfer(transfer) => self.apply_transfer(lsn, time, transfer),
-            Record::Expiry(expiry) => self.apply_expiry(lsn, expiry),
+            Record::Expiry(expiry) => self.apply_expiry(lsn, time, expiry),
             Record::Account(account) => self.apply_account(time, account),
             Record::Waypoint(waypoint) => self.apply_waypoint(lsn, waypoint),
             Record::Failed(_) | Record::Epoch(_) => Ok(()),
@@ -197,7 +197,7 @@ impl Ledger {
         };
         self.move_debit(lsn, record.debit_slot, record.debit_prev, &movement)?;
         self.move_credit(lsn, record.credit_slot, record.credit_prev, &movement)?;
-        self.totals.last_transfer_timestamp = timestamp;
+        self.totals.last_posting_timestamp = timestamp;
         self.totals.transfers_count += 1;
         Ok(())
     }
@@ -215,7 +215,12 @@ impl Ledger {
         Ok(Movement::of_release(&hold))
     }
 
-    fn apply_expiry(&mut self, lsn: Lsn, record: &ExpiryRecord) -> Result<(), Inconsistent> {
+    fn apply_expiry(
+        &mut self,
+        lsn: Lsn,
+        time: Timestamp,
+        record: &ExpiryRecord,
+    ) -> Result<(), Inconsistent> {
         let inconsistent = Inconsistent::Hold { hold: record.hold };
         let hold = self.holds.remove(record.hold).ok_or(inconsistent)?;
         if hold.debit_slot != record.debit_slot || hold.credit_slot != record.credit_slot {
@@ -226,7 +231,9 @@ impl Ledger {
         }
         let movement = Movement::of_release(&hold);
         self.move_debit(lsn, record.debit_slot, record.debit_prev, &movement)?;
-        self.move_credit(lsn, record.credit_slot, record.credit_prev, &movement)
+        self.move_credit(lsn, record.credit_slot, record.credit_prev, &movement)?;
+        self.totals.last_posting_timestamp = time;
+        Ok(())
     }
 
     fn apply_waypoint(&mut self, lsn: Lsn, record: &WaypointRecord) -> Result<(), Inconsistent> {

@@ -171,12 +171,13 @@ fn find_sides<'a>(
     Ok(Sides { debit_slot, debit, credit_slot, credit })
 }
 
-/// Imported timestamps rise from transfer to transfer and are no account's.
+/// Imported timestamps rise from transfer to transfer, are after every expiry, and are no
+/// account's.
 pub(crate) fn check_imported(
     ledger: &Ledger,
     event: &Transfer,
 ) -> Result<(), CreateTransferStatus> {
-    let rises = ledger.totals.last_transfer_timestamp < event.timestamp;
+    let rises = ledger.totals.last_posting_timestamp < event.timestamp;
     if !rises || ledger.accounts.has_account_at(event.timestamp) {
         return Err(CreateTransferStatus::ImportedEventTimestampMustNotRegress);
     }

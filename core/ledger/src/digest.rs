@@ -65,6 +65,6 @@ fn digest_hold(hold: &Hold, sink: &mut impl FnMut(&[u8])) {
 
 fn digest_totals(totals: &Totals, sink: &mut impl FnMut(&[u8])) {
     sink(&totals.last_recorded.0.to_le_bytes());
-    sink(&totals.last_transfer_timestamp.0.to_le_bytes());
+    sink(&totals.last_posting_timestamp.0.to_le_bytes());
     sink(&totals.transfers_count.to_le_bytes());
 }

@@ -74,7 +74,7 @@ fn metadata(step: u64, state: &State, runs: &[RunName]) -> Metadata {
         rows_position: Lsn(step * 100 + 50),
         totals: Totals {
             last_recorded: Timestamp(step + 1),
-            last_transfer_timestamp: Timestamp(step + 2),
+            last_posting_timestamp: Timestamp(step + 2),
             transfers_count: step + 3,
         },
         accounts_count: u64::try_from(state.rows.len()).unwrap(),

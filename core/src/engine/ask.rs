@@ -1,18 +1,18 @@
 //! What readers ask of the engine before they go to the log by themselves. Each question is cheap:
 //! the engine says where history begins, and the reader walks it on its own thread.
 
-use crate::runs::RunSet;
+use crate::runs::{RunKind, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
 use florin_ledger::record::Balances;
-use florin_ledger::{Account, AccountId, Lsn, Slot, TransferId};
+use florin_ledger::{Account, AccountId, Lsn, Slot};
 
 /// A reader's question.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     /// Where an account's history begins.
     Account(AccountId),
-    /// Where transfers are.
-    Transfers(Vec<TransferId>),
+    /// Where the records of some keys are.
+    Find(RunKind, Vec<u128>),
     /// Whose slots these are. Slots come from records, so each has an account.
     Names(Vec<Slot>),
     /// A page of accounts, within a budget of rows.
@@ -26,8 +26,8 @@ pub(crate) enum Ask {
 pub(crate) enum Answer {
     /// `None` if there is no such account.
     Account(Option<AccountPosition>),
-    /// One entry per id, and the runs in which those not in memory may be.
-    Transfers(Vec<Option<Lsn>>, RunSet),
+    /// One entry per key, and the runs in which those not in memory may be.
+    Found(Vec<Option<Lsn>>, RunSet),
     /// One id per slot.
     Names(Vec<AccountId>),
     /// A page.

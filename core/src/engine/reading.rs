@@ -2,29 +2,31 @@
 
 use super::Engine;
 use super::ask::{AccountPosition, Answer, Ask};
+use super::past::find_in_memory;
 use crate::error::Error;
 use crate::limits::SCAN_ACCOUNTS_MAX;
-use crate::runs::Lookup;
+use crate::runs::{Index, RunKind};
 use florin_ledger::query::{AccountPage, Cursor, Page, QueryFilter};
-use florin_ledger::{Account, AccountId, Code, LedgerId, Lsn, Slot, Timestamp};
+use florin_ledger::{Account, AccountId, Code, LedgerId, Slot, Timestamp};
 
 impl Engine {
     pub(crate) fn answer(&self, ask: &Ask) -> Result<Answer, Error> {
         Ok(match ask {
             Ask::Account(id) => Answer::Account(self.position_of(*id)),
-            Ask::Transfers(ids) => {
-                let transfers = &self.past.indexes.transfers;
-                let in_memory = |lookup| match lookup {
-                    Lookup::Found(lsn) => Some(Lsn(lsn)),
-                    Lookup::Absent | Lookup::Unknown => None,
-                };
-                let found = ids.iter().map(|id| in_memory(transfers.lookup(id.0))).collect();
-                Answer::Transfers(found, transfers.runs().clone())
+            Ask::Find(kind, keys) => {
+                let index = self.index(*kind);
+                let found = keys.iter().map(|key| find_in_memory(index, *key)).collect();
+                Answer::Found(found, index.runs().clone())
             }
             Ask::Names(slots) => Answer::Names(self.names_of(slots)?),
             Ask::Accounts(filter) => Answer::Accounts(self.account_page(filter)),
             Ask::End => Answer::End(self.log.applied),
         })
+    }
+
+    fn index(&self, kind: RunKind) -> &Index {
+        let indexes = self.past.indexes.all();
+        indexes.into_iter().find(|index| index.kind() == kind).expect("there is one of each kind")
     }
 
     fn position_of(&self, id: AccountId) -> Option<AccountPosition> {

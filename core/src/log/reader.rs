@@ -167,6 +167,14 @@ impl LogReader {
         Ok(FramePosition { lsn: start, sequence: header.sequence, chain: header.chain })
     }
 
+    /// The position before the frame that a record lies in.
+    ///
+    /// # Errors
+    /// As [`LogReader::position_at`].
+    pub fn position_before_record(&self, lsn: Lsn) -> Result<FramePosition, ReadError> {
+        self.position_before(self.block_covering(lsn)?.header.frame_lsn)
+    }
+
     /// What all segments of this log have in common.
     #[must_use]
     pub fn identity(&self) -> Identity {

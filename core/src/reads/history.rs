@@ -9,6 +9,7 @@
 //! walk over everything from `timestamp_max` down to the page.
 
 use super::posting::{Cause, Posting};
+use super::{cursor_at, timestamp_of};
 use crate::engine::ask::AccountPosition;
 use crate::error::Error;
 use crate::log::LogReader;
@@ -88,9 +89,9 @@ pub(super) fn page(
     let wanted = |step: &Step| matches(filter, &step.posting, with_expiries);
     let latest = filter.timestamp_max;
     if filter.reversed {
-        let from = filter.cursor.map(position_of);
+        let from = filter.cursor.map(timestamp_of);
         walk.skip(|posting| {
-            is_later(posting, latest) || from.is_some_and(|from| from < posting.lsn)
+            is_later(posting, latest) || from.is_some_and(|from| from < posting.timestamp)
         })?;
         newest_first(walk, filter, from, limit, wanted)
     } else {
@@ -107,7 +108,7 @@ fn is_later(posting: &Posting, latest: Timestamp) -> bool {
 fn newest_first(
     mut walk: Walk<'_>,
     filter: &AccountFilter,
-    from: Option<Lsn>,
+    from: Option<Timestamp>,
     limit: usize,
     wanted: impl Fn(&Step) -> bool,
 ) -> Result<(Vec<Step>, Option<Cursor>), Error> {
@@ -116,11 +117,11 @@ fn newest_first(
         if step.posting.timestamp < filter.timestamp_min {
             break;
         }
-        if from.is_some_and(|from| from < step.posting.lsn) || !wanted(&step) {
+        if from.is_some_and(|from| from < step.posting.timestamp) || !wanted(&step) {
             continue;
         }
         if steps.len() == limit {
-            return Ok((steps, Some(cursor_of(step.posting.lsn))));
+            return Ok((steps, Some(cursor_at(step.posting.timestamp))));
         }
         steps.push(step);
     }
@@ -133,11 +134,11 @@ fn oldest_first(
     limit: usize,
     wanted: impl Fn(&Step) -> bool,
 ) -> Result<(Vec<Step>, Option<Cursor>), Error> {
-    let from = filter.cursor.map_or(Lsn::NONE, position_of);
+    let from = filter.cursor.map_or(filter.timestamp_min, timestamp_of);
     // The walk comes from the newest: the page is what was seen last, and one more.
     let mut seen: VecDeque<Step> = VecDeque::new();
     while let Some(step) = walk.step()? {
-        if step.posting.timestamp < filter.timestamp_min || step.posting.lsn < from {
+        if step.posting.timestamp < filter.timestamp_min.max(from) {
             break;
         }
         if wanted(&step) {
@@ -148,7 +149,7 @@ fn oldest_first(
         }
     }
     let next = if limit < seen.len() { seen.pop_front() } else { None };
-    let cursor = next.map(|step| cursor_of(step.posting.lsn));
+    let cursor = next.map(|step| cursor_at(step.posting.timestamp));
     Ok((seen.into_iter().rev().collect(), cursor))
 }
 
@@ -187,13 +188,4 @@ pub(super) fn balance_as_of(mut walk: Walk<'_>, instant: Timestamp) -> Result<Ba
         }
     }
     Ok(BalanceAt { timestamp: walk.account.account.timestamp, balances: Balances::default() })
-}
-
-fn cursor_of(lsn: Lsn) -> Cursor {
-    Cursor(u128::from(lsn.0))
-}
-
-/// A cursor that no page gave leads nowhere in particular; positions are checked when read.
-fn position_of(cursor: Cursor) -> Lsn {
-    Lsn(u64::try_from(cursor.0).unwrap_or(u64::MAX))
 }

@@ -10,15 +10,16 @@ use crate::driver::inbox::{Inbox, Task};
 use crate::driver::promise::Promise;
 use crate::engine::ask::{AccountPosition, Answer, Ask};
 use crate::error::{Error, ErrorKind};
-use crate::log::LogReader;
+use crate::log::{FramePosition, LogReader};
+use crate::runs::RunKind;
 use florin_ledger::query::{
-    AccountFilter, AccountPage, BalanceAt, BalancePage, PAGE_COUNT_MAX, Page, QueryFilter,
+    AccountFilter, AccountPage, BalanceAt, BalancePage, Cursor, PAGE_COUNT_MAX, Page, QueryFilter,
     TransferPage,
 };
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
 use history::Walk;
-use posting::{Cause, timestamp_of};
+use posting::Cause;
 use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 
@@ -36,6 +37,12 @@ struct Found {
     time: Timestamp,
 }
 
+impl Found {
+    fn timestamp(&self) -> Timestamp {
+        posting::timestamp_of(&self.record, self.time)
+    }
+}
+
 impl Reads {
     pub(crate) fn new(inbox: Arc<Inbox>, durable: Arc<Durable>, log: LogReader) -> Reads {
         Reads { inbox, durable, log }
@@ -50,16 +57,11 @@ impl Reads {
         &self,
         ids: &[TransferId],
     ) -> Result<Vec<Option<Transfer>>, Error> {
-        let Answer::Transfers(in_memory, runs) = self.ask(Ask::Transfers(ids.to_vec()))? else {
-            unreachable!("transfers are answered by transfers");
-        };
+        let keys: Vec<u128> = ids.iter().map(|id| id.0).collect();
+        let positions = self.find(RunKind::TransferIds, keys)?;
         let durable = self.durable.get();
         let mut found = Vec::with_capacity(ids.len());
-        for (id, lsn) in ids.iter().zip(in_memory) {
-            let lsn = match lsn {
-                Some(lsn) => Some(lsn),
-                None => runs.get(id.0)?.map(Lsn),
-            };
+        for lsn in positions {
             let transfer = lsn.map(|lsn| self.find_transfer(lsn, durable)).transpose()?;
             found.push(transfer.flatten());
         }
@@ -131,8 +133,42 @@ impl Reads {
         let Answer::End(end) = self.ask(Ask::End)? else {
             unreachable!("the end is answered by the end");
         };
-        let (found, next_cursor) = scan::transfers(&self.log, end, filter)?;
+        let from = match filter.cursor {
+            Some(cursor) => self.position_before(timestamp_of(cursor), end)?,
+            None => self.log.find_time(filter.timestamp_min, end)?,
+        };
+        let from = from.unwrap_or(FramePosition::GENESIS);
+        let (found, next_cursor) = scan::transfers(&self.log, from, end, filter)?;
         Ok(Page { items: self.name_all(found.into_iter(), end)?, next_cursor })
+    }
+
+    /// A position from which a scan meets the transfer with a timestamp before all later ones. An
+    /// imported transfer is recorded long after its timestamp, so the index says where it is.
+    fn position_before(
+        &self,
+        timestamp: Timestamp,
+        end: Lsn,
+    ) -> Result<Option<FramePosition>, Error> {
+        let imported = self.find(RunKind::ImportedTimestamps, vec![timestamp.0.into()])?;
+        match imported.first() {
+            Some(Some(lsn)) => Ok(Some(self.log.position_before_record(*lsn)?)),
+            _ => Ok(self.log.find_time(timestamp, end)?),
+        }
+    }
+
+    /// Where the records of some keys are.
+    fn find(&self, kind: RunKind, keys: Vec<u128>) -> Result<Vec<Option<Lsn>>, Error> {
+        let Answer::Found(in_memory, runs) = self.ask(Ask::Find(kind, keys.clone()))? else {
+            unreachable!("keys are answered by positions");
+        };
+        let mut positions = Vec::with_capacity(keys.len());
+        for (key, in_memory) in keys.into_iter().zip(in_memory) {
+            positions.push(match in_memory {
+                Some(lsn) => Some(lsn),
+                None => runs.get(key)?.map(Lsn),
+            });
+        }
+        Ok(positions)
     }
 
     fn account(&self, id: AccountId) -> Result<Option<AccountPosition>, Error> {
@@ -225,8 +261,19 @@ fn transfer_of(
         ledger: record.ledger,
         code: record.code,
         flags: record.flags,
-        timestamp: timestamp_of(record, found.time),
+        timestamp: found.timestamp(),
     }
+}
+
+/// Timestamps are unique and rise along the log and along each account's history, so they are what
+/// cursors are made of: the same in every copy of the database, whatever the positions.
+fn cursor_at(next: Timestamp) -> Cursor {
+    Cursor(u128::from(next.0))
+}
+
+/// A cursor that no page gave leads to some time, or to its end.
+fn timestamp_of(cursor: Cursor) -> Timestamp {
+    Timestamp(u64::try_from(cursor.0).unwrap_or(u64::MAX))
 }
 
 fn check_limit(limit: u32) -> Result<(), Error> {

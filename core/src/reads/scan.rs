@@ -2,8 +2,7 @@
 //! number of records per request and says where to go on. Transfers lie in the log in order of
 //! their timestamps, imported ones too, so a range of time is a range of the log.
 
-use super::Found;
-use super::posting::timestamp_of;
+use super::{Found, cursor_at, timestamp_of};
 use crate::error::{Error, ErrorKind};
 use crate::limits::SCAN_RECORDS_MAX;
 use crate::log::{FramePosition, Frames, LogReader, ReadError};
@@ -32,45 +31,31 @@ pub(super) fn check_is_allowed(filter: &QueryFilter) -> Result<(), Error> {
     ))
 }
 
-/// A page of the transfers before `end`, in order of timestamp.
+/// A page of the transfers before `end`, in order of timestamp. A cursor is the timestamp of the
+/// last transfer that was looked at, and `from` lies before that one; without a cursor, before all
+/// that are wanted.
 pub(super) fn transfers(
     log: &LogReader,
+    from: FramePosition,
     end: Lsn,
     filter: &QueryFilter,
 ) -> Result<(Vec<Found>, Option<Cursor>), Error> {
-    if filter.reversed { newest_first(log, end, filter) } else { oldest_first(log, end, filter) }
-}
-
-/// Where a page starts: at a record, read from the start of its frame.
-#[derive(Clone, Copy)]
-struct Place {
-    frame: Lsn,
-    record: Lsn,
-}
-
-impl Place {
-    fn of(cursor: Cursor) -> Place {
-        let half = |bits: u128| Lsn(u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0));
-        Place { frame: half(cursor.0 >> 64), record: half(cursor.0) }
-    }
-
-    fn cursor(self) -> Cursor {
-        Cursor(u128::from(self.frame.0) << 64 | u128::from(self.record.0))
+    if filter.reversed {
+        newest_first(log, from, end, filter)
+    } else {
+        oldest_first(log, from, end, filter)
     }
 }
 
 fn oldest_first(
     log: &LogReader,
+    from: FramePosition,
     end: Lsn,
     filter: &QueryFilter,
 ) -> Result<(Vec<Found>, Option<Cursor>), Error> {
     let limit = usize::try_from(filter.limit).expect("u32 fits usize");
-    let (from, first) = match filter.cursor.map(Place::of) {
-        Some(place) => (position_before(log, place.frame)?, place.record),
-        None => {
-            (log.find_time(filter.timestamp_min, end)?.unwrap_or(FramePosition::GENESIS), Lsn(0))
-        }
-    };
+    let seen = filter.cursor.map_or(Timestamp::NONE, timestamp_of);
+    let mut last = seen;
     let mut found = Vec::new();
     let mut looked_at = 0;
     let mut frames = log.frames(from, end);
@@ -78,18 +63,18 @@ fn oldest_first(
         for stored in frame.records() {
             let stored = stored.map_err(ReadError::from)?;
             let Record::Transfer(record) = stored.record else { continue };
-            if stored.lsn < first {
+            let timestamp = Found { record, time: stored.time }.timestamp();
+            if timestamp <= seen {
                 continue;
             }
-            let timestamp = timestamp_of(&record, stored.time);
             if is_past(filter, timestamp) {
                 return Ok((found, None));
             }
             if found.len() == limit || looked_at == SCAN_RECORDS_MAX {
-                let place = Place { frame: frame.start(), record: stored.lsn };
-                return Ok((found, Some(place.cursor())));
+                return Ok((found, Some(cursor_at(last))));
             }
             looked_at += 1;
+            last = timestamp;
             if matches(filter, &record, timestamp) {
                 found.push(Found { record, time: stored.time });
             }
@@ -101,77 +86,86 @@ fn oldest_first(
 
 fn newest_first(
     log: &LogReader,
+    from: FramePosition,
     end: Lsn,
     filter: &QueryFilter,
 ) -> Result<(Vec<Found>, Option<Cursor>), Error> {
     let geometry = log.identity().geometry;
     let limit = usize::try_from(filter.limit).expect("u32 fits usize");
-    let mut before = filter.cursor.map_or(end, |cursor| Place::of(cursor).record).min(end);
-    let mut found = Vec::new();
-    let mut looked_at = 0;
-    for segment in (0..=geometry.segment_before(before)).rev() {
-        let newest =
-            segment_matches(log, segment, before, filter, limit - found.len(), &mut looked_at)?;
-        let is_too_early = newest.is_too_early;
-        found.extend(newest.matches.into_iter().rev().map(|(_, found)| found));
-        before = newest.rest_before;
-        if is_too_early || segment == 0 && before <= geometry.first_place(0) {
-            return Ok((found, None));
+    let newest = geometry.segment_before(end);
+    let (seen, segment) = match filter.cursor {
+        // The frame that follows a position may be the first of the next segment.
+        Some(cursor) => (timestamp_of(cursor), newest.min(geometry.segment(from.lsn) + 1)),
+        None => (Timestamp(u64::MAX), newest),
+    };
+    let mut scan =
+        Backwards { log, end, filter, seen, found: Vec::new(), oldest: seen, looked_at: 0 };
+    for segment in (0..=segment).rev() {
+        scan.read_segment(segment, limit + 1)?;
+        if limit < scan.found.len() {
+            scan.found.truncate(limit);
+            let last = scan.found.last().map(|found| cursor_at(found.timestamp()));
+            return Ok((scan.found, last));
         }
-        if found.len() == limit || SCAN_RECORDS_MAX <= looked_at {
-            let place = Place { frame: Lsn(0), record: before };
-            return Ok((found, Some(place.cursor())));
+        if scan.oldest < filter.timestamp_min {
+            break;
+        }
+        if SCAN_RECORDS_MAX <= scan.looked_at {
+            return Ok((scan.found, Some(cursor_at(scan.oldest))));
         }
     }
-    Ok((found, None))
+    Ok((scan.found, None))
 }
 
-/// The newest matches of one segment.
-struct SegmentMatches {
-    matches: VecDeque<(Lsn, Found)>,
-    /// What lies at or after this was looked at, or is not wanted.
-    rest_before: Lsn,
-    /// Whether the segment begins before everything wanted.
-    is_too_early: bool,
+/// A scan from the newest transfer back. The log is read forwards, so it goes segment by segment,
+/// and keeps the last matches of each.
+struct Backwards<'scan> {
+    log: &'scan LogReader,
+    end: Lsn,
+    filter: &'scan QueryFilter,
+    /// Only what is earlier is wanted.
+    seen: Timestamp,
+    /// Newest first.
+    found: Vec<Found>,
+    /// Of the transfers that were looked at.
+    oldest: Timestamp,
+    looked_at: usize,
 }
 
-fn segment_matches(
-    log: &LogReader,
-    segment: u64,
-    before: Lsn,
-    filter: &QueryFilter,
-    limit: usize,
-    looked_at: &mut usize,
-) -> Result<SegmentMatches, Error> {
-    let geometry = log.identity().geometry;
-    let first_place = geometry.first_place(segment);
-    let mut newest =
-        SegmentMatches { matches: VecDeque::new(), rest_before: first_place, is_too_early: false };
-    let segment_end = before.min(geometry.lsn(segment + 1, 0));
-    let mut frames = log.frames(position_before(log, first_place)?, segment_end);
-    while let Some(frame) = frames.next()? {
-        for stored in frame.records() {
-            let stored = stored.map_err(ReadError::from)?;
-            let Record::Transfer(record) = stored.record else { continue };
-            if before <= stored.lsn {
+impl Backwards<'_> {
+    /// Adds the newest matches of a segment, until there are `count_max`.
+    fn read_segment(&mut self, segment: u64, count_max: usize) -> Result<(), Error> {
+        let geometry = self.log.identity().geometry;
+        let start = self.log.position_before(geometry.first_place(segment))?;
+        let mut newest = VecDeque::new();
+        // A segment may end early: that shows in the frame that follows, so the scan goes on to it.
+        let mut frames = self.log.frames(start, self.end);
+        while let Some(frame) = frames.next()? {
+            if geometry.lsn(segment + 1, 0) <= frame.start() {
                 break;
             }
-            *looked_at += 1;
-            let timestamp = timestamp_of(&record, stored.time);
-            newest.is_too_early |= timestamp < filter.timestamp_min;
-            if !matches(filter, &record, timestamp) {
-                continue;
-            }
-            newest.matches.push_back((stored.lsn, Found { record, time: stored.time }));
-            if limit < newest.matches.len() {
-                newest.matches.pop_front();
-                newest.rest_before = newest.matches.front().map_or(before, |(lsn, _)| *lsn);
-                newest.is_too_early = false;
+            for stored in frame.records() {
+                let stored = stored.map_err(ReadError::from)?;
+                let Record::Transfer(record) = stored.record else { continue };
+                let found = Found { record, time: stored.time };
+                let timestamp = found.timestamp();
+                if self.seen <= timestamp {
+                    break;
+                }
+                self.looked_at += 1;
+                self.oldest = self.oldest.min(timestamp);
+                if matches(self.filter, &record, timestamp) {
+                    newest.push_back(found);
+                }
+                if count_max - self.found.len() < newest.len() {
+                    newest.pop_front();
+                }
             }
         }
+        check_whole(&frames)?;
+        self.found.extend(newest.into_iter().rev());
+        Ok(())
     }
-    check_whole(&frames)?;
-    Ok(newest)
 }
 
 /// A scan up to a durable position meets no damage, or the log is corrupt.
@@ -180,17 +174,6 @@ fn check_whole(frames: &Frames) -> Result<(), Error> {
         None => Ok(()),
         Some(damage) => Err(ReadError::from(damage).into()),
     }
-}
-
-/// The position before a frame that a cursor names.
-fn position_before(log: &LogReader, frame: Lsn) -> Result<FramePosition, Error> {
-    log.position_before(frame).map_err(|error| match error {
-        ReadError::NoRecord { .. } | ReadError::Beyond { .. } => Error::new(
-            ErrorKind::Invalid,
-            "the cursor is not one that this database gave: start again without one",
-        ),
-        error => error.into(),
-    })
 }
 
 fn is_past(filter: &QueryFilter, timestamp: Timestamp) -> bool {

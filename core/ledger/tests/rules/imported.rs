@@ -104,3 +104,19 @@ fn a_failed_chain_gives_its_timestamps_back() {
         ",
     );
 }
+
+/// An expiry is a live event: what is imported after it must be later, or the account's history
+/// would go back in time.
+#[test]
+fn imported_transfers_are_after_the_expiries() {
+    check(
+        "
+        account 1 -> created at 1000
+        account 2 -> created at 1001
+        hold 10 timeout=1 -> created at 1002
+        wait 10s
+        expire 1
+        transfer 11 imported timestamp=1003 -> imported_event_timestamp_must_not_regress
+        ",
+    );
+}

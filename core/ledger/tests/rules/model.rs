@@ -29,6 +29,7 @@ struct State {
     accounts: BTreeMap<u128, (Account, AccountFlags)>,
     transfers: BTreeMap<u128, (Transfer, Fate)>,
     failed: BTreeSet<u128>,
+    last_expiry: u64,
 }
 
 type Answer<S> = (S, u64);
@@ -197,6 +198,7 @@ impl State {
             return false;
         };
         self.release(id, Fate::Expired);
+        self.last_expiry = now;
         true
     }
 
@@ -353,10 +355,11 @@ impl State {
         ])
     }
 
-    /// Imported timestamps rise within transfers and are no account's.
+    /// Imported timestamps rise within transfers, are after every expiry, and are no account's.
     fn is_late(&self, event: &Transfer, stamp: u64) -> bool {
         event.flags.contains(TransferFlags::IMPORTED)
-            && (self.transfers.values().any(|(transfer, _)| stamp <= transfer.timestamp.0)
+            && (stamp <= self.last_expiry
+                || self.transfers.values().any(|(transfer, _)| stamp <= transfer.timestamp.0)
                 || self.accounts.values().any(|(account, _)| stamp == account.timestamp.0))
     }
 
