@@ -10,6 +10,7 @@ use crate::checkpoint::{self, CheckpointStore};
 use crate::clock::{Clock, LATEST};
 use crate::derived::Derived;
 use crate::disk::Disk;
+use crate::disk::overlay::Overlay;
 use crate::engine::{Checkpointing, Engine, LogEnd, Past};
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::{Writing, begin_writing, judge};
@@ -88,16 +89,16 @@ pub(crate) fn open(
 
 /// What the checkpoint file and the runs gave.
 pub(crate) enum Checkpoint {
-    /// There is none: a new database, or a rebuilt one.
+    /// There is none yet: a new database, or a rebuilt one.
     None,
-    /// The newest checkpoint, loaded.
-    Loaded(Box<(CheckpointStore, Derived)>),
+    /// What the newest checkpoint holds.
+    Loaded(Box<Derived>),
     /// Something that can't be used; everything is derived from the log again.
     Damaged,
 }
 
-/// Loads the newest checkpoint and opens the runs that it names. Changes nothing but what redb
-/// repairs in its own file.
+/// Loads the newest checkpoint and opens the runs that it names. Changes nothing: redb repairs and
+/// marks every file that it opens, so it gets one whose changes stay in memory.
 ///
 /// # Errors
 /// The operating system's. Damage is an answer, not an error.
@@ -106,12 +107,12 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, identity: Identity) -> Result<Checkpoin
     if !files.iter().any(|name| name == checkpoint::FILE_NAME) {
         return Ok(Checkpoint::None);
     }
-    let loaded = CheckpointStore::open(disk).map_err(Error::from).and_then(|store| {
-        let derived = Derived::load(disk, &store, identity)?;
-        Ok(derived.map(|derived| (store, derived)))
-    });
+    let overlay: Arc<dyn Disk> = Arc::new(Overlay::new(disk.clone()));
+    let loaded = CheckpointStore::open(&overlay)
+        .map_err(Error::from)
+        .and_then(|store| Derived::load(disk, &store, identity));
     match loaded {
-        Ok(Some(loaded)) => Ok(Checkpoint::Loaded(Box::new(loaded))),
+        Ok(Some(derived)) => Ok(Checkpoint::Loaded(Box::new(derived))),
         Ok(None) => Ok(Checkpoint::Damaged),
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Checkpoint::Damaged),
         Err(error) => Err(error),
@@ -122,7 +123,7 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, identity: Identity) -> Result<Checkpoin
 /// be durable.
 fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePosition, Error> {
     let (from, witnesses) = match checkpoint {
-        Checkpoint::Loaded(loaded) => (loaded.1.position, vec![loaded.1.rows_position]),
+        Checkpoint::Loaded(derived) => (derived.position, vec![derived.rows_position]),
         Checkpoint::None | Checkpoint::Damaged => (FramePosition::GENESIS, Vec::new()),
     };
     match judge(reader, from, &witnesses)? {
@@ -131,23 +132,42 @@ fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePositi
     }
 }
 
-/// Sets a checkpoint that can't be used aside, and removes runs that none names. `None`: a new
-/// checkpoint file is to be made.
+/// Opens the checkpoint file for writing, or sets one that can't be used aside, and removes runs
+/// that none names. `None`: a new checkpoint file is to be made.
 fn settle(
     disk: &Arc<dyn Disk>,
     checkpoint: Checkpoint,
 ) -> Result<(Option<CheckpointStore>, Derived), Error> {
-    if let Checkpoint::Loaded(loaded) = checkpoint {
-        let (store, derived) = *loaded;
-        remove_runs_but(disk.as_ref(), &store.named_runs())?;
-        return Ok((Some(store), derived));
-    }
-    if matches!(checkpoint, Checkpoint::Damaged) {
+    let is_damaged = match checkpoint {
+        Checkpoint::None => false,
+        Checkpoint::Damaged => true,
+        Checkpoint::Loaded(derived) => {
+            if let Some(store) = reopen(disk, &derived)? {
+                remove_runs_but(disk.as_ref(), &store.named_runs())?;
+                return Ok((Some(store), *derived));
+            }
+            true
+        }
+    };
+    if is_damaged {
         checkpoint::set_aside(disk.as_ref())
             .map_err(|error| io_error("setting the checkpoint aside", &error))?;
     }
     remove_runs_but(disk.as_ref(), &[])?;
     Ok((None, Derived::genesis()))
+}
+
+/// The file that the checkpoint was loaded from, for writing; `None` if it does not hold that
+/// checkpoint any more.
+fn reopen(disk: &Arc<dyn Disk>, loaded: &Derived) -> Result<Option<CheckpointStore>, Error> {
+    match CheckpointStore::reopen(disk).map_err(Error::from) {
+        Ok(store) => {
+            let position = store.latest().map(|latest| latest.position);
+            Ok((position == Some(loaded.position.lsn)).then_some(store))
+        }
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn remove_runs_but(disk: &dyn Disk, named: &[RunName]) -> Result<(), Error> {
