@@ -269,6 +269,13 @@ impl Database {
         }
     }
 
+    /// Calls `stopped` once when the engine takes no more requests, with the reason: it was closed,
+    /// or a write to the log failed. After a failure the process should end: nothing but opening the
+    /// database again helps. At once if it has stopped already.
+    pub fn on_stop(&self, stopped: impl FnOnce(Error) + Send + 'static) {
+        self.shared.inbox.on_close(stopped);
+    }
+
     /// Finishes what was accepted, writes a witness and a checkpoint, and releases the directory.
     /// All handles are closed. Closing twice is closing once.
     ///

@@ -27,4 +27,4 @@ mod writer;
 pub use error::ServerError;
 pub use ledger::Ledger;
 pub use options::ServerOptions;
-pub use server::Server;
+pub use server::{Server, check_address};

@@ -21,6 +21,17 @@ pub struct Server<L = Database> {
     shared: Arc<Shared<L>>,
 }
 
+/// Whether [`Server::bind`] would listen there: to be asked before anything is opened for it.
+///
+/// # Errors
+/// [`ServerError::NotLoopback`]: there is no TLS.
+pub fn check_address(address: SocketAddr) -> Result<(), ServerError> {
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(ServerError::NotLoopback { address })
+}
+
 impl<L: Ledger> Server<L> {
     /// Listens on an address; port 0 picks one.
     ///
@@ -32,9 +43,7 @@ impl<L: Ledger> Server<L> {
         options: ServerOptions,
         ledger: L,
     ) -> Result<Server<L>, ServerError> {
-        if !address.ip().to_canonical().is_loopback() {
-            return Err(ServerError::NotLoopback { address });
-        }
+        check_address(address)?;
         let status = status(&ledger).await.map_err(ServerError::Engine)?;
         let listen = |source| ServerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LOCK_NAME: &str = "lock";
+const LOG_NAME: &str = "log";
 /// A bank's books are for their owner's eyes.
 const OWNER_FILE: u32 = 0o600;
 const OWNER_DIRECTORY: u32 = 0o700;
@@ -26,13 +27,14 @@ impl OsDisk {
     /// Opens a data directory, making it if there is none, and locks it.
     ///
     /// # Errors
-    /// [`ErrorKind::Unusable`] if another process (or this one) has it open, [`ErrorKind::Io`] if
-    /// the operating system refuses.
+    /// [`ErrorKind::Unusable`] if another process (or this one) has it open, or if it has files and
+    /// no log (nothing is changed then); [`ErrorKind::Io`] if the operating system refuses.
     pub fn open(directory: &Path) -> Result<OsDisk, Error> {
         let refused = |error: io::Error| {
             Error::new(ErrorKind::Io, format!("data directory {}: {error}", directory.display()))
         };
         make_durably(directory).map_err(refused)?;
+        check_is_ours(directory)?;
         let lock = OpenOptions::new()
             .mode(OWNER_FILE)
             .create(true)
@@ -69,6 +71,24 @@ impl OsDisk {
         let direct = if access == Access::Direct { open_direct(&path)? } else { None };
         Ok(Arc::new(OsFile { cached, direct }))
     }
+}
+
+/// Leaves somebody else's directory as it is. Ours has a lock file, or at least a log.
+fn check_is_ours(directory: &Path) -> Result<(), Error> {
+    let has = |name| directory.join(name).exists();
+    let foreign = match fs::read_dir(directory).map(|mut entries| entries.next()) {
+        Ok(Some(Ok(entry))) if !has(LOCK_NAME) && !has(LOG_NAME) => entry,
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        ErrorKind::Unusable,
+        format!(
+            "directory {} has a file {:?} and no log: it is not a data directory of florin, or its \
+             log is gone; name an empty directory, or restore a backup",
+            directory.display(),
+            foreign.file_name()
+        ),
+    ))
 }
 
 /// Makes a directory and those above it, each made durable in the one that holds it: a directory

@@ -49,12 +49,16 @@ pub(crate) struct Inbox {
     arrived: Condvar,
 }
 
+type Watcher = Box<dyn FnOnce(Error) + Send>;
+
 #[derive(Default)]
 struct Queue {
     tasks: VecDeque<Task>,
     bytes: usize,
     /// Why nothing is taken any more.
     closed: Option<Error>,
+    /// Called once with the reason.
+    watchers: Vec<Watcher>,
     /// The taker shall look at something else than tasks.
     is_nudged: bool,
     taker_waits: bool,
@@ -123,15 +127,29 @@ impl Inbox {
         let mut queue = self.lock();
         let reason = queue.closed.get_or_insert(reason).clone();
         let tasks = std::mem::take(&mut queue.tasks);
+        let watchers = std::mem::take(&mut queue.watchers);
         queue.bytes = 0;
         drop(queue);
         tasks.into_iter().for_each(|task| task.refuse(reason.clone()));
+        watchers.into_iter().for_each(|watcher| watcher(reason.clone()));
         self.arrived.notify_one();
     }
 
     /// Refuses everything from now on, and what is queued.
     pub(crate) fn close(&self) {
         self.close_because(stopped());
+    }
+
+    /// Calls `watcher` with the reason when everything is refused from then on; at once if it is.
+    pub(crate) fn on_close(&self, watcher: impl FnOnce(Error) + Send + 'static) {
+        let mut queue = self.lock();
+        match queue.closed.clone() {
+            None => queue.watchers.push(Box::new(watcher)),
+            Some(reason) => {
+                drop(queue);
+                watcher(reason);
+            }
+        }
     }
 
     /// Whether everything is refused.
@@ -192,6 +210,21 @@ mod tests {
         drop(tasks);
         let order: Vec<usize> = receiver.try_iter().collect();
         assert_eq!(order, (0..batches_count - 1).collect::<Vec<_>>());
+    }
+
+    /// Prevents: a server goes on for days over an engine that has stopped, or hears of it twice.
+    #[test]
+    fn whoever_watches_hears_once_why_it_stopped() {
+        let (sender, receiver) = mpsc::channel();
+        let inbox = Inbox::default();
+        let (early, late) = (sender.clone(), sender);
+        inbox.on_close(move |reason| early.send(reason).unwrap());
+        assert!(receiver.try_recv().is_err());
+        inbox.close_because(Error::new(ErrorKind::Io, "the first reason"));
+        inbox.close();
+        inbox.on_close(move |reason| late.send(reason).unwrap());
+        let heard: Vec<ErrorKind> = receiver.iter().map(|reason| reason.kind()).collect();
+        assert_eq!(heard, [ErrorKind::Io, ErrorKind::Io]);
     }
 
     /// Prevents: a caller waits for ever on an engine that has stopped.

@@ -9,7 +9,7 @@
 //!
 //! Who waits for whom, and never the other way round: the engine for the preparer and for the log
 //! thread (when too many turns are queued); the background thread for the durable position. Nobody
-//! waits for the background thread, for a reply's receiver or for a reader.
+//! waits for a reply's receiver or a reader, nor, but at a close, for the background thread.
 
 pub(crate) mod background;
 pub(crate) mod backstage;

@@ -4,12 +4,13 @@ use crate::exit::{Exit, Failure};
 use crate::target::open_database;
 use clap::Args;
 use florin_core::Database;
-use florin_server::{Server, ServerOptions};
+use florin_server::{Server, ServerOptions, check_address};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// Serve a data directory over TCP until SIGINT or SIGTERM
 #[derive(Args, Debug)]
@@ -47,6 +48,7 @@ impl Serve {
             .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
         // A mistake on the command line must not leave a new directory behind.
         let address = runtime.block_on(resolve(&self.listen))?;
+        check_address(address).map_err(|error| Failure::unavailable(error.to_string()))?;
         let database = open_database(&self.data, self.clock_start)?;
         let served = runtime.block_on(self.serve(address, database.clone()));
         let closed = database.close();
@@ -56,13 +58,26 @@ impl Serve {
     }
 
     async fn serve(&self, address: SocketAddr, database: Database) -> Result<(), Failure> {
-        let shutdown = shutdown_signal()?;
+        let signalled = shutdown_signal()?;
+        let (sender, stopped) = oneshot::channel();
+        // The receiver is gone when the server was told to stop before.
+        database.on_stop(move |reason| drop(sender.send(reason)));
         let server = Server::bind(address, ServerOptions::default(), database)
             .await
             .map_err(|error| Failure::unavailable(error.to_string()))?;
         say_ready(server.address(), &self.data, self.json)?;
+        let mut reason = None;
+        let shutdown = async {
+            tokio::select! {
+                () = signalled => {}
+                stopped = stopped => reason = stopped.ok(),
+            }
+        };
         server.serve(shutdown).await;
-        Ok(())
+        match reason {
+            Some(reason) => Err(Failure::new(Exit::Stopped, reason.to_string())),
+            None => Ok(()),
+        }
     }
 }
 
