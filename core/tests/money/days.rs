@@ -33,3 +33,11 @@ impl Drop for Case {
         }
     }
 }
+
+/// Fault 23: a failing seed must show the same day again.
+#[test]
+fn a_seed_gives_the_same_day_twice() {
+    let day = |seed| format!("{:?}", random_day(seed, 30));
+    assert_eq!(day(7), day(7));
+    assert_ne!(day(7), day(8));
+}

@@ -156,3 +156,22 @@ fn a_failed_checkpoint_costs_no_answer() {
         at += 2;
     }
 }
+
+/// Faults 19, 37: a bank is closed while the disk is full, so that the ids of the last checkpoint
+/// could not be written: a checkpoint without them forgets that they were used.
+#[test]
+fn a_close_on_a_full_disk_forgets_no_id() {
+    for calls_count in 0..40 {
+        let _case = Case(format!("full after {calls_count} calls"));
+        let mut bank = Bank::new();
+        bank.create_accounts(&[account(1), account(2)]);
+        bank.create_transfers(&[transfer(1, 1, 2, 1), transfer(2, 1, 9, 1)]);
+        bank.disk.fill_after(calls_count);
+        if let Err(error) = bank.database.close() {
+            assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+        }
+        bank.disk.lift_faults();
+        let image = bank.disk.crash_image(bank.disk.operations_count(), calls_count % 3);
+        recover(image, &[bank.books], 0);
+    }
+}

@@ -1,17 +1,35 @@
 //! The log's sync is held back: nothing that depends on it leaves, and nothing derived from it
 //! becomes durable.
 
+use crate::audit::audit;
 use crate::bank::{Bank, request};
 use crate::events::Step;
 use crate::forms::{account, purse, transfer};
 use crate::recovery::recover;
 use florin_core::disk::Disk;
+use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::request::Request;
 use florin_ledger::AccountId;
 use std::sync::mpsc;
 
 /// Turns of the other threads that are watched while nothing may happen.
 const WATCHED: usize = 5_000;
+
+/// Syncs of the log wait as long as this lives.
+struct HeldSyncs(SimulatedDisk);
+
+impl HeldSyncs {
+    fn of_the_log(disk: &SimulatedDisk) -> HeldSyncs {
+        disk.hold_syncs("log/");
+        HeldSyncs(disk.clone())
+    }
+}
+
+impl Drop for HeldSyncs {
+    fn drop(&mut self) {
+        self.0.release_syncs();
+    }
+}
 
 /// Faults 37, 61: a checkpoint, a run, a reply, a refusal or a read is ahead of the log.
 #[test]
@@ -27,11 +45,11 @@ fn nothing_leaves_and_nothing_is_derived_before_the_log_is_durable() {
     let durable = bank.disk.crash_image(bank.disk.operations_count(), 0);
     let checkpoint = durable.contents("checkpoint.redb");
 
-    bank.disk.hold_syncs("log/");
+    let held = HeldSyncs::of_the_log(&bank.disk);
     let (sender, answers) = mpsc::channel();
     let submit = |request: Request| {
         let sender = sender.clone();
-        bank.database.submit(request, move |reply| sender.send(reply).unwrap());
+        bank.database.submit(request, move |reply| drop(sender.send(reply)));
     };
     // The first turn alone, so that the others queue up behind its sync.
     let first: Vec<_> = (1_000..1_100).map(|id| transfer(id, 1, 2, 1)).collect();
@@ -57,10 +75,12 @@ fn nothing_leaves_and_nothing_is_derived_before_the_log_is_durable() {
         }
         recover(image, &books, 0);
     }
-    bank.disk.release_syncs();
+    drop(held);
     for answer in answers.iter().take(4) {
         answer.unwrap();
     }
     let image = bank.disk.crash_image(bank.disk.operations_count(), 0);
     recover(image, &books, 2);
+    bank.books = books_now;
+    audit(&mut bank.restart());
 }
