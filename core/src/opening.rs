@@ -58,10 +58,11 @@ pub(crate) fn open(
         Some(identity) => identity,
         None => new_identity(disk.as_ref(), options.geometry)?,
     };
-    let reader = LogReader::new(disk.clone(), identity);
     let checkpoint = load(disk, identity)?;
-    let end = judge_from(&reader, &checkpoint)?;
+    let end = judge_from(&LogReader::new(disk.clone(), identity), &checkpoint)?;
     let writing = begin_writing(disk.clone(), identity, end, options.preparer)?;
+    // Not the reader that judged: it has segments open that lay past the end and are gone now.
+    let reader = LogReader::new(disk.clone(), identity);
     let (store, mut derived) = settle(disk, checkpoint)?;
     let checkpointing = Checkpointing::new(derived.position.lsn, options.checkpoint_bytes);
     replay(disk, &reader, &mut derived, end)?;
@@ -108,14 +109,17 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, identity: Identity) -> Result<Checkpoin
         return Ok(Checkpoint::None);
     }
     let overlay: Arc<dyn Disk> = Arc::new(Overlay::new(disk.clone()));
-    let loaded = CheckpointStore::open(&overlay)
-        .map_err(Error::from)
-        .and_then(|store| Derived::load(disk, &store, identity));
+    let loaded = CheckpointStore::open(&overlay).map_err(Error::from).and_then(|store| {
+        if store.latest().is_none() {
+            return Ok(Checkpoint::None);
+        }
+        // That of another database is no better than a damaged one.
+        let derived = Derived::load(disk, &store, identity)?;
+        Ok(derived.map_or(Checkpoint::Damaged, |derived| Checkpoint::Loaded(Box::new(derived))))
+    });
     match loaded {
-        Ok(Some(derived)) => Ok(Checkpoint::Loaded(Box::new(derived))),
-        Ok(None) => Ok(Checkpoint::Damaged),
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Checkpoint::Damaged),
-        Err(error) => Err(error),
+        loaded => loaded,
     }
 }
 
