@@ -302,8 +302,12 @@ impl Database {
 
 impl Shared {
     fn close(&self) -> Result<(), Error> {
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(threads) = threads else { return Ok(()) };
+        // Held until it is done: who closes a second time waits for the first.
+        let mut open = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_some_and(Threads::is_this_one) {
+            return Err(Error::new(ErrorKind::Invalid, "a reply can't close its own database"));
+        }
+        let Some(threads) = open.take() else { return Ok(()) };
         let closed = threads.close();
         *self.reads.write().unwrap_or_else(PoisonError::into_inner) = None;
         closed
@@ -313,7 +317,13 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Whoever wants to know how it went calls `close`.
-        let _ = self.close();
+        let open = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(threads) = open.take_if(|threads| threads.is_this_one()) {
+            // A reply held the last handle: somebody else must wait for its thread to end.
+            drop(std::thread::spawn(move || threads.close()));
+        } else {
+            let _ = self.close();
+        }
     }
 }
 

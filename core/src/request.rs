@@ -3,7 +3,7 @@
 //! Batches keep the fixed layout they arrived in: a batch from a socket is executed from the bytes
 //! of the socket's buffer, and each event is read from there once, when its turn comes.
 
-use crate::limits::BATCH_EVENTS_MAX;
+use crate::limits::{BATCH_EVENTS_MAX, TURN_BYTES_MAX};
 use bytes::Bytes;
 use florin_ledger::query::TrialBalance;
 use florin_ledger::{
@@ -160,14 +160,18 @@ pub enum BatchError {
 }
 
 impl Request {
-    /// Bytes of the batch that the request carries.
+    /// What the request weighs in the engine's queue: the bytes of its batch, or those of its answer;
+    /// a turn's worth if it looks at every account.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
             Request::CreateAccounts(batch) => batch.0.len(),
             Request::CreateTransfers(batch) => batch.0.len(),
-            Request::LookupAccounts(ids) => size_of_val(ids.as_slice()),
-            Request::TrialBalance(_) | Request::Status => 0,
+            Request::LookupAccounts(ids) => {
+                ids.len() * (size_of::<AccountId>() + size_of::<Account>())
+            }
+            Request::TrialBalance(_) => TURN_BYTES_MAX,
+            Request::Status => 0,
         }
     }
 }

@@ -141,6 +141,12 @@ impl TransferLayout {
         TransferId(self.id.get())
     }
 
+    /// The flags alone, for admission.
+    #[must_use]
+    pub fn flags(&self) -> TransferFlags {
+        TransferFlags(self.flags.get())
+    }
+
     /// The pending id alone, for prefetching.
     #[must_use]
     pub fn pending_id(&self) -> TransferId {

@@ -42,6 +42,8 @@ pub(crate) enum Done {
 
 /// How long a disk that refused a run is left alone before it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Jobs that wait for a merge.
+const JOBS_WAITING_MAX: usize = 4;
 /// Entries merged between two looks at what else is to be done.
 const MERGE_STEP_ENTRIES: u64 = 65_536;
 
@@ -75,6 +77,7 @@ impl<E: Into<Error>> From<E> for Halt {
 impl Background {
     /// Runs until the engine hangs up, or the log fails.
     pub(crate) fn run(mut self) {
+        let _guard = CloseOnPanic(self.inbox.clone());
         while let Some(job) = self.next_job() {
             let told = match self.carry_out(job) {
                 Ok(()) => Ok(()),
@@ -128,6 +131,10 @@ impl Background {
     fn merge(&mut self, plan: MergePlan) -> Result<(), Halt> {
         let mut merge = plan.begin(&self.disk)?;
         while !merge.step(MERGE_STEP_ENTRIES)? {
+            // Not more than a few: what waits here is memory that the engine does not see.
+            if JOBS_WAITING_MAX <= self.waiting.len() {
+                continue;
+            }
             match self.jobs.try_recv() {
                 Ok(Job::WriteRun(other)) if self.waiting.is_empty() => self.write_run(&other)?,
                 Ok(job) => self.waiting.push_back(job),
@@ -212,5 +219,16 @@ impl Background {
         self.done.send(done).map_err(|_| Halt::Stopped)?;
         self.inbox.nudge();
         Ok(())
+    }
+}
+
+/// A defect in this thread stops the database: without runs and checkpoints it would only fill up.
+struct CloseOnPanic(Arc<Inbox>);
+
+impl Drop for CloseOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
     }
 }

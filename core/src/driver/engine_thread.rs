@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// How long nothing must have arrived before a witness frame is written.
 const WITNESS_AFTER: Duration = Duration::from_millis(10);
+/// How long what could not be done is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long the engine sleeps at most when nothing is due.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -32,6 +34,9 @@ pub(crate) struct EngineThread {
     pub(crate) room: Arc<RoomAhead>,
     pub(crate) backstage: Backstage,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Something is due that can't be done now: a full disk, indexes that are behind, a clock that
+    /// can't be trusted. It is tried again after [`RETRY_AFTER`], or when something arrives.
+    pub(crate) is_blocked: bool,
 }
 
 impl EngineThread {
@@ -57,6 +62,9 @@ impl EngineThread {
         if self.backstage.is_busy(&self.engine) {
             return Duration::ZERO;
         }
+        if self.is_blocked {
+            return RETRY_AFTER;
+        }
         let until_witness = if self.engine.is_witnessed() { SLEEP_MAX } else { WITNESS_AFTER };
         let now = self.clock.now();
         let until_expiry = self.engine.next_expiry().map_or(SLEEP_MAX, |due| {
@@ -75,9 +83,8 @@ impl EngineThread {
         self.engine.set_room(self.room.room());
         let mut output = TurnOutput::default();
         let mut closing = None;
-        if let Ok(now) = now {
-            self.expire_due(now, &mut output);
-        }
+        let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
+        self.is_blocked = !expired;
         let is_idle = tasks.is_empty();
         for task in tasks.drain(..) {
             match task {
@@ -94,7 +101,7 @@ impl EngineThread {
         }
         if is_idle {
             output.frames.extend(self.engine.end_turn());
-            self.engine.witness();
+            self.is_blocked |= !self.engine.witness();
         }
         self.hand_over(&mut output);
         self.backstage.step(&mut self.engine);
@@ -141,18 +148,18 @@ impl EngineThread {
         Ok(())
     }
 
-    /// Expires every hold that is due. On a full disk they stay due; decisions count them as
+    /// Expires every hold that is due; `false` if that can't be done now. On a full disk they stay due; decisions count them as
     /// expired by being refused until there is room.
-    fn expire_due(&mut self, now: Timestamp, output: &mut TurnOutput) {
+    fn expire_due(&mut self, now: Timestamp, output: &mut TurnOutput) -> bool {
         loop {
             match self.engine.expire_due(now) {
                 Outcome::Done(Ok(true)) => self.hand_over(output),
-                Outcome::Done(_) => return,
+                Outcome::Done(expired) => return expired.is_ok(),
                 Outcome::NeedsRoom(until) => {
                     self.hand_over(output);
                     match self.room.wait(until, |room| until <= room.reserved) {
                         Ok(room) => self.engine.set_room(room),
-                        Err(_) => return,
+                        Err(_) => return false,
                     }
                 }
             }

@@ -24,7 +24,8 @@ impl Task {
     fn bytes(&self) -> usize {
         match self {
             Task::Request(request, _) => request.bytes(),
-            Task::Ask(..) | Task::Close(_) => 0,
+            Task::Ask(ask, _) => ask.bytes(),
+            Task::Close(_) => 0,
         }
     }
 

@@ -56,6 +56,7 @@ impl Threads {
             durable: durable.clone(),
             room: room.clone(),
             clock,
+            is_blocked: false,
             engine: opened.engine,
         };
         let log = LogThread {
@@ -96,21 +97,28 @@ impl Threads {
         self.inbox.submit(Task::Close(promise));
         let answer = receiver.recv().unwrap_or_else(|_| Err(stopped()));
         let engine = self.engine.join();
-        let log = self.log.join();
+        // Before the log thread cuts its segment: the preparer must not make it longer again.
         self.room.stop();
         let preparer = self.preparer.join();
+        let log = self.log.join();
         let background = self.background.join();
         if engine.is_err() || background.is_err() {
             return Err(stopped());
         }
         let (Ok(log), Ok(preparer)) = (log, preparer) else { return Err(stopped()) };
+        let log = log.and_then(|()| match preparer.close(self.durable.get()) {
+            Ok(()) | Err(PrepareError::DiskFull) => Ok(()),
+            Err(PrepareError::Io(error)) => Err(error),
+        });
         answer?;
-        log.map_err(|error| closing_error(&error))?;
-        match preparer.close(self.durable.get()) {
-            Ok(()) => Ok(()),
-            Err(PrepareError::Io(error)) => Err(closing_error(&error)),
-            Err(PrepareError::DiskFull) => Ok(()),
-        }
+        log.map_err(|error| closing_error(&error))
+    }
+
+    /// Whether this is one of them: a reply is called from one, and must not wait for its end.
+    pub(crate) fn is_this_one(&self) -> bool {
+        let this = std::thread::current().id();
+        let handles = [self.engine.thread(), self.log.thread(), self.background.thread()];
+        handles.iter().any(|thread| thread.id() == this)
     }
 }
 

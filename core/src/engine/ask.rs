@@ -21,6 +21,20 @@ pub(crate) enum Ask {
     End,
 }
 
+impl Ask {
+    /// What the question weighs in the engine's queue: the bytes of its answer at most.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Ask::Find(_, keys) => size_of_val(keys.as_slice()),
+            Ask::Names(slots) => slots.len() * size_of::<AccountId>(),
+            Ask::Accounts(filter) => usize::try_from(filter.limit)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(size_of::<Account>()),
+            Ask::Account(_) | Ask::End => 0,
+        }
+    }
+}
+
 /// The answer, released once what it speaks of is durable.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {

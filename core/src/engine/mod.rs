@@ -24,13 +24,17 @@ pub(crate) use checkpointing::{CheckpointStart, Checkpointing, PageCopy};
 pub(crate) use past::{Indexes, Past, for_each_key};
 
 use crate::error::{Error, ErrorKind};
-use crate::limits::{ACCOUNTS_MAX, FRAME_BYTES_TARGET, FRAME_EXPIRIES_MAX, HOLDS_MAX};
+use crate::limits::{
+    ACCOUNTS_MAX, BATCH_EVENTS_MAX, FRAME_BYTES_TARGET, FRAME_EXPIRIES_MAX, HOLDS_MAX,
+};
 use crate::log::geometry::CELL_BYTES;
 use crate::log::record::RECORD_BYTES_MAX;
 use crate::log::{Frame, FrameBuilder, Geometry, Room};
-use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
+use crate::request::{AccountBatch, BatchError, Reply, Request, Status, TransferBatch};
 use florin_ledger::record::{EpochRecord, Record};
-use florin_ledger::{Account, AccountFlags, Ledger, Lsn, Ticks, Timestamp, TransferId};
+use florin_ledger::{
+    Account, AccountFlags, Ledger, Lsn, Ticks, Timestamp, TransferFlags, TransferId,
+};
 use journal::FrameJournal;
 use std::sync::Arc;
 
@@ -114,6 +118,9 @@ impl Engine {
         match request {
             Request::CreateAccounts(batch) => self.create_accounts(batch, now),
             Request::CreateTransfers(batch) => self.create_transfers(batch, now),
+            Request::LookupAccounts(ids) if BATCH_EVENTS_MAX < ids.len() => {
+                Outcome::Done(Err(BatchError::TooLarge { events_count: ids.len() }.into()))
+            }
             Request::LookupAccounts(ids) => {
                 let accounts = ids.iter().map(|id| self.ledger.account(*id)).collect();
                 Outcome::Done(Ok(Reply::LookedUpAccounts(accounts)))
@@ -128,7 +135,7 @@ impl Engine {
 
     fn create_accounts(&mut self, batch: &AccountBatch, now: Timestamp) -> Outcome<Reply> {
         if limit(ACCOUNTS_MAX) < self.ledger.accounts_count() + limit(batch.len()) {
-            return Outcome::Done(Err(over_limit("accounts", ACCOUNTS_MAX)));
+            return Outcome::Done(Err(too_many_accounts()));
         }
         let is_import = |account: &Account| account.flags.contains(AccountFlags::IMPORTED);
         if batch.events().next().as_ref().is_some_and(is_import) {
@@ -151,8 +158,8 @@ impl Engine {
     }
 
     fn create_transfers(&mut self, batch: &TransferBatch, now: Timestamp) -> Outcome<Reply> {
-        if limit(HOLDS_MAX) < self.ledger.holds_count() + limit(batch.len()) {
-            return Outcome::Done(Err(over_limit("live holds", HOLDS_MAX)));
+        if self.may_hold_too_many(batch) {
+            return Outcome::Done(Err(too_many_holds()));
         }
         let mut ticks = match self.make_room(batch.len(), now) {
             Ok(ticks) => ticks,
@@ -180,17 +187,29 @@ impl Engine {
         if !self.indexes_have_room(due_count) {
             return Outcome::Done(Err(indexes_behind()));
         }
-        if let Err(until) =
-            self.open_frame(due_count * EXPIRY_BYTES_MAX, self.room.reserved, &ticks)
-        {
-            return Outcome::NeedsRoom(until);
-        }
+        let due_count = match self.open_expiry_frame(due_count, &ticks) {
+            Ok(count) => count,
+            Err(until) => return Outcome::NeedsRoom(until),
+        };
         let mut journal = FrameJournal::new(&mut self.past);
         let expired_count = self.ledger.expire_due(&mut ticks, due_count, &mut journal);
         assert_eq!(expired_count, due_count);
         self.end_request(&ticks);
         self.finish_frame();
         Outcome::Done(Ok(self.ledger.due_count(self.next_tick.max(now), 1) != 0))
+    }
+
+    /// Opens a frame for so many expiries, or for fewer if the reserve has no more room; says how
+    /// many.
+    fn open_expiry_frame(&mut self, due_count: usize, ticks: &Ticks) -> Result<usize, Lsn> {
+        let mut count = due_count;
+        loop {
+            match self.open_frame(count * EXPIRY_BYTES_MAX, self.room.reserved, ticks) {
+                Ok(()) => return Ok(count),
+                Err(until) if count == 1 => return Err(until),
+                Err(_) => count = count.div_ceil(2),
+            }
+        }
     }
 
     /// Begins a new epoch with a record of its own. The room for it is there: it is the first.
@@ -213,22 +232,36 @@ impl Engine {
     }
 
     /// Adds an empty frame, whose header says how far the log is durable, unless the last frame is
-    /// one. The reserve has room for it; without, there is no witness.
-    pub(crate) fn witness(&mut self) {
+    /// one. `false` if there is no room for it, not even in the reserve.
+    pub(crate) fn witness(&mut self) -> bool {
         assert!(self.past.open.is_none(), "a witness is written between two turns");
         let ticks = Ticks::starting_at(self.next_tick);
-        if self.log.is_witnessed || self.open_frame(0, self.room.reserved, &ticks).is_err() {
-            return;
+        if self.log.is_witnessed {
+            return true;
+        }
+        if self.open_frame(0, self.room.reserved, &ticks).is_err() {
+            return false;
         }
         let frame = self.past.open.take().expect("opened above");
         self.add_frame(frame);
         self.log.is_witnessed = true;
+        true
     }
 
     /// Ends the turn: finishes the open frame and hands all frames to the log.
     pub(crate) fn end_turn(&mut self) -> Vec<Arc<Frame>> {
         self.finish_frame();
         std::mem::take(&mut self.finished)
+    }
+
+    /// Only holds count: at the limit everything else goes on, and what resolves holds makes room.
+    fn may_hold_too_many(&self, batch: &TransferBatch) -> bool {
+        let left = limit(HOLDS_MAX).saturating_sub(self.ledger.holds_count());
+        if limit(batch.len()) <= left {
+            return false;
+        }
+        let holds = batch.layouts().iter().filter(|it| it.flags().contains(TransferFlags::PENDING));
+        left < limit(holds.count())
     }
 
     fn ticks(&self, now: Timestamp) -> Ticks {
@@ -377,11 +410,18 @@ fn limit(count: usize) -> u64 {
     u64::try_from(count).expect("usize fits u64")
 }
 
-fn over_limit(what: &str, limit: usize) -> Error {
+fn too_many_holds() -> Error {
     Error::new(
         ErrorKind::Busy,
-        format!("at most {limit} {what} are kept; nothing happened: resolve some, then try again"),
+        format!(
+            "at most {HOLDS_MAX} holds are kept; nothing happened: post or void some, then send it \
+             again"
+        ),
     )
+}
+
+fn too_many_accounts() -> Error {
+    Error::new(ErrorKind::Invalid, format!("a database has at most {ACCOUNTS_MAX} accounts"))
 }
 
 fn indexes_behind() -> Error {

@@ -157,6 +157,7 @@ impl Past {
                 }
             }
         }
+        frames.check_whole()?;
         Ok(false)
     }
 

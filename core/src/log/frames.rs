@@ -115,6 +115,14 @@ impl Frames {
         self.stopped
     }
 
+    /// Nothing, if every frame up to the limit was there: what a scan of the durable log must find.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] where the scan stopped.
+    pub fn check_whole(&self) -> Result<(), ReadError> {
+        self.stopped.map_or(Ok(()), |damage| Err(damage.into()))
+    }
+
     /// Moves the limit. What was read of the tail before may have been written since, so it is
     /// read again.
     pub fn set_until(&mut self, until: Lsn) {

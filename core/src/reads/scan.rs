@@ -5,7 +5,7 @@
 use super::{Found, cursor_at, timestamp_of};
 use crate::error::{Error, ErrorKind};
 use crate::limits::SCAN_RECORDS_MAX;
-use crate::log::{FramePosition, Frames, LogReader, ReadError};
+use crate::log::{FramePosition, LogReader, ReadError};
 use florin_ledger::query::{Cursor, QueryFilter};
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{Code, LedgerId, Lsn, Timestamp};
@@ -80,7 +80,7 @@ fn oldest_first(
             }
         }
     }
-    check_whole(&frames)?;
+    frames.check_whole()?;
     Ok((found, None))
 }
 
@@ -162,17 +162,9 @@ impl Backwards<'_> {
                 }
             }
         }
-        check_whole(&frames)?;
+        frames.check_whole()?;
         self.found.extend(newest.into_iter().rev());
         Ok(())
-    }
-}
-
-/// A scan up to a durable position meets no damage, or the log is corrupt.
-fn check_whole(frames: &Frames) -> Result<(), Error> {
-    match frames.stopped() {
-        None => Ok(()),
-        Some(damage) => Err(ReadError::from(damage).into()),
     }
 }
 
