@@ -59,7 +59,7 @@ fn power_cuts_lose_nothing_that_was_acknowledged_one_by_one() {
     }
 }
 
-/// Faults 1, 4, 5, 15, 19, 25, 45, 73: the same while requests share frames and syncs.
+/// Faults 1, 4, 5, 15, 19, 25, 45: the same while requests share frames and syncs.
 #[test]
 fn power_cuts_lose_nothing_that_was_acknowledged_in_groups() {
     for seed in seeds(4..8) {

@@ -2,14 +2,14 @@
 //! becomes durable.
 
 use crate::audit::audit;
-use crate::bank::{Bank, request};
+use crate::bank::{Bank, options, request};
 use crate::events::Step;
 use crate::forms::{account, purse, transfer};
 use crate::recovery::recover;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::request::Request;
-use florin_ledger::AccountId;
+use florin_ledger::{AccountId, Lsn};
 use std::sync::mpsc;
 
 /// Turns of the other threads that are watched while nothing may happen.
@@ -40,6 +40,10 @@ fn nothing_leaves_and_nothing_is_derived_before_the_log_is_durable() {
         let id = bank.books.book.transfers.len();
         bank.create_transfers(&[transfer(u128::try_from(id).unwrap() + 1, 1, 2, 1)]);
     }
+    // After an opening and the checkpoint that it begins with, nothing is under way.
+    let mut bank = bank.restart();
+    let segment = |lsn: Lsn| lsn.0 / options().segment_bytes;
+    while segment(bank.status().checkpoint) < segment(bank.status().applied) {}
     let mut books = vec![bank.books.clone()];
     let runs = bank.disk.list("runs").unwrap();
     let durable = bank.disk.crash_image(bank.disk.operations_count(), 0);
@@ -83,4 +87,27 @@ fn nothing_leaves_and_nothing_is_derived_before_the_log_is_durable() {
     recover(image, &books, 2);
     bank.books = books_now;
     audit(&mut bank.restart());
+}
+
+/// Fault 73: each request has a sync of its own, and a slow disk makes a slow bank.
+#[test]
+fn requests_that_arrive_during_a_sync_share_the_next() {
+    const REQUESTS: u64 = 400;
+    let mut bank = Bank::new();
+    bank.create_accounts(&[account(1), account(2)]);
+    let held = HeldSyncs::of_the_log(&bank.disk);
+    let syncs_before = bank.disk.counters().syncs_count;
+    let (sender, answers) = mpsc::channel();
+    for id in 1..=u128::from(REQUESTS) {
+        let sender = sender.clone();
+        let step = Step::Transfers(vec![transfer(id, 1, 2, 1)]);
+        bank.database.submit(request(&step), move |reply| drop(sender.send(reply)));
+        bank.disk.wait_for_held_syncs(1);
+    }
+    drop(held);
+    for answer in answers.iter().take(400) {
+        answer.unwrap();
+    }
+    let syncs_count = bank.disk.counters().syncs_count - syncs_before;
+    assert!(syncs_count < REQUESTS / 10, "{syncs_count} syncs for {REQUESTS} requests");
 }

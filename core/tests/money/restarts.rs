@@ -7,7 +7,7 @@ use florin_core::{Database, Options};
 use florin_ledger::{Account, AccountFlags, CreateAccountStatus, Timestamp};
 use std::sync::Arc;
 
-/// Two power cuts while a database was made left a checkpoint file and no log, which no opening
+/// Fault 26: two power cuts while a database was made left a checkpoint file and no log, which no opening
 /// accepts.
 #[test]
 fn a_database_opens_after_two_power_cuts_while_it_was_made() {
