@@ -7,12 +7,14 @@
 //! 4. every page, hold and run of the checkpoint carries its checksum, and the accounts, holds and
 //!    ids that opening would load equal those of the log.
 //!
-//! Nothing is written. Ids are compared by count and by a sum of hashes, and checked to be unique
-//! by reading the runs in order, so that memory does not grow with the number of transfers.
+//! Nothing is written: all is read through an overlay that would keep changes in memory. Ids are
+//! compared by count and by a sum of hashes, and checked to be unique by reading the runs in order,
+//! so that memory does not grow with the number of transfers.
 
 use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
+use crate::disk::overlay::Overlay;
 use crate::engine::for_each_key;
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge_end;
@@ -84,11 +86,12 @@ pub fn verify_on(
     disk: &Arc<dyn Disk>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<VerifyReport>, Error> {
+    let disk: Arc<dyn Disk> = Arc::new(Overlay::new(disk.clone()));
     let Some(identity) = identify(disk.as_ref())? else { return Ok(None) };
     let mut report = VerifyReport { incarnation: identity.incarnation, ..VerifyReport::default() };
-    let checkpoint = load(disk, identity)?;
+    let checkpoint = load(&disk, identity)?;
     let mut verification = Verification::new(checkpoint, &mut report);
-    verification.read(disk, identity, &mut report, progress)?;
+    verification.read(&disk, identity, &mut report, progress)?;
     verification.conclude(&mut report)?;
     Ok(Some(report))
 }
@@ -120,7 +123,7 @@ impl Verification {
                 None
             }
             Checkpoint::Loaded(loaded) => {
-                let (_, derived) = *loaded;
+                let derived = *loaded;
                 report.checkpoint = Some(derived.position.lsn);
                 let rows_position = derived.rows_position;
                 Some(Stored { derived, keys_at_checkpoint: None, rows_position })

@@ -5,12 +5,12 @@ use super::error::OrRedb;
 use super::metadata::StoredMetadata;
 use super::rows::{HoldLayout, RowLayout, Table};
 use super::{CheckpointError, CheckpointWriter, Metadata};
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, DiskFile};
 use crate::limits::CHECKPOINT_CACHE_BYTES;
 use crate::runs::RunName;
 use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, PAGE_ROWS, Slot};
 use redb::{
-    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     TableDefinition, TableError,
 };
 use std::collections::BTreeSet;
@@ -49,11 +49,24 @@ impl CheckpointStore {
             file => file?,
         };
         // A damaged page that redb trusted could make it panic; checked, it is an error.
-        let database = Database::builder()
-            .set_cache_size(CHECKPOINT_CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create_with_backend(DiskBackend(file))
-            .redb()?;
+        CheckpointStore::over(disk, file, builder().set_check_integrity_on_open(true))
+    }
+
+    /// Opens the checkpoint file without checking its pages: these bytes have just gone through
+    /// [`CheckpointStore::open`].
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::open`].
+    pub fn reopen(disk: &Arc<dyn Disk>) -> Result<CheckpointStore, CheckpointError> {
+        CheckpointStore::over(disk, disk.open(FILE_NAME, Access::Buffered)?, &builder())
+    }
+
+    fn over(
+        disk: &Arc<dyn Disk>,
+        file: Arc<dyn DiskFile>,
+        builder: &Builder,
+    ) -> Result<CheckpointStore, CheckpointError> {
+        let database = builder.create_with_backend(DiskBackend(file)).redb()?;
         let mut store =
             CheckpointStore { disk: Arc::clone(disk), database, latest: None, previous: None };
         store.read_metadata()?;
@@ -152,6 +165,12 @@ impl CheckpointStore {
         transaction.abort().redb()?;
         Ok(found)
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CHECKPOINT_CACHE_BYTES);
+    builder
 }
 
 /// Makes an empty file that has its name only when it is whole: a power cut while redb writes its

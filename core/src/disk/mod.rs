@@ -7,6 +7,7 @@
 pub mod aligned;
 mod crash;
 pub mod os;
+pub(crate) mod overlay;
 pub mod simulated;
 
 #[cfg(test)]
