@@ -7,6 +7,7 @@ pub(crate) struct Chance(u64);
 impl Chance {
     /// From `FLORIN_SEED` if it is set, from `usual` otherwise; printed, for whoever has to run it
     /// again.
+    #[expect(clippy::print_stdout, reason = "a test that failed says with which seed")]
     pub(crate) fn seeded(usual: u64) -> Chance {
         let seed = match std::env::var("FLORIN_SEED") {
             Ok(seed) => seed.parse().expect("FLORIN_SEED is a number"),

@@ -10,8 +10,7 @@ pub(crate) fn empty() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// Every file below a directory with its bytes, the lock aside: it says nothing and is made by
-/// whoever looks.
+/// Every file below a directory with its bytes.
 pub(crate) fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![directory.to_path_buf()];
@@ -20,7 +19,7 @@ pub(crate) fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 waiting.push(path);
-            } else if path != directory.join("lock") {
+            } else {
                 found.insert(path.clone(), fs::read(path).expect("readable"));
             }
         }

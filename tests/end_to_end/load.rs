@@ -118,8 +118,9 @@ impl Orders {
             1 => self.holds(),
             2 => self.broken(),
             _ => {
-                let count = 1 + self.chance.below(64);
-                (0..count).map(|_| Line::new(self.transfer())).collect()
+                // Now and then so many that they take many blocks of the log.
+                let count = if self.chance.once_in(12) { 1_500 } else { 64 };
+                (0..=self.chance.below(count)).map(|_| Line::new(self.transfer())).collect()
             }
         };
         Order { lines, end: End::Unknown }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 /// What takes longer does not happen any more. Far above what anything here needs, because the
@@ -87,22 +88,24 @@ pub(crate) async fn verified(directory: &Path) -> serde_json::Value {
 /// A running process that is talked to line by line.
 pub(crate) struct Running {
     child: Child,
-    input: Option<ChildStdin>,
+    /// To the task that writes: who both writes and reads may wait for ever for one who does, too.
+    input: Option<UnboundedSender<String>>,
     output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Running {
         let mut child = florin(arguments).spawn().expect("the binary starts");
-        let input = child.stdin.take();
+        let (input, lines) = unbounded_channel();
+        tokio::spawn(write_lines(child.stdin.take().expect("piped"), lines));
         let output = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Running { child, input, output }
+        Running { child, input: Some(input), output }
     }
 
-    /// Sends one line; `false` once nobody reads them any more.
-    pub(crate) async fn say(&mut self, line: &str) -> bool {
-        let input = self.input.as_mut().expect("the input is open");
-        within("a line is taken", input.write_all(format!("{line}\n").as_bytes())).await.is_ok()
+    /// Sends one line, without waiting until it is read. Lost if the process is gone.
+    pub(crate) fn say(&self, line: &str) {
+        let input = self.input.as_ref().expect("the input is open");
+        let _ = input.send(format!("{line}\n"));
     }
 
     /// The next line, `None` after the last.
@@ -131,6 +134,14 @@ impl Running {
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         within("the end of a process", self.child.wait()).await.expect("it is a child").code()
+    }
+}
+
+async fn write_lines(mut stdin: ChildStdin, mut lines: UnboundedReceiver<String>) {
+    while let Some(line) = lines.recv().await {
+        if stdin.write_all(line.as_bytes()).await.is_err() {
+            return;
+        }
     }
 }
 
