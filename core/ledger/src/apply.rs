@@ -232,7 +232,8 @@ impl Ledger {
         let movement = Movement::of_release(&hold);
         self.move_debit(lsn, record.debit_slot, record.debit_prev, &movement)?;
         self.move_credit(lsn, record.credit_slot, record.credit_prev, &movement)?;
-        self.totals.last_posting_timestamp = time;
+        // An expiry within a batch of imports may be earlier than what the batch imported before it.
+        self.totals.last_posting_timestamp = self.totals.last_posting_timestamp.max(time);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub struct Ledger {
 pub struct Totals {
     /// The recorded time of the newest record.
     pub last_recorded: Timestamp,
-    /// The timestamp of the newest transfer or expiry; the caller's own if imported.
+    /// The latest timestamp of all transfers and expiries; the caller's own if imported.
     pub last_posting_timestamp: Timestamp,
     /// Transfers ever created. Expiries and failures are none.
     pub transfers_count: u64,
@@ -126,7 +126,7 @@ impl Ledger {
         self.totals.last_recorded
     }
 
-    /// The timestamp of the newest transfer or expiry; the caller's own if imported. What is
+    /// The latest timestamp of all transfers and expiries; the caller's own if imported. What is
     /// imported next must be later, so timestamps rise along every account's history.
     #[must_use]
     pub fn last_posting_timestamp(&self) -> Timestamp {

@@ -120,3 +120,27 @@ fn imported_transfers_are_after_the_expiries() {
         ",
     );
 }
+
+/// Imported timestamps may be a little after their own ticks. An expiry between two of them is
+/// earlier than what was just imported, and must not make room for its timestamp again.
+#[test]
+fn an_expiry_within_a_batch_does_not_free_the_timestamps_before_it() {
+    check(
+        "
+        account 1 -> created at 1000
+        account 2 -> created at 1001
+        hold 10 timeout=1 -> created at 1002
+        clock 1_000_001_001
+        together
+        transfer 20 imported timestamp=1_000_001_005 -> created at 1000001005
+        transfer 21 imported timestamp=1_000_001_005 -> imported_event_timestamp_must_not_regress at 1000001003
+        transfer 22 imported timestamp=1_000_001_004 -> imported_event_timestamp_must_not_regress
+        transfer 23 imported timestamp=1_000_001_006 -> created at 1000001006
+        transfer 24 imported timestamp=1_000_001_006 -> imported_event_timestamp_must_not_regress
+        transfer 25 imported timestamp=1_000_001_007 -> imported_event_timestamp_must_not_advance
+        transfer 26 -> imported_event_expected
+        end
+        balance 1 debits 0+20 credits 0+0
+        ",
+    );
+}
