@@ -3,7 +3,8 @@
 //!
 //! Invariants:
 //! - a live place is in both indexes, and in the expiry order if and only if the hold has a timeout;
-//! - `next_expiry` is the first instant of the expiry order, or `NEVER`.
+//! - `next_expiry` is the first instant of the expiry order, or `NEVER`;
+//! - every position at which what is live differs from what was taken last is in `changed`.
 
 use crate::amount::Amount;
 use crate::id::{Code, LedgerId, Lsn, Slot, Timestamp, TransferId};
@@ -17,6 +18,8 @@ use core::mem;
 /// No hold ever expires then: later than [`Timestamp::MAX`].
 const NEVER: Timestamp = Timestamp(u64::MAX);
 const CHUNK_HOLDS: usize = 4_096;
+/// Positions without meaning that `changed` may hold beside as many as have one.
+const CHANGED_SLACK: usize = 1_024;
 
 /// A live hold: where it is, and everything that a post or void takes over from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -78,6 +81,13 @@ impl Hold {
     }
 }
 
+/// What happened to a hold since the last take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Placed,
+    Removed,
+}
+
 /// The live holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Holds {
@@ -89,7 +99,12 @@ pub(crate) struct Holds {
     expiries: BTreeSet<(Timestamp, Timestamp, Lsn)>,
     next_expiry: Timestamp,
     count: usize,
+    /// Where something changed since the last take, or was changed back.
     changed: Vec<Lsn>,
+    /// Of these, the positions where what is live differs from what was taken.
+    differing_count: usize,
+    /// The newest hold that was ever taken: those beyond it were placed since.
+    taken: Lsn,
 }
 
 impl Holds {
@@ -103,6 +118,8 @@ impl Holds {
             next_expiry: NEVER,
             count: 0,
             changed: Vec::new(),
+            differing_count: 0,
+            taken: Lsn::NONE,
         }
     }
 
@@ -150,16 +167,22 @@ impl Holds {
     /// Adds a hold; `false` if its position or id is taken.
     #[must_use]
     pub(crate) fn insert(&mut self, hold: Hold) -> bool {
-        if !self.restore(hold) {
-            return false;
+        let added = self.add(hold);
+        if added {
+            self.note_change(hold.lsn, Change::Placed);
         }
-        self.changed.push(hold.lsn);
-        true
+        added
     }
 
-    /// Adds a hold that a checkpoint already has.
+    /// Adds a hold that a checkpoint already has, before anything else changes.
     #[must_use]
     pub(crate) fn restore(&mut self, hold: Hold) -> bool {
+        debug_assert!(self.changed.is_empty(), "a checkpoint comes before the log");
+        self.taken = self.taken.max(hold.lsn);
+        self.add(hold)
+    }
+
+    fn add(&mut self, hold: Hold) -> bool {
         if self.by_lsn(hold.lsn).is_some() || self.by_id(hold.id).is_some() {
             return false;
         }
@@ -189,15 +212,46 @@ impl Holds {
         }
         self.free.push(place);
         self.count -= 1;
-        self.changed.push(lsn);
+        self.note_change(lsn, Change::Removed);
         Some(hold)
     }
 
-    /// What changed since the last call, in order of change, as it is now; a position can come
-    /// twice.
+    /// A hold placed since the last take and gone again is no change, nor is one of the last take
+    /// that undo brought back. Their positions are dropped once they are most of `changed`, so that
+    /// it stays bounded however long nobody takes it.
+    fn note_change(&mut self, lsn: Lsn, change: Change) {
+        let was_taken = lsn <= self.taken;
+        if was_taken == (change == Change::Removed) {
+            self.changed.push(lsn);
+            self.differing_count += 1;
+        } else {
+            self.differing_count -= 1;
+        }
+        if 2 * self.differing_count + CHANGED_SLACK < self.changed.len() {
+            self.drop_unchanged();
+        }
+    }
+
+    #[cold]
+    fn drop_unchanged(&mut self) {
+        let mut changed = mem::take(&mut self.changed);
+        changed.retain(|lsn| (*lsn <= self.taken) != self.by_lsn(*lsn).is_some());
+        changed.sort_unstable();
+        changed.dedup();
+        assert!(changed.len() == self.differing_count, "every change is noted");
+        self.changed = changed;
+    }
+
+    /// What changed since the last call, as it is now, and some that was changed back; a position
+    /// can come twice. At most twice as many as differ, and `CHANGED_SLACK`.
     pub(crate) fn take_changed(&mut self) -> Vec<(Lsn, Option<Hold>)> {
         let changed = mem::take(&mut self.changed);
-        changed.into_iter().map(|lsn| (lsn, self.by_lsn(lsn).copied())).collect()
+        self.differing_count = 0;
+        let changed: Vec<(Lsn, Option<Hold>)> =
+            changed.into_iter().map(|lsn| (lsn, self.by_lsn(lsn).copied())).collect();
+        let newest = changed.iter().flat_map(|(_, hold)| hold).map(|hold| hold.lsn).max();
+        self.taken = self.taken.max(newest.unwrap_or(Lsn::NONE));
+        changed
     }
 
     /// Every live hold, in order of position.

@@ -183,8 +183,9 @@ impl Ledger {
         self.accounts.push(slot, row, references)
     }
 
-    /// The holds that changed since the last call, in order of change, as they are now: `None` for
-    /// one that is not live any more. A position can come twice. O(changes).
+    /// The holds that changed since the last call, as they are now: `None` for one that is not live
+    /// any more. A position can come twice. O(changes), of which no more are kept than about twice
+    /// those that were not taken back.
     pub fn take_changed_holds(&mut self) -> Vec<(Lsn, Option<Hold>)> {
         self.holds.take_changed()
     }

@@ -9,6 +9,7 @@ mod script;
 
 mod balancing;
 mod chains;
+mod changes;
 mod closing;
 mod holds;
 mod idempotence;
