@@ -113,9 +113,8 @@ async fn a_directory_of_somebody_elses_files_is_left_alone() {
     let directory = empty();
     fs::write(directory.path().join("photograph.jpg"), "a beach").expect("written");
     check_untouched(directory.path(), argument(directory.path()), |_| UNAVAILABLE).await;
-    // Another program's log, too.
-    let directory = empty();
-    fs::create_dir(directory.path().join("log")).expect("made");
+    // Nor is such a file ever read as history.
+    let directory = worked_in().await;
     fs::write(directory.path().join("log/errors.txt"), "none").expect("written");
     check_untouched(directory.path(), "log/errors.txt", |_| UNAVAILABLE).await;
 }
