@@ -168,13 +168,13 @@ impl Inbox {
 mod tests {
     use super::*;
     use crate::request::TransferBatch;
-    use florin_ledger::{LedgerId, Transfer};
+    use florin_ledger::Transfer;
     use std::sync::mpsc;
 
-    fn trial_balance(answers: &mpsc::Sender<Result<Reply, Error>>) -> Task {
+    fn status(answers: &mpsc::Sender<Result<Reply, Error>>) -> Task {
         let answers = answers.clone();
         let promise = Promise::new(move |answer| answers.send(answer).unwrap());
-        Task::Request(Request::TrialBalance(LedgerId(1)), promise)
+        Task::Request(Request::Status, promise)
     }
 
     /// Prevents: a flood of requests grows memory without bound.
@@ -183,10 +183,10 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let inbox = Inbox::default();
         for _ in 0..QUEUE_REQUESTS_MAX {
-            inbox.submit(trial_balance(&sender));
+            inbox.submit(status(&sender));
         }
         assert!(receiver.try_recv().is_err());
-        inbox.submit(trial_balance(&sender));
+        inbox.submit(status(&sender));
         assert_eq!(receiver.try_recv().unwrap().unwrap_err().kind(), ErrorKind::Busy);
         let mut tasks = Vec::new();
         inbox.take_turn(Duration::ZERO, &mut tasks);
@@ -233,9 +233,9 @@ mod tests {
     fn a_closed_inbox_answers_stopped_to_what_is_queued_and_what_comes() {
         let (sender, receiver) = mpsc::channel();
         let inbox = Inbox::default();
-        inbox.submit(trial_balance(&sender));
+        inbox.submit(status(&sender));
         inbox.close();
-        inbox.submit(trial_balance(&sender));
+        inbox.submit(status(&sender));
         for _ in 0..2 {
             assert_eq!(receiver.try_recv().unwrap().unwrap_err().kind(), ErrorKind::Stopped);
         }
