@@ -8,9 +8,9 @@
 
 use crate::disk::aligned::AlignedBuffer;
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::log::block::HeaderKey;
-use crate::log::geometry::SEGMENT_HEADER_BYTES;
+use crate::log::geometry::{CELL_BYTES, SEGMENT_HEADER_BYTES};
 use crate::log::segment::{self, DIRECTORY, Identity, SegmentHeader};
 use florin_ledger::Lsn;
 use std::io;
@@ -37,6 +37,37 @@ pub struct PreparerOptions {
 impl Default for PreparerOptions {
     fn default() -> PreparerOptions {
         PreparerOptions { slice_bytes: 4 << 20, reserve_bytes: 1 << 20, free_bytes_min: 128 << 20 }
+    }
+}
+
+impl PreparerOptions {
+    /// Checks that room can be made so in a log of segments of `segment_bytes`: the slice is whole
+    /// cells and no larger than a segment, the reserve is at most a quarter of it, so that most of
+    /// the first slice is for ordinary commits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] names what does not fit.
+    pub fn check(&self, segment_bytes: u64) -> Result<(), Error> {
+        let slice_bytes = self.slice_bytes;
+        let fits = 0 < slice_bytes && slice_bytes <= segment_bytes;
+        if !fits || !slice_bytes.is_multiple_of(CELL_BYTES) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "slices of {slice_bytes} bytes: must be a multiple of {CELL_BYTES}, at most \
+                     a segment of {segment_bytes}"
+                ),
+            ));
+        }
+        let reserve_bytes_max = slice_bytes / 4;
+        if reserve_bytes_max < self.reserve_bytes {
+            let message = format!(
+                "a reserve of {} bytes: must be at most {reserve_bytes_max}, a quarter of a slice",
+                self.reserve_bytes
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(())
     }
 }
 
@@ -92,10 +123,11 @@ impl std::fmt::Debug for Preparer {
 }
 
 impl Preparer {
-    /// A preparer of segments from `number` on, none of which exist. Makes nothing yet.
+    /// A preparer of segments from `number` on, none of which exist. Makes nothing yet. A slice
+    /// larger than the segments that the log was made with is one of them.
     ///
     /// # Panics
-    /// If a slice is not whole cells, or the reserve is not smaller.
+    /// If a slice is not whole cells: see [`PreparerOptions::check`].
     #[must_use]
     pub fn new(
         disk: Arc<dyn Disk>,
@@ -103,8 +135,10 @@ impl Preparer {
         options: PreparerOptions,
         number: u64,
     ) -> Preparer {
-        assert!(0 < options.slice_bytes && options.slice_bytes.is_multiple_of(16 << 10));
-        assert!(options.reserve_bytes < options.slice_bytes);
+        assert!(0 < options.slice_bytes, "room is made in slices");
+        assert!(options.slice_bytes.is_multiple_of(CELL_BYTES), "a slice is whole cells");
+        let slice_bytes = options.slice_bytes.min(identity.geometry.segment_bytes());
+        let options = PreparerOptions { slice_bytes, ..options };
         let chunk_bytes = usize::try_from(CHUNK_BYTES.min(options.slice_bytes));
         Preparer {
             disk,
@@ -126,13 +160,14 @@ impl Preparer {
         Room { ordinary, reserved }
     }
 
-    /// Whether, with frames laid out up to `applied`, [`Preparer::advance`] would make more.
+    /// Whether, with frames laid out up to `applied`, [`Preparer::advance`] would make more. As long
+    /// as ordinary commits have no room up to `applied`, it would: whoever waits for that, gets it.
     #[must_use]
     pub fn wants(&self, applied: Lsn) -> bool {
         let used_bytes = applied.0.saturating_sub(self.start.0 + SEGMENT_HEADER_BYTES);
         let most = SEGMENTS_AHEAD_MAX * self.identity.geometry.segment_bytes();
         let ahead = used_bytes.saturating_mul(GROWTH).clamp(self.options.slice_bytes / 2, most);
-        self.room_end().0 - self.start.0 < used_bytes.saturating_add(ahead)
+        self.room().ordinary.0 - self.start.0 < used_bytes.saturating_add(ahead)
     }
 
     /// Makes at most one slice, if [`Preparer::wants`] it; returns the room there is then. Returns
@@ -150,7 +185,8 @@ impl Preparer {
             }
             let end = segment_bytes.min(self.filled_bytes + self.options.slice_bytes);
             let free_bytes = self.disk.free_bytes()?;
-            if free_bytes < self.options.free_bytes_min + (end - self.filled_bytes) {
+            let made_bytes = end - self.filled_bytes;
+            if free_bytes < self.options.free_bytes_min.saturating_add(made_bytes) {
                 return Err(PrepareError::DiskFull);
             }
             if let Err(error) = self.fill(end) {

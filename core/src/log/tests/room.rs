@@ -4,6 +4,7 @@
 use super::sample::{OPTIONS, SEGMENT_BYTES, begin, identity, judged, transfers};
 use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
+use crate::error::ErrorKind;
 use crate::log::{End, FramePosition, PrepareError, Preparer, PreparerOptions};
 use florin_ledger::Lsn;
 use std::sync::Arc;
@@ -116,4 +117,63 @@ fn a_failed_slice_can_be_made_again() {
         let stored = u64::try_from(stored_bytes(&image)).unwrap();
         assert_eq!(stored, preparer.room().reserved.0, "failed call {calls}");
     }
+}
+
+/// The engine waits for the room it asks for; if the reserve is not counted, it waits for ever.
+#[test]
+fn room_that_is_asked_for_always_comes() {
+    for (slice_bytes, reserve_bytes) in
+        [(16 << 10, 0), (16 << 10, 4 << 10), (16 << 10, (16 << 10) - 16), (SEGMENT_BYTES, 4 << 10)]
+    {
+        let options = PreparerOptions { slice_bytes, reserve_bytes, free_bytes_min: 0 };
+        let disk = SimulatedDisk::new();
+        let mut preparer = preparer(&disk, options);
+        for until in (0..3 * SEGMENT_BYTES).step_by(1 << 10).map(Lsn) {
+            while preparer.wants(until) {
+                preparer.advance(until).unwrap();
+            }
+            assert!(until <= preparer.room().ordinary, "{options:?}, {until}");
+        }
+    }
+}
+
+/// Options come from outside: what cannot work is refused, and nothing that passes panics.
+#[test]
+fn options_that_cannot_work_are_refused() {
+    let fits = |slice_bytes, reserve_bytes| {
+        let options = PreparerOptions { slice_bytes, reserve_bytes, free_bytes_min: u64::MAX };
+        options.check(SEGMENT_BYTES).map_err(|error| error.kind())
+    };
+    assert_eq!(fits(0, 0), Err(ErrorKind::Invalid));
+    assert_eq!(fits((16 << 10) + 1, 0), Err(ErrorKind::Invalid), "not whole cells");
+    assert_eq!(fits(SEGMENT_BYTES + (16 << 10), 0), Err(ErrorKind::Invalid));
+    assert_eq!(fits(16 << 10, (4 << 10) + 1), Err(ErrorKind::Invalid));
+    assert_eq!(fits(16 << 10, 16 << 10), Err(ErrorKind::Invalid));
+    assert_eq!(fits(16 << 10, 4 << 10), Ok(()));
+    assert_eq!(fits(SEGMENT_BYTES, SEGMENT_BYTES / 4), Ok(()));
+    let default = PreparerOptions::default();
+    assert_eq!(default.check(8 << 20).map_err(|error| error.kind()), Ok(()));
+}
+
+/// A database keeps the segments it was made with, whatever the options were checked against.
+#[test]
+fn slices_larger_than_a_segment_are_cut() {
+    let slice_bytes = 8 * SEGMENT_BYTES;
+    let options =
+        PreparerOptions { slice_bytes, reserve_bytes: slice_bytes / 4, free_bytes_min: 0 };
+    let disk = SimulatedDisk::new();
+    let mut preparer = preparer(&disk, options);
+    while preparer.wants(Lsn(SEGMENT_BYTES)) {
+        preparer.advance(Lsn(SEGMENT_BYTES)).unwrap();
+    }
+    assert!(Lsn(SEGMENT_BYTES) <= preparer.room().ordinary);
+}
+
+#[test]
+fn a_free_space_that_no_disk_has_is_a_full_disk() {
+    let disk = SimulatedDisk::new();
+    let options = PreparerOptions { free_bytes_min: u64::MAX, ..OPTIONS };
+    let mut preparer = preparer(&disk, options);
+    disk.set_capacity(Some(SEGMENT_BYTES));
+    assert!(matches!(preparer.advance(Lsn(0)), Err(PrepareError::DiskFull)));
 }
