@@ -58,19 +58,6 @@ impl OsDisk {
     fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.directory.clone() } else { self.directory.join(name) }
     }
-
-    fn open_file(
-        &self,
-        name: &str,
-        access: Access,
-        options: &mut OpenOptions,
-    ) -> io::Result<Arc<dyn DiskFile>> {
-        let path = self.path(name);
-        let writes = access != Access::Read;
-        let cached = options.read(true).write(writes).open(&path)?;
-        let direct = if access == Access::Direct { open_direct(&path)? } else { None };
-        Ok(Arc::new(OsFile { cached, direct }))
-    }
 }
 
 /// Leaves somebody else's directory as it is. Ours has a lock file, or at least a log.
@@ -106,6 +93,11 @@ fn make_durably(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => File::open(above)?.sync_all(),
     }
+}
+
+/// Opens a file for reading and, unless that is all, for writing.
+fn open_cached(path: &Path, access: Access, options: &mut OpenOptions) -> io::Result<File> {
+    options.read(true).write(access != Access::Read).open(path)
 }
 
 /// Opens a file past the page cache; `None` where the file system knows no such thing.
@@ -145,11 +137,21 @@ impl Disk for OsDisk {
     }
 
     fn create(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        self.open_file(name, access, OpenOptions::new().mode(OWNER_FILE).create_new(true))
+        let path = self.path(name);
+        let mut options = OpenOptions::new();
+        let cached = open_cached(&path, access, options.mode(OWNER_FILE).create_new(true))?;
+        let file = OsFile::over(cached, &path, access);
+        if file.is_err() {
+            // Left there, it would refuse every later try.
+            let _ = fs::remove_file(&path);
+        }
+        Ok(Arc::new(file?))
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        self.open_file(name, access, &mut OpenOptions::new())
+        let path = self.path(name);
+        let cached = open_cached(&path, access, &mut OpenOptions::new())?;
+        Ok(Arc::new(OsFile::over(cached, &path, access)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -175,6 +177,13 @@ struct OsFile {
     cached: File,
     /// The same file for writes past the page cache, if asked for and known.
     direct: Option<File>,
+}
+
+impl OsFile {
+    fn over(cached: File, path: &Path, access: Access) -> io::Result<OsFile> {
+        let direct = if access == Access::Direct { open_direct(path)? } else { None };
+        Ok(OsFile { cached, direct })
+    }
 }
 
 impl DiskFile for OsFile {

@@ -3,8 +3,10 @@
 use crate::disk::os::OsDisk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 const UNSYNCED_LOST: u64 = 0;
 
@@ -168,4 +170,34 @@ fn files_are_for_their_owner_alone() {
         let mode = path.join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}");
     }
+}
+
+/// A file for direct writes is opened twice. If the process may open only one more, the file that
+/// was made must not be in the way of the next try.
+#[test]
+fn a_file_that_could_not_be_opened_twice_can_be_made_again() {
+    const THIS: &str = "disk::tests::a_file_that_could_not_be_opened_twice_can_be_made_again";
+    const FEW_FILES: &str = "FLORIN_TEST_FEW_FILES";
+    if std::env::var_os(FEW_FILES).is_none() {
+        // A process of its own: the limit would harm the tests beside this one.
+        let mut limited = Command::new("sh");
+        limited.args(["-c", r#"ulimit -n 64 && exec "$0" --exact "$1" --test-threads 1"#]);
+        limited.arg(std::env::current_exe().unwrap()).arg(THIS).env(FEW_FILES, "1");
+        assert!(limited.status().unwrap().success());
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let disk = OsDisk::open(directory.path()).unwrap();
+    disk.create_directory("log").unwrap();
+    let mut taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    assert!(taken.len() < 64, "the process may open many files");
+    taken.pop();
+    assert!(disk.create("log/a", Access::Direct).is_err());
+    drop(taken);
+    assert_eq!(disk.list("log").unwrap(), [""; 0]);
+    disk.create("log/a", Access::Direct).unwrap();
+    // A file that was there before is never taken away.
+    let again = disk.create("log/a", Access::Direct);
+    assert_eq!(again.map(|_| ()).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(disk.list("log").unwrap(), ["a"]);
 }
