@@ -37,7 +37,7 @@ use florin_ledger::record::Record;
 use florin_ledger::{Lsn, Timestamp};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Blocks kept after they were checked: walks along an account's history come back to the same
 /// block often. At most 1 MiB.
@@ -67,6 +67,8 @@ pub struct LogReader {
 struct Shared {
     disk: Arc<dyn Disk>,
     identity: Identity,
+    /// The number of the first segment, once there is one. Listing is slow in a long log.
+    first_segment: OnceLock<u64>,
     segments: Mutex<BTreeMap<u64, Segment>>,
     blocks: Mutex<BlockCache>,
 }
@@ -99,6 +101,7 @@ impl LogReader {
             shared: Arc::new(Shared {
                 disk,
                 identity,
+                first_segment: OnceLock::new(),
                 segments: Mutex::default(),
                 blocks: Mutex::default(),
             }),
@@ -187,6 +190,21 @@ impl LogReader {
 
     pub(super) fn disk(&self) -> &dyn Disk {
         self.shared.disk.as_ref()
+    }
+
+    /// The number of the first segment that is there: 0, unless older ones were moved away. `None`
+    /// before anything was written.
+    pub(super) fn first_segment(&self) -> Result<Option<u64>, ReadError> {
+        if let Some(number) = self.shared.first_segment.get() {
+            return Ok(Some(*number));
+        }
+        let first = match segment::list(self.disk()) {
+            Ok(numbers) => numbers.first().copied(),
+            Err(LogError::Io(error)) => return Err(error.into()),
+            // Foreign files were refused by name when the log was opened; this one came since.
+            Err(_) => Some(0),
+        };
+        Ok(first.map(|number| *self.shared.first_segment.get_or_init(|| number)))
     }
 
     /// An open segment; kept open, with bounds. A segment that is being prepared is `None`.

@@ -1,13 +1,12 @@
 //! Finds frames by recorded time: timestamps never fall from frame to frame, and every cell that
 //! holds anything starts with a block, so a binary search over segments, then over cells, reads
-//! some twenty cells of a log of any size.
+//! some twenty cells of a log of any size. Segments have all numbers from the first on.
 
 use crate::log::FramePosition;
 use crate::log::block::{BLOCK_HEADER_BYTES, BlockHeader};
-use crate::log::error::{Corruption, LogError, ReadError};
+use crate::log::error::{Corruption, ReadError};
 use crate::log::geometry::CELL_BYTES;
 use crate::log::reader::LogReader;
-use crate::log::segment;
 use florin_ledger::{Lsn, Timestamp};
 
 impl LogReader {
@@ -22,17 +21,11 @@ impl LogReader {
         durable: Lsn,
     ) -> Result<Option<FramePosition>, ReadError> {
         let geometry = self.geometry();
-        let mut numbers = self.segment_numbers()?;
-        numbers.retain(|number| geometry.first_place(*number) < durable);
-        let segments_count = u64::try_from(numbers.len()).expect("a list is in memory");
-        let number_at = |index: u64| numbers[usize::try_from(index).expect("it is in the list")];
-        let Some(index) = last(segments_count, |index| {
-            self.began_by(geometry.first_place(number_at(index)), time, durable)
-        })?
-        else {
-            return Ok(None);
-        };
-        let number = number_at(index);
+        let Some(first) = self.first_segment()? else { return Ok(None) };
+        let count = (geometry.segment_before(durable) + 1).saturating_sub(first);
+        let begins_by = |index| self.began_by(geometry.first_place(first + index), time, durable);
+        let Some(index) = last(count, begins_by)? else { return Ok(None) };
+        let number = first + index;
         let cells_count = geometry.segment_bytes() / CELL_BYTES;
         let cell_at = |cell: u64| geometry.lsn(number, cell * CELL_BYTES);
         let cell = last(cells_count, |cell| {
@@ -41,15 +34,6 @@ impl LogReader {
         let cell = cell.expect("the segment's first block began by then");
         let frame = self.last_frame_of_cell(cell_at(cell), time, durable)?;
         frame.map(|frame| self.position_before(frame)).transpose()
-    }
-
-    fn segment_numbers(&self) -> Result<Vec<u64>, ReadError> {
-        match segment::list(self.disk()) {
-            Ok(numbers) => Ok(numbers),
-            Err(LogError::Io(error)) => Err(error.into()),
-            // Foreign files were refused by name when the log was opened.
-            Err(_) => Ok(Vec::new()),
-        }
     }
 
     /// Whether a durable block of a frame of `time` or earlier starts at a place.
