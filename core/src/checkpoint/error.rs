@@ -66,13 +66,16 @@ impl From<CheckpointError> for Error {
     fn from(error: CheckpointError) -> Error {
         let kind = match &error {
             CheckpointError::Io(source) => ErrorKind::of_io(source),
-            CheckpointError::Store(redb::Error::Io(source))
-                if source.kind() != io::ErrorKind::InvalidData =>
-            {
+            CheckpointError::Store(redb::Error::Io(source)) if !is_damage(source) => {
                 ErrorKind::of_io(source)
             }
             _ => ErrorKind::Corrupt,
         };
         Error::new(kind, error.to_string())
     }
+}
+
+/// What redb says of a file that is not one of its own, or that was cut within its header.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

@@ -4,6 +4,7 @@
 use super::{CheckpointError, CheckpointStore, FILE_NAME, Loading, Metadata, set_aside};
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
+use crate::error::{Error, ErrorKind};
 use crate::runs::{self, Entry, RunKind, RunName, RunWriter};
 use florin_ledger::record::Balances;
 use florin_ledger::{
@@ -276,6 +277,25 @@ fn a_file_that_is_not_a_checkpoint_is_set_aside() {
     let store = CheckpointStore::open(&disk).unwrap();
     assert!(store.latest().is_none());
     assert!(disk.list("").unwrap().contains(&"checkpoint.damaged".to_owned()));
+}
+
+/// A copy that stopped early, or a disk that filled: the log has everything, so this is damage to be
+/// set aside, never the operating system's error that refuses to open.
+#[test]
+fn a_file_cut_short_is_damaged() {
+    let (simulated, disk) = disk();
+    history(&disk, 3, |_| {});
+    let whole_bytes = simulated.contents(FILE_NAME).unwrap().len();
+    for bytes in (0..8_192).chain((8_192..whole_bytes).step_by(whole_bytes / 50)) {
+        let cut = simulated.copy();
+        let file = cut.open(FILE_NAME, Access::Buffered).unwrap();
+        file.set_bytes(u64::try_from(bytes).unwrap()).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(cut);
+        match CheckpointStore::open(&disk).map_err(Error::from) {
+            Ok(store) => assert!(store.latest().is_none(), "{bytes} bytes are no checkpoint"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{bytes} bytes: {error}"),
+        }
+    }
 }
 
 /// Prevents: a file that grows with every checkpoint although the accounts are the same.
