@@ -54,7 +54,8 @@ pub enum ReadError {
         /// What may be read.
         durable: Lsn,
     },
-    /// No record starts at the position, although its block is whole: the caller's mistake.
+    /// No record starts at the position, although its block is whole: the mistake of whoever chose
+    /// the position.
     #[error("no record starts at log position {lsn}")]
     NoRecord {
         /// What was asked for.
@@ -118,14 +119,31 @@ pub enum LogError {
     Io(#[from] io::Error),
 }
 
+impl ReadError {
+    /// The error for a caller who named the position: where there is no record, the request is to
+    /// be mended, not the database.
+    #[must_use]
+    pub fn of_caller(self) -> Error {
+        match &self {
+            ReadError::Beyond { .. } | ReadError::NoRecord { .. } => {
+                Error::new(ErrorKind::Invalid, self.to_string())
+            }
+            ReadError::Corrupt(_) | ReadError::Io(_) => self.into(),
+        }
+    }
+}
+
+/// The error for a position that the database found itself, in an index or in another record. Use
+/// [`ReadError::of_caller`] for one that came from outside.
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Error {
-        let kind = match &error {
-            ReadError::Beyond { .. } | ReadError::NoRecord { .. } => ErrorKind::Invalid,
-            ReadError::Corrupt(_) => ErrorKind::Corrupt,
-            ReadError::Io(_) => ErrorKind::Io,
-        };
-        Error::new(kind, error.to_string())
+        match &error {
+            ReadError::Beyond { .. } | ReadError::NoRecord { .. } => Error::corrupt(format!(
+                "{error}, where the database has noted one: run `florin rebuild`"
+            )),
+            ReadError::Corrupt(_) => Error::corrupt(error.to_string()),
+            ReadError::Io(_) => Error::new(ErrorKind::Io, error.to_string()),
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Log {
     pub(crate) fn frames(&self, from: Option<Lsn>, limit: usize) -> Result<Found, Error> {
         let position = match from {
             None => FramePosition::GENESIS,
-            Some(from) => self.reader.position_before(from)?,
+            Some(from) => self.reader.position_before(from).map_err(ReadError::of_caller)?,
         };
         let mut frames = self.reader.frames(position, EVERYTHING);
         let mut found = Found { rows: Vec::new(), is_damaged: false };
@@ -113,7 +113,7 @@ impl Log {
 
     /// The record at a position.
     pub(crate) fn record(&self, lsn: Lsn) -> Result<Found, Error> {
-        let stored = self.reader.record(lsn, EVERYTHING)?;
+        let stored = self.reader.record(lsn, EVERYTHING).map_err(ReadError::of_caller)?;
         Ok(Found { rows: vec![record_row(&stored, &[])], is_damaged: false })
     }
 

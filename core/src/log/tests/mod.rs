@@ -4,6 +4,7 @@ mod crash;
 mod decoding;
 mod direct;
 mod ends;
+mod errors;
 mod flips;
 mod foreign;
 mod golden;
