@@ -8,6 +8,7 @@
 
 use crate::checkpoint::{self, CheckpointStore};
 use crate::clock::{Clock, LATEST};
+use crate::database::SEGMENT_BYTES_MIN;
 use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::disk::overlay::Overlay;
@@ -58,6 +59,17 @@ pub(crate) fn open(
         Some(identity) => identity,
         None => new_identity(disk.as_ref(), options.geometry)?,
     };
+    let segment_bytes = identity.geometry.segment_bytes();
+    if segment_bytes < SEGMENT_BYTES_MIN {
+        return Err(Error::new(
+            ErrorKind::Unusable,
+            format!(
+                "segments of {segment_bytes} bytes can't hold the largest request: this log was not \
+                 made by florin as released"
+            ),
+        ));
+    }
+    options.preparer.check(segment_bytes)?;
     let checkpoint = load(disk, identity)?;
     let end = judge_from(&LogReader::new(disk.clone(), identity), &checkpoint)?;
     let writing = begin_writing(disk.clone(), identity, end, options.preparer)?;

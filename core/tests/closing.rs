@@ -2,6 +2,7 @@
 //! again because its own process still holds the lock is down.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+use florin_core::log::PreparerOptions;
 use florin_core::request::Request;
 use florin_core::{Database, ErrorKind, Options};
 use std::path::Path;
@@ -75,4 +76,24 @@ fn a_closed_database_answers_stopped_and_says_so_to_who_watches() {
     assert_eq!(database.status().unwrap_err().kind(), ErrorKind::Stopped);
     assert_eq!(database.lookup_transfers(&[]).unwrap_err().kind(), ErrorKind::Stopped);
     database.close().unwrap();
+}
+
+/// Prevents: options that nobody meant make the first write wait for ever.
+#[test]
+fn options_that_cannot_work_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let preparer = Options::default().preparer;
+    let slice_bytes = preparer.slice_bytes;
+    for (segment_bytes, preparer) in [
+        (1 << 20, preparer),
+        (8 << 20, PreparerOptions { slice_bytes: 0, ..preparer }),
+        (8 << 20, PreparerOptions { slice_bytes: 64 << 20, ..preparer }),
+        (8 << 20, PreparerOptions { reserve_bytes: slice_bytes, ..preparer }),
+        ((8 << 20) + 1, preparer),
+    ] {
+        let options = Options { segment_bytes, preparer, ..Options::default() };
+        let error = Database::open(directory.path(), options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+    open(directory.path()).close().unwrap();
 }
