@@ -8,6 +8,8 @@ use florin_ledger::Lsn;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The least that the engine must have come on for the preparer to look.
+const GOAL_STEP_BYTES: u64 = 256 << 10;
 /// How long a full disk is left alone before it is tried again without being asked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -44,12 +46,15 @@ impl RoomAhead {
         self.lock().refusal.is_some()
     }
 
-    /// Says how far the engine has come.
+    /// Says how far the engine has come. The preparer is not woken for a few bytes: small turns come
+    /// tens of thousands a second.
     pub(crate) fn use_until(&self, applied: Lsn) {
         let mut state = self.lock();
-        state.goal = state.goal.max(applied);
-        drop(state);
-        self.changed.notify_all();
+        if state.goal.0 + GOAL_STEP_BYTES <= applied.0 {
+            state.goal = applied;
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until there is `enough` room for something that ends at `until`.
