@@ -63,6 +63,12 @@ impl Failure {
     pub(crate) fn unavailable(message: impl Into<String>) -> Failure {
         Failure::new(Exit::Unavailable, message)
     }
+
+    /// A database that was open did not end well: its engine had stopped, or there is no last
+    /// checkpoint. What was acknowledged is durable.
+    pub(crate) fn at_close(error: &florin_core::Error) -> Failure {
+        Failure::new(Exit::Stopped, error.to_string())
+    }
 }
 
 impl fmt::Display for Failure {
@@ -80,12 +86,6 @@ impl From<ClientError> for Failure {
             ClientError::Refused { .. } => Exit::Findings,
         };
         Failure::new(exit, error.to_string())
-    }
-}
-
-impl From<florin_core::Error> for Failure {
-    fn from(error: florin_core::Error) -> Failure {
-        Failure::unavailable(error.to_string())
     }
 }
 

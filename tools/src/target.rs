@@ -73,7 +73,7 @@ impl Ledger {
     /// Closes a database of this process; a server's stays open.
     pub(crate) fn close(self) -> Result<(), Failure> {
         match self.database {
-            Some(database) => database.close().map_err(Failure::from),
+            Some(database) => database.close().map_err(|error| Failure::at_close(&error)),
             None => Ok(()),
         }
     }

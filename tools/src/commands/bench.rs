@@ -295,7 +295,9 @@ impl Subject {
     /// Ends what was started here, cleanly.
     fn stop(self) -> Result<(), Failure> {
         match self {
-            Subject::Embedded(database) => database.close().map_err(Failure::from),
+            Subject::Embedded(database) => {
+                database.close().map_err(|error| Failure::at_close(&error))
+            }
             Subject::Started(server) => server.stop(),
             Subject::Foreign(_) => Ok(()),
         }

@@ -31,8 +31,12 @@ impl Exec {
         let ledger = self.target.open(&runtime, self.clock_start)?;
         let mut conversation = Conversation { runtime: &runtime, ledger: &ledger, line: 0 };
         let exit = conversation.hold(io::stdin().lock(), io::stdout().lock());
-        ledger.close()?;
-        exit
+        let closed = ledger.close();
+        // What went wrong in the conversation was first, and may be why it can't be closed.
+        match exit? {
+            Exit::Done => closed.map(|()| Exit::Done),
+            findings => Ok(findings),
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Serve {
         let served = runtime.block_on(self.serve(address, database.clone()));
         let closed = database.close();
         served?;
-        closed.map_err(|error| Failure::new(Exit::Stopped, error.to_string()))?;
+        closed.map_err(|error| Failure::at_close(&error))?;
         Ok(Exit::Done)
     }
 

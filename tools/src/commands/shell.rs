@@ -28,8 +28,9 @@ impl Shell {
         let mut session = Session { runtime: &runtime, ledger: &ledger, page: None };
         let ended = session.hold(&mut editor);
         editor.save();
-        ledger.close()?;
+        let closed = ledger.close();
         ended?;
+        closed?;
         Ok(Exit::Done)
     }
 }

@@ -39,8 +39,9 @@ impl StatusCommand {
         let runtime = runtime()?;
         let ledger = self.target.open(&runtime, None)?;
         let status = runtime.block_on(ledger.client.status());
-        ledger.close()?;
+        let closed = ledger.close();
         let status = status?;
+        closed?;
         let mut output = io::stdout().lock();
         if self.json {
             let line = serde_json::to_string(&StatusJson::from(&status))

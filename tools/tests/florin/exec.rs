@@ -3,6 +3,7 @@
 //! or takes a run for good that had a line nobody understood.
 
 use crate::process::{Ended, Running, argument, run};
+use std::fs;
 use tempfile::TempDir;
 
 const CLOCK_START: &str = "1790000000000000000";
@@ -117,6 +118,24 @@ fn each_answer_comes_before_the_next_line_is_sent() {
         assert_eq!(exec.hear(), *expect, "{question}");
     }
     assert_eq!(exec.finish(), Some(0));
+}
+
+/// A disk that fails under an open database: it was opened, so "can't be opened" would send an
+/// operator looking for the wrong fault.
+#[test]
+fn an_end_without_a_checkpoint_says_that_it_stopped() {
+    let question = CONVERSATION[0].0;
+    // What the session found before it ended counts for more than how it ended.
+    let cases = [("exec", question, 4), ("shell", "trial 840", 4), ("exec", "nonsense", 1)];
+    for (command, line, expect) in cases {
+        let directory = directory();
+        let mut running = Running::start(&[command, "--data", argument(directory.path())]);
+        running.say(line);
+        running.hear();
+        // The checkpoint at the end finds nowhere to go.
+        fs::remove_dir_all(directory.path()).expect("removed");
+        assert_eq!(running.finish(), Some(expect), "{command} {line}");
+    }
 }
 
 #[test]
