@@ -1,6 +1,7 @@
 //! `florin status`: how a ledger is doing.
 
 use crate::exit::{Exit, Failure};
+use crate::inspect::{Log, ReadOnly};
 use crate::target::{Target, runtime};
 use clap::Args;
 use florin_client::Status;
@@ -9,6 +10,10 @@ use std::io::{self, Write};
 
 /// Show how a ledger is doing (exit status 1 while its disk is full)
 #[derive(Args, Debug)]
+#[command(
+    after_help = "With --data it opens the database for writing, as a server does: that takes \
+an epoch and a segment, but never makes a new one. florin inspect looks without touching."
+)]
 pub(crate) struct StatusCommand {
     #[command(flatten)]
     target: Target,
@@ -55,13 +60,11 @@ impl StatusCommand {
 
     /// Asking how a ledger is doing must not make one.
     fn refuse_new_directory(&self) -> Result<(), Failure> {
-        match &self.target.data {
-            Some(path) if !path.is_dir() => {
-                let message = format!("there is no data directory {}", path.display());
-                Err(Failure::unavailable(message))
-            }
-            _ => Ok(()),
-        }
+        let Some(path) = &self.target.data else { return Ok(()) };
+        let unavailable =
+            |error: String| Failure::unavailable(format!("can't open {}: {error}", path.display()));
+        let directory = ReadOnly::open(path).map_err(|error| unavailable(error.to_string()))?;
+        Log::open(directory).map(|_| ()).map_err(|error| unavailable(error.to_string()))
     }
 }
 

@@ -67,6 +67,17 @@ fn a_server_says_where_it_listens_and_ends_cleanly() {
     assert_eq!(status.code, Some(0));
 }
 
+/// Asking how a ledger is doing must not make one.
+#[test]
+fn a_question_leaves_an_empty_directory_empty() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = argument(directory.path());
+    let status = run(&["status", "--data", data], "");
+    assert_eq!(status.code, Some(3), "{status:?}");
+    assert!(status.errors.contains(data), "{}", status.errors);
+    assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0);
+}
+
 /// Two engines over one directory would write over each other.
 #[test]
 fn a_directory_in_use_is_not_opened_again() {
