@@ -32,7 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[command(after_help = "Without --connect a real server is started on loopback over a new data \
 directory (below TMPDIR, removed afterwards, unless --data names one). Every transfer is durable \
 before it counts, every result must be `created`, and the trial balance must be what was sent; \
-otherwise the exit status is 1. A directory can be used again with another --seed.")]
+otherwise there are no figures and the exit status is 1. A directory can be used again with another --seed.")]
 pub(crate) struct Bench {
     /// Run the engine in this process, without a server
     #[arg(long, conflicts_with = "connect")]
@@ -143,6 +143,10 @@ impl Bench {
         // A server that died explains itself by what its clients met.
         let observed = observed?;
         stopped?;
+        // Refused work is fast: its figures would mislead whoever kept only the output.
+        if !observed.findings.is_empty() {
+            return Err(Failure::new(Exit::Findings, observed.findings.join("; ")));
+        }
         let report = self.report(&observed, directory.as_deref())?;
         let mut output = io::stdout().lock();
         if self.json {
@@ -151,10 +155,7 @@ impl Bench {
         } else {
             write!(output, "{}", report.text())?;
         }
-        if observed.findings.is_empty() {
-            return Ok(Exit::Done);
-        }
-        Err(Failure::new(Exit::Findings, observed.findings.join("; ")))
+        Ok(Exit::Done)
     }
 
     /// The directory to measure, and what removes it. A foreign server may keep its own to itself.

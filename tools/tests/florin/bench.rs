@@ -90,6 +90,7 @@ fn a_named_directory_is_kept_and_can_be_used_again_with_another_seed() {
     let repeated = run(&small(&["--embedded", "--data", data]), "");
     assert_eq!(repeated.code, Some(1));
     assert!(repeated.errors.contains("5000 transfers were exists"), "{}", repeated.errors);
+    assert_eq!(repeated.output, "", "a figure of refused work");
     let fresh =
         run(&["bench", "--json", "--embedded", "--data", data, "--transfers=100", "--seed=4"], "");
     assert_eq!(fresh.code, Some(0), "{}", fresh.errors);
