@@ -1,7 +1,7 @@
 //! What can be typed, and what it asks for.
 //!
 //! A line is a command, its subject, and then named values in any order. Anything that is not
-//! understood is refused: a misspelt word must not post money.
+//! understood is refused, and so is a name that comes twice: a slip must not post money.
 
 use super::words::{Words, number};
 use crate::json;
@@ -205,7 +205,7 @@ pub(crate) fn next_page(operation: &Operation, cursor: Cursor) -> Option<Operati
 fn account(mut words: Words<'_>) -> Result<Request, String> {
     let id = AccountId(words.number("the account's id")?);
     let mut account = Account { id, ..Account::default() };
-    while let Some(word) = words.next() {
+    while let Some(word) = words.name()? {
         match word {
             "ledger" => account.ledger = LedgerId(words.number(word)?),
             "code" => account.code = Code(words.number(word)?),
@@ -225,7 +225,7 @@ fn account(mut words: Words<'_>) -> Result<Request, String> {
 fn transfer(mut words: Words<'_>, implied: TransferFlags) -> Result<Request, String> {
     let id = TransferId(words.number("the transfer's id")?);
     let mut transfer = Transfer { id, flags: implied, ..Transfer::default() };
-    while let Some(word) = words.next() {
+    while let Some(word) = words.name()? {
         match word {
             "debit" => transfer.debit_account_id = AccountId(words.number(word)?),
             "credit" => transfer.credit_account_id = AccountId(words.number(word)?),
@@ -243,6 +243,7 @@ fn transfer(mut words: Words<'_>, implied: TransferFlags) -> Result<Request, Str
             other => return Err(unknown(other, TRANSFER_WORDS)),
         }
     }
+    words.require("amount")?;
     Ok(Request::Ask(Operation::CreateTransfers(vec![transfer])))
 }
 
@@ -250,7 +251,7 @@ fn transfer(mut words: Words<'_>, implied: TransferFlags) -> Result<Request, Str
 fn resolve(mut words: Words<'_>, kind: TransferFlags, amount: Amount) -> Result<Request, String> {
     let id = TransferId(words.number("the transfer's id")?);
     let mut transfer = Transfer { id, flags: kind, amount, ..Transfer::default() };
-    while let Some(word) = words.next() {
+    while let Some(word) = words.name()? {
         match word {
             "hold" => transfer.pending_id = TransferId(words.number(word)?),
             "amount" => transfer.amount = Amount(words.number(word)?),
@@ -266,7 +267,7 @@ fn resolve(mut words: Words<'_>, kind: TransferFlags, amount: Amount) -> Result<
 fn account_filter(mut words: Words<'_>) -> Result<AccountFilter, String> {
     let mut filter = AccountFilter::new(AccountId(words.number("the account's id")?));
     let (mut debits, mut credits) = (false, false);
-    while let Some(word) = words.next() {
+    while let Some(word) = words.name()? {
         match word {
             "limit" => filter.limit = words.number(word)?,
             "newest" => filter.reversed = true,
@@ -301,7 +302,7 @@ fn balance(mut words: Words<'_>) -> Result<Request, String> {
 fn find(mut words: Words<'_>) -> Result<Request, String> {
     let subject = words.next();
     let mut filter = QueryFilter::all();
-    while let Some(word) = words.next() {
+    while let Some(word) = words.name()? {
         match word {
             "ledger" => filter.ledger = LedgerId(words.number(word)?),
             "code" => filter.code = Code(words.number(word)?),

@@ -5,15 +5,33 @@ use std::str::SplitWhitespace;
 /// What is left of a line.
 pub(super) struct Words<'a> {
     rest: SplitWhitespace<'a>,
+    /// The names that were taken.
+    names: Vec<&'a str>,
 }
 
 impl<'a> Words<'a> {
     pub(super) fn of(line: &'a str) -> Words<'a> {
-        Words { rest: line.split_whitespace() }
+        Words { rest: line.split_whitespace(), names: Vec::new() }
     }
 
     pub(super) fn next(&mut self) -> Option<&'a str> {
         self.rest.next()
+    }
+
+    /// The next word as the name of a value. No name comes twice: of two amounts, nobody knows
+    /// which was meant.
+    pub(super) fn name(&mut self) -> Result<Option<&'a str>, String> {
+        let Some(name) = self.next() else { return Ok(None) };
+        if self.names.contains(&name) {
+            return Err(format!("{name} is said twice"));
+        }
+        self.names.push(name);
+        Ok(Some(name))
+    }
+
+    /// Refuses a line that did not name a value.
+    pub(super) fn require(&self, name: &str) -> Result<(), String> {
+        if self.names.contains(&name) { Ok(()) } else { Err(format!("{name} is missing")) }
     }
 
     /// The next word as a number that fits the field; `what` names it in the error.
