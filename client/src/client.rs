@@ -1,9 +1,10 @@
 //! The client: one connection, many calls.
 
 use crate::call::{
-    AccountBalances, AccountTransfers, AskStatus, BalanceAsOf, Call, CreateAccounts,
-    CreateTransfers, LookupAccounts, LookupTransfers, QueryAccounts, QueryTransfers, SumLedger,
+    AccountBalances, AccountTransfers, AskStatus, BalanceAsOf, Call, LookupAccounts,
+    LookupTransfers, QueryAccounts, QueryTransfers, SumLedger,
 };
+use crate::chains::{self, Event};
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
 use crate::error::ClientError;
@@ -16,8 +17,8 @@ use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferFlags, TransferId,
-    TransferResult,
+    Account, AccountId, AccountResult, EventResult, LedgerId, Timestamp, Transfer, TransferFlags,
+    TransferId, TransferResult,
 };
 use florin_wire::cold::AsOf;
 use florin_wire::limits::EVENTS_MAX;
@@ -83,7 +84,7 @@ impl Client {
         accounts: &[Account],
     ) -> Result<Vec<AccountResult>, ClientError> {
         check_count("accounts", accounts.len())?;
-        self.ask(&CreateAccounts::new(accounts)).await
+        self.create(accounts).await
     }
 
     /// Posts transfers in one request, in order; returns when they are durable. One result per
@@ -96,7 +97,7 @@ impl Client {
         transfers: &[Transfer],
     ) -> Result<Vec<TransferResult>, ClientError> {
         check_count("transfers", transfers.len())?;
-        self.ask(&CreateTransfers::new(transfers)).await
+        self.create(transfers).await
     }
 
     /// Posts one transfer, together with what other callers of this client submit meanwhile.
@@ -219,9 +220,17 @@ impl Client {
         Client { shared: Arc::new(shared), deadline }
     }
 
+    async fn create<E: Event>(
+        &self,
+        events: &[E],
+    ) -> Result<Vec<EventResult<E::Status>>, ClientError> {
+        let Shared { path, attempts_max, .. } = &*self.shared;
+        chains::create(path, events, *attempts_max, Instant::now() + self.deadline).await
+    }
+
     async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
         let deadline = Instant::now() + self.deadline;
-        self.shared.path.ask(call, self.shared.attempts_max, deadline).await
+        Ok(self.shared.path.ask(call, self.shared.attempts_max, deadline).await?.answer)
     }
 }
 

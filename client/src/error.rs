@@ -20,7 +20,10 @@ pub enum ClientError {
         message: String,
     },
     /// It was sent and no answer came: it may or may not have taken effect. Send it again with the
-    /// same ids; what took effect answers `exists` and takes effect only once.
+    /// same ids; what took effect answers `exists` and takes effect only once. A chain that took
+    /// effect whole answers `exists` and then `linked_event_failed`: look its members up before you
+    /// believe that it failed. A transfer that failed for a reason that may pass answers
+    /// `id_already_failed`.
     #[error("unknown, send it again with the same ids: {message}")]
     Unknown {
         /// What became of the answer.

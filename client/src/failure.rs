@@ -49,6 +49,11 @@ impl Fate {
         }
     }
 
+    /// Whether an attempt so far may have taken effect without our knowing.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// What the caller is told after the last attempt.
     pub(crate) fn end(self, last: Failure) -> ClientError {
         match (self.lost, last) {

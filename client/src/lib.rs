@@ -6,6 +6,12 @@
 //! request idempotent: a transfer that was created by an attempt whose answer was lost is answered
 //! `exists`, with the timestamp of its creation.
 //!
+//! A chain of linked events that answers `exists` for its members took effect whole. Sent again by
+//! the client itself, it is answered so; sent again by the caller, it answers `exists` for the first
+//! and `linked_event_failed` for the others: look its members up, it took effect if all are there.
+//! A transfer that failed for a reason that may pass is answered `id_already_failed` when an attempt
+//! before this one, heard of or not, was told the reason itself.
+//!
 //! Clones of a [`Client`] share one connection, on which many requests are in flight at the same
 //! time.
 //!
@@ -37,6 +43,7 @@
 
 mod backoff;
 mod call;
+mod chains;
 mod client;
 mod connection;
 #[cfg(feature = "embedded")]

@@ -18,6 +18,13 @@ pub(crate) enum Path {
     Embedded(Embedded),
 }
 
+/// What a call was answered.
+pub(crate) struct Asked<A> {
+    pub(crate) answer: A,
+    /// An attempt before may have taken effect: the answer speaks of both.
+    pub(crate) after_loss: bool,
+}
+
 impl Path {
     /// Asks until there is an answer, no hope of one, or no time or attempt left. Asking again is
     /// safe because ids make every request idempotent.
@@ -26,12 +33,12 @@ impl Path {
         call: &C,
         attempts_max: u32,
         deadline: Instant,
-    ) -> Result<C::Answer, ClientError> {
+    ) -> Result<Asked<C::Answer>, ClientError> {
         let mut fate = Fate::new(C::OPERATION.writes());
         let mut attempt = 0;
         loop {
             let failure = match self.attempt(call, deadline).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(Asked { answer, after_loss: fate.is_lost() }),
                 Err(failure) => failure,
             };
             let pause = backoff::pause(attempt);

@@ -61,8 +61,8 @@ async fn send_queued(mut queued: mpsc::Receiver<Single>, path: Arc<Path>, attemp
         let Some(deadline) = batch.iter().map(|single| single.deadline).max() else { continue };
         let transfers: Vec<_> = batch.iter().map(|single| single.transfer).collect();
         match path.ask(&CreateTransfers::new(&transfers), attempts_max, deadline).await {
-            Ok(results) => {
-                for (single, result) in batch.drain(..).zip(results) {
+            Ok(asked) => {
+                for (single, result) in batch.drain(..).zip(asked.answer) {
                     // Its caller may have given up.
                     let _ = single.ticket.send(Ok(result));
                 }

@@ -3,10 +3,17 @@
 
 use crate::harness::{HandServer, WELCOME, created, exists, once, transfer};
 use florin_client::{Client, ClientError, ClientOptions, RefusalKind};
+use florin_ledger::{
+    CreateTransferStatus, EventResult, Timestamp, Transfer, TransferFlags, TransferId,
+};
 use florin_wire::{
-    Effect, Farewell, Operation, Refusal, ReplyHeader, ServerHello, Versions, Welcome, cold,
+    Effect, Farewell, Operation, Refusal, ReplyHeader, ServerHello, Versions, Welcome, array, cold,
 };
 use std::time::Duration;
+
+fn linked(id: u128) -> Transfer {
+    Transfer { flags: TransferFlags::LINKED, ..transfer(id) }
+}
 
 fn refusal(kind: RefusalKind, effect: Effect) -> Refusal {
     Refusal { kind, effect, message: String::from("what happened") }
@@ -30,6 +37,70 @@ async fn a_lost_reply_is_asked_for_again_with_the_same_ids() {
     };
     let (results, _open) = tokio::join!(call, serve);
     assert_eq!(results.unwrap(), [exists(7), exists(8)]);
+}
+
+/// A chain that took effect and is sent again breaks at its first member, which exists; a caller
+/// who is told that the others failed pays them again.
+#[tokio::test(start_paused = true)]
+async fn a_chain_whose_reply_was_lost_is_looked_up() {
+    let chain = [linked(11), transfer(12), linked(13), transfer(14), linked(15), transfer(16)];
+    let failed = |timestamp| EventResult {
+        status: CreateTransferStatus::LinkedEventFailed,
+        timestamp: Timestamp(timestamp),
+    };
+    let stored = |transfer: Transfer, timestamp| {
+        Some(Transfer { timestamp: Timestamp(timestamp), ..transfer })
+    };
+    let server = HandServer::start().await;
+    let (client, mut first) = server.client(ClientOptions::default()).await;
+    let serve = async {
+        first.transfers().await;
+        drop(first);
+        let mut second = server.welcome(WELCOME).await;
+        let (header, _) = second.transfers().await;
+        let answer = [exists(1), failed(9), exists(3), failed(9), failed(9), exists(6)];
+        second.answer(header, &answer).await;
+        let (header, ids) = second.request().await;
+        assert_eq!(header.operation, Operation::LookupTransfers.number());
+        assert_eq!(array::decode::<TransferId>(&ids).unwrap(), chain.map(|member| member.id));
+        // The first chain is there whole; of the second a member is another, of the third none.
+        let found = [
+            stored(chain[0], 1),
+            stored(chain[1], 2),
+            stored(chain[2], 3),
+            stored(Transfer { user_data_32: 1, ..chain[3] }, 4),
+            None,
+            stored(chain[5], 6),
+        ];
+        let reply = ReplyHeader::answered(header.id, Operation::LookupTransfers);
+        second.reply(reply, &array::to_bytes(&found)).await;
+        second
+    };
+    let (results, _open) = tokio::join!(client.create_transfers(&chain), serve);
+    let expected = [exists(1), exists(2), exists(3), failed(9), failed(9), exists(6)];
+    assert_eq!(results.unwrap(), expected);
+}
+
+/// Without knowing, "failed" would be a guess.
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_can_not_be_looked_up_is_unknown() {
+    let chain = [linked(11), transfer(12)];
+    let failed =
+        EventResult { status: CreateTransferStatus::LinkedEventFailed, timestamp: Timestamp(9) };
+    let server = HandServer::start().await;
+    let (client, mut first) = server.client(ClientOptions::default()).await;
+    let serve = async {
+        first.transfers().await;
+        drop(first);
+        let mut second = server.welcome(WELCOME).await;
+        let (header, _) = second.transfers().await;
+        second.answer(header, &[exists(1), failed]).await;
+        let (header, _) = second.request().await;
+        second.refuse(header, &refusal(RefusalKind::Io, Effect::None)).await;
+        second
+    };
+    let (result, _open) = tokio::join!(client.create_transfers(&chain), serve);
+    assert!(matches!(result, Err(ClientError::Unknown { .. })), "{result:?}");
 }
 
 #[tokio::test]
