@@ -7,7 +7,7 @@ use florin_core::Database;
 use florin_server::{Server, ServerOptions, check_address};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -46,9 +46,9 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
-        // A mistake on the command line must not leave a new directory behind.
         let address = runtime.block_on(resolve(&self.listen))?;
-        check_address(address).map_err(|error| Failure::unavailable(error.to_string()))?;
+        check_address(address).map_err(|error| Failure::usage(error.to_string()))?;
+        refuse_taken(address)?;
         let database = open_database(&self.data, self.clock_start)?;
         let served = runtime.block_on(self.serve(address, database.clone()));
         let closed = database.close();
@@ -86,6 +86,16 @@ async fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
     let mut addresses =
         tokio::net::lookup_host(listen).await.map_err(|error| wrong(error.to_string()))?;
     addresses.next().ok_or_else(|| wrong(String::from("the name has no address")))
+}
+
+/// A server that can't listen must not leave a new directory behind, nor a new epoch. The one that
+/// listens in the end is bound to an open database, so this one is given back; whoever takes the
+/// port in between is met by [`Server::bind`].
+fn refuse_taken(address: SocketAddr) -> Result<(), Failure> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::unavailable(format!("can't listen on {address}: {error}"))),
+    }
 }
 
 /// Completes when the process is asked to stop. Listens from now on, not from its first poll: a

@@ -2,6 +2,8 @@
 
 use crate::process::{Running, argument, run};
 use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
 
 #[test]
 fn exit_codes_say_what_went_wrong() {
@@ -11,6 +13,8 @@ fn exit_codes_say_what_went_wrong() {
     let file = argument(&file);
     let absent = directory.path().join("absent");
     let absent = argument(&absent);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("it listens").to_string();
     let cases: &[(&[&str], i32, &str)] = &[
         (&[], 2, "Usage: florin"),
         (&["frobnicate"], 2, "unrecognized subcommand"),
@@ -19,8 +23,9 @@ fn exit_codes_say_what_went_wrong() {
         (&["exec", "--connect", "y", "--clock-start", "1"], 2, "cannot be used with"),
         (&["exec", "--data", file], 3, file),
         (&["exec", "--connect", "127.0.0.1:1"], 3, "127.0.0.1:1"),
+        (&["serve", "--data", absent, "--listen", &taken], 3, &taken),
         (&["serve", "--data", absent, "--listen", "nonsense"], 2, "nonsense"),
-        (&["serve", "--data", absent, "--listen", "0.0.0.0:0"], 3, "loopback"),
+        (&["serve", "--data", absent, "--listen", "0.0.0.0:0"], 2, "loopback"),
         (&["status", "--data", "/nonexistent/florin"], 3, "/nonexistent/florin"),
         (&["verify", "--data", "/nonexistent/florin"], 3, "/nonexistent/florin"),
         (&["rebuild", "--data", "/nonexistent/florin"], 3, "/nonexistent/florin"),
@@ -37,6 +42,7 @@ fn exit_codes_say_what_went_wrong() {
         assert_eq!(ended.output, "", "{arguments:?}");
         assert!(!ended.errors.contains("panicked"), "{arguments:?}: {}", ended.errors);
     }
+    assert!(!Path::new(absent).exists(), "nothing was served, and yet a directory was made");
 }
 
 #[test]
