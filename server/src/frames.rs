@@ -1,23 +1,33 @@
 //! Frames as they come in, and where in the connection they began.
 
-use crate::limits::READ_BUFFER_BYTES;
-use bytes::Bytes;
+use crate::limits::{FRAME_TIMEOUT, READ_BUFFER_BYTES};
+use bytes::{Bytes, BytesMut};
 use florin_wire::DecodeError;
 use florin_wire::frame::LENGTH_BYTES;
 use futures_util::StreamExt;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
-use tokio::io::AsyncRead;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
 use tokio_util::codec::length_delimited::LengthDelimitedCodec;
 
 /// The frames of one connection.
 pub(crate) struct Frames<R> {
-    inner: FramedRead<R, LengthDelimitedCodec>,
+    inner: FramedRead<Counted<R>, LengthDelimitedCodec>,
     /// Byte of the connection at which the last frame began, its length included.
     frame_start: u64,
     /// Byte of the connection at which the next frame begins.
     frame_end: u64,
+}
+
+/// A socket that counts what was read from it. The codec does not tell whether a frame has begun.
+struct Counted<R> {
+    socket: R,
+    bytes_read: u64,
 }
 
 /// Why no more frames are read.
@@ -34,6 +44,8 @@ pub(crate) enum Broken {
 pub(crate) enum Malformed {
     /// A length above the limit.
     TooLong { frame_start: u64, bytes_max: usize },
+    /// A frame whose rest does not come.
+    Stalled { frame_start: u64 },
     /// A payload that is not what it should be.
     Payload { frame_start: u64, error: DecodeError },
 }
@@ -46,7 +58,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             .length_field_length(LENGTH_BYTES)
             .max_frame_length(bytes_max)
             .new_codec();
-        let inner = FramedRead::with_capacity(reader, codec, READ_BUFFER_BYTES);
+        let counted = Counted { socket: reader, bytes_read: 0 };
+        let inner = FramedRead::with_capacity(counted, codec, READ_BUFFER_BYTES);
         Frames { inner, frame_start: 0, frame_end: 0 }
     }
 
@@ -56,9 +69,15 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     }
 
     /// The payload of the next frame; `None` when the peer closed between frames. Dropping the
-    /// future loses nothing.
+    /// future loses nothing but the time that the frame has left.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
-        let Some(frame) = self.inner.next().await else { return Ok(None) };
+        let frame = match self.whole_or_begun().await {
+            Some(frame) => frame,
+            None => timeout(FRAME_TIMEOUT, self.inner.next()).await.map_err(|_| {
+                Broken::Malformed(Malformed::Stalled { frame_start: self.frame_end })
+            })?,
+        };
+        let Some(frame) = frame else { return Ok(None) };
         self.frame_start = self.frame_end;
         match frame {
             Ok(payload) => {
@@ -77,13 +96,38 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
+    /// Waits without limit until a frame begins: what was read of the stream if it is there whole,
+    /// `None` if there is only a part of it.
+    async fn whole_or_begun(&mut self) -> Option<Option<io::Result<BytesMut>>> {
+        poll_fn(|context| match self.inner.poll_next_unpin(context) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending if self.frame_end < self.inner.get_ref().bytes_read => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
     /// An error in the frame that came last.
     pub(crate) fn malformed(&self, error: DecodeError) -> Malformed {
         Malformed::Payload { frame_start: self.frame_start, error }
     }
 
     pub(crate) fn into_reader(self) -> R {
-        self.inner.into_inner()
+        self.inner.into_inner().socket
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let filled_before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.socket).poll_read(context, buffer));
+        let bytes = u64::try_from(buffer.filled().len() - filled_before);
+        self.bytes_read += bytes.expect("a buffer's length fits 64 bits");
+        Poll::Ready(read)
     }
 }
 
@@ -94,6 +138,11 @@ impl fmt::Display for Malformed {
                 f,
                 "the frame at byte {frame_start} of the connection says that it is longer than \
                  {bytes_max} bytes"
+            ),
+            Malformed::Stalled { frame_start } => write!(
+                f,
+                "the frame at byte {frame_start} of the connection was not whole within {} seconds",
+                FRAME_TIMEOUT.as_secs()
             ),
             Malformed::Payload { frame_start, error } => write!(
                 f,

@@ -29,6 +29,8 @@ pub const READ_BUFFER_BYTES: usize = 16 << 10;
 
 /// How long a new connection may take to say hello, unless the options say otherwise.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer may take from the first byte of a frame to its last, while the server reads.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer may leave bytes unread that wait for it, unless the options say otherwise.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer may take to close its side after the server's last word. Closing at once while

@@ -2,13 +2,19 @@
 //! one peer, slow or greedy, takes the server from all others.
 
 use crate::harness::{Engine, Peer, Running, created, transfer};
+use bytes::BytesMut;
 use florin_core::request::{Reply, Request};
-use florin_server::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, REQUESTS_IN_FLIGHT_MAX};
+use florin_server::limits::{
+    CONNECTION_BYTES_IN_FLIGHT_MAX, FRAME_TIMEOUT, REQUESTS_IN_FLIGHT_MAX,
+};
 use florin_server::{Server, ServerError, ServerOptions};
 use florin_wire::limits::EVENTS_MAX;
-use florin_wire::{Operation, RefusalKind, ServerHello, Versions, array};
+use florin_wire::{
+    Operation, Outcome, RefusalKind, RequestHeader, ServerHello, Versions, array, frame,
+};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 /// Fault 67, TLS not required: without it nothing listens where others could reach it.
 #[tokio::test]
@@ -147,6 +153,38 @@ async fn no_more_is_read_than_may_be_answered() {
     }
     server.is_unharmed(&mut engine).await;
     assert!(engine.requests.try_recv().is_err());
+}
+
+/// Whoever stops in the middle of a frame would keep its place, and the frame's memory, for ever.
+/// What it asked for before is answered.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stalls_within_a_frame_is_told_and_dropped() {
+    let one = {
+        let header = RequestHeader { id: 2, operation: 22, deadline_ms: 0 };
+        let mut out = BytesMut::new();
+        frame::write(&mut out, &header.to_bytes(), |_| {});
+        out
+    };
+    // Within the length, right behind it, within the header.
+    for bytes in [1, 4, 9] {
+        let (server, mut engine) = Running::default().await;
+        let mut peer = Peer::welcomed(server.address).await;
+        peer.create_transfers(1, &[transfer(1)]).await;
+        peer.say(&one[..bytes]).await;
+        let start = Instant::now();
+        let (_, reply) = engine.next_transfers().await;
+        server.is_unharmed(&mut engine).await;
+        reply(Ok(Reply::Transfers(vec![created(1)])));
+        assert_eq!(peer.results(1).await, [created(1)]);
+        let last_word = peer.reply().await;
+        assert_eq!(last_word.header.outcome, Outcome::LastWord);
+        assert_eq!(last_word.refusal().kind, RefusalKind::Malformed);
+        assert!(last_word.refusal().message.contains("not whole within 10 seconds"));
+        let elapsed = start.elapsed();
+        assert!(FRAME_TIMEOUT <= elapsed, "{elapsed:?}");
+        assert!(elapsed < 2 * FRAME_TIMEOUT, "{elapsed:?}");
+        assert_eq!(peer.payload().await, None);
+    }
 }
 
 /// The pauses of a slow but honest peer are nobody's business.
