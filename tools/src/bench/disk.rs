@@ -1,6 +1,7 @@
 //! What the disk does: how long a durable write takes, and how much room a directory takes.
 
 use super::latency::{Percentiles, rank};
+use super::plan::mix;
 use crate::figure::Figure;
 use florin_core::disk::aligned::AlignedBuffer;
 use florin_core::disk::os::OsDisk;
@@ -22,6 +23,8 @@ const TIME_MAX: Duration = Duration::from_secs(2);
 const TRANSFER_BYTES: u64 = 128;
 /// Bytes that one sync covers at most.
 const SYNC_BYTES_MAX: u64 = 8 << 20;
+/// Bytes of one mixed number.
+const WORD_BYTES: usize = 8;
 /// What `st_blocks` counts, whatever the file system's own blocks are.
 const BLOCK_BYTES: u64 = 512;
 
@@ -90,6 +93,7 @@ pub(crate) fn limit(times: &SyncTimes, batch_count: u64, in_flight_count: u64) -
 
 fn times(file: &Arc<dyn DiskFile>, bytes: usize) -> io::Result<Vec<Duration>> {
     let mut buffer = AlignedBuffer::zeroed(bytes);
+    fill(buffer.as_mut_bytes());
     let mut times = Vec::new();
     let mut position = 0;
     let begun = Instant::now();
@@ -97,8 +101,7 @@ fn times(file: &Arc<dyn DiskFile>, bytes: usize) -> io::Result<Vec<Duration>> {
         if FILE_BYTES < position + bytes {
             position = 0;
         }
-        // No two writes alike: a disk that compresses or compares must not look faster.
-        buffer.as_mut_bytes()[0] = buffer.as_bytes()[0].wrapping_add(1);
+        renew(buffer.as_mut_bytes());
         let written = Instant::now();
         file.write_all_at(buffer.as_bytes(), offset(position))?;
         file.sync()?;
@@ -106,6 +109,22 @@ fn times(file: &Arc<dyn DiskFile>, bytes: usize) -> io::Result<Vec<Duration>> {
         position += bytes;
     }
     Ok(times)
+}
+
+/// Bytes that can't be compressed, no two pages alike: a disk that is clever about zeros must not
+/// look faster than it is with a ledger's bytes.
+fn fill(bytes: &mut [u8]) {
+    for (word, number) in bytes.chunks_exact_mut(WORD_BYTES).zip(0_u64..) {
+        word.copy_from_slice(&mix(number).to_le_bytes());
+    }
+}
+
+/// Makes every page one that was not written before: the word at its start counts on.
+fn renew(bytes: &mut [u8]) {
+    for page in bytes.chunks_exact_mut(PAGE_BYTES) {
+        let (word, _) = page.split_first_chunk_mut::<WORD_BYTES>().expect("a page has a word");
+        *word = u64::from_le_bytes(*word).wrapping_add(1).to_le_bytes();
+    }
 }
 
 fn whole_pages(bytes: u64) -> usize {
@@ -143,6 +162,8 @@ pub(crate) fn directory_bytes(directory: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
 
     #[test]
     fn every_size_is_measured_and_nothing_is_left_behind() {
@@ -154,6 +175,46 @@ mod tests {
         }
         assert!(limit(&times, 100, 2).is_some());
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
+    }
+
+    /// Keeps what was written.
+    #[derive(Debug, Default)]
+    struct Recorder(Mutex<Vec<Vec<u8>>>);
+
+    impl DiskFile for Recorder {
+        fn read_exact_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn write_all_at(&self, bytes: &[u8], _offset: u64) -> io::Result<()> {
+            self.0.lock().expect("no writer panics").push(bytes.to_vec());
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn bytes(&self) -> io::Result<u64> {
+            Ok(0)
+        }
+
+        fn set_bytes(&self, _bytes: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A disk that compresses, or that looks for pages it has already, must not look faster.
+    #[test]
+    fn every_page_written_is_mixed_and_new() {
+        let recorder = Arc::new(Recorder::default());
+        let file: Arc<dyn DiskFile> = recorder.clone();
+        times(&file, 2 * PAGE_BYTES).expect("nothing fails");
+        let written = recorder.0.lock().expect("no writer panicked");
+        let pages: Vec<&[u8]> = written.iter().flat_map(|write| write.chunks(PAGE_BYTES)).collect();
+        assert!(pages.iter().all(|page| 200 < page.iter().collect::<BTreeSet<_>>().len()));
+        let distinct: BTreeSet<_> = pages.iter().collect();
+        assert_eq!(distinct.len(), pages.len());
     }
 
     #[test]

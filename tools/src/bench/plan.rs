@@ -13,8 +13,9 @@ use florin_ledger::{
 };
 use std::ops::Range;
 
-/// The currency of every account.
-pub(crate) const LEDGER: LedgerId = LedgerId(840);
+/// The ledger of every account: no currency, whose numbers have three digits, so that a server that
+/// is in use can be measured without posting into its books.
+pub(crate) const LEDGER: LedgerId = LedgerId(1_000_000);
 const CODE: Code = Code(1);
 /// Amounts are 1 to this.
 const AMOUNT_MAX: u64 = 10_000;
@@ -206,7 +207,7 @@ impl Plan {
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of splitmix64: one to one, and every bit depends on every bit.
-fn mix(mut bits: u64) -> u64 {
+pub(super) fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)

@@ -8,7 +8,8 @@ use serde::Serialize;
 use std::fmt::{self, Display, Write};
 
 /// Everything that a run measured. What could not be measured is `null`: a server that was not
-/// started here keeps its memory, its processor time and its disk to itself.
+/// started here keeps its memory, its processor time and its disk to itself, and an engine in this
+/// process shares memory and processor time with the load.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) transfers: u64,

@@ -32,7 +32,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[command(after_help = "Without --connect a real server is started on loopback over a new data \
 directory (below TMPDIR, removed afterwards, unless --data names one). Every transfer is durable \
 before it counts, every result must be `created`, and the trial balance must be what was sent; \
-otherwise there are no figures and the exit status is 1. A directory can be used again with another --seed.")]
+otherwise there are no figures and the exit status is 1. A directory can be used again with another --seed. The accounts are on \
+ledger 1000000, which is no currency.")]
 pub(crate) struct Bench {
     /// Run the engine in this process, without a server
     #[arg(long, conflicts_with = "connect")]
@@ -219,10 +220,11 @@ impl Bench {
         load.open_accounts().await?;
         let before = load.trial_balance().await?;
         let process = subject.process();
-        let cpu_before = process.as_ref().and_then(Process::cpu);
+        let server = subject.server();
+        let cpu_before = server.as_ref().and_then(Process::cpu);
         let written_before = process.as_ref().and_then(Process::written_bytes);
         let transferred = load.transfer().await?;
-        let cpu_after = process.as_ref().and_then(Process::cpu);
+        let cpu_after = server.as_ref().and_then(Process::cpu);
         let after = load.trial_balance().await?;
         let timestamps = transferred.timestamps.unwrap_or((0, 0));
         let lookups = load.look_up(self.lookups).await?;
@@ -239,7 +241,7 @@ impl Bench {
             written_bytes: written_before
                 .zip(written_after)
                 .map(|(before, after)| after.saturating_sub(before)),
-            memory_peak_bytes: process.as_ref().and_then(Process::memory_peak_bytes),
+            memory_peak_bytes: server.as_ref().and_then(Process::memory_peak_bytes),
         })
     }
 
@@ -284,12 +286,20 @@ impl Bench {
 }
 
 impl Subject {
-    /// The process whose memory and time count; unknown for a foreign server.
+    /// The process that writes to the disk; unknown for a foreign server.
     fn process(&self) -> Option<Process> {
         match self {
             Subject::Embedded(_) => Some(Process::current()),
-            Subject::Started(server) => Some(Process::numbered(server.id())),
+            Subject::Started(_) => self.server(),
             Subject::Foreign(_) => None,
+        }
+    }
+
+    /// The process whose memory and time are the ledger's alone: here they are the load's as well.
+    fn server(&self) -> Option<Process> {
+        match self {
+            Subject::Started(server) => Some(Process::numbered(server.id())),
+            Subject::Embedded(_) | Subject::Foreign(_) => None,
         }
     }
 

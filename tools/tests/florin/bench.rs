@@ -86,7 +86,11 @@ fn a_real_server_is_measured_and_its_directory_removed() {
 fn a_named_directory_is_kept_and_can_be_used_again_with_another_seed() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = argument(directory.path());
-    report(&run(&small(&["--embedded", "--data", data]), ""));
+    let embedded = report(&run(&small(&["--embedded", "--data", data]), ""));
+    for name in ["server_memory_peak_bytes", "server_cpu_seconds"] {
+        assert!(embedded[name].is_null(), "there is no server, and {name} is {}", embedded[name]);
+    }
+    assert!(embedded["written_bytes"].is_number());
     let repeated = run(&small(&["--embedded", "--data", data]), "");
     assert_eq!(repeated.code, Some(1));
     assert!(repeated.errors.contains("5000 transfers were exists"), "{}", repeated.errors);
@@ -104,5 +108,8 @@ fn a_foreign_server_is_measured_by_its_answers_alone() {
     for name in ["disk_bytes", "server_memory_peak_bytes", "server_cpu_seconds", "disk_sync_us"] {
         assert!(report[name].is_null(), "{name} is {}", report[name]);
     }
+    // A server that is in use has books in currencies: a benchmark must leave them alone.
+    let dollars = run(&["exec", "--connect", &address], r#"{"trial_balance":{"ledger":840}}"#);
+    assert!(dollars.output.contains(r#""accounts":"0""#), "{dollars:?}");
     assert_eq!(server.terminate(), Some(0));
 }
