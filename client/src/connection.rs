@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::codec::FramedRead;
 use tokio_util::codec::length_delimited::LengthDelimitedCodec;
 
@@ -78,6 +78,7 @@ impl Connection {
                     biased;
                     end = read_replies(frames, &flights) => end,
                     end = write_requests(writer, queued, &flights) => end,
+                    end = watch_silence(&flights) => end,
                 };
                 flights.end(end);
                 places.close();
@@ -113,7 +114,6 @@ impl Connection {
             Ok(Ok(place)) => place,
             Ok(Err(_)) => return Err(self.unsent()),
             Err(_) => {
-                self.end_if_silent();
                 let message = "all places in flight were taken until the deadline";
                 return Err(Failure::NotSent(String::from(message)));
             }
@@ -131,18 +131,7 @@ impl Connection {
             Ok(Ok(reply)) => reply,
             // The queue was dropped with the request still in it.
             Ok(Err(_)) => Err(self.unsent()),
-            Err(_) => {
-                self.end_if_silent();
-                Err(Failure::Lost(String::from("no reply came before the deadline")))
-            }
-        }
-    }
-
-    /// Ends a connection whose peer has gone without a word. Others may still wait for a reply on
-    /// it, so a deadline that passed is no reason by itself.
-    fn end_if_silent(&self) {
-        if self.flights.silent_since().is_some_and(|since| SILENCE_MAX <= since.elapsed()) {
-            self.end(format!("the server was silent for {} seconds", SILENCE_MAX.as_secs()));
+            Err(_) => Err(Failure::Lost(String::from("no reply came before the deadline"))),
         }
     }
 
@@ -243,6 +232,21 @@ fn take_reply(payload: &Bytes, flights: &Flights) -> Result<Option<Refusal>, Dec
         Ok(None)
     } else {
         Err(DecodeError::new(0, florin_wire::Reason::Unknown))
+    }
+}
+
+/// Waits until a peer that owes a reply has gone without a word. Its callers may have time left for
+/// another connection, so none of their deadlines has to pass first.
+async fn watch_silence(flights: &Flights) -> End {
+    loop {
+        let silent_since = flights.silent_since();
+        // If nothing is owed now, nothing that is owed at the next look is late by then.
+        let look_at = silent_since.unwrap_or_else(Instant::now) + SILENCE_MAX;
+        if silent_since.is_some() && look_at <= Instant::now() {
+            let silence_s = SILENCE_MAX.as_secs();
+            return End::Lost(format!("the server was silent for {silence_s} seconds"));
+        }
+        sleep_until(look_at).await;
     }
 }
 

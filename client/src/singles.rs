@@ -7,6 +7,7 @@ use crate::path::Path;
 use florin_ledger::{Transfer, TransferResult};
 use florin_wire::limits::EVENTS_MAX;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -16,6 +17,8 @@ pub(crate) struct Singles(mpsc::Sender<Single>);
 struct Single {
     transfer: Transfer,
     deadline: Instant,
+    /// Set by whoever comes first, its caller giving up or the task sending it.
+    taken: Arc<AtomicBool>,
     ticket: oneshot::Sender<Result<TransferResult, ClientError>>,
 }
 
@@ -35,7 +38,8 @@ impl Singles {
     ) -> Result<TransferResult, ClientError> {
         let not_sent = |message: &str| ClientError::NotSent { message: String::from(message) };
         let (ticket, result) = oneshot::channel();
-        let single = Single { transfer, deadline, ticket };
+        let taken = Arc::new(AtomicBool::new(false));
+        let single = Single { transfer, deadline, taken: Arc::clone(&taken), ticket };
         match timeout_at(deadline, self.0.send(single)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(not_sent("the runtime of this client's tasks has stopped")),
@@ -46,6 +50,10 @@ impl Singles {
             Ok(Err(_)) => Err(ClientError::Unknown {
                 message: String::from("the runtime of this client's tasks has stopped"),
             }),
+            // Relaxed: the flag guards no other memory.
+            Err(_) if !taken.swap(true, Ordering::Relaxed) => {
+                Err(not_sent("it waited for the request before it until the deadline"))
+            }
             Err(_) => Err(ClientError::Unknown {
                 message: String::from("no answer came before the deadline"),
             }),
@@ -57,7 +65,9 @@ async fn send_queued(mut queued: mpsc::Receiver<Single>, path: Arc<Path>, attemp
     let mut batch = Vec::new();
     while 0 < queued.recv_many(&mut batch, EVENTS_MAX).await {
         // Those whose callers gave up are not sent at all.
-        batch.retain(|single| !single.ticket.is_closed());
+        batch.retain(|single| {
+            !single.ticket.is_closed() && !single.taken.swap(true, Ordering::Relaxed)
+        });
         let Some(deadline) = batch.iter().map(|single| single.deadline).max() else { continue };
         let transfers: Vec<_> = batch.iter().map(|single| single.transfer).collect();
         match path.ask(&CreateTransfers::new(&transfers), attempts_max, deadline).await {

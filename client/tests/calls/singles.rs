@@ -5,6 +5,7 @@ use crate::harness::{HandServer, created, exists, once, transfer};
 use florin_client::{ClientError, RefusalKind};
 use florin_ledger::{Transfer, TransferFlags};
 use futures_util::future::join_all;
+use std::time::Duration;
 
 /// What queues while a request is in flight goes with the next, and each caller gets the result of
 /// its own transfer; the same id twice among them too (fault 15).
@@ -48,6 +49,31 @@ async fn a_lost_flight_is_unknown_to_all_aboard() {
     };
     let (results, ()) = tokio::join!(calls, serve);
     assert!(matches!(results[0], Err(ClientError::Unknown { .. })), "{results:?}");
+}
+
+/// "Unknown" of what never left would have its caller look for money that can't have moved.
+#[tokio::test(start_paused = true)]
+async fn what_is_still_queued_at_its_deadline_was_not_sent() {
+    let server = HandServer::start().await;
+    let (client, mut served) = server.client(once()).await;
+    let hasty = client.with_deadline(Duration::from_millis(700));
+    let aboard = hasty.create_transfer(transfer(1));
+    let queued = async {
+        let (header, _) = served.transfers().await;
+        (hasty.create_transfer(transfer(2)).await, header)
+    };
+    let (aboard, (queued, header)) = tokio::join!(aboard, queued);
+    assert!(matches!(aboard, Err(ClientError::Unknown { .. })), "{aboard:?}");
+    assert!(matches!(queued, Err(ClientError::NotSent { .. })), "{queued:?}");
+    // Nor is it sent later.
+    served.answer(header, &[created(1)]).await;
+    let serve = async {
+        let (header, transfers) = served.transfers().await;
+        assert_eq!(transfers, [transfer(3)]);
+        served.answer(header, &[created(3)]).await;
+    };
+    let (result, ()) = tokio::join!(client.create_transfer(transfer(3)), serve);
+    assert_eq!(result.unwrap(), created(3));
 }
 
 /// Its chain would go on into a stranger's transfer.
