@@ -44,6 +44,11 @@ pub(crate) enum Answer {
 }
 
 impl Operation {
+    /// Whether it may change the ledger.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Operation::CreateAccounts(_) | Operation::CreateTransfers(_))
+    }
+
     /// Asks a ledger.
     ///
     /// # Errors

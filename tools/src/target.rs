@@ -6,7 +6,11 @@ use florin_client::{Client, ClientOptions};
 use florin_core::{Database, Options};
 use florin_ledger::Timestamp;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How long one request may take where its answer is worth the wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The two flags that name a ledger.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +72,12 @@ impl Ledger {
             .block_on(Client::connect(address, options))
             .map_err(|error| Failure::unavailable(format!("can't reach {address}: {error}")))?;
         Ok(Ledger { client, database: None })
+    }
+
+    /// The same, waiting longer for an answer: whoever asks has nothing better to do, and some
+    /// questions read the whole log.
+    pub(crate) fn patient(self) -> Ledger {
+        Ledger { client: self.client.with_deadline(PATIENCE), ..self }
     }
 
     /// Closes a database of this process; a server's stays open.

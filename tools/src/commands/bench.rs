@@ -13,7 +13,7 @@ use crate::bench::server::ServerProcess;
 use crate::exit::{Exit, Failure};
 use crate::figure::Figure;
 use crate::progress;
-use crate::target::{Ledger, open_database};
+use crate::target::{Ledger, PATIENCE, open_database};
 use clap::Args;
 use florin_client::{Client, ClientOptions};
 use florin_core::Database;
@@ -23,9 +23,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-
-/// How long one request may take before the run is given up.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Measure a ledger: throughput, latency, disk, memory, and how far the machine's limits are
 #[derive(Args, Debug)]
@@ -195,7 +192,7 @@ impl Bench {
         let in_flight = usize::try_from(self.in_flight).expect("bounded by the command line");
         let options = || ClientOptions {
             name: String::from("florin bench"),
-            deadline: DEADLINE,
+            deadline: PATIENCE,
             requests_in_flight_max: in_flight,
             ..ClientOptions::default()
         };
@@ -204,7 +201,7 @@ impl Bench {
         for _ in 0..self.connections {
             clients.push(match subject {
                 Subject::Embedded(database) => {
-                    Client::embedded(database.clone()).with_deadline(DEADLINE)
+                    Client::embedded(database.clone()).with_deadline(PATIENCE)
                 }
                 Subject::Started(server) => {
                     Ledger::connect(runtime, server.address(), options())?.client

@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::json;
+use crate::operation::Operation;
 use crate::target::{Ledger, Target, runtime};
 use clap::Args;
 use florin_client::{ClientError, RefusalKind};
@@ -28,7 +29,7 @@ pub(crate) struct Exec {
 impl Exec {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let runtime = runtime()?;
-        let ledger = self.target.open(&runtime, self.clock_start)?;
+        let ledger = self.target.open(&runtime, self.clock_start)?.patient();
         let mut conversation = Conversation { runtime: &runtime, ledger: &ledger, line: 0 };
         let exit = conversation.hold(io::stdin().lock(), io::stdout().lock());
         let closed = ledger.close();
@@ -93,16 +94,18 @@ impl Conversation<'_> {
         };
         match self.runtime.block_on(operation.perform(&self.ledger.client)) {
             Ok(answer) => Turn::Answered(json::write::answer(&answer)),
-            Err(error) if is_final(&error) => Turn::Broken(error.to_string()),
+            Err(error) if is_final(&operation, &error) => Turn::Broken(error.to_string()),
             Err(error) => Turn::Failed(error.to_string()),
         }
     }
 }
 
-/// Whether the ledger is gone, or what became of a line is unknown.
-fn is_final(error: &ClientError) -> bool {
+/// Whether the ledger is gone, or what a line did is unknown: a later line may lean on that. Of a
+/// question, nothing does.
+fn is_final(operation: &Operation, error: &ClientError) -> bool {
     match error {
-        ClientError::NotSent { .. } | ClientError::Unknown { .. } => true,
+        ClientError::NotSent { .. } => true,
+        ClientError::Unknown { .. } => operation.writes(),
         ClientError::Refused { kind, .. } => {
             matches!(kind, RefusalKind::Stopped | RefusalKind::Corrupt)
         }
@@ -138,6 +141,19 @@ fn skip_line(input: &mut impl BufRead) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use florin_ledger::LedgerId;
+
+    /// A question that took too long must not end a run; a write whose fate is unknown must.
+    #[test]
+    fn only_a_write_without_an_answer_ends_the_conversation() {
+        let write = Operation::CreateTransfers(Vec::new());
+        let question = Operation::TrialBalance(LedgerId(840));
+        let unknown = ClientError::Unknown { message: String::from("no answer in time") };
+        assert!(is_final(&write, &unknown));
+        assert!(!is_final(&question, &unknown));
+        let not_sent = ClientError::NotSent { message: String::from("nobody listens") };
+        assert!(is_final(&question, &not_sent));
+    }
 
     fn lines(mut input: &[u8]) -> Vec<Result<String, String>> {
         let mut found = Vec::new();

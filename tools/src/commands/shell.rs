@@ -24,7 +24,7 @@ impl Shell {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let runtime = runtime()?;
         let mut editor = LineEditor::new()?;
-        let ledger = self.target.open(&runtime, None)?;
+        let ledger = self.target.open(&runtime, None)?.patient();
         let mut session = Session { runtime: &runtime, ledger: &ledger, page: None };
         let ended = session.hold(&mut editor);
         editor.save();
