@@ -5,7 +5,8 @@ use florin_wire::RefusalKind;
 /// A call that did not get its answer. The variant says whether it may have taken effect.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nothing was sent, so nothing happened: send it again when the server can be reached.
+    /// Nothing was sent, or only a read whose answer was lost, so nothing happened: send it again
+    /// when the server can be reached.
     #[error("not sent: {message}")]
     NotSent {
         /// What stood in the way.

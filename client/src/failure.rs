@@ -73,7 +73,10 @@ impl Fate {
             (None, Failure::NotSent(message) | Failure::Hopeless(message)) => {
                 ClientError::NotSent { message }
             }
-            (None, Failure::Lost(message)) => ClientError::Unknown { message },
+            (None, Failure::Lost(message)) if self.writes => ClientError::Unknown { message },
+            (None, Failure::Lost(message)) => ClientError::NotSent {
+                message: format!("the answer to a read was lost: {message}"),
+            },
             (None, Failure::Refused(Refusal { kind, message, .. })) => {
                 ClientError::Refused { kind, message }
             }
@@ -124,6 +127,8 @@ mod tests {
         assert_eq!(end(true, &[lost(), not_sent()]), "unknown");
         assert_eq!(end(true, &[stopped()]), "unknown");
         assert_eq!(end(true, &[stopped(), busy()]), "unknown");
+        // A read has nothing to settle.
+        assert_eq!(end(false, &[lost()]), "not sent");
         assert_eq!(end(false, &[lost(), busy()]), "refused");
         assert_eq!(end(false, &[lost(), not_sent()]), "not sent");
     }
