@@ -47,6 +47,20 @@ struct Queued {
     place: OwnedSemaphorePermit,
 }
 
+/// Ends a connection with its task, however the task ends: with its runtime too.
+struct Ending {
+    flights: Arc<Flights>,
+    places: Arc<Semaphore>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Only the first end counts, so this one counts if the task was cut off.
+        self.flights.end(End::Lost(String::from("the runtime of this connection's task stopped")));
+        self.places.close();
+    }
+}
+
 impl Connection {
     /// Shakes hands over a stream that is open.
     pub(crate) async fn open<R, W>(
@@ -72,16 +86,16 @@ impl Connection {
         let flights = Arc::new(Flights::new(Instant::now()));
         let (queue, queued) = mpsc::unbounded_channel();
         let driver = tokio::spawn({
-            let (flights, places) = (Arc::clone(&flights), Arc::clone(&places));
+            let ending = Ending { flights: Arc::clone(&flights), places: Arc::clone(&places) };
             async move {
+                let flights = &ending.flights;
                 let end = tokio::select! {
                     biased;
-                    end = read_replies(frames, &flights) => end,
-                    end = write_requests(writer, queued, &flights) => end,
-                    end = watch_silence(&flights) => end,
+                    end = read_replies(frames, flights) => end,
+                    end = write_requests(writer, queued, flights) => end,
+                    end = watch_silence(flights) => end,
                 };
                 flights.end(end);
-                places.close();
             }
         });
         Ok(Connection {

@@ -2,7 +2,7 @@
 //! server allows. An answer that lands at the wrong call tells a customer of other people's money.
 
 use crate::harness::{HandServer, WELCOME, created, once, transfer};
-use florin_client::ClientError;
+use florin_client::{Client, ClientError};
 use florin_ledger::{Account, AccountId};
 use florin_wire::{Operation, ReplyHeader, Welcome, array};
 
@@ -82,6 +82,32 @@ async fn the_largest_batch_arrives_whole() {
     };
     let (answer, ()) = tokio::join!(client.create_transfers(&batch), serve);
     assert_eq!(answer.unwrap(), results);
+}
+
+/// A runtime that ends takes the connection's task with it. Whoever waits elsewhere would wait until
+/// its deadline, and every call after it would find the connection open and be sent by nobody.
+#[tokio::test]
+async fn a_runtime_that_ends_ends_its_connections() {
+    let server = HandServer::start().await;
+    let address = server.address();
+    let elsewhere = tokio::runtime::Runtime::new().unwrap();
+    let connect = async move { Client::connect(&address, once()).await };
+    let (client, mut served) = tokio::join!(elsewhere.spawn(connect), server.welcome(WELCOME));
+    let client = client.unwrap().unwrap();
+    let batch = [transfer(1)];
+    let (result, ()) = tokio::join!(client.create_transfers(&batch), async {
+        served.transfers().await;
+        elsewhere.shutdown_background();
+    });
+    let Err(ClientError::Unknown { message }) = result else { unreachable!("{result:?}") };
+    assert!(message.contains("runtime"), "{message}");
+    let (result, _open) = tokio::join!(client.create_transfers(&batch), async {
+        let mut served = server.welcome(WELCOME).await;
+        let (header, _) = served.transfers().await;
+        served.answer(header, &[created(1)]).await;
+        served
+    });
+    assert_eq!(result.unwrap(), [created(1)]);
 }
 
 /// A reply to nothing means that the two sides disagree about everything that follows.
