@@ -111,3 +111,37 @@ pub(crate) fn wire_status(status: &request::Status) -> Status {
         disk_full: status.disk_full,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Client, ClientError, RefusalKind};
+    use florin_core::clock::SystemClock;
+    use florin_core::disk::simulated::SimulatedDisk;
+    use florin_core::log::PreparerOptions;
+    use florin_core::{Database, Options};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    /// A server that stops is started again; an engine in this process is not, and whoever asks it
+    /// again and again keeps its caller from hearing so.
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_has_stopped_is_asked_once() {
+        let disk = Arc::new(SimulatedDisk::new());
+        let clock = Arc::new(SystemClock::new());
+        let preparer = PreparerOptions {
+            slice_bytes: 128 << 10,
+            reserve_bytes: 32 << 10,
+            ..PreparerOptions::default()
+        };
+        let options = Options { segment_bytes: 8 << 20, preparer, ..Options::default() };
+        let database = Database::open_on(disk, clock, options).unwrap();
+        let client = Client::embedded(database.clone());
+        database.close().unwrap();
+        let start = Instant::now();
+        let result = client.status().await;
+        let Err(ClientError::Refused { kind, .. }) = result else { unreachable!("{result:?}") };
+        assert_eq!(kind, RefusalKind::Stopped);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}

@@ -7,6 +7,7 @@ use crate::embedded::Embedded;
 use crate::error::ClientError;
 use crate::failure::{Failure, Fate};
 use crate::link::Link;
+use florin_wire::RefusalKind;
 use tokio::time::{Instant, sleep};
 
 /// Where a client's calls go.
@@ -43,12 +44,25 @@ impl Path {
             };
             let pause = backoff::pause(attempt);
             attempt += 1;
-            let worth_another = fate.note(&failure);
+            let worth_another = fate.note(&failure) && !self.has_ended(&failure);
             if !worth_another || attempts_max <= attempt || deadline <= Instant::now() + pause {
                 return Err(fate.end(failure));
             }
             sleep(pause).await;
         }
+    }
+
+    /// Whether nobody is left to ask: a server that stopped is started again, an engine in this
+    /// process is not.
+    fn has_ended(&self, failure: &Failure) -> bool {
+        let comes_back = match self {
+            Path::Tcp(_) => true,
+            #[cfg(feature = "embedded")]
+            Path::Embedded(_) => false,
+        };
+        let stopped =
+            matches!(failure, Failure::Refused(refusal) if refusal.kind == RefusalKind::Stopped);
+        stopped && !comes_back
     }
 
     async fn attempt<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Answer, Failure> {
