@@ -76,8 +76,8 @@ pub(crate) async fn serve<L, R, W>(
     let mut writer = Writer::new(writer, shared.options.write_timeout);
     let welcomed = tokio::select! {
         biased;
-        welcomed = welcome(&shared, &mut frames, &mut writer) => welcomed,
         _ = stopping.wait_for(|stop| *stop) => return,
+        welcomed = welcome(&shared, &mut frames, &mut writer) => welcomed,
     };
     match welcomed {
         Ok(true) => {}
@@ -87,11 +87,12 @@ pub(crate) async fn serve<L, R, W>(
 
     let (answers, outgoing) = mpsc::unbounded_channel();
     let mut writing = tokio::spawn(writer.write_answers(outgoing));
+    // The stop comes first: a peer that always has more to say must not keep the server going.
     let end = tokio::select! {
         biased;
+        _ = stopping.wait_for(|stop| *stop) => End::Stopping,
         end = read_requests(&shared, &mut frames, answers) => end,
         _ = &mut writing => End::Gone,
-        _ = stopping.wait_for(|stop| *stop) => End::Stopping,
     };
     // What was accepted is answered before the last word, so that the last word can promise that
     // everything without an answer did not happen.
@@ -116,15 +117,24 @@ pub(crate) async fn serve<L, R, W>(
 }
 
 /// Tells a peer over the limit so, in the place of a hello.
-pub(crate) async fn refuse<R, W>(options: ServerOptions, reader: R, writer: W)
-where
+pub(crate) async fn refuse<R, W>(
+    options: ServerOptions,
+    reader: R,
+    writer: W,
+    mut stopping: watch::Receiver<bool>,
+) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let mut frames = Frames::new(reader, HELLO_BYTES_MAX);
     let mut writer = Writer::new(writer, options.write_timeout);
     // Its hello is read first: a connection closed over unread bytes is reset, refusal and all.
-    if let Ok(Ok(Some(_))) = timeout(options.handshake_timeout, frames.next()).await {
+    let hello = tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stop| *stop) => return,
+        hello = timeout(options.handshake_timeout, frames.next()) => hello,
+    };
+    if let Ok(Ok(Some(_))) = hello {
         let message = format!(
             "the server has {} connections already: try again later",
             options.connections_max

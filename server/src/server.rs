@@ -85,8 +85,9 @@ impl<L: Ledger> Server<L> {
                                 drop(place);
                             });
                         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+                            let stopping = stopping.clone();
                             connections.spawn(async move {
-                                refuse_stream(&shared.options, stream).await;
+                                refuse_stream(&shared.options, stream, stopping).await;
                                 drop(place);
                             });
                         }
@@ -117,9 +118,13 @@ async fn serve_stream<L: Ledger>(
     connection::serve(shared, reader, writer, stopping).await;
 }
 
-async fn refuse_stream(options: &ServerOptions, stream: TcpStream) {
+async fn refuse_stream(
+    options: &ServerOptions,
+    stream: TcpStream,
+    stopping: watch::Receiver<bool>,
+) {
     let (reader, writer) = stream.into_split();
-    connection::refuse(options.clone(), reader, writer).await;
+    connection::refuse(options.clone(), reader, writer, stopping).await;
 }
 
 async fn status<L: Ledger>(ledger: &L) -> Result<Status, Error> {

@@ -3,8 +3,11 @@
 
 use crate::harness::{Peer, Running, created, transfer};
 use florin_core::request::Reply;
-use florin_wire::{Effect, Outcome, RefusalKind};
+use florin_server::ServerOptions;
+use florin_server::limits::HANDSHAKE_TIMEOUT;
+use florin_wire::{Effect, Outcome, RefusalKind, Versions};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn what_was_accepted_is_answered_before_the_last_word() {
@@ -38,6 +41,21 @@ async fn what_was_accepted_is_answered_before_the_last_word() {
     drop((busy, idle));
     stopped.await.unwrap();
     assert!(engine.requests.try_recv().is_err(), "a request after the stop reached the engine");
+}
+
+/// A peer over the limit that says nothing would hold up the stop until its hello is due.
+#[tokio::test(start_paused = true)]
+async fn a_peer_over_the_limit_does_not_hold_up_the_stop() {
+    let options = ServerOptions { connections_max: 0, ..ServerOptions::default() };
+    let (server, _engine) = Running::start(options).await;
+    let mut told = Peer::connected(server.address).await;
+    let _silent = Peer::connected(server.address).await;
+    told.say_hello(Versions::SPOKEN).await;
+    told.hello().await;
+    drop(told);
+    let start = Instant::now();
+    server.stop().await.unwrap();
+    assert!(start.elapsed() < HANDSHAKE_TIMEOUT, "{:?}", start.elapsed());
 }
 
 /// Peers that never close their side must not keep a server from stopping.
