@@ -56,8 +56,8 @@ pub struct VerifyReport {
     pub holds_count: u64,
     /// The position of the checkpoint that was compared; `None` if there is none.
     pub checkpoint: Option<Lsn>,
-    /// The sums of each ledger, added afresh.
-    pub ledgers: Vec<(LedgerId, TrialBalance)>,
+    /// The sums of each ledger, added afresh; `None` if one of them exceeds 2^128 - 1.
+    pub ledgers: Vec<(LedgerId, Option<TrialBalance>)>,
     /// BLAKE3 of accounts, holds and totals as derived from the log.
     pub digest: [u8; 32],
     /// What does not hold, in words that say what to do. Empty: everything holds.
@@ -107,6 +107,8 @@ struct Verification {
 /// What opening would load.
 struct Stored {
     derived: Derived,
+    /// Where the checkpoint is; `derived` goes on from there.
+    position: Lsn,
     /// What the runs of the checkpoint must have.
     keys_at_checkpoint: Option<KeySums>,
     rows_position: Lsn,
@@ -124,9 +126,9 @@ impl Verification {
             }
             Checkpoint::Loaded(loaded) => {
                 let derived = *loaded;
-                report.checkpoint = Some(derived.position.lsn);
-                let rows_position = derived.rows_position;
-                Some(Stored { derived, keys_at_checkpoint: None, rows_position })
+                let (position, rows_position) = (derived.position.lsn, derived.rows_position);
+                report.checkpoint = Some(position);
+                Some(Stored { derived, position, keys_at_checkpoint: None, rows_position })
             }
         };
         Verification { from_log: Derived::genesis(), stored, keys: KeySums::default() }
@@ -202,7 +204,7 @@ impl Verification {
                 .push(format!("the books do not balance: {unbalanced:?}: restore a backup"));
         }
         for id in ledger.ledgers() {
-            report.ledgers.extend(ledger.trial_balance(id).map(|sums| (id, sums)));
+            report.ledgers.push((id, ledger.trial_balance(id)));
         }
         if report.findings.is_empty()
             && let Some(stored) = &self.stored
@@ -215,12 +217,11 @@ impl Verification {
 
 impl Stored {
     fn compare(&self, report: &mut VerifyReport) -> Result<(), Error> {
-        let position = self.derived.position.lsn;
+        let position = self.position;
         if digest(&self.derived.ledger) != report.digest {
             report.findings.push(format!(
-                "the checkpoint of {:?} and the log disagree about accounts or holds: run `florin \
-                 rebuild`",
-                report.checkpoint
+                "the checkpoint of {position} and the log disagree about accounts or holds: run \
+                 `florin rebuild`"
             ));
         }
         let Some(expected) = &self.keys_at_checkpoint else {
@@ -299,4 +300,24 @@ fn no_database(directory: &Path) -> Error {
         ErrorKind::Unusable,
         format!("{} holds no database of florin: name its data directory", directory.display()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Findings are read by operators, not by whoever knows the types.
+    #[test]
+    fn a_checkpoint_that_differs_is_named_by_its_position() {
+        let stored = Stored {
+            derived: Derived::genesis(),
+            position: Lsn(4_304),
+            keys_at_checkpoint: Some(KeySums::default()),
+            rows_position: Lsn(4_304),
+        };
+        let mut report = VerifyReport { checkpoint: Some(Lsn(4_304)), ..VerifyReport::default() };
+        stored.compare(&mut report).expect("nothing is read");
+        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+        assert!(report.findings[0].starts_with("the checkpoint of 4304 and the log disagree"));
+    }
 }

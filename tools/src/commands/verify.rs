@@ -7,6 +7,8 @@ use crate::progress;
 use clap::Args;
 use florin_core::verify::{VerifyReport, verify};
 use florin_core::{Error, ErrorKind};
+use florin_ledger::LedgerId;
+use florin_ledger::query::TrialBalance;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,11 +47,12 @@ struct ReportJson<'a> {
     ledgers: Vec<LedgerJson>,
 }
 
+/// Without sums if one of them exceeds 2^128 - 1.
 #[derive(Serialize)]
 struct LedgerJson {
     ledger: u32,
     #[serde(flatten)]
-    sums: TrialBalanceJson,
+    sums: Option<TrialBalanceJson>,
 }
 
 impl Verify {
@@ -84,9 +87,9 @@ pub(super) fn failure(directory: &Path, error: &Error) -> Failure {
 
 impl<'a> From<&'a VerifyReport> for ReportJson<'a> {
     fn from(report: &'a VerifyReport) -> ReportJson<'a> {
-        let ledger = |(ledger, sums): &(florin_ledger::LedgerId, _)| LedgerJson {
+        let ledger = |(ledger, sums): &(LedgerId, Option<TrialBalance>)| LedgerJson {
             ledger: ledger.0,
-            sums: TrialBalanceJson::from(sums),
+            sums: sums.as_ref().map(TrialBalanceJson::from),
         };
         ReportJson {
             holds: report.findings.is_empty(),
@@ -123,6 +126,10 @@ fn text(report: &VerifyReport) -> String {
         hexadecimal(&report.digest),
     );
     for (ledger, sums) in &report.ledgers {
+        let Some(sums) = sums else {
+            text.push_str(&format!("ledger {ledger}: sums exceed 2^128-1\n"));
+            continue;
+        };
         text.push_str(&format!(
             "ledger {ledger}: posted debits {} credits {}, pending debits {} credits {}, {} accounts\n",
             sums.debits_posted,

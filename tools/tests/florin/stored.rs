@@ -67,6 +67,36 @@ fn what_was_written_verifies_before_and_after_a_rebuild() {
     assert!(text.output.ends_with("everything holds\n"), "{text:?}");
 }
 
+/// Sums wider than any figure are no reason to leave a ledger out of the list.
+#[test]
+fn a_ledger_of_more_than_can_be_summed_is_listed() {
+    let directory = worked_in();
+    let data = argument(directory.path());
+    let most = u128::MAX - 1;
+    let account = |id: u32| format!(r#"{{"id":{id},"ledger":7,"code":1}}"#);
+    let accounts: Vec<String> = (21..=24).map(account).collect();
+    let transfer = |id: u32, debit: u32, credit: u32| {
+        format!(
+            r#"{{"id":{id},"debit_account_id":{debit},"credit_account_id":{credit},"amount":"{most}","ledger":7,"code":1}}"#
+        )
+    };
+    let work = format!(
+        "{{\"create_accounts\":[{}]}}\n{{\"create_transfers\":[{},{}]}}\n",
+        accounts.join(","),
+        transfer(31, 21, 22),
+        transfer(32, 23, 24)
+    );
+    let done = run(&["exec", "--data", data], &work);
+    assert_eq!(done.output.matches("created").count(), 6, "{done:?}");
+    let verified = run(&["verify", "--data", data], "");
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    let line = "ledger 7: sums exceed 2^128-1\n";
+    assert!(verified.output.contains(line), "{}", verified.output);
+    let verified = run(&["verify", "--data", data, "--json"], "");
+    let report: serde_json::Value = serde_json::from_str(&verified.output).expect("JSON");
+    assert_eq!(report["ledgers"][0], serde_json::json!({"ledger": 7}));
+}
+
 #[test]
 fn a_flipped_bit_in_the_log_is_found() {
     let directory = worked_in();
