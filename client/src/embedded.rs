@@ -92,7 +92,12 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
     };
     let effect = match error.kind() {
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
-        _ => Effect::None,
+        ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io => Effect::None,
+        ErrorKind::Invalid
+        | ErrorKind::Busy
+        | ErrorKind::DiskFull
+        | ErrorKind::ClockJumped
+        | ErrorKind::Unusable => Effect::None,
     };
     Refusal { kind, effect, message: error.to_string() }
 }
