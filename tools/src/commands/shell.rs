@@ -29,9 +29,9 @@ impl Shell {
         let ended = session.hold(&mut editor);
         editor.save();
         let closed = ledger.close();
-        ended?;
+        let exit = ended?;
         closed?;
-        Ok(Exit::Done)
+        Ok(exit)
     }
 }
 
@@ -43,25 +43,33 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn hold(&mut self, editor: &mut LineEditor) -> Result<(), Failure> {
+    fn hold(&mut self, editor: &mut LineEditor) -> Result<Exit, Failure> {
+        let mut exit = Exit::Done;
         let mut output = io::stdout().lock();
-        if io::stdin().is_terminal() {
+        let is_interactive = io::stdin().is_terminal();
+        if is_interactive {
             writeln!(output, "florin {}: type help", super::version::VERSION)?;
         }
         loop {
             let request = match editor.next()? {
                 Line::Typed(line) => grammar::parse(&line),
                 Line::Forgotten => continue,
-                Line::End => return Ok(()),
+                Line::End => return Ok(exit),
             };
             let answer = match request {
-                Ok(Request::Quit) => return Ok(()),
+                Ok(Request::Quit) => return Ok(exit),
                 Ok(request) => self.answer(request),
                 Err(mistake) => Err(mistake),
             };
             match answer {
                 Ok(text) => write!(output, "{text}")?,
-                Err(mistake) => writeln!(output, "error: {mistake}")?,
+                Err(mistake) => {
+                    writeln!(output, "error: {mistake}")?;
+                    // Whoever types has read it; a script looks at the exit status.
+                    if !is_interactive {
+                        exit = Exit::Findings;
+                    }
+                }
             }
             output.flush()?;
         }
@@ -77,7 +85,7 @@ impl Session<'_> {
                 status.map(|status| status::text(&status)).map_err(|error| error.to_string())
             }
             Request::More => {
-                let (operation, cursor) = self.page.take().ok_or("there is no next page")?;
+                let (operation, cursor) = self.page.clone().ok_or("there is no next page")?;
                 let next = grammar::next_page(&operation, cursor).ok_or("there is no next page")?;
                 self.ask(next)
             }
@@ -85,6 +93,8 @@ impl Session<'_> {
             Request::AskJson(operation) => {
                 let answer = self.runtime.block_on(operation.perform(client));
                 let answer = answer.map_err(|error| error.to_string())?;
+                // Its cursor is in the answer; `more` must not go on with an older question.
+                self.page = None;
                 Ok(json::write::answer(&answer) + "\n")
             }
         }

@@ -5,7 +5,7 @@ use crate::json::write::{account_flags, transfer_flags};
 use crate::operation::Answer;
 use crate::table::Table;
 use florin_ledger::query::{BalanceAt, Cursor, TrialBalance};
-use florin_ledger::{Account, AccountFlags, EventResult, Transfer};
+use florin_ledger::{Account, AccountFlags, EventResult, Transfer, TransferFlags};
 
 /// The lines that show an answer.
 pub(crate) fn answer(answer: &Answer) -> String {
@@ -48,6 +48,8 @@ pub(crate) fn help() -> String {
         "\nNumbers may be written 1_000_000. Times are nanoseconds since 1970. Account flags: ",
     );
     text.push_str(&account_flags(AccountFlags::ALL).join(", "));
+    text.push_str(". Transfer flags: ");
+    text.push_str(&transfer_flags(TransferFlags::ALL).join(", "));
     text.push_str(".\n");
     text
 }
