@@ -21,6 +21,7 @@ use futures_util::StreamExt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -85,6 +86,8 @@ impl Connection {
         let places = Arc::new(Semaphore::new(places));
         let flights = Arc::new(Flights::new(Instant::now()));
         let (queue, queued) = mpsc::unbounded_channel();
+        // Who waits long for an answer means to: half of it is for another connection.
+        let silence_max = SILENCE_MAX.max(options.deadline / 2);
         let driver = tokio::spawn({
             let ending = Ending { flights: Arc::clone(&flights), places: Arc::clone(&places) };
             async move {
@@ -93,7 +96,7 @@ impl Connection {
                     biased;
                     end = read_replies(frames, flights) => end,
                     end = write_requests(writer, queued, flights) => end,
-                    end = watch_silence(flights) => end,
+                    end = watch_silence(flights, silence_max) => end,
                 };
                 flights.end(end);
             }
@@ -251,13 +254,13 @@ fn take_reply(payload: &Bytes, flights: &Flights) -> Result<Option<Refusal>, Dec
 
 /// Waits until a peer that owes a reply has gone without a word. Its callers may have time left for
 /// another connection, so none of their deadlines has to pass first.
-async fn watch_silence(flights: &Flights) -> End {
+async fn watch_silence(flights: &Flights, silence_max: Duration) -> End {
     loop {
         let silent_since = flights.silent_since();
         // If nothing is owed now, nothing that is owed at the next look is late by then.
-        let look_at = silent_since.unwrap_or_else(Instant::now) + SILENCE_MAX;
+        let look_at = silent_since.unwrap_or_else(Instant::now) + silence_max;
         if silent_since.is_some() && look_at <= Instant::now() {
-            let silence_s = SILENCE_MAX.as_secs();
+            let silence_s = silence_max.as_secs();
             return End::Lost(format!("the server was silent for {silence_s} seconds"));
         }
         sleep_until(look_at).await;

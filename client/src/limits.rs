@@ -15,7 +15,8 @@ pub(crate) const READ_BUFFER_BYTES: usize = 16 << 10;
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(10);
 /// Longest pause before any retry.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// A connection that owes an answer and has said nothing for so long is given up.
+/// A connection that owes an answer and has said nothing for so long is given up; or for half of
+/// the usual deadline, if that is longer.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Reads of history that an embedded engine answers at the same time.
 #[cfg(feature = "embedded")]

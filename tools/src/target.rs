@@ -44,7 +44,10 @@ impl Target {
     ) -> Result<Ledger, Failure> {
         match (&self.data, &self.connect) {
             (Some(path), _) => Ledger::open(runtime, path, clock_start),
-            (None, Some(address)) => Ledger::connect(runtime, address, ClientOptions::default()),
+            (None, Some(address)) => {
+                let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
+                Ledger::connect(runtime, address, options)
+            }
             (None, None) => Err(Failure::usage("name a ledger: --data DIR or --connect HOST:PORT")),
         }
     }
