@@ -242,3 +242,24 @@ fn resolving(id: u128, hold: u128, flags: TransferFlags) -> Transfer {
         ..Transfer::default()
     }
 }
+
+/// Prevents: a hold that a failed chain had posted is released at a time when it was posted, or
+/// never: it is live again, and due before the next event.
+#[test]
+fn a_hold_that_falls_due_while_a_chain_had_it_expires_with_the_next_event() {
+    check(
+        "
+        account 1 -> created
+        account 2 -> created
+        hold 10 amount=7 timeout=1 -> created at 1002
+        wait 999999998ns
+        together
+        post 11 of=10 linked -> linked_event_failed at 1000001001
+        transfer 12 to=1 -> accounts_must_be_different at 1000001002
+        end
+        balance 1 debits 7+0 credits 0+0
+        post 13 of=10 -> pending_transfer_expired
+        balance 1 debits 0+0 credits 0+0
+        ",
+    );
+}
