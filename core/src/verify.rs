@@ -254,7 +254,7 @@ impl Stored {
 /// The number of keys of each kind and the sum of the hashes of their entries: the same in
 /// whatever order they come.
 #[derive(Clone, PartialEq, Eq, Default)]
-struct KeySums([(u64, u128); 3]);
+struct KeySums([(u64, u128); RunKind::ALL.len()]);
 
 impl KeySums {
     fn add(&mut self, kind: RunKind, key: u128, value: u64) {

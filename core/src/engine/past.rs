@@ -53,6 +53,7 @@ impl Indexes {
             RunKind::TransferIds => self.transfers.insert(key, lsn.0),
             RunKind::HoldOutcomes => self.settled.insert(key, lsn.0),
             RunKind::ImportedTimestamps => self.imported.insert(key, lsn.0),
+            RunKind::Documents | RunKind::CommitIds => unreachable!("no record has such a key"),
         });
     }
 }

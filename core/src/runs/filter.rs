@@ -27,6 +27,7 @@ pub const LINES_PER_PAGE: usize = (PAGE_BYTES - TAG_BYTES) / LINE_BYTES;
 const LINE_BYTES: usize = 64;
 const LINE_BITS: u64 = 512;
 
+const _: () = assert!(LINES_PER_PAGE == 63);
 const _: () = assert!(size_of::<Line>() == LINE_BYTES);
 const _: () = assert!(PROBES * 9 <= u64::BITS);
 
@@ -36,20 +37,20 @@ struct Line([U64; 8]);
 
 /// A filter in memory.
 #[derive(Clone, Debug)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     seed: u64,
     lines: Vec<Line>,
 }
 
 impl Filter {
     /// An empty filter for this many keys.
-    pub(super) fn new(keys_count: u64, seed: u64) -> Filter {
+    pub(crate) fn new(keys_count: u64, seed: u64) -> Filter {
         let lines_count = (keys_count * BITS_PER_KEY).div_ceil(LINE_BITS).max(1);
         let lines_count = usize::try_from(lines_count).expect("memory is addressed by usize");
         Filter { seed, lines: vec![Line([U64::ZERO; 8]); lines_count] }
     }
 
-    pub(super) fn insert(&mut self, key: u128) {
+    pub(crate) fn insert(&mut self, key: u128) {
         let (line, bits) = self.place(key);
         for (word, bit) in bits {
             self.lines[line].0[word] |= U64::new(1 << bit);
@@ -57,22 +58,27 @@ impl Filter {
     }
 
     #[inline]
-    pub(super) fn may_contain(&self, key: u128) -> bool {
+    pub(crate) fn may_contain(&self, key: u128) -> bool {
         let (line, mut bits) = self.place(key);
         let words = &self.lines[line].0;
         bits.all(|(word, bit)| words[word].get() & (1 << bit) != 0)
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.lines.len() * LINE_BYTES
     }
 
-    pub(super) fn lines_count(&self) -> usize {
+    pub(crate) fn lines_count(&self) -> usize {
         self.lines.len()
     }
 
+    /// How many pages carry a filter of so many lines.
+    pub(crate) fn pages_count(lines_count: u64) -> u64 {
+        lines_count.div_ceil(63)
+    }
+
     /// The pages that carry this filter, without their tags.
-    pub(super) fn pages(&self) -> impl Iterator<Item = Page> + '_ {
+    pub(crate) fn pages(&self) -> impl Iterator<Item = Page> + '_ {
         self.lines.chunks(LINES_PER_PAGE).map(|lines| {
             let mut page = [0; PAGE_BYTES];
             let bytes = lines.as_bytes();
@@ -82,13 +88,13 @@ impl Filter {
     }
 
     /// A filter of `lines_count` lines, to be filled from its pages.
-    pub(super) fn with_lines(lines_count: usize, seed: u64) -> Filter {
+    pub(crate) fn with_lines(lines_count: usize, seed: u64) -> Filter {
         assert!(lines_count != 0);
         Filter { seed, lines: Vec::with_capacity(lines_count) }
     }
 
     /// Adds the lines of the next page, `lines_count` in all.
-    pub(super) fn extend_from_page(&mut self, page: &Page, lines_count: usize) {
+    pub(crate) fn extend_from_page(&mut self, page: &Page, lines_count: usize) {
         let count = LINES_PER_PAGE.min(lines_count - self.lines.len());
         let (lines, _) = page[TAG_BYTES..].as_chunks::<LINE_BYTES>();
         self.lines.extend(

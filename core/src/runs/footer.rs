@@ -29,7 +29,7 @@
 //!
 //! Opening checks 1, 3, 4, and 2 except for blocks; reading a block checks 2 and 5 for that block.
 
-use super::filter::LINES_PER_PAGE;
+use super::filter::{Filter, LINES_PER_PAGE};
 use super::page::{PAYLOAD_BYTES, Page, PageKey, TAG_BYTES, header_verifies, seal_header};
 use super::{Damage, RunKind, RunName};
 use crate::disk::PAGE_BYTES;
@@ -167,7 +167,7 @@ impl Footer {
 
     /// The number of the footer's own page.
     pub(super) fn footer_page(self) -> u64 {
-        self.filter_page() + self.lines_count.div_ceil(63)
+        self.filter_page() + Filter::pages_count(self.lines_count)
     }
 
     /// Pages of the file.
@@ -177,7 +177,6 @@ impl Footer {
 }
 
 const _: () = assert!(RANGES_PER_PAGE == 127);
-const _: () = assert!(LINES_PER_PAGE == 63);
 
 /// The first and the last key of each block, in memory.
 #[derive(Debug, Default)]

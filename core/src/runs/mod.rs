@@ -31,6 +31,7 @@ mod index;
 mod merge;
 mod name;
 pub mod page;
+pub(crate) mod pages;
 mod recent;
 mod run;
 mod set;

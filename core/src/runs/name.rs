@@ -16,12 +16,21 @@ pub enum RunKind {
     HoldOutcomes = 2,
     /// Timestamp of an imported transfer -> its position.
     ImportedTimestamps = 3,
+    /// Table and key of a document -> its newest record. These files have a layout of their own.
+    Documents = 4,
+    /// Id of a commit -> position of its record.
+    CommitIds = 5,
 }
 
 impl RunKind {
     /// Every kind.
-    pub const ALL: [RunKind; 3] =
-        [RunKind::TransferIds, RunKind::HoldOutcomes, RunKind::ImportedTimestamps];
+    pub const ALL: [RunKind; 5] = [
+        RunKind::TransferIds,
+        RunKind::HoldOutcomes,
+        RunKind::ImportedTimestamps,
+        RunKind::Documents,
+        RunKind::CommitIds,
+    ];
 
     /// The number that files carry.
     #[must_use]
@@ -30,6 +39,8 @@ impl RunKind {
             RunKind::TransferIds => 1,
             RunKind::HoldOutcomes => 2,
             RunKind::ImportedTimestamps => 3,
+            RunKind::Documents => 4,
+            RunKind::CommitIds => 5,
         }
     }
 
@@ -44,6 +55,8 @@ impl RunKind {
             RunKind::TransferIds => "transfer_ids",
             RunKind::HoldOutcomes => "hold_outcomes",
             RunKind::ImportedTimestamps => "imported_timestamps",
+            RunKind::Documents => "documents",
+            RunKind::CommitIds => "commit_ids",
         }
     }
 }

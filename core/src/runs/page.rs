@@ -18,7 +18,7 @@ pub const TAG_BYTES: usize = 16;
 pub const PAYLOAD_BYTES: usize = PAGE_BYTES - TAG_BYTES;
 
 /// A page.
-pub(super) type Page = [u8; PAGE_BYTES];
+pub(crate) type Page = [u8; PAGE_BYTES];
 
 /// What tags of one file are keyed with.
 #[derive(Clone, Copy, Debug)]

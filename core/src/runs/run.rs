@@ -2,26 +2,20 @@
 
 use super::block::BlockEntries;
 use super::filter::Filter;
-use super::footer::{BlockIndex, Footer, check_header};
+use super::footer::{BlockIndex, Footer};
 use super::frontier::is_far_above;
-use super::page::{Page, PageKey};
+use super::page::Page;
+use super::pages::{PAGE_BYTES_U64, PageReader, READ_PAGES};
 use super::{Entry, RunName};
-use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use crate::disk::Disk;
 use florin_ledger::Lsn;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Pages read at once where many are.
-const READ_PAGES: usize = 16;
-const PAGE_BYTES_U64: u64 = 4096;
-const _: () = assert!(PAGE_BYTES == 4096);
-
 /// An open run. Its index and filter are in memory; its blocks are read and verified one by one.
 pub struct Run {
-    name: RunName,
-    file: Arc<dyn DiskFile>,
-    key: PageKey,
+    pages: PageReader,
     footer: Footer,
     index: BlockIndex,
     /// `None` where the ranges of the blocks say as much.
@@ -109,32 +103,25 @@ impl Run {
     /// [`RunError::Damaged`] if anything but the blocks is not what was written;
     /// [`RunError::Io`] if the file is missing or can't be read.
     pub fn open(disk: &dyn Disk, name: RunName) -> Result<Run, RunError> {
-        let io = |source| RunError::Io { name, source };
-        let damaged = |damage| RunError::Damaged { name, damage };
-        let file = disk.open(&name.path(), Access::Read).map_err(io)?;
-        let bytes = file.bytes().map_err(io)?;
-        let pages_count = bytes / PAGE_BYTES_U64;
-        if bytes % PAGE_BYTES_U64 != 0 || pages_count < 4 {
-            return Err(damaged(Damage::Size { bytes }));
-        }
-        let mut page: Page = [0; PAGE_BYTES];
-        file.read_exact_at(&mut page, 0).map_err(io)?;
-        let key = check_header(&page, name).map_err(damaged)?;
-        let reader = PageReader { name, file: &*file, key };
-        let mut footer = Err(damaged(Damage::Footer));
-        reader.read(pages_count - 1, 1, |page| {
-            footer = Footer::of(page, pages_count).map_err(damaged);
+        let pages = PageReader::open(disk, name, 4)?;
+        let mut footer = Err(pages.damaged(Damage::Footer));
+        let pages_count = pages.pages_count();
+        pages.read(pages_count - 1, 1, |page| {
+            footer = Footer::of(page, pages_count).map_err(|damage| pages.damaged(damage));
         })?;
         let footer = footer?;
-        let index = reader.index(&footer)?;
-        let filter = reader.filter(&footer)?;
-        Ok(Run { name, file, key, footer, index, filter })
+        let index = read_index(&pages, &footer)?;
+        let filter = match footer.lines_count {
+            0 => None,
+            lines_count => Some(pages.filter(footer.filter_page(), lines_count)?),
+        };
+        Ok(Run { pages, footer, index, filter })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> RunName {
-        self.name
+        self.pages.name()
     }
 
     /// It reflects the log before this position.
@@ -186,7 +173,7 @@ impl Run {
     pub fn get(&self, key: u128) -> Result<Option<u64>, RunError> {
         let Some(block) = self.block_of(key) else { return Ok(None) };
         let mut found = Ok(None);
-        self.reader().read(block_page(block), 1, |page| {
+        self.pages.read(block_page(block), 1, |page| {
             found = self.find_in(page, block, key);
         })?;
         found
@@ -234,21 +221,16 @@ impl Run {
         let mut entries = BlockEntries::new(page);
         let found = entries.find(|entry| key <= entry.key);
         if !entries.is_whole() || found.is_none() {
-            let damage = Damage::Block { page: block_page(block) };
-            return Err(RunError::Damaged { name: self.name, damage });
+            return Err(self.pages.damaged(Damage::Block { page: block_page(block) }));
         }
         Ok(found.filter(|entry| entry.key == key).map(|entry| entry.value))
-    }
-
-    fn reader(&self) -> PageReader<'_> {
-        PageReader { name: self.name, file: &*self.file, key: self.key }
     }
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("footer", &self.footer)
             .finish_non_exhaustive()
     }
@@ -267,7 +249,7 @@ pub struct Entries {
 impl Entries {
     /// The run that they are from.
     pub(super) fn name(&self) -> RunName {
-        self.run.name
+        self.run.name()
     }
 
     fn read_blocks(&mut self) -> Result<(), RunError> {
@@ -276,7 +258,7 @@ impl Entries {
         let mut ready = Vec::new();
         let mut block = self.block_next;
         let mut damaged = None;
-        run.reader().read(block_page(block), blocks, |page| {
+        run.pages.read(block_page(block), blocks, |page| {
             let before = ready.len();
             let mut entries = BlockEntries::new(page);
             ready.extend(entries.by_ref());
@@ -295,7 +277,7 @@ impl Entries {
         }
         match damaged {
             None => Ok(()),
-            Some(damage) => Err(RunError::Damaged { name: run.name, damage }),
+            Some(damage) => Err(run.pages.damaged(damage)),
         }
     }
 }
@@ -317,74 +299,14 @@ impl Iterator for Entries {
     }
 }
 
-/// Reads pages and verifies each.
-struct PageReader<'a> {
-    name: RunName,
-    file: &'a dyn DiskFile,
-    key: PageKey,
-}
-
-impl PageReader<'_> {
-    fn read(
-        &self,
-        first_page: u64,
-        pages_count: usize,
-        mut visit: impl FnMut(&Page),
-    ) -> Result<(), RunError> {
-        let name = self.name;
-        let mut buffer = vec![0; READ_PAGES.min(pages_count) * PAGE_BYTES];
-        let mut number = first_page;
-        let mut left = pages_count;
-        while left != 0 {
-            let bytes = &mut buffer[..READ_PAGES.min(left) * PAGE_BYTES];
-            let offset = number * PAGE_BYTES_U64;
-            self.file
-                .read_exact_at(bytes, offset)
-                .map_err(|source| RunError::Io { name, source })?;
-            let (pages, _) = bytes.as_chunks::<PAGE_BYTES>();
-            for page in pages {
-                if !self.key.verifies(page, number) {
-                    return Err(RunError::Damaged { name, damage: Damage::Page { page: number } });
-                }
-                visit(page);
-                number += 1;
-                left -= 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn index(&self, footer: &Footer) -> Result<BlockIndex, RunError> {
-        let blocks_count = self.count(footer.blocks_count)?;
-        let pages_count = self.count(footer.filter_page() - footer.index_page())?;
-        let mut index = BlockIndex::default();
-        self.read(footer.index_page(), pages_count, |page| {
-            index.extend_from_page(page, blocks_count);
-        })?;
-        if index.is_sound(footer) {
-            Ok(index)
-        } else {
-            Err(RunError::Damaged { name: self.name, damage: Damage::Index })
-        }
-    }
-
-    fn filter(&self, footer: &Footer) -> Result<Option<Filter>, RunError> {
-        if footer.lines_count == 0 {
-            return Ok(None);
-        }
-        let lines_count = self.count(footer.lines_count)?;
-        let pages_count = self.count(footer.footer_page() - footer.filter_page())?;
-        let mut filter = Filter::with_lines(lines_count, self.key.seed());
-        self.read(footer.filter_page(), pages_count, |page| {
-            filter.extend_from_page(page, lines_count);
-        })?;
-        Ok(Some(filter))
-    }
-
-    fn count(&self, number: u64) -> Result<usize, RunError> {
-        let name = self.name;
-        usize::try_from(number).map_err(|_| RunError::Damaged { name, damage: Damage::Footer })
-    }
+fn read_index(pages: &PageReader, footer: &Footer) -> Result<BlockIndex, RunError> {
+    let blocks_count = pages.count(footer.blocks_count)?;
+    let pages_count = pages.count(footer.filter_page() - footer.index_page())?;
+    let mut index = BlockIndex::default();
+    pages.read(footer.index_page(), pages_count, |page| {
+        index.extend_from_page(page, blocks_count);
+    })?;
+    if index.is_sound(footer) { Ok(index) } else { Err(pages.damaged(Damage::Index)) }
 }
 
 fn block_page(block: usize) -> u64 {

@@ -3,20 +3,14 @@
 
 use super::block::BlockBuilder;
 use super::filter::Filter;
-use super::footer::{BlockIndex, Footer, header};
+use super::footer::{BlockIndex, Footer};
 use super::frontier::is_far_above;
-use super::page::{Page, PageKey};
-use super::{DIRECTORY, Entry, Run, RunError, RunName};
-use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use super::pages::PageWriter;
+use super::{Entry, Run, RunError, RunName};
+use crate::disk::Disk;
 use florin_ledger::Lsn;
-use std::io;
 use std::sync::Arc;
 
-/// Bytes handed to the file at once.
-const WRITE_BYTES: usize = 256 << 10;
-/// Bytes after which the file is synced, so that a long run never leaves the log's syncs waiting
-/// behind gigabytes of its own.
-const SYNC_BYTES: u64 = 8 << 20;
 /// A block is ended early where a key is far above the one before, so that ranges of blocks show
 /// outliers apart; so often at most, and once more for every [`ENTRIES_PER_SPLIT`] entries: the
 /// lowest of random keys are far apart too, and would take a block each.
@@ -28,10 +22,8 @@ const ENTRIES_PER_SPLIT: u64 = 1024;
 /// removed at the next opening.
 pub struct RunWriter {
     disk: Arc<dyn Disk>,
-    file: Arc<dyn DiskFile>,
-    name: RunName,
+    pages: PageWriter,
     position: Lsn,
-    key: PageKey,
     block: BlockBuilder,
     index: BlockIndex,
     /// Begun with the first block after which the keys are not dense: a run of counters needs none.
@@ -43,11 +35,6 @@ pub struct RunWriter {
     splits_count: u64,
     /// Keys that the blocks' ranges span; compared with the entries it says whether they are dense.
     span: u128,
-    /// Pages not handed to the file yet.
-    buffer: Vec<u8>,
-    written_bytes: u64,
-    synced_bytes: u64,
-    page_next: u64,
 }
 
 impl RunWriter {
@@ -62,15 +49,11 @@ impl RunWriter {
         entries_max: u64,
     ) -> Result<RunWriter, RunError> {
         assert!(0 < entries_max);
-        let file = create_file(&**disk, name).map_err(|source| RunError::Io { name, source })?;
-        let header = header(name);
-        let key = PageKey::of(&header);
+        let pages = PageWriter::create(disk, name)?;
         Ok(RunWriter {
             disk: Arc::clone(disk),
-            file,
-            name,
+            pages,
             position,
-            key,
             block: BlockBuilder::new(),
             index: BlockIndex::default(),
             filter: None,
@@ -79,17 +62,13 @@ impl RunWriter {
             entries_max,
             splits_count: 0,
             span: 0,
-            buffer: header.to_vec(),
-            written_bytes: 0,
-            synced_bytes: 0,
-            page_next: 1,
         })
     }
 
     /// Its name when it is finished.
     #[must_use]
     pub fn name(&self) -> RunName {
-        self.name
+        self.pages.name()
     }
 
     /// Adds a pair.
@@ -134,18 +113,17 @@ impl RunWriter {
         }
         let footer = self.footer();
         for page in std::mem::take(&mut self.index).pages() {
-            self.put_page(page)?;
+            self.pages.put(page)?;
         }
         if let Some(filter) = self.filter.take().filter(|_| footer.lines_count != 0) {
             for page in filter.pages() {
-                self.put_page(page)?;
+                self.pages.put(page)?;
             }
         }
-        self.put_page(footer.page())?;
-        assert_eq!(self.page_next, footer.pages_count());
-        self.write_buffer()?;
-        let name = self.name;
-        self.publish().map_err(|source| RunError::Io { name, source })?;
+        self.pages.put(footer.page())?;
+        assert_eq!(self.pages.pages_count(), footer.pages_count());
+        let name = self.name();
+        self.pages.publish()?;
         Run::open(&*self.disk, name).map(Arc::new)
     }
 
@@ -162,12 +140,6 @@ impl RunWriter {
             key_min,
             key_max,
         }
-    }
-
-    fn publish(&self) -> io::Result<()> {
-        self.file.sync()?;
-        self.disk.rename(&self.name.partial_path(), &self.name.path())?;
-        self.disk.sync_directory(DIRECTORY)
     }
 
     fn splits_before(&self, key: u128) -> bool {
@@ -188,7 +160,7 @@ impl RunWriter {
         }
         self.index.push((first, last));
         let page = self.block.finish();
-        self.put_page(page)
+        self.pages.put(page)
     }
 
     /// Whether at least half of the keys between the first and last of each block are there: a
@@ -199,43 +171,12 @@ impl RunWriter {
 
     /// Makes the filter, with the open block's keys and all that the dense blocks before may have.
     fn begin_filter(&mut self) {
-        let mut filter = Filter::new(self.entries_max, self.key.seed());
+        let mut filter = Filter::new(self.entries_max, self.pages.seed());
         for block in 0..self.index.len() {
             let (first, last) = self.index.range(block);
             (first..=last).for_each(|key| filter.insert(key));
         }
         self.unfiltered.iter().for_each(|key| filter.insert(*key));
         self.filter = Some(filter);
-    }
-
-    fn put_page(&mut self, mut page: Page) -> Result<(), RunError> {
-        self.key.seal(&mut page, self.page_next);
-        self.page_next += 1;
-        self.buffer.extend_from_slice(&page);
-        if WRITE_BYTES <= self.buffer.len() { self.write_buffer() } else { Ok(()) }
-    }
-
-    fn write_buffer(&mut self) -> Result<(), RunError> {
-        let name = self.name;
-        let io = |source| RunError::Io { name, source };
-        assert!(self.buffer.len().is_multiple_of(PAGE_BYTES));
-        self.file.write_all_at(&self.buffer, self.written_bytes).map_err(io)?;
-        self.written_bytes += u64::try_from(self.buffer.len()).expect("fits memory");
-        self.buffer.clear();
-        if SYNC_BYTES <= self.written_bytes - self.synced_bytes {
-            self.file.sync().map_err(io)?;
-            self.synced_bytes = self.written_bytes;
-        }
-        Ok(())
-    }
-}
-
-/// Makes the partial file anew: one of the same name is what a crash left.
-fn create_file(disk: &dyn Disk, name: RunName) -> io::Result<Arc<dyn DiskFile>> {
-    disk.create_directory(DIRECTORY)?;
-    disk.sync_directory("")?;
-    match disk.remove(&name.partial_path()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => disk.create(&name.partial_path(), Access::Buffered),
     }
 }
