@@ -112,7 +112,7 @@ fn log() -> io::Result<()> {
     let save = |name: &str, choice, body: &[u8]| save("log_block", name, choice, body);
     let mut body = Vec::new();
     for (tick, record) in (0..).zip(records()) {
-        record::encode(&record, tick, &mut body);
+        record::encode(&record, tick, &[], &mut body);
     }
     save("records", 0, &body)?;
     body.resize(body.len().next_multiple_of(16), 0);

@@ -31,7 +31,7 @@ pub fn run(bytes: &[u8]) {
 fn records(mut body: &[u8]) {
     while let Ok(decoded) = record::decode(body) {
         let mut written = Vec::new();
-        record::encode(&decoded.record, decoded.tick, &mut written);
+        record::encode(&decoded.record, decoded.tick, decoded.payload, &mut written);
         assert_eq!(written.len(), decoded.bytes);
         assert!(body.starts_with(&written), "{decoded:?}");
         body = &body[decoded.bytes..];

@@ -105,7 +105,7 @@ impl AccountFlags {
 }
 
 /// An account as 128 bytes; the layout is drawn at the top of this file.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct AccountLayout {
     id: U128,

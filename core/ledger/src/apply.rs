@@ -148,7 +148,8 @@ impl Ledger {
         time: Timestamp,
         record: &Record,
     ) -> Result<(), Inconsistent> {
-        let shares_time = matches!(record, Record::Waypoint(_) | Record::Epoch(_));
+        let shares_time =
+            matches!(record, Record::Waypoint(_) | Record::Epoch(_) | Record::Part(_));
         if time < self.totals.last_recorded || (time == self.totals.last_recorded && !shares_time) {
             return Err(Inconsistent::Time { time });
         }
@@ -158,7 +159,13 @@ impl Ledger {
             Record::Expiry(expiry) => self.apply_expiry(lsn, time, expiry),
             Record::Account(account) => self.apply_account(time, account),
             Record::Waypoint(waypoint) => self.apply_waypoint(lsn, waypoint),
-            Record::Failed(_) | Record::Epoch(_) => Ok(()),
+            Record::Failed(_)
+            | Record::Epoch(_)
+            | Record::Document(_)
+            | Record::Event(_)
+            | Record::Commit(_)
+            | Record::Refusal(_)
+            | Record::Part(_) => Ok(()),
         }
     }
 

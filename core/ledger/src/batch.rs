@@ -114,7 +114,7 @@ impl Ledger {
         batch.results.push(result);
     }
 
-    fn undo_chain(&mut self, journal: &mut impl Journal) {
+    pub(crate) fn undo_chain(&mut self, journal: &mut impl Journal) {
         let expired = self.chain_undo();
         journal.chain_undo();
         self.expire_again(&expired, journal);

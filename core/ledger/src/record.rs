@@ -4,8 +4,10 @@
 
 use crate::account::AccountFlags;
 use crate::amount::Amount;
+use crate::commit::{CommitId, Topic};
+use crate::document::TableId;
 use crate::id::{AccountId, Code, LedgerId, Lsn, Slot, Timestamp, TransferId};
-use crate::status::CreateTransferStatus;
+use crate::status::{CreateAccountStatus, CreateTransferStatus};
 use crate::transfer::TransferFlags;
 
 /// One record of the log, in order of effect.
@@ -23,6 +25,40 @@ pub enum Record {
     Failed(FailedRecord),
     /// The balances of an account after every 32nd of its postings.
     Waypoint(WaypointRecord),
+    /// A document was written, deleted, or expired. Payload: key, value.
+    Document(DocumentRecord),
+    /// Readers of the log are told something. Payload: key, value.
+    Event(EventRecord),
+    /// A commit took effect. Payload: actor context.
+    Commit(CommitRecord),
+    /// Something was refused. Payload: actor context.
+    Refusal(RefusalRecord),
+    /// The payload of the record before goes on: no room was left in its cell. Payload: that.
+    Part(PartRecord),
+}
+
+/// Bytes of variable length that belong to a record: `florin-core` hands them out beside it.
+impl Record {
+    /// How many bytes of payload the record has, the parts behind it included.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let bytes = match self {
+            Record::Document(document) => {
+                u32::from(document.key_bytes).saturating_add(document.value_bytes)
+            }
+            Record::Event(event) => u32::from(event.key_bytes).saturating_add(event.value_bytes),
+            Record::Commit(commit) => u32::from(commit.actor_bytes),
+            Record::Refusal(refusal) => u32::from(refusal.actor_bytes),
+            Record::Part(part) => part.bytes,
+            Record::Epoch(_)
+            | Record::Account(_)
+            | Record::Transfer(_)
+            | Record::Expiry(_)
+            | Record::Failed(_)
+            | Record::Waypoint(_) => 0,
+        };
+        usize::try_from(bytes).expect("u32 fits usize")
+    }
 }
 
 /// An opening of the log for writing.
@@ -135,6 +171,190 @@ pub struct WaypointRecord {
 
 /// Postings of one account between two of its waypoints.
 pub const WAYPOINT_INTERVAL: u64 = 32;
+
+/// A document as it was written, or its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DocumentRecord {
+    /// What happened to it.
+    pub change: DocumentChange,
+    /// Its table.
+    pub table: TableId,
+    /// Bytes of its key: the payload's first.
+    pub key_bytes: u16,
+    /// Bytes of its value: the payload's other ones. None if it ended.
+    pub value_bytes: u32,
+    /// The record before this one of the same key, [`Lsn::NONE`] if there was none.
+    pub previous: Lsn,
+    /// When it expires; [`Timestamp::NONE`]: never. Of one that expired: when it was due.
+    pub expires: Timestamp,
+}
+
+/// What happened to a document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DocumentChange {
+    /// It has a value now.
+    Put,
+    /// It was deleted.
+    Deleted,
+    /// Its time was over.
+    Expired,
+}
+
+impl DocumentChange {
+    /// What a reader of the log calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            DocumentChange::Put => "document_put",
+            DocumentChange::Deleted => "document_deleted",
+            DocumentChange::Expired => "document_expired",
+        }
+    }
+}
+
+/// Something that readers of the log are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventRecord {
+    /// What it is about.
+    pub topic: Topic,
+    /// Bytes of its key: the payload's first.
+    pub key_bytes: u16,
+    /// Bytes of its value: the payload's other ones.
+    pub value_bytes: u32,
+}
+
+/// The end of a commit: everything that it did lies between `first` and this record, in one frame,
+/// among expiries and waypoints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CommitRecord {
+    /// See [`crate::Commit::id`].
+    pub id: CommitId,
+    /// See [`crate::Commit::digest`]; never all zero.
+    pub digest: [u8; 32],
+    /// The first record that may be the commit's.
+    pub first: Lsn,
+    /// Accounts that it opened.
+    pub accounts_count: u32,
+    /// Transfers that it posted.
+    pub transfers_count: u32,
+    /// Documents that it wrote.
+    pub documents_count: u32,
+    /// Events that it told.
+    pub events_count: u32,
+    /// Bytes of its actor context: the payload.
+    pub actor_bytes: u16,
+}
+
+/// Something that was asked for and refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RefusalRecord {
+    /// The commit's id; zero if it was none.
+    pub id: CommitId,
+    /// The commit's digest; zero if it was none.
+    pub digest: [u8; 32],
+    /// Why.
+    pub reason: RefusalReason,
+    /// Of the event or part that was at fault, its place among those of its kind.
+    pub index: u32,
+    /// How many alike this record stands for; 1 unless there were too many to record each.
+    pub count: u32,
+    /// Bytes of the actor context: the payload.
+    pub actor_bytes: u16,
+}
+
+/// Why something was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefusalReason {
+    /// An account can't be opened: final for the commit.
+    Account(CreateAccountStatus),
+    /// A transfer can't be posted: final for the commit.
+    Transfer(CreateTransferStatus),
+    /// The commit came after its `not_after`.
+    TooLate,
+    /// A precondition on a document.
+    Document,
+    /// A precondition on a balance.
+    Balance,
+    /// A precondition on a hold.
+    Hold,
+    /// The condition of a document to be written.
+    Write,
+    /// An append-only table.
+    AppendOnly,
+    /// Another commit has the id.
+    Digest,
+    /// The caller's key has not the role.
+    Forbidden,
+}
+
+impl RefusalReason {
+    /// Whether it is the commit's answer for ever.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, RefusalReason::Account(_) | RefusalReason::Transfer(_))
+    }
+
+    /// The number of the reason, and the number of the status within it.
+    #[must_use]
+    pub fn numbers(self) -> (u8, u8) {
+        match self {
+            RefusalReason::Account(status) => (1, status.number()),
+            RefusalReason::Transfer(status) => (2, status.number()),
+            RefusalReason::TooLate => (3, 0),
+            RefusalReason::Document => (4, 0),
+            RefusalReason::Balance => (5, 0),
+            RefusalReason::Hold => (6, 0),
+            RefusalReason::Write => (7, 0),
+            RefusalReason::AppendOnly => (8, 0),
+            RefusalReason::Digest => (9, 0),
+            RefusalReason::Forbidden => (10, 0),
+        }
+    }
+
+    /// The reason's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            RefusalReason::Account(status) => status.name(),
+            RefusalReason::Transfer(status) => status.name(),
+            RefusalReason::TooLate => "too_late",
+            RefusalReason::Document => "document_precondition",
+            RefusalReason::Balance => "balance_precondition",
+            RefusalReason::Hold => "hold_precondition",
+            RefusalReason::Write => "write_condition",
+            RefusalReason::AppendOnly => "table_is_append_only",
+            RefusalReason::Digest => "exists_with_different_digest",
+            RefusalReason::Forbidden => "forbidden",
+        }
+    }
+
+    /// The reason with these numbers.
+    #[must_use]
+    pub fn from_numbers(reason: u8, status: u8) -> Option<RefusalReason> {
+        Some(match (reason, status) {
+            (1, status) => RefusalReason::Account(CreateAccountStatus::from_number(status)?),
+            (2, status) => RefusalReason::Transfer(CreateTransferStatus::from_number(status)?),
+            (3, 0) => RefusalReason::TooLate,
+            (4, 0) => RefusalReason::Document,
+            (5, 0) => RefusalReason::Balance,
+            (6, 0) => RefusalReason::Hold,
+            (7, 0) => RefusalReason::Write,
+            (8, 0) => RefusalReason::AppendOnly,
+            (9, 0) => RefusalReason::Digest,
+            (10, 0) => RefusalReason::Forbidden,
+            _ => return None,
+        })
+    }
+}
+
+/// More of the payload of a record that lies right before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartRecord {
+    /// The record whose payload it is.
+    pub owner: Lsn,
+    /// Bytes of payload in this record.
+    pub bytes: u32,
+}
 
 /// The four balances of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -34,7 +34,7 @@ impl Ticks {
     /// # Panics
     /// Past [`Timestamp::MAX`], in the year 2262: the caller's clock must refuse before that.
     #[inline]
-    pub(crate) fn take(&mut self) -> Timestamp {
+    pub fn take(&mut self) -> Timestamp {
         let taken = self.next;
         self.next = taken.after_ticks(1).expect("time ends in the year 2262");
         taken

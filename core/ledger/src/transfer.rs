@@ -114,7 +114,7 @@ impl TransferFlags {
 }
 
 /// A transfer as 128 bytes; the layout is drawn at the top of this file.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct TransferLayout {
     id: U128,

@@ -87,6 +87,13 @@ impl Ledger {
             Record::Expiry(expiry) => self.remember_expiry(time, expiry),
             // A waypoint changes a row that its posting has just remembered.
             Record::Waypoint(_) | Record::Epoch(_) | Record::Failed(_) => {}
+            Record::Document(_)
+            | Record::Event(_)
+            | Record::Commit(_)
+            | Record::Refusal(_)
+            | Record::Part(_) => {
+                unreachable!("a commit writes documents once its chain is kept")
+            }
         }
     }
 

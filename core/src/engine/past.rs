@@ -73,7 +73,14 @@ pub(crate) fn for_each_key(record: &Record, mut visit: impl FnMut(RunKind, u128)
         }
         Record::Expiry(expiry) => visit(RunKind::HoldOutcomes, key_of(expiry.hold)),
         Record::Failed(failed) => visit(RunKind::TransferIds, failed.id.0),
-        Record::Account(_) | Record::Waypoint(_) | Record::Epoch(_) => {}
+        Record::Account(_)
+        | Record::Waypoint(_)
+        | Record::Epoch(_)
+        | Record::Document(_)
+        | Record::Event(_)
+        | Record::Commit(_)
+        | Record::Refusal(_)
+        | Record::Part(_) => {}
     }
 }
 

@@ -4,9 +4,9 @@
 //! undurable tail from it, and the log thread, which stamps a copy.
 
 use crate::log::block::BLOCK_HEADER_BYTES;
-use crate::log::geometry::{BLOCK_ALIGNMENT, CELL_BYTES, Geometry};
+use crate::log::geometry::{self, BLOCK_ALIGNMENT, CELL_BYTES, Geometry};
 use crate::log::record::{self, RECORD_BYTES_MAX};
-use florin_ledger::record::Record;
+use florin_ledger::record::{PartRecord, Record};
 use florin_ledger::{Lsn, Timestamp};
 use std::ops::Range;
 
@@ -14,6 +14,22 @@ use std::ops::Range;
 /// not fit leaves less than the largest record unused.
 const CELL_RECORD_BYTES: u64 = CELL_BYTES - 176 - 120;
 const _: () = assert!(BLOCK_HEADER_BYTES == 176 && RECORD_BYTES_MAX == 120);
+
+/// Less than this left of a cell is left empty rather than begun with a payload that does not fit:
+/// a small document is read with one block.
+const SPLIT_BYTES_MIN: usize = 1_024;
+/// What must be left of a cell for a block to start there.
+const BLOCK_BYTES_MIN: usize = 304;
+const _: () = assert!(geometry::BLOCK_BYTES_MIN == 304 && RECORD_BYTES_MAX < SPLIT_BYTES_MIN);
+
+/// The most that records with so much payload take up of a segment, what they leave empty at the ends
+/// of cells included, in the bytes that [`FrameBuilder::fits`] counts.
+#[must_use]
+pub fn room_for_payloads(records_count: usize, payload_bytes: usize) -> usize {
+    let stored = records_count * (RECORD_BYTES_MAX + 8) + payload_bytes;
+    // A cell takes at least 15,000 bytes of them, and counts for at most 16,384.
+    stored + stored / 8 + 2 * SPLIT_BYTES_MIN
+}
 
 /// A frame being laid out. Until [`FrameBuilder::finish`] everything can be taken back.
 #[derive(Debug)]
@@ -91,20 +107,64 @@ impl FrameBuilder {
     /// If it does not fit the segment ([`FrameBuilder::fits`]), if `time` does not fit the frame
     /// ([`FrameBuilder::fits_time`]) or lies before the last record's.
     pub fn push(&mut self, time: Timestamp, record: &Record) -> Lsn {
+        self.push_with_payload(time, record, &[])
+    }
+
+    /// Adds a record with its payload, in parts if it does not fit what is left of the cell; returns
+    /// its position.
+    ///
+    /// # Panics
+    /// As [`FrameBuilder::push`]; if the payload is not as long as the record says.
+    pub fn push_with_payload(&mut self, time: Timestamp, record: &Record, payload: &[u8]) -> Lsn {
         assert!(self.last_time <= time, "records are pushed in order of time");
+        assert_eq!(
+            payload.len(),
+            record.payload_bytes(),
+            "the record says how long its payload is"
+        );
         let tick = self.tick(time).expect("the frame's time reaches this record");
-        if self.cell_end < self.bytes.len() + record::record_bytes(record) {
-            self.close_block();
-            self.bytes.resize(self.cell_end, 0);
-            self.open_block();
+        let left = self.cell_end - self.bytes.len();
+        let is_whole = record::stored_bytes(record, payload.len()) <= left;
+        if !is_whole && left < SPLIT_BYTES_MIN {
+            self.next_cell();
         }
+        let (lsn, mut rest) = self.push_part(tick, record, payload);
+        while !rest.is_empty() {
+            self.next_cell();
+            let bytes = rest.len().min(self.payload_bytes_left(record::RECORD_BYTES_MIN));
+            let part = PartRecord { owner: lsn, bytes: u32::try_from(bytes).expect("a cell") };
+            (_, rest) = self.push_part(tick, &Record::Part(part), rest);
+        }
+        self.last_time = time;
+        lsn
+    }
+
+    /// Adds a record with as much of the payload as fits the cell; returns the rest.
+    fn push_part<'a>(&mut self, tick: u32, record: &Record, payload: &'a [u8]) -> (Lsn, &'a [u8]) {
         let lsn = self.position(self.bytes.len());
-        record::encode(record, tick, &mut self.bytes);
+        let here = payload.len().min(self.payload_bytes_left(record::fixed_bytes(record)));
+        let (here, rest) = payload.split_at(here);
+        record::encode(record, tick, here, &mut self.bytes);
         let block = self.blocks.last_mut().expect("a block is open");
         block.records_count += 1;
         self.records_count += 1;
-        self.last_time = time;
-        lsn
+        (lsn, rest)
+    }
+
+    /// Payload that fits what is left of the cell behind the fixed fields of a record.
+    fn payload_bytes_left(&self, fixed_bytes: usize) -> usize {
+        self.cell_end.checked_sub(self.bytes.len() + fixed_bytes).expect("the record fits the cell")
+    }
+
+    /// Goes on in the next cell. Where a block could still start in this one, a reader would look for
+    /// it: the open block is filled up to the cell's end then.
+    fn next_cell(&mut self) {
+        if BLOCK_BYTES_MIN <= self.cell_end - self.bytes.len().next_multiple_of(16) {
+            self.bytes.resize(self.cell_end, 0);
+        }
+        self.close_block();
+        self.bytes.resize(self.cell_end, 0);
+        self.open_block();
     }
 
     /// Record bytes that surely still fit into the segment.
@@ -189,6 +249,12 @@ impl FrameBuilder {
     #[must_use]
     pub fn record_at(&self, lsn: Lsn) -> Option<(Record, Timestamp)> {
         record_in(&self.bytes, self.start, self.timestamp, lsn)
+    }
+
+    /// The payload of the record at a position of this frame, as [`Self::record_at`].
+    #[must_use]
+    pub fn payload_at(&self, lsn: Lsn) -> Option<Vec<u8>> {
+        payload_in(&self.bytes, &self.blocks, self.start, lsn)
     }
 
     /// Fixes the frame. A frame of no records is a witness.
@@ -326,6 +392,12 @@ impl Frame {
         record_in(&self.bytes, self.start, self.timestamp, lsn)
     }
 
+    /// The payload of the record at a position of this frame, as [`Self::record_at`].
+    #[must_use]
+    pub fn payload_at(&self, lsn: Lsn) -> Option<Vec<u8>> {
+        payload_in(&self.bytes, &self.blocks, self.start, lsn)
+    }
+
     /// Its records and their recorded times, in order of effect.
     pub fn records(&self) -> impl Iterator<Item = (Record, Timestamp)> + '_ {
         self.blocks.iter().flat_map(move |block| {
@@ -350,4 +422,21 @@ fn record_in(
     let offset = usize::try_from(lsn.0.checked_sub(start.0)?).ok()?;
     let decoded = record::decode(bytes.get(offset..)?).ok()?;
     Some((decoded.record, timestamp.after_ticks(u64::from(decoded.tick))?))
+}
+
+fn payload_in(bytes: &[u8], blocks: &[FrameBlock], start: Lsn, lsn: Lsn) -> Option<Vec<u8>> {
+    let offset = usize::try_from(lsn.0.checked_sub(start.0)?).ok()?;
+    let decoded = record::decode(bytes.get(offset..)?).ok()?;
+    let length = decoded.record.payload_bytes();
+    let mut payload = decoded.payload.to_vec();
+    let behind = blocks.partition_point(|block| block.range.start <= offset);
+    for block in &blocks[behind..] {
+        if payload.len() == length {
+            break;
+        }
+        let part = record::decode(bytes.get(block.range.start + BLOCK_HEADER_BYTES..)?).ok()?;
+        assert!(matches!(part.record, Record::Part(part) if part.owner == lsn));
+        payload.extend_from_slice(part.payload);
+    }
+    (payload.len() == length).then_some(payload)
 }

@@ -7,7 +7,9 @@ use crate::log::error::{Corruption, Damage, ReadError};
 use crate::log::geometry::CELL_BYTES;
 use crate::log::reader::{BlockRecords, LogReader, StoredRecord, read_or_zeros};
 use crate::log::segment::Segment;
+use florin_ledger::record::Record;
 use florin_ledger::{Lsn, Timestamp};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Bytes read ahead at once; a multiple of the cell.
@@ -396,6 +398,32 @@ impl<'a> FrameView<'a> {
     /// # Errors
     /// A record that cannot be read ends its block's records: the log is corrupt.
     pub fn records(&self) -> impl Iterator<Item = Result<StoredRecord, Corruption>> + 'a {
+        self.parts().map(|part| part.map(|(stored, _)| stored))
+    }
+
+    /// Its records with their payloads, in order of effect; a payload in parts is put together.
+    ///
+    /// # Errors
+    /// As [`FrameView::records`]; and a payload that is not whole.
+    pub fn records_with_payloads(
+        &self,
+    ) -> impl Iterator<Item = Result<(StoredRecord, Cow<'a, [u8]>), Corruption>> + 'a {
+        let mut parts = self.parts();
+        std::iter::from_fn(move || {
+            let (stored, here) = match parts.next()? {
+                Ok(first) => first,
+                Err(damage) => return Some(Err(damage)),
+            };
+            if here.len() == stored.record.payload_bytes() {
+                return Some(Ok((stored, Cow::Borrowed(here))));
+            }
+            Some(whole_payload(&stored, here, &mut parts).map(|payload| (stored, payload.into())))
+        })
+    }
+
+    fn parts(
+        &self,
+    ) -> impl Iterator<Item = Result<(StoredRecord, &'a [u8]), Corruption>> + use<'a> {
         let bytes = self.bytes;
         self.blocks
             .iter()
@@ -405,4 +433,25 @@ impl<'a> FrameView<'a> {
     fn first(&self) -> &BlockHeader {
         &self.blocks.first().expect("a frame has a block").header
     }
+}
+
+/// The payload of a record that begins with `here` and goes on in the records that follow.
+fn whole_payload<'a>(
+    stored: &StoredRecord,
+    here: &[u8],
+    parts: &mut impl Iterator<Item = Result<(StoredRecord, &'a [u8]), Corruption>>,
+) -> Result<Vec<u8>, Corruption> {
+    let damaged = Corruption { lsn: stored.lsn, what: Damage::Record };
+    let mut payload = here.to_vec();
+    while payload.len() < stored.record.payload_bytes() {
+        match parts.next().ok_or(damaged)?? {
+            (StoredRecord { record: Record::Part(part), .. }, more)
+                if part.owner == stored.lsn && !more.is_empty() =>
+            {
+                payload.extend_from_slice(more);
+            }
+            _ => return Err(damaged),
+        }
+    }
+    if payload.len() == stored.record.payload_bytes() { Ok(payload) } else { Err(damaged) }
 }

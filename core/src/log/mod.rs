@@ -19,6 +19,7 @@ pub mod error;
 pub mod frame;
 pub mod frames;
 pub mod geometry;
+mod payload;
 pub mod preparer;
 pub mod reader;
 pub mod record;

@@ -31,7 +31,7 @@ use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, LogError, ReadError};
 use crate::log::frames::Frames;
 use crate::log::geometry::{CELL_BYTES, Geometry};
-use crate::log::record::{self, RECORD_BYTES_MIN};
+use crate::log::record;
 use crate::log::segment::{self, Found, Identity, Segment};
 use florin_ledger::record::Record;
 use florin_ledger::{Lsn, Timestamp};
@@ -115,6 +115,37 @@ impl LogReader {
     /// [`ReadError::Beyond`] unless its whole block ends at or before `durable`;
     /// [`ReadError::NoRecord`] if no record starts there; [`ReadError::Corrupt`], [`ReadError::Io`].
     pub fn record(&self, lsn: Lsn, durable: Lsn) -> Result<StoredRecord, ReadError> {
+        Ok(self.block_with(lsn, durable)?.record(lsn)?.0)
+    }
+
+    /// Reads the record at a position with its payload: one block, and one for each part of it.
+    ///
+    /// # Errors
+    /// As [`LogReader::record`].
+    pub fn payload(&self, lsn: Lsn, durable: Lsn) -> Result<(StoredRecord, Vec<u8>), ReadError> {
+        let mut block = self.block_with(lsn, durable)?;
+        let (stored, here) = block.record(lsn)?;
+        let mut payload = here.to_vec();
+        while payload.len() < stored.record.payload_bytes() {
+            let damaged = Corruption { lsn: block.header.lsn, what: Damage::Record };
+            if block.header.last {
+                return Err(damaged.into());
+            }
+            block = self.block_with(self.geometry().place_after(block.header.end()), durable)?;
+            let part = block.part_of(lsn)?;
+            if part.is_empty() {
+                return Err(damaged.into());
+            }
+            payload.extend_from_slice(part);
+        }
+        if payload.len() != stored.record.payload_bytes() {
+            return Err(Corruption { lsn, what: Damage::Record }.into());
+        }
+        Ok((stored, payload))
+    }
+
+    /// The block that covers a position, whole before `durable`.
+    fn block_with(&self, lsn: Lsn, durable: Lsn) -> Result<Arc<CheckedBlock>, ReadError> {
         if durable <= lsn {
             return Err(ReadError::Beyond { lsn, durable });
         }
@@ -125,7 +156,7 @@ impl LogReader {
         if durable < block.header.end() {
             return Err(ReadError::Beyond { lsn, durable });
         }
-        block.record(lsn)
+        Ok(block)
     }
 
     /// Reads frames from a position on, up to and not past `until` ([`Lsn`] of `u64::MAX`: as far as
@@ -320,9 +351,10 @@ impl Shared {
 }
 
 impl CheckedBlock {
-    /// The record that starts at a position. Walks the records before it: a position from outside
-    /// may point into the middle of one, where a caller's bytes could look like another.
-    fn record(&self, lsn: Lsn) -> Result<StoredRecord, ReadError> {
+    /// The record that starts at a position, and as much of its payload as is in it. Walks the
+    /// records before it: a position from outside may point into the middle of one, where a caller's
+    /// bytes could look like another.
+    fn record(&self, lsn: Lsn) -> Result<(StoredRecord, &[u8]), ReadError> {
         let mut records = BlockRecords::new(&self.header, &self.bytes);
         while records.lsn() < lsn && 0 < records.left {
             records.pass_over()?;
@@ -332,9 +364,21 @@ impl CheckedBlock {
         }
         records.next().expect("one is left").map_err(ReadError::from)
     }
+
+    /// The part of a record's payload with which the block begins.
+    fn part_of(&self, owner: Lsn) -> Result<&[u8], ReadError> {
+        let damaged = Corruption { lsn: self.header.lsn, what: Damage::Record };
+        let first = BlockRecords::new(&self.header, &self.bytes).next().ok_or(damaged)??;
+        match first {
+            (StoredRecord { record: Record::Part(part), .. }, payload) if part.owner == owner => {
+                Ok(payload)
+            }
+            _ => Err(damaged.into()),
+        }
+    }
 }
 
-/// The records of a checked block, in order.
+/// The records of a checked block, in order, each with as much of its payload as is in it.
 #[derive(Debug)]
 pub(super) struct BlockRecords<'a> {
     header: BlockHeader,
@@ -358,35 +402,35 @@ impl<'a> BlockRecords<'a> {
         Lsn(self.header.lsn.0 + u64::try_from(self.offset).expect("a block is small"))
     }
 
-    /// Passes over a record by its kind's length.
+    /// Passes over a record by its length.
     fn pass_over(&mut self) -> Result<(), Corruption> {
-        let kind = self.bytes.get(self.offset).copied().unwrap_or_default();
         let damage = Corruption { lsn: self.lsn(), what: Damage::Record };
-        self.offset += record::bytes_of_kind(kind).ok_or(damage)?;
+        let record = self.bytes.get(self.offset..).unwrap_or_default();
+        self.offset += record::bytes_at(record).ok_or(damage)?;
         self.left -= 1;
         Ok(())
     }
 
-    fn read(&mut self) -> Option<StoredRecord> {
+    fn read(&mut self) -> Option<(StoredRecord, &'a [u8])> {
         let decoded = record::decode(self.bytes.get(self.offset..)?).ok()?;
         let lsn = self.lsn();
         self.offset += decoded.bytes;
         self.left -= 1;
         let time = self.header.timestamp.after_ticks(u64::from(decoded.tick))?;
-        Some(StoredRecord { record: decoded.record, time, lsn, next: self.lsn() })
+        let stored = StoredRecord { record: decoded.record, time, lsn, next: self.lsn() };
+        Some((stored, decoded.payload))
     }
 
-    /// Whether only filling is left: less than a record, all zero.
+    /// Whether only filling is left.
     fn ends_well(&self) -> bool {
-        let filling = self.bytes.get(self.offset..).unwrap_or_default();
-        filling.len() < RECORD_BYTES_MIN && filling.iter().all(|byte| *byte == 0)
+        self.bytes.get(self.offset..).unwrap_or_default().iter().all(|byte| *byte == 0)
     }
 }
 
-impl Iterator for BlockRecords<'_> {
-    type Item = Result<StoredRecord, Corruption>;
+impl<'a> Iterator for BlockRecords<'a> {
+    type Item = Result<(StoredRecord, &'a [u8]), Corruption>;
 
-    fn next(&mut self) -> Option<Result<StoredRecord, Corruption>> {
+    fn next(&mut self) -> Option<Self::Item> {
         let damaged = Some(Err(Corruption { lsn: self.lsn(), what: Damage::Record }));
         if self.left == 0 {
             let well = self.ends_well();

@@ -20,9 +20,10 @@
 //!                     24  8 waypoint_prev | 32 64 balances: debits pending, posted,
 //!                     credits pending, posted (16 each)                                = 96
 //! ```
-//! A waypoint's count is `postings_count / 32`, 56 bits wide. Kinds 16 (refusal), 17 (document put),
-//! 18 (document delete) and 19 (commit) are reserved; kind 0 is what zeroed bytes say, never a record.
+//! A waypoint's count is `postings_count / 32`, 56 bits wide. Kind 0 is what zeroed bytes say, never a
+//! record. Kinds 16 to 21 have a payload of variable length, see [`super::payload`].
 
+use super::payload;
 use florin_ledger::record::{
     AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
     WAYPOINT_INTERVAL, WaypointRecord,
@@ -47,16 +48,20 @@ const IMPORTED_TRANSFER: u8 = 5;
 const EXPIRY: u8 = 6;
 const FAILED: u8 = 7;
 const WAYPOINT: u8 = 8;
+/// Every record takes a multiple of so many bytes.
+const ALIGNMENT: usize = 8;
 
 /// A record as it was stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Decoded {
+pub struct Decoded<'a> {
     /// What it says.
     pub record: Record,
     /// Nanoseconds from its frame's timestamp to its recorded time.
     pub tick: u32,
-    /// How many bytes it takes.
+    /// How many bytes it takes, payload and filling included.
     pub bytes: usize,
+    /// As much of its payload as is here.
+    pub payload: &'a [u8],
 }
 
 /// Why bytes are not a record.
@@ -86,10 +91,10 @@ pub enum RecordError {
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct Head {
-    kind: u8,
-    extra: [u8; 3],
-    tick: U32,
+pub(super) struct Head {
+    pub(super) kind: u8,
+    pub(super) extra: [u8; 3],
+    pub(super) tick: U32,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -191,9 +196,9 @@ const _: () = assert!(size_of::<ExpiryLayout>() == 56);
 const _: () = assert!(size_of::<FailedLayout>() == RECORD_BYTES_MIN);
 const _: () = assert!(size_of::<WaypointLayout>() == 96);
 
-/// The bytes that a record takes in the log.
+/// The bytes that a record takes in the log, without its payload.
 #[must_use]
-pub fn record_bytes(record: &Record) -> usize {
+pub fn fixed_bytes(record: &Record) -> usize {
     match record {
         Record::Epoch(_) => size_of::<EpochLayout>(),
         Record::Account(account) if account.imported_timestamp == Timestamp::NONE => {
@@ -207,31 +212,37 @@ pub fn record_bytes(record: &Record) -> usize {
         Record::Expiry(_) => size_of::<ExpiryLayout>(),
         Record::Failed(_) => size_of::<FailedLayout>(),
         Record::Waypoint(_) => size_of::<WaypointLayout>(),
+        Record::Document(_)
+        | Record::Event(_)
+        | Record::Commit(_)
+        | Record::Refusal(_)
+        | Record::Part(_) => payload::fixed_bytes(record),
     }
 }
 
-/// The bytes of a record of a kind, `None` for kinds that this version does not know.
+/// The bytes that a record takes in the log with so many bytes of payload in it.
 #[must_use]
-pub fn bytes_of_kind(kind: u8) -> Option<usize> {
-    match kind {
-        EPOCH => Some(size_of::<EpochLayout>()),
-        ACCOUNT => Some(size_of::<AccountLayout>()),
-        IMPORTED_ACCOUNT => Some(size_of::<ImportedAccountLayout>()),
-        TRANSFER => Some(size_of::<TransferLayout>()),
-        IMPORTED_TRANSFER => Some(size_of::<ImportedTransferLayout>()),
-        EXPIRY => Some(size_of::<ExpiryLayout>()),
-        FAILED => Some(size_of::<FailedLayout>()),
-        WAYPOINT => Some(size_of::<WaypointLayout>()),
-        _ => None,
-    }
+pub fn stored_bytes(record: &Record, payload_here: usize) -> usize {
+    (fixed_bytes(record) + payload_here).next_multiple_of(ALIGNMENT)
 }
 
-/// Appends the bytes of a record: [`record_bytes`] of them.
+/// Appends the bytes of a record, with as much of its payload as shall be in it: [`stored_bytes`] of
+/// them.
 ///
 /// # Panics
-/// On a waypoint whose count is not a multiple of [`WAYPOINT_INTERVAL`] or past 2^61: the engine
-/// never makes one.
-pub fn encode(record: &Record, tick: u32, out: &mut Vec<u8>) {
+/// On more payload than the record has; on a waypoint whose count is not a multiple of
+/// [`WAYPOINT_INTERVAL`] or past 2^61: the engine never makes one.
+pub fn encode(record: &Record, tick: u32, payload: &[u8], out: &mut Vec<u8>) {
+    assert!(payload.len() <= record.payload_bytes(), "the payload is the record's");
+    let start = out.len();
+    encode_fixed(record, tick, payload.len(), out);
+    if !payload.is_empty() {
+        out.extend_from_slice(payload);
+        out.resize(start + stored_bytes(record, payload.len()), 0);
+    }
+}
+
+fn encode_fixed(record: &Record, tick: u32, here: usize, out: &mut Vec<u8>) {
     match record {
         Record::Epoch(record) => out.extend_from_slice(encode_epoch(record, tick).as_bytes()),
         Record::Account(record) => {
@@ -257,6 +268,11 @@ pub fn encode(record: &Record, tick: u32, out: &mut Vec<u8>) {
         Record::Expiry(record) => out.extend_from_slice(encode_expiry(record, tick).as_bytes()),
         Record::Failed(record) => out.extend_from_slice(encode_failed(record, tick).as_bytes()),
         Record::Waypoint(record) => out.extend_from_slice(encode_waypoint(record, tick).as_bytes()),
+        Record::Document(_)
+        | Record::Event(_)
+        | Record::Commit(_)
+        | Record::Refusal(_)
+        | Record::Part(_) => payload::encode_fixed(record, tick, here, out),
     }
 }
 
@@ -264,7 +280,7 @@ pub fn encode(record: &Record, tick: u32, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`RecordError`] says at which byte, and why, they are not a record of this version.
-pub fn decode(bytes: &[u8]) -> Result<Decoded, RecordError> {
+pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, RecordError> {
     let &kind = bytes.first().ok_or(RecordError::Short { offset: 0 })?;
     let (record, tick) = match kind {
         EPOCH => decode_epoch(read(bytes)?)?,
@@ -281,12 +297,49 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, RecordError> {
         EXPIRY => decode_expiry(read(bytes)?)?,
         FAILED => decode_failed(read(bytes)?)?,
         WAYPOINT => decode_waypoint(read(bytes)?),
-        _ => return Err(RecordError::Kind { offset: 0, kind }),
+        _ => return decode_with_payload(kind, bytes),
     };
-    Ok(Decoded { record, tick, bytes: record_bytes(&record) })
+    Ok(Decoded { record, tick, bytes: fixed_bytes(&record), payload: &[] })
 }
 
-fn read<T: FromBytes + KnownLayout + Immutable + Unaligned>(
+fn decode_with_payload(kind: u8, bytes: &[u8]) -> Result<Decoded<'_>, RecordError> {
+    let (record, tick, here) = payload::decode_fixed(kind, bytes)?;
+    let fixed = fixed_bytes(&record);
+    let out_of_range = RecordError::Field { offset: fixed };
+    let here = usize::try_from(here).map_err(|_| out_of_range)?;
+    if record.payload_bytes() < here {
+        return Err(out_of_range);
+    }
+    let stored = stored_bytes(&record, here);
+    let behind = bytes.get(fixed..stored).ok_or(RecordError::Short { offset: bytes.len() })?;
+    let (payload, filling) = behind.split_at(here);
+    if filling.iter().any(|byte| *byte != 0) {
+        return Err(RecordError::Field { offset: fixed + here });
+    }
+    Ok(Decoded { record, tick, bytes: stored, payload })
+}
+
+/// How many bytes the record at the start of `bytes` takes, without reading it; `None` for kinds
+/// that this version does not know, and where the bytes end first.
+#[must_use]
+pub fn bytes_at(bytes: &[u8]) -> Option<usize> {
+    match *bytes.first()? {
+        EPOCH => Some(size_of::<EpochLayout>()),
+        ACCOUNT => Some(size_of::<AccountLayout>()),
+        IMPORTED_ACCOUNT => Some(size_of::<ImportedAccountLayout>()),
+        TRANSFER => Some(size_of::<TransferLayout>()),
+        IMPORTED_TRANSFER => Some(size_of::<ImportedTransferLayout>()),
+        EXPIRY => Some(size_of::<ExpiryLayout>()),
+        FAILED => Some(size_of::<FailedLayout>()),
+        WAYPOINT => Some(size_of::<WaypointLayout>()),
+        kind => {
+            let (fixed, here) = payload::bytes_at(kind, bytes)?;
+            fixed.checked_add(here)?.checked_next_multiple_of(ALIGNMENT)
+        }
+    }
+}
+
+pub(super) fn read<T: FromBytes + KnownLayout + Immutable + Unaligned>(
     bytes: &[u8],
 ) -> Result<&T, RecordError> {
     match T::ref_from_prefix(bytes) {
@@ -295,7 +348,7 @@ fn read<T: FromBytes + KnownLayout + Immutable + Unaligned>(
     }
 }
 
-fn head(kind: u8, tick: u32) -> Head {
+pub(super) fn head(kind: u8, tick: u32) -> Head {
     Head { kind, extra: [0; 3], tick: tick.into() }
 }
 

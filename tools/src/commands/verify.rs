@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::inspect::{Log, ReadOnly};
+use crate::json::hexadecimal::hexadecimal;
 use crate::json::write::TrialBalanceJson;
 use crate::progress;
 use clap::Args;
@@ -144,8 +145,4 @@ fn text(report: &VerifyReport) -> String {
     }
     text.push_str(if report.findings.is_empty() { "everything holds\n" } else { "" });
     text
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

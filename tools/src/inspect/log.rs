@@ -2,6 +2,7 @@
 
 use super::directory::ReadOnly;
 use super::row::Row;
+use crate::json::hexadecimal::hexadecimal;
 use crate::json::write::{account_flags, transfer_flags};
 use florin_core::disk::{Access, Disk};
 use florin_core::log::{
@@ -160,7 +161,14 @@ fn tells_of(record: &Record, id: TransferId, hold: Option<Lsn>) -> bool {
         Record::Transfer(transfer) => transfer.pending.is_some() && Some(transfer.pending) == hold,
         Record::Expiry(expiry) => Some(expiry.hold) == hold,
         Record::Failed(failed) => failed.id == id,
-        Record::Epoch(_) | Record::Account(_) | Record::Waypoint(_) => false,
+        Record::Epoch(_)
+        | Record::Account(_)
+        | Record::Waypoint(_)
+        | Record::Document(_)
+        | Record::Event(_)
+        | Record::Commit(_)
+        | Record::Refusal(_)
+        | Record::Part(_) => false,
     }
 }
 
@@ -227,6 +235,33 @@ fn record_row(stored: &StoredRecord, accounts: &[AccountId]) -> Row {
             .with("debits_posted", waypoint.balances.debits_posted)
             .with("credits_pending", waypoint.balances.credits_pending)
             .with("credits_posted", waypoint.balances.credits_posted),
+        Record::Document(document) => row(document.change.name())
+            .with("table", document.table)
+            .with("key_bytes", document.key_bytes)
+            .with("value_bytes", document.value_bytes)
+            .with("previous", document.previous)
+            .with("expires", document.expires),
+        Record::Event(event) => row("event")
+            .with("topic", event.topic.0)
+            .with("key_bytes", event.key_bytes)
+            .with("value_bytes", event.value_bytes),
+        Record::Commit(commit) => row("commit")
+            .with("id", commit.id)
+            .with("digest", hexadecimal(&commit.digest))
+            .with("first", commit.first)
+            .with("accounts", commit.accounts_count)
+            .with("transfers", commit.transfers_count)
+            .with("documents", commit.documents_count)
+            .with("events", commit.events_count)
+            .with("actor_bytes", commit.actor_bytes),
+        Record::Refusal(refusal) => row("refusal")
+            .with("id", refusal.id)
+            .with("digest", hexadecimal(&refusal.digest))
+            .with("reason", refusal.reason.name())
+            .with("index", refusal.index)
+            .with("count", refusal.count)
+            .with("actor_bytes", refusal.actor_bytes),
+        Record::Part(part) => row("part").with("owner", part.owner).with("bytes", part.bytes),
     }
 }
 

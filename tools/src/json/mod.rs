@@ -13,6 +13,7 @@
 //! 64 and 128 bits as decimal strings whatever their value, smaller ones as numbers; flags as names
 //! in order of their bits; `next_cursor` only where there is a next page.
 
+pub(crate) mod hexadecimal;
 mod number;
 mod object;
 pub(crate) mod read;

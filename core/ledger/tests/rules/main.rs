@@ -11,6 +11,7 @@ mod balancing;
 mod chains;
 mod changes;
 mod closing;
+mod commit_bytes;
 mod holds;
 mod idempotence;
 mod imported;

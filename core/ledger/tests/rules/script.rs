@@ -136,6 +136,11 @@ impl Run {
             Record::Expiry(_) => "expiry",
             Record::Failed(_) => "failed",
             Record::Waypoint(_) => "waypoint",
+            Record::Document(_)
+            | Record::Event(_)
+            | Record::Commit(_)
+            | Record::Refusal(_)
+            | Record::Part(_) => "no rule's",
         });
         let expected: Vec<&str> = rest.split_whitespace().collect();
         assert_eq!(kinds.collect::<Vec<_>>(), expected, "{place}");

@@ -1,8 +1,8 @@
 //! Prevents: a panic, or a wrong answer, on bytes that nobody wrote.
 
-use super::sample::any_record;
+use super::sample::{any_payload, any_record};
 use crate::log::block::{BlockHeader, HeaderKey};
-use crate::log::record::{decode, encode};
+use crate::log::record::{bytes_at, decode, encode};
 use crate::log::segment::SegmentHeader;
 use florin_ledger::Lsn;
 use proptest::collection::vec;
@@ -23,7 +23,7 @@ proptest! {
         changes in vec((0_usize..120, any::<u8>()), 0..4),
     ) {
         let mut bytes = Vec::new();
-        encode(&any_record(number), tick, &mut bytes);
+        encode(&any_record(number), tick, &[], &mut bytes);
         for (at, byte) in changes {
             if let Some(changed) = bytes.get_mut(at) {
                 *changed = byte;
@@ -31,8 +31,32 @@ proptest! {
         }
         if let Ok(decoded) = decode(&bytes) {
             let mut again = Vec::new();
-            encode(&decoded.record, decoded.tick, &mut again);
+            encode(&decoded.record, decoded.tick, decoded.payload, &mut again);
             prop_assert_eq!(again.as_slice(), &bytes[..decoded.bytes]);
+        }
+    }
+
+    /// The same of records with a payload, however much of it is here.
+    #[test]
+    fn accepted_payloads_are_what_would_be_written(
+        number in 0_u64..1_000,
+        sizes in (1_u16..20, 0_u32..40),
+        here in 0_usize..60,
+        changes in vec((0_usize..160, any::<u8>()), 0..4),
+    ) {
+        let (record, payload) = any_payload(number, sizes.0, sizes.1);
+        let mut bytes = Vec::new();
+        encode(&record, 7, &payload[..here.min(payload.len())], &mut bytes);
+        for (at, byte) in changes {
+            if let Some(changed) = bytes.get_mut(at) {
+                *changed = byte;
+            }
+        }
+        if let Ok(decoded) = decode(&bytes) {
+            let mut again = Vec::new();
+            encode(&decoded.record, decoded.tick, decoded.payload, &mut again);
+            prop_assert_eq!(again.as_slice(), &bytes[..decoded.bytes]);
+            prop_assert_eq!(bytes_at(&bytes), Some(decoded.bytes));
         }
     }
 
@@ -48,7 +72,7 @@ proptest! {
     #[test]
     fn a_record_cut_short_says_where(number in 0_u64..1_000, bytes in 0_usize..120) {
         let mut whole = Vec::new();
-        encode(&any_record(number), 1, &mut whole);
+        encode(&any_record(number), 1, &[], &mut whole);
         prop_assume!(bytes < whole.len());
         prop_assert!(decode(&whole[..bytes]).is_err());
     }

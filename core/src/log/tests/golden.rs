@@ -5,13 +5,15 @@ use crate::log::block::{BlockHeader, HeaderKey};
 use crate::log::record::{decode, encode};
 use crate::log::segment::{HeaderState, SegmentHeader};
 use crate::log::{Geometry, Identity};
+use florin_ledger::commit::Topic;
 use florin_ledger::record::{
-    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
-    WaypointRecord,
+    AccountRecord, Balances, CommitRecord, DocumentChange, DocumentRecord, EpochRecord,
+    EventRecord, ExpiryRecord, FailedRecord, PartRecord, Record, RefusalReason, RefusalRecord,
+    TransferRecord, WaypointRecord,
 };
 use florin_ledger::{
-    AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
-    TransferFlags, TransferId,
+    AccountFlags, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Lsn, Slot,
+    TableId, Timestamp, TransferFlags, TransferId,
 };
 
 /// Bytes from hexadecimal digits; spaces are for the reader.
@@ -22,11 +24,16 @@ fn hex(digits: &str) -> Vec<u8> {
 }
 
 fn check(record: Record, tick: u32, expect: &str) {
+    check_payload(record, tick, b"", expect);
+}
+
+fn check_payload(record: Record, tick: u32, payload: &[u8], expect: &str) {
     let mut bytes = Vec::new();
-    encode(&record, tick, &mut bytes);
+    encode(&record, tick, payload, &mut bytes);
     assert_eq!(bytes, hex(expect), "{record:?}");
     let decoded = decode(&bytes).unwrap();
     assert_eq!((decoded.record, decoded.tick, decoded.bytes), (record, tick, bytes.len()));
+    assert_eq!(decoded.payload, payload);
 }
 
 const ACCOUNT: AccountRecord = AccountRecord {
@@ -187,4 +194,88 @@ fn a_segment_header() {
     let page = header.encode();
     assert_eq!(page.as_slice(), expect);
     assert_eq!(SegmentHeader::decode(&page, 7).unwrap(), HeaderState::Whole(header));
+}
+
+#[test]
+fn documents() {
+    let put = DocumentRecord {
+        change: DocumentChange::Put,
+        table: TableId(0x0102),
+        key_bytes: 3,
+        value_bytes: 2,
+        previous: Lsn(0x1000),
+        expires: Timestamp(0xE0),
+    };
+    check_payload(
+        Record::Document(put),
+        7,
+        b"keyvv",
+        "11 000000 07000000 0201 0300 02000000 0010000000000000 e000000000000000
+         05000000 00000000 6b65797676 000000",
+    );
+    let end = DocumentRecord { value_bytes: 0, ..put };
+    for (change, extra) in [(DocumentChange::Deleted, "00"), (DocumentChange::Expired, "01")] {
+        check_payload(
+            Record::Document(DocumentRecord { change, ..end }),
+            7,
+            b"key",
+            &format!(
+                "12 {extra}0000 07000000 0201 0300 00000000 0010000000000000 e000000000000000
+                 03000000 00000000 6b6579 0000000000"
+            ),
+        );
+    }
+}
+
+#[test]
+fn what_a_commit_leaves() {
+    let digest = [0xAB; 32];
+    let digest_hex = "ab".repeat(32);
+    check_payload(
+        Record::Commit(CommitRecord {
+            id: CommitId(0xA0A1),
+            digest,
+            first: Lsn(0x1000),
+            accounts_count: 1,
+            transfers_count: 2,
+            documents_count: 3,
+            events_count: 4,
+            actor_bytes: 2,
+        }),
+        7,
+        b"me",
+        &format!(
+            "13 000000 07000000 a1a00000000000000000000000000000 {digest_hex} 0010000000000000
+             01000000 02000000 03000000 04000000 0200 0000 02000000 6d65 000000000000"
+        ),
+    );
+    check_payload(
+        Record::Refusal(RefusalRecord {
+            id: CommitId(0xA0A1),
+            digest,
+            reason: RefusalReason::Transfer(CreateTransferStatus::ExceedsCredits),
+            index: 5,
+            count: 1,
+            actor_bytes: 2,
+        }),
+        7,
+        b"me",
+        &format!(
+            "10 02 42 00 07000000 a1a00000000000000000000000000000 {digest_hex}
+             05000000 01000000 0200 0000 02000000 6d65 000000000000"
+        ),
+    );
+    check_payload(
+        Record::Event(EventRecord { topic: Topic(0x0102), key_bytes: 1, value_bytes: 9 }),
+        7,
+        b"k",
+        "14 000000 07000000 0201 0100 09000000 01000000 00000000 6b 00000000000000",
+    );
+    check_payload(
+        Record::Part(PartRecord { owner: Lsn(0x1000), bytes: 9 }),
+        7,
+        b"vvvvvvvvv",
+        "15 000000 07000000 0010000000000000 09000000 00000000
+         767676767676767676 00000000000000",
+    );
 }

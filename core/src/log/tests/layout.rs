@@ -4,7 +4,7 @@
 use super::sample::{any_record, begin, identity, judged, read_all, reader};
 use crate::disk::simulated::SimulatedDisk;
 use crate::log::geometry::CELL_BYTES;
-use crate::log::record::record_bytes;
+use crate::log::record::fixed_bytes;
 use crate::log::{End, FrameBuilder, FramePosition, ReadError};
 use florin_ledger::{Lsn, Timestamp};
 use proptest::collection::vec;
@@ -84,7 +84,7 @@ proptest! {
         let mut builder = FrameBuilder::new(place, geometry, 1, 1, Timestamp(5));
         for number in sizes {
             let record = any_record(number);
-            let bytes = u64::try_from(record_bytes(&record)).unwrap();
+            let bytes = u64::try_from(fixed_bytes(&record)).unwrap();
             if !builder.fits(bytes) {
                 break;
             }

@@ -9,6 +9,7 @@ mod flips;
 mod foreign;
 mod golden;
 mod layout;
+mod payloads;
 mod room;
 mod sample;
 mod time;

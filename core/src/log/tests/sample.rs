@@ -6,13 +6,15 @@ use crate::log::{
     End, FrameBuilder, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer,
     PreparerOptions, begin_writing, judge,
 };
+use florin_ledger::commit::Topic;
 use florin_ledger::record::{
-    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
+    AccountRecord, Balances, CommitRecord, DocumentChange, DocumentRecord, EpochRecord,
+    EventRecord, ExpiryRecord, FailedRecord, Record, RefusalReason, RefusalRecord, TransferRecord,
     WaypointRecord,
 };
 use florin_ledger::{
-    AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
-    TransferFlags, TransferId,
+    AccountFlags, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Lsn, Slot,
+    TableId, Timestamp, TransferFlags, TransferId,
 };
 use std::io;
 use std::sync::Arc;
@@ -86,6 +88,53 @@ pub(super) fn any_record(number: u64) -> Record {
             Record::Transfer(TransferRecord { imported_timestamp, ..transfer })
         }
     }
+}
+
+/// One of each kind with a payload of about the given sizes, and that payload.
+pub(super) fn any_payload(number: u64, key_bytes: u16, value_bytes: u32) -> (Record, Vec<u8>) {
+    let (table, previous, expires) = (TableId(16), Lsn(number), Timestamp(number));
+    let (id, digest) = (CommitId(u128::from(number) + 1), [9; 32]);
+    let document = |change, value_bytes| {
+        Record::Document(DocumentRecord {
+            change,
+            table,
+            key_bytes,
+            value_bytes,
+            previous,
+            expires,
+        })
+    };
+    let record = match number % 6 {
+        0 => document(DocumentChange::Deleted, 0),
+        1 => document(DocumentChange::Expired, 0),
+        2 => Record::Event(EventRecord { topic: Topic(7), key_bytes, value_bytes }),
+        3 => Record::Commit(CommitRecord {
+            id,
+            digest,
+            first: Lsn(number),
+            accounts_count: 1,
+            transfers_count: 2,
+            documents_count: 3,
+            events_count: 4,
+            actor_bytes: key_bytes,
+        }),
+        4 => Record::Refusal(RefusalRecord {
+            id,
+            digest,
+            reason: RefusalReason::TooLate,
+            index: 1,
+            count: 1,
+            actor_bytes: key_bytes,
+        }),
+        _ => document(DocumentChange::Put, value_bytes),
+    };
+    let mut state = number;
+    let payload = std::iter::repeat_with(|| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_le_bytes()[7]
+    });
+    (record, payload.take(record.payload_bytes()).collect())
 }
 
 /// A log being written, one epoch after the other.
