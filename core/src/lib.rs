@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`database`] is what callers see; [`request`] what can be asked. `engine` makes
 //! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
-//! follows from it, with [`runs`] and [`checkpoint`] so that opening is quick; `opening` puts it
+//! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick; `opening` puts it
 //! together after a crash; `reads` answers questions about the past. [`disk`] is all that touches
 //! files. docs/ARCHITECTURE.md walks one transfer through all of it.
 
@@ -13,6 +13,7 @@ pub mod request;
 
 pub mod checkpoint;
 mod derived;
+pub mod documents;
 mod driver;
 mod engine;
 pub mod log;

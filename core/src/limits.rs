@@ -35,5 +35,16 @@ pub const FROZEN_PARTS_MAX: usize = 4;
 pub const RUNS_PER_SIZE_MAX: usize = 8;
 /// Entries in one run; larger ones are left as they are.
 pub const RUN_ENTRIES_MAX: u64 = 1 << 32;
+/// Bytes of a key of a document with its table's number, at most.
+pub const DOCUMENT_KEY_BYTES_MAX: usize = 2 + 256;
+/// Bytes of a key of a document with its table's number, at least.
+pub const DOCUMENT_KEY_BYTES_MIN: usize = 2;
+/// Memory for keys of documents that are not in a run yet; then they are frozen and written. There
+/// are at most [`FROZEN_PARTS_MAX`] such parts beside it.
+pub const DOCUMENT_RECENT_BYTES_MAX: usize = 48 << 20;
+/// Keys in one page of a scan of documents.
+pub const DOCUMENT_SCAN_KEYS_MAX: usize = 8_192;
+/// Entries of runs and memory, deleted ones too, looked at by one page of a scan of documents.
+pub const DOCUMENT_SCAN_ENTRIES_MAX: usize = 65_536;
 /// Memory of redb for pages of the checkpoint file.
 pub const CHECKPOINT_CACHE_BYTES: usize = 64 << 20;

@@ -24,6 +24,8 @@ pub const BITS_PER_KEY: u64 = 10;
 /// Lines in one page.
 pub const LINES_PER_PAGE: usize = (PAGE_BYTES - TAG_BYTES) / LINE_BYTES;
 
+/// How often a filter that was made for too many keys can be halved at most.
+const FOLDS_MAX: u32 = 4;
 const LINE_BYTES: usize = 64;
 const LINE_BITS: u64 = 512;
 
@@ -45,9 +47,37 @@ pub(crate) struct Filter {
 impl Filter {
     /// An empty filter for this many keys.
     pub(crate) fn new(keys_count: u64, seed: u64) -> Filter {
-        let lines_count = (keys_count * BITS_PER_KEY).div_ceil(LINE_BITS).max(1);
+        Filter::empty(lines_for(keys_count), seed)
+    }
+
+    /// An empty filter for at most this many keys, that can be [folded](Filter::fold) if they turn
+    /// out to be fewer.
+    pub(crate) fn foldable(keys_max: u64, seed: u64) -> Filter {
+        let lines_count = lines_for(keys_max);
+        let doublings = lines_count.ilog2().min(FOLDS_MAX);
+        Filter::empty(lines_count.next_multiple_of(1 << doublings), seed)
+    }
+
+    fn empty(lines_count: u64, seed: u64) -> Filter {
         let lines_count = usize::try_from(lines_count).expect("memory is addressed by usize");
         Filter { seed, lines: vec![Line([U64::ZERO; 8]); lines_count] }
+    }
+
+    /// Halves the filter as long as it is at least twice as large as so many keys need. Two
+    /// neighbouring lines become one: that is where their keys fall with half as many lines.
+    pub(crate) fn fold(&mut self, keys_count: u64) {
+        let needed = usize::try_from(lines_for(keys_count)).expect("there are more lines here");
+        while needed <= self.lines.len() / 2 && self.lines.len().is_multiple_of(2) {
+            let (pairs, _) = self.lines.as_chunks::<2>();
+            let fold = |[left, right]: &[Line; 2]| {
+                let mut line = *left;
+                for (word, other) in line.0.iter_mut().zip(right.0) {
+                    *word |= other;
+                }
+                line
+            };
+            self.lines = pairs.iter().map(fold).collect();
+        }
     }
 
     pub(crate) fn insert(&mut self, key: u128) {
@@ -121,6 +151,11 @@ impl Filter {
     }
 }
 
+/// Lines that so many keys need.
+fn lines_for(keys_count: u64) -> u64 {
+    (keys_count * BITS_PER_KEY).div_ceil(LINE_BITS).max(1)
+}
+
 #[inline]
 fn halves(key: u128) -> [u64; 2] {
     let halves: [[u8; 8]; 2] = zerocopy::transmute!(key.to_le_bytes());
@@ -151,6 +186,25 @@ mod tests {
         assert!((0..count).all(|number| read.may_contain(key(number))));
         let wrong = (count..2 * count).filter(|number| read.may_contain(key(*number))).count();
         assert!(wrong < 600, "{wrong} of {COUNT} absent keys pass");
+    }
+
+    /// Prevents: a key denied after its filter was made smaller, or a filter that stays too large.
+    #[test]
+    fn a_folded_filter_is_one_of_the_smaller_size() {
+        for (keys_max, keys_count) in [(80_000, 9_000), (80_000, 80_000), (5_000, 1), (40, 3)] {
+            let mut filter = Filter::foldable(keys_max, 7);
+            (0..keys_count).for_each(|key| filter.insert(u128::from(key) << 64 | 5));
+            filter.fold(keys_count);
+            assert!((0..keys_count).all(|key| filter.may_contain(u128::from(key) << 64 | 5)));
+            let absent = keys_count..2 * keys_count.max(1_000);
+            let wrong = absent.clone().filter(|key| filter.may_contain(u128::from(*key) << 64 | 5));
+            let (wrong, absent) = (wrong.count(), absent.count());
+            assert!(wrong <= absent / 25, "{wrong} of {absent}");
+        }
+        let mut filter = Filter::foldable(80_000, 7);
+        filter.fold(10_000);
+        let exact = usize::try_from(lines_for(10_000)).unwrap();
+        assert!(filter.lines_count() <= exact + 2, "{} {exact}", filter.lines_count());
     }
 
     /// Prevents: a key in the run that the filter denies; a filter that filters nothing for keys

@@ -88,6 +88,12 @@ pub enum Damage {
         /// As many as there are.
         entries_count: u64,
     },
+    /// Documents of a part of the log are in no run.
+    #[error("the run before it, up to position {position}, is missing or another one")]
+    Gap {
+        /// Where that part ends.
+        position: Lsn,
+    },
     /// Two runs of one set both have this key.
     #[error("another run has the key {key:#x} too")]
     Twice {
