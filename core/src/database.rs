@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::CHECKPOINT_INTERVAL_BYTES;
 use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
+use crate::metrics::{MetricsSnapshot, Watch};
 use crate::opening::{self, LogOptions};
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
@@ -93,6 +94,7 @@ struct Shared {
     /// `None` once closed: readers hold the data directory open.
     reads: RwLock<Option<Arc<Reads>>>,
     threads: Mutex<Option<Threads>>,
+    watch: Watch,
 }
 
 impl Database {
@@ -129,13 +131,14 @@ impl Database {
             checkpoint_bytes: options.checkpoint_bytes,
         };
         let opened = opening::open(&disk, log, clock.as_ref())?;
-        let (threads, reads) = Threads::start(opened, disk, clock)
+        let (threads, reads, watch) = Threads::start(opened, disk, clock)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
         Ok(Database {
             shared: Arc::new(Shared {
                 inbox: reads.inbox(),
                 reads: RwLock::new(Some(Arc::new(reads))),
                 threads: Mutex::new(Some(threads)),
+                watch,
             }),
         })
     }
@@ -267,6 +270,13 @@ impl Database {
             Reply::Status(status) => Ok(status),
             _ => unreachable!("a status is answered by a status"),
         }
+    }
+
+    /// What the database counts about itself, since it was opened. Waits for nothing, and answers
+    /// when the engine has stopped, too. Takes some microseconds.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.shared.watch.snapshot()
     }
 
     /// Calls `stopped` once when the engine takes no more requests, with the reason: it was closed,

@@ -38,6 +38,38 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: &'static [ErrorKind] = &[
+        ErrorKind::Invalid,
+        ErrorKind::Busy,
+        ErrorKind::DiskFull,
+        ErrorKind::ClockJumped,
+        ErrorKind::Stopped,
+        ErrorKind::Unusable,
+        ErrorKind::Corrupt,
+        ErrorKind::Io,
+    ];
+
+    /// The name that figures carry.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::Busy => "busy",
+            ErrorKind::DiskFull => "disk_full",
+            ErrorKind::ClockJumped => "clock_jumped",
+            ErrorKind::Stopped => "stopped",
+            ErrorKind::Unusable => "unusable",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::Io => "io",
+        }
+    }
+
+    /// Its place in [`ErrorKind::ALL`].
+    pub(crate) fn index(self) -> usize {
+        ErrorKind::ALL.iter().position(|kind| *kind == self).expect("all kinds are listed")
+    }
+
     /// What the caller does about an error of the operating system.
     pub(crate) fn of_io(error: &io::Error) -> ErrorKind {
         match error.kind() {

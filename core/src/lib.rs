@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`database`] is what callers see; [`request`] what can be asked. `engine` makes
 //! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
-//! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick; `opening` puts it
-//! together after a crash; `reads` answers questions about the past. [`disk`] is all that touches
+//! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
+//! `opening` puts it together after a crash; `reads` answers questions about the past; [`metrics`]
+//! counts what happens. [`disk`] is all that touches
 //! files. docs/ARCHITECTURE.md walks one transfer through all of it.
 
 pub mod database;
@@ -17,6 +18,7 @@ pub mod documents;
 mod driver;
 mod engine;
 pub mod log;
+pub mod metrics;
 mod opening;
 mod reads;
 pub mod rebuild;
@@ -28,6 +30,7 @@ pub mod disk;
 
 pub use database::{Database, Options};
 pub use error::{Error, ErrorKind};
+pub use metrics::MetricsSnapshot;
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -15,6 +15,7 @@ use crate::disk::Disk;
 use crate::engine::{CheckpointStart, PageCopy};
 use crate::error::{Error, ErrorKind};
 use crate::log::LogReader;
+use crate::metrics::Metrics;
 use crate::runs::{self, MergePlan, Run, RunName, RunPlan};
 use florin_ledger::Lsn;
 use std::collections::{BTreeSet, VecDeque};
@@ -59,6 +60,7 @@ pub(crate) struct Background {
     pub(crate) inbox: Arc<Inbox>,
     /// Jobs that must wait for the one under way.
     pub(crate) waiting: VecDeque<Job>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What ends a job early.
@@ -101,7 +103,10 @@ impl Background {
         match job {
             Job::WriteRun(plan) => self.write_run(&plan),
             Job::Merge(plan) => match self.merge(plan) {
-                Err(Halt::Failed(_)) => Ok(()),
+                Err(Halt::Failed(_)) => {
+                    self.metrics.checkpoint.merge_failed();
+                    Ok(())
+                }
                 merged => merged,
             },
             Job::Checkpoint(start) => self.checkpoint(*start),
@@ -120,7 +125,10 @@ impl Background {
                     self.tell(Err(error.into()))?;
                     return Err(Halt::Stopped);
                 }
-                Err(_) => self.pause()?,
+                Err(_) => {
+                    self.metrics.checkpoint.run_failed();
+                    self.pause()?;
+                }
             }
         };
         self.runs.insert(run.name());

@@ -2,9 +2,12 @@
 //! makes the engine wait, but at a close.
 
 use super::background::{Done, Job};
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 /// Jobs for the background thread, and its answers.
@@ -16,11 +19,19 @@ pub(crate) struct Backstage {
     /// Why there are no checkpoints any more until the database is opened again. It goes on without:
     /// the last one stays where its status says, and the next opening replays more.
     failure: Option<Error>,
+    metrics: Arc<Metrics>,
+    /// Tells when a checkpoint was made.
+    clock: Arc<dyn Clock>,
 }
 
 impl Backstage {
-    pub(crate) fn new(jobs: SyncSender<Job>, done: Receiver<Result<Done, Error>>) -> Backstage {
-        Backstage { jobs, done, waiting: VecDeque::new(), failure: None }
+    pub(crate) fn new(
+        jobs: SyncSender<Job>,
+        done: Receiver<Result<Done, Error>>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Backstage {
+        Backstage { jobs, done, waiting: VecDeque::new(), failure: None, metrics, clock }
     }
 
     /// Whether the next turn should come soon, because a checkpoint is being copied.
@@ -33,6 +44,7 @@ impl Backstage {
         while let Ok(done) = self.done.try_recv() {
             self.take(done, engine);
         }
+        engine.count_indexes(&self.metrics.engine);
         self.waiting.extend(engine.plan_runs().into_iter().map(Job::WriteRun));
         self.waiting.extend(engine.plan_merge().map(Job::Merge));
         if self.failure.is_none() && engine.checkpoint_is_due() {
@@ -105,10 +117,20 @@ impl Backstage {
 
     fn take(&mut self, done: Result<Done, Error>, engine: &mut Engine) {
         match done {
-            Ok(Done::Run(run)) => engine.install_run(run),
-            Ok(Done::Merge(plan, merged)) => engine.install_merge(&plan, merged),
-            Ok(Done::Checkpoint(position)) => engine.end_checkpoint(position),
+            Ok(Done::Run(run)) => {
+                engine.install_run(run);
+                self.metrics.checkpoint.run_written();
+            }
+            Ok(Done::Merge(plan, merged)) => {
+                engine.install_merge(&plan, merged);
+                self.metrics.checkpoint.merged();
+            }
+            Ok(Done::Checkpoint(position)) => {
+                engine.end_checkpoint(position);
+                self.metrics.checkpoint.made(position.0, self.clock.elapsed());
+            }
             Err(error) => {
+                self.metrics.checkpoint.failed();
                 self.failure.get_or_insert(error);
             }
         }

@@ -13,6 +13,7 @@ use super::room::RoomAhead;
 use crate::clock::{Clock, ClockWatch};
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind};
+use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use florin_ledger::{Lsn, Timestamp};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) struct EngineThread {
     pub(crate) room: Arc<RoomAhead>,
     pub(crate) backstage: Backstage,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Something is due that can't be done now: a full disk, indexes that are behind, a clock that
     /// can't be trusted. It is tried again after [`RETRY_AFTER`], or when something arrives.
     pub(crate) is_blocked: bool,
@@ -49,12 +51,23 @@ impl EngineThread {
         while closing.is_none() && !self.inbox.is_closed() {
             self.inbox.take_turn(self.patience(), &mut tasks);
             let now = watch.now(&*self.clock);
+            let started = (!tasks.is_empty()).then(|| self.clock.elapsed());
             closing = self.turn(&mut tasks, now);
+            self.count_turn(started, now.err());
         }
         if let Some(promise) = closing {
             self.close(promise);
         }
         drop(guard);
+    }
+
+    fn count_turn(&self, started: Option<Duration>, jump: Option<Duration>) {
+        let engine = &self.metrics.engine;
+        engine.stands(&self.engine.status());
+        engine.clock_jumped(jump.unwrap_or_default());
+        if let Some(started) = started {
+            engine.turn_ended(self.clock.elapsed().saturating_sub(started));
+        }
     }
 
     /// How long to wait for a task before something else is due.
@@ -90,6 +103,7 @@ impl EngineThread {
             match task {
                 Task::Request(request, promise) => {
                     let reply = self.execute(&request, now, &mut output);
+                    self.metrics.engine.executed(&request, &reply);
                     output.answers.push(Waiting::Reply(promise, reply));
                 }
                 Task::Ask(ask, promise) => {

@@ -5,6 +5,7 @@ use super::promise::{Promise, stopped};
 use crate::engine::ask::{Answer, Ask};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX, TURN_BYTES_MAX};
+use crate::metrics::QueueFigures;
 use crate::request::{Reply, Request};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -56,6 +57,8 @@ type Watcher = Box<dyn FnOnce(Error) + Send>;
 struct Queue {
     tasks: VecDeque<Task>,
     bytes: usize,
+    /// Tasks that found it full.
+    refused: u64,
     /// Why nothing is taken any more.
     closed: Option<Error>,
     /// Called once with the reason.
@@ -77,6 +80,7 @@ impl Inbox {
         let is_full = QUEUE_REQUESTS_MAX <= queue.tasks.len()
             || (QUEUE_BYTES_MAX < queue.bytes + bytes && !queue.tasks.is_empty());
         if is_full && task.is_bounded() {
+            queue.refused += 1;
             drop(queue);
             return task.refuse(Error::new(
                 ErrorKind::Busy,
@@ -153,6 +157,17 @@ impl Inbox {
         }
     }
 
+    /// How full it is.
+    pub(crate) fn figures(&self) -> QueueFigures {
+        let queue = self.lock();
+        let count = |items: usize| u64::try_from(items).expect("a usize fits 64 bits");
+        QueueFigures {
+            tasks_count: count(queue.tasks.len()),
+            bytes: count(queue.bytes),
+            refused: queue.refused,
+        }
+    }
+
     /// Whether everything is refused.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
@@ -188,6 +203,8 @@ mod tests {
         assert!(receiver.try_recv().is_err());
         inbox.submit(status(&sender));
         assert_eq!(receiver.try_recv().unwrap().unwrap_err().kind(), ErrorKind::Busy);
+        let count = u64::try_from(QUEUE_REQUESTS_MAX).unwrap();
+        assert_eq!(inbox.figures(), QueueFigures { tasks_count: count, bytes: 0, refused: 1 });
         let mut tasks = Vec::new();
         inbox.take_turn(Duration::ZERO, &mut tasks);
         assert_eq!(tasks.len(), QUEUE_REQUESTS_MAX);

@@ -11,14 +11,17 @@
 use super::durable::Durable;
 use super::inbox::Inbox;
 use super::promise::Promise;
+use crate::clock::Clock;
 use crate::engine::ask::Answer;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Frame, LogWriter};
+use crate::metrics::{Metrics, Synced};
 use crate::request::Reply;
 use florin_ledger::Lsn;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 /// What one turn of the engine leaves behind: frames, and the answers that wait for them.
 #[derive(Default)]
@@ -50,6 +53,9 @@ pub(crate) struct LogThread {
     pub(crate) turns: Receiver<TurnOutput>,
     pub(crate) durable: Arc<Durable>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Tells how long writes and syncs take.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl LogThread {
@@ -73,27 +79,45 @@ impl LogThread {
     fn commit(&mut self, first: TurnOutput, answers: &mut Vec<Waiting>) -> io::Result<()> {
         let mut end = None;
         let mut bytes = 0;
+        let mut frames_count = 0;
         let mut next = Some(first);
         while let Some(turn) = next {
             for frame in &turn.frames {
                 self.writer.append(frame, self.durable.get())?;
                 bytes += frame.bytes().len();
+                frames_count += 1;
                 end = Some(frame.end());
             }
             answers.extend(turn.answers);
             next = if bytes < WRITE_BYTES_MAX { self.turns.try_recv().ok() } else { None };
         }
         if let Some(end) = end {
-            self.make_durable(end)?;
+            let (write, sync) = self.make_durable(end)?;
+            let counters = self.writer.counters();
+            let count = |items: usize| u64::try_from(items).expect("a usize fits 64 bits");
+            self.metrics.log.synced(&Synced {
+                frames_count,
+                frame_bytes: count(bytes),
+                answers_count: count(answers.len()),
+                write,
+                sync,
+                written_bytes_total: counters.written_bytes,
+                writes_total: counters.writes_count,
+                syncs_total: counters.syncs_count,
+            });
         }
         Ok(())
     }
 
-    fn make_durable(&mut self, end: Lsn) -> io::Result<()> {
+    /// Says how long it wrote, and how long it synced.
+    fn make_durable(&mut self, end: Lsn) -> io::Result<(Duration, Duration)> {
+        let started = self.clock.elapsed();
         self.writer.write()?;
+        let written = self.clock.elapsed();
         self.writer.sync()?;
         self.durable.raise(end);
-        Ok(())
+        let synced = self.clock.elapsed();
+        Ok((written.saturating_sub(started), synced.saturating_sub(written)))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::log::{PrepareError, Preparer};
+use crate::metrics::{Metrics, Watch};
 use crate::opening::Opened;
 use crate::reads::Reads;
 use std::collections::VecDeque;
@@ -41,7 +42,7 @@ impl Threads {
         opened: Opened,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
-    ) -> io::Result<(Threads, Reads)> {
+    ) -> io::Result<(Threads, Reads, Watch)> {
         let inbox = Arc::new(Inbox::default());
         let durable = Arc::new(Durable::new(opened.durable));
         let room = Arc::new(RoomAhead::new(opened.preparer.room(), opened.durable));
@@ -49,13 +50,24 @@ impl Threads {
         let (job_sender, jobs) = mpsc::sync_channel(JOBS_AHEAD_MAX);
         let (done_sender, done) = mpsc::channel();
         let reads = Reads::new(inbox.clone(), durable.clone(), opened.reader.clone());
+        let metrics = Arc::new(Metrics::default());
+        metrics.engine.stands(&opened.engine.status());
+        metrics.checkpoint.opened(opened.engine.status().checkpoint.0, clock.elapsed());
+        let watch = Watch {
+            metrics: metrics.clone(),
+            inbox: inbox.clone(),
+            durable: durable.clone(),
+            room: room.clone(),
+            clock: clock.clone(),
+        };
         let engine = EngineThread {
-            backstage: Backstage::new(job_sender, done),
+            backstage: Backstage::new(job_sender, done, metrics.clone(), clock.clone()),
+            metrics: metrics.clone(),
             inbox: inbox.clone(),
             log: log_sender,
             durable: durable.clone(),
             room: room.clone(),
-            clock,
+            clock: clock.clone(),
             is_blocked: false,
             engine: opened.engine,
         };
@@ -64,6 +76,8 @@ impl Threads {
             turns,
             durable: durable.clone(),
             inbox: inbox.clone(),
+            metrics: metrics.clone(),
+            clock,
         };
         let background = Background {
             runs: engine.engine.run_names().collect(),
@@ -75,6 +89,7 @@ impl Threads {
             done: done_sender,
             inbox: inbox.clone(),
             waiting: VecDeque::new(),
+            metrics,
         };
         let (preparer, preparer_room) = (opened.preparer, room.clone());
         let threads = Threads {
@@ -87,7 +102,7 @@ impl Threads {
                 .spawn(move || room::run(preparer, &preparer_room))?,
             background: named("florin-background").spawn(move || background.run())?,
         };
-        Ok((threads, reads))
+        Ok((threads, reads, watch))
     }
 
     /// Finishes what was accepted, writes a witness and a checkpoint, and ends all threads.

@@ -12,6 +12,7 @@ use super::Engine;
 use crate::checkpoint::Metadata;
 use crate::limits::{CHECKPOINT_PAGES_PER_TURN, FROZEN_PARTS_MAX, RECENT_KEYS_MAX};
 use crate::log::FramePosition;
+use crate::metrics::EngineMetrics;
 use crate::runs::{Index, MergePlan, Run, RunKind, RunName, RunPlan};
 use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, Totals};
 use std::sync::Arc;
@@ -190,6 +191,15 @@ impl Engine {
         let plan = self.past.indexes.all_mut().into_iter().find_map(Index::merge_due);
         self.checkpointing.is_merging = plan.is_some();
         plan
+    }
+
+    /// Counts what the indexes take. Touches each run's figures.
+    pub(crate) fn count_indexes(&self, metrics: &EngineMetrics) {
+        let indexes = self.past.indexes.all();
+        let memory_bytes = indexes.iter().map(|index| index.memory_bytes()).sum();
+        let runs_count = indexes.iter().map(|index| index.runs().runs().len()).sum();
+        let runs_bytes = indexes.iter().map(|index| index.runs().file_bytes()).sum();
+        metrics.indexes_take(memory_bytes, runs_count, runs_bytes);
     }
 
     /// The runs that the indexes have.

@@ -375,7 +375,8 @@ impl Engine {
         Ok(())
     }
 
-    fn status(&self) -> Status {
+    /// How it stands; what only the driver knows is for the driver to fill in.
+    pub(crate) fn status(&self) -> Status {
         Status {
             incarnation: self.log.incarnation,
             epoch: self.log.epoch,
