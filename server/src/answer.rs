@@ -3,11 +3,13 @@
 
 use crate::budget::Share;
 use crate::ledger::Found;
+use crate::metrics::ServerMetrics;
 use crate::refusal;
 use bytes::BytesMut;
 use florin_core::Error;
 use florin_core::request::Reply;
 use florin_wire::{Outcome, Refusal, ReplyHeader, Status, array, cold, frame, page};
+use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -99,6 +101,7 @@ pub(crate) struct Responder {
     operation: u16,
     /// Taken by the answer.
     duty: Option<(UnboundedSender<Answer>, Place)>,
+    metrics: Arc<ServerMetrics>,
 }
 
 impl Responder {
@@ -107,8 +110,9 @@ impl Responder {
         operation: u16,
         answers: UnboundedSender<Answer>,
         place: Place,
+        metrics: Arc<ServerMetrics>,
     ) -> Responder {
-        Responder { id, operation, duty: Some((answers, place)) }
+        Responder { id, operation, duty: Some((answers, place)), metrics }
     }
 
     pub(crate) fn reply(self, result: Result<Reply, Error>) {
@@ -140,6 +144,10 @@ impl Responder {
 
     fn discharge(&mut self, content: Content) {
         if let Some((answers, place)) = self.duty.take() {
+            match &content {
+                Content::Reply(_) | Content::Found(_) => self.metrics.answer(self.operation),
+                Content::Refusal(refusal) => self.metrics.refuse(self.operation, refusal.kind),
+            }
             let answer = Answer { id: self.id, operation: self.operation, content, _place: place };
             // The writer is gone when the peer is: nobody is left to tell.
             let _ = answers.send(answer);

@@ -13,6 +13,7 @@ use crate::limits::{
     CONNECTION_BYTES_IN_FLIGHT_MAX, LINGER_TIMEOUT, REQUEST_WEIGHT_MIN, REQUESTS_IN_FLIGHT_MAX,
     SERVER_BYTES_IN_FLIGHT_MAX,
 };
+use crate::metrics::{HandshakeFailure, ServerMetrics, Stage, Staged};
 use crate::options::ServerOptions;
 use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
@@ -40,12 +41,21 @@ pub(crate) struct Shared<L> {
     pub(crate) epoch: u64,
     pub(crate) budget: Budget,
     pub(crate) reads: Reads,
+    pub(crate) metrics: Arc<ServerMetrics>,
 }
 
 impl<L> Shared<L> {
     pub(crate) fn new(ledger: L, options: ServerOptions, incarnation: u128, epoch: u64) -> Self {
         let budget = Budget::new(SERVER_BYTES_IN_FLIGHT_MAX);
-        Shared { ledger, options, incarnation, epoch, budget, reads: Reads::new() }
+        Shared {
+            ledger,
+            options,
+            incarnation,
+            epoch,
+            budget,
+            reads: Reads::new(),
+            metrics: Arc::default(),
+        }
     }
 }
 
@@ -72,6 +82,7 @@ pub(crate) async fn serve<L, R, W>(
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
+    let mut staged = Staged::accepted(Arc::clone(&shared.metrics));
     let mut frames = Frames::new(reader, HELLO_BYTES_MAX);
     let mut writer = Writer::new(writer, shared.options.write_timeout);
     let welcomed = tokio::select! {
@@ -80,9 +91,13 @@ pub(crate) async fn serve<L, R, W>(
         welcomed = welcome(&shared, &mut frames, &mut writer) => welcomed,
     };
     match welcomed {
-        Ok(true) => {}
-        Ok(false) => return close(frames, writer).await,
-        Err(_) => return,
+        Ok(true) => staged.move_to(Stage::Open),
+        Ok(false) => {
+            shared.metrics.handshake_failed(HandshakeFailure::Refused);
+            staged.move_to(Stage::Closing);
+            return close(frames, writer).await;
+        }
+        Err(_) => return shared.metrics.handshake_failed(HandshakeFailure::Silent),
     }
 
     let (answers, outgoing) = mpsc::unbounded_channel();
@@ -94,13 +109,17 @@ pub(crate) async fn serve<L, R, W>(
         end = read_requests(&shared, &mut frames, answers) => end,
         _ = &mut writing => End::Gone,
     };
+    staged.move_to(Stage::Closing);
     // What was accepted is answered before the last word, so that the last word can promise that
     // everything without an answer did not happen.
     let last_word = match end {
         End::Gone => return writing.abort(),
         End::PeerClosed => None,
         End::Stopping => Some(stopping_refusal()),
-        End::Malformed(malformed) => Some(malformed_refusal(malformed)),
+        End::Malformed(malformed) => {
+            shared.metrics.broke_protocol();
+            Some(malformed_refusal(malformed))
+        }
     };
     let written = writing.await.expect("writing answers does not panic");
     let Ok(mut writer) = written else { return };
@@ -240,7 +259,8 @@ fn begin<L: Ledger>(
 ) {
     let Question { id, operation, deadline, work, cost_bytes } = question;
     let has_place = place.is_whole();
-    let responder = Responder::new(id, operation, answers, place);
+    let metrics = Arc::clone(&shared.metrics);
+    let responder = Responder::new(id, operation, answers, place, metrics);
     if !has_place {
         let message =
             format!("the server has no room for {cost_bytes} bytes more: send it again later");

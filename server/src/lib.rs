@@ -7,7 +7,8 @@
 //! written.
 //!
 //! Reading order: [`server`] accepts, [`connection`] is one peer's life, [`question`] what it
-//! asks, [`answer`] what it is told, [`ledger`] who knows the answer.
+//! asks, [`answer`] what it is told, [`ledger`] who knows the answer. [`metrics`] counts, and [`observe`]
+//! shows the figures to whoever watches.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -17,6 +18,9 @@ mod error;
 mod frames;
 pub mod ledger;
 pub mod limits;
+mod metered;
+pub mod metrics;
+pub mod observe;
 mod options;
 mod question;
 mod reads;
@@ -26,5 +30,7 @@ mod writer;
 
 pub use error::ServerError;
 pub use ledger::Ledger;
+pub use metrics::ServerMetrics;
+pub use observe::Observe;
 pub use options::ServerOptions;
 pub use server::{Server, check_address};

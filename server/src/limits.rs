@@ -36,6 +36,12 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer may take to close its side after the server's last word. Closing at once while
 /// its bytes are unread would make the system reset the connection, and with it the last word.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections to the observing port at the same time; more are closed.
+pub const OBSERVE_CONNECTIONS_MAX: usize = 16;
+/// Bytes of a request's head on the observing port.
+pub const OBSERVE_HEAD_BYTES_MAX: usize = 16 << 10;
+/// How long a connection to the observing port lasts.
+pub const OBSERVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after the system refused to accept a connection (no descriptors left, as a rule).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -4,6 +4,8 @@ use crate::connection::{self, Shared};
 use crate::error::ServerError;
 use crate::ledger::Ledger;
 use crate::limits::{ACCEPT_PAUSE, REFUSALS_AT_ONCE_MAX};
+use crate::metered::Metered;
+use crate::metrics::ServerMetrics;
 use crate::options::ServerOptions;
 use florin_core::request::{Reply, Request, Status};
 use florin_core::{Database, Error, ErrorKind};
@@ -58,6 +60,12 @@ impl<L: Ledger> Server<L> {
         self.address
     }
 
+    /// What it counts, now and while it serves.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<ServerMetrics> {
+        Arc::clone(&self.shared.metrics)
+    }
+
     /// Serves until `shutdown` completes; then stops accepting, answers what was accepted, closes
     /// every connection and returns. The caller closes the database.
     ///
@@ -86,6 +94,7 @@ impl<L: Ledger> Server<L> {
                             });
                         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
                             let stopping = stopping.clone();
+                            shared.metrics.turn_away();
                             connections.spawn(async move {
                                 refuse_stream(&shared.options, stream, stopping).await;
                                 drop(place);
@@ -115,6 +124,8 @@ async fn serve_stream<L: Ledger>(
     // option the connection is slow, not wrong.
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
+    let reader = Metered::new(reader, Arc::clone(&shared.metrics));
+    let writer = Metered::new(writer, Arc::clone(&shared.metrics));
     connection::serve(shared, reader, writer, stopping).await;
 }
 

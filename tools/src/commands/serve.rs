@@ -4,11 +4,12 @@ use crate::exit::{Exit, Failure};
 use crate::target::open_database;
 use clap::Args;
 use florin_core::Database;
-use florin_server::{Server, ServerOptions, check_address};
+use florin_server::{Observe, Server, ServerError, ServerOptions, check_address};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -23,6 +24,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
     listen: String,
 
+    /// Where to show figures and probes over HTTP (/metrics, /live, /ready, /status); PORT alone is
+    /// of 127.0.0.1. Whoever reaches it can read them. Without it nothing is shown
+    #[arg(long, value_name = "[HOST:]PORT")]
+    observe: Option<String>,
+
     /// Fix the clock: the first event takes the nanosecond after this, each later one the next
     #[arg(long, value_name = "NANOSECONDS")]
     clock_start: Option<u64>,
@@ -36,6 +42,8 @@ pub(crate) struct Serve {
 #[derive(Serialize)]
 struct Ready<'a> {
     address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observe: Option<String>,
     data: &'a str,
     process_id: u32,
 }
@@ -49,23 +57,48 @@ impl Serve {
         let address = runtime.block_on(resolve(&self.listen))?;
         check_address(address).map_err(|error| Failure::usage(error.to_string()))?;
         refuse_taken(address)?;
+        let observe = self.observe_address(&runtime)?;
         let database = open_database(&self.data, self.clock_start)?;
-        let served = runtime.block_on(self.serve(address, database.clone()));
+        let served = runtime.block_on(self.serve(address, observe, database.clone()));
         let closed = database.close();
         served?;
         closed.map_err(|error| Failure::at_close(&error))?;
         Ok(Exit::Done)
     }
 
-    async fn serve(&self, address: SocketAddr, database: Database) -> Result<(), Failure> {
+    fn observe_address(&self, runtime: &Runtime) -> Result<Option<SocketAddr>, Failure> {
+        let Some(observe) = &self.observe else { return Ok(None) };
+        let is_port_alone = observe.parse::<u16>().is_ok();
+        let observe = if is_port_alone { format!("127.0.0.1:{observe}") } else { observe.clone() };
+        let address = runtime.block_on(resolve(&observe))?;
+        refuse_taken(address)?;
+        Ok(Some(address))
+    }
+
+    async fn serve(
+        &self,
+        address: SocketAddr,
+        observe: Option<SocketAddr>,
+        database: Database,
+    ) -> Result<(), Failure> {
         let signalled = shutdown_signal()?;
         let (sender, stopped) = oneshot::channel();
         // The receiver is gone when the server was told to stop before.
         database.on_stop(move |reason| drop(sender.send(reason)));
-        let server = Server::bind(address, ServerOptions::default(), database)
+        let unavailable = |error: ServerError| Failure::unavailable(error.to_string());
+        let server = Server::bind(address, ServerOptions::default(), database.clone())
             .await
-            .map_err(|error| Failure::unavailable(error.to_string()))?;
-        say_ready(server.address(), &self.data, self.json)?;
+            .map_err(unavailable)?;
+        let observe = match observe {
+            Some(address) => {
+                let bound = Observe::bind(address, database, server.metrics()).await;
+                Some(bound.map_err(unavailable)?)
+            }
+            None => None,
+        };
+        say_ready(server.address(), observe.as_ref().map(Observe::address), self)?;
+        // It shows how the server ends, too, and goes with the runtime.
+        let observing = observe.map(|observe| tokio::spawn(observe.serve(std::future::pending())));
         let mut reason = None;
         let shutdown = async {
             tokio::select! {
@@ -74,6 +107,9 @@ impl Serve {
             }
         };
         server.serve(shutdown).await;
+        if let Some(observing) = observing {
+            observing.abort();
+        }
         match reason {
             Some(reason) => Err(Failure::new(Exit::Stopped, reason.to_string())),
             None => Ok(()),
@@ -114,16 +150,26 @@ pub(super) fn shutdown_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-fn say_ready(address: SocketAddr, data: &Path, json: bool) -> Result<(), Failure> {
+fn say_ready(
+    address: SocketAddr,
+    observe: Option<SocketAddr>,
+    serve: &Serve,
+) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    if json {
-        let data = data.to_string_lossy();
-        let ready =
-            Ready { address: address.to_string(), data: &data, process_id: std::process::id() };
+    let data = &serve.data;
+    if serve.json {
+        let ready = Ready {
+            address: address.to_string(),
+            observe: observe.map(|observe| observe.to_string()),
+            data: &data.to_string_lossy(),
+            process_id: std::process::id(),
+        };
         let line = serde_json::to_string(&ready).expect("strings and numbers can't fail");
         writeln!(output, "{line}")?;
     } else {
-        writeln!(output, "florin listens on {address}, data in {}", data.display())?;
+        let observe = observe.map(|observe| format!(", figures on http://{observe}/metrics"));
+        let observe = observe.unwrap_or_default();
+        writeln!(output, "florin listens on {address}, data in {}{observe}", data.display())?;
     }
     output.flush()?;
     Ok(())

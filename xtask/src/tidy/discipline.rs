@@ -9,6 +9,7 @@ use super::source::tokens;
 const SLEEPERS: &[(&str, &str)] = &[
     ("client/src/connection.rs", "the instant at which a peer has been silent for too long"),
     ("client/src/path.rs", "a pause before asking again, so that a server can come back"),
+    ("server/src/observe/mod.rs", "out of descriptors: trying again at once would burn a core"),
     ("server/src/server.rs", "out of descriptors: trying again at once would burn a core"),
 ];
 

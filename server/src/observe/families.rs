@@ -1,0 +1,246 @@
+//! Every figure as a family of the text format. docs/OPERATIONS.md says what each means and what to
+//! do about it; the dashboard and the alerts in docs/observe name them.
+
+use super::exposition::{Exposition, Seconds};
+use crate::metrics::{HandshakeFailure, ServerMetrics, Stage};
+use florin_core::MetricsSnapshot;
+use florin_core::metrics::{
+    CheckpointFigures, EngineFigures, LogFigures, QueueFigures, RequestFigures, Trouble,
+};
+use florin_wire::{Operation, RefusalKind};
+use std::time::Duration;
+
+/// The page that a scrape gets.
+pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
+    let mut page = Exposition::default();
+    page.gauges(
+        "florin_build_info",
+        "The version that runs; always 1.",
+        "version",
+        [(env!("CARGO_PKG_VERSION"), 1)],
+    );
+    health(&mut page, ledger);
+    requests(&mut page, &ledger.requests);
+    engine(&mut page, &ledger.engine);
+    queue(&mut page, &ledger.queue);
+    log(&mut page, &ledger.log);
+    durations(&mut page, &ledger.log);
+    checkpoint(&mut page, &ledger.checkpoint);
+    connections(&mut page, server);
+    served(&mut page, server);
+    page.into_text()
+}
+
+fn health(page: &mut Exposition, ledger: &MetricsSnapshot) {
+    let health = ledger.health();
+    page.gauge("florin_ready", "1 while writes are taken.", u8::from(health.takes_writes()));
+    let troubles = Trouble::ALL.iter();
+    page.gauges(
+        "florin_trouble",
+        "1 while this is wrong.",
+        "trouble",
+        troubles.map(|trouble| (trouble.name(), u8::from(health.troubles.contains(trouble)))),
+    );
+}
+
+fn requests(page: &mut Exposition, requests: &RequestFigures) {
+    page.counters(
+        "florin_requests_total",
+        "Requests that reached the engine.",
+        "kind",
+        requests.by_kind.iter().map(|(kind, count)| (kind.name(), *count)),
+    );
+    page.counters(
+        "florin_request_errors_total",
+        "Requests that the engine refused whole.",
+        "reason",
+        requests.errors.iter().map(|(kind, count)| (kind.name(), *count)),
+    );
+    page.counters(
+        "florin_account_events_total",
+        "Accounts of batches, by their result.",
+        "result",
+        requests.accounts.iter().map(|(status, count)| (status.name(), *count)),
+    );
+    page.counters(
+        "florin_transfer_events_total",
+        "Transfers of batches, by their result.",
+        "result",
+        requests.transfers.iter().map(|(status, count)| (status.name(), *count)),
+    );
+    page.sizes("florin_batch_events", "Events in a batch.", &requests.batch_events);
+}
+
+fn engine(page: &mut Exposition, engine: &EngineFigures) {
+    page.durations(
+        "florin_engine_turn_seconds",
+        "What a turn of the engine took, waiting for room included.",
+        &engine.turn_ns,
+    );
+    page.gauge(
+        "florin_applied_position_bytes",
+        "Everything before this log position is decided.",
+        engine.applied.0,
+    );
+    page.gauge(
+        "florin_last_event_timestamp_seconds",
+        "The recorded time of the last event.",
+        Seconds(engine.last_event.0),
+    );
+    page.gauge("florin_accounts", "Accounts ever opened.", engine.accounts_count);
+    page.gauge("florin_transfers", "Transfers ever created.", engine.transfers_count);
+    page.gauge("florin_holds", "Live holds.", engine.holds_count);
+    page.gauge("florin_epoch", "Openings for writing so far.", engine.epoch);
+    page.gauge(
+        "florin_clock_jump_seconds",
+        "How far the clock has jumped ahead, 0 while it is trusted.",
+        seconds(engine.clock_jump),
+    );
+    page.gauge(
+        "florin_index_memory_bytes",
+        "Memory of the indexes of ids.",
+        engine.index_memory_bytes,
+    );
+    page.gauge("florin_runs", "Runs that the indexes of ids consist of.", engine.runs_count);
+    page.gauge("florin_runs_bytes", "Bytes of these runs on disk.", engine.runs_bytes);
+}
+
+fn queue(page: &mut Exposition, queue: &QueueFigures) {
+    page.gauge("florin_queue_tasks", "Tasks that wait for the engine.", queue.tasks_count);
+    page.gauge("florin_queue_bytes", "What they weigh.", queue.bytes);
+    page.counter(
+        "florin_queue_refused_total",
+        "Tasks turned away from a full queue.",
+        queue.refused,
+    );
+}
+
+fn log(page: &mut Exposition, log: &LogFigures) {
+    page.gauge(
+        "florin_durable_position_bytes",
+        "Everything before this log position is durable.",
+        log.durable.0,
+    );
+    page.counter("florin_log_frames_total", "Frames written and synced.", log.frames);
+    page.counter("florin_log_frame_bytes_total", "Bytes of these frames.", log.frame_bytes);
+    page.counter(
+        "florin_log_written_bytes_total",
+        "Bytes handed to the disk for the log, last pages written again included.",
+        log.written_bytes,
+    );
+    page.counter("florin_log_writes_total", "Writes of the log.", log.writes);
+    page.counter("florin_log_syncs_total", "Syncs of the log.", log.syncs);
+    page.gauge(
+        "florin_log_room_bytes",
+        "Bytes of log that may be written before more room is made.",
+        log.room_bytes,
+    );
+}
+
+fn durations(page: &mut Exposition, log: &LogFigures) {
+    page.durations(
+        "florin_log_write_seconds",
+        "What writing the log took before each sync.",
+        &log.write_ns,
+    );
+    page.durations("florin_log_sync_seconds", "What each sync of the log took.", &log.sync_ns);
+    page.sizes("florin_log_sync_frames", "Frames that shared a sync.", &log.sync_frames);
+    page.sizes("florin_log_sync_answers", "Answers that shared a sync.", &log.sync_answers);
+}
+
+fn checkpoint(page: &mut Exposition, checkpoint: &CheckpointFigures) {
+    page.gauge(
+        "florin_checkpoint_position_bytes",
+        "Where the last checkpoint is in the log.",
+        checkpoint.position.0,
+    );
+    page.gauge(
+        "florin_checkpoint_behind_bytes",
+        "Bytes of log behind the last checkpoint.",
+        checkpoint.behind_bytes,
+    );
+    page.gauge(
+        "florin_checkpoint_age_seconds",
+        "Time since the last checkpoint, or since the opening.",
+        seconds(checkpoint.age),
+    );
+    page.counter("florin_checkpoints_total", "Checkpoints made.", checkpoint.checkpoints);
+    page.counter(
+        "florin_checkpoint_failures_total",
+        "Checkpoints that failed.",
+        checkpoint.failures,
+    );
+    page.counter("florin_runs_written_total", "Runs of ids written.", checkpoint.runs);
+    page.counter(
+        "florin_run_failures_total",
+        "Attempts to write a run that the disk refused.",
+        checkpoint.run_failures,
+    );
+    page.counter("florin_merges_total", "Merges of runs done.", checkpoint.merges);
+    page.counter(
+        "florin_merge_failures_total",
+        "Merges of runs given up until the next opening.",
+        checkpoint.merge_failures,
+    );
+}
+
+fn connections(page: &mut Exposition, server: &ServerMetrics) {
+    page.gauges(
+        "florin_server_connections",
+        "Connections by how far they have come.",
+        "stage",
+        Stage::ALL.iter().map(|stage| (stage.name(), server.connections(*stage))),
+    );
+    page.counter(
+        "florin_server_connections_accepted_total",
+        "Connections accepted.",
+        server.accepted(),
+    );
+    page.counter(
+        "florin_server_connections_turned_away_total",
+        "Connections over the limit.",
+        server.turned_away(),
+    );
+    let failures = HandshakeFailure::ALL.iter();
+    page.counters(
+        "florin_server_handshake_failures_total",
+        "Connections that were never welcomed.",
+        "reason",
+        failures.map(|failure| (failure.name(), server.handshakes_failed(*failure))),
+    );
+    page.counter(
+        "florin_server_malformed_total",
+        "Connections closed because their peer broke the protocol.",
+        server.malformed(),
+    );
+    page.counter(
+        "florin_server_received_bytes_total",
+        "Bytes from clients.",
+        server.received_bytes(),
+    );
+    page.counter("florin_server_sent_bytes_total", "Bytes to clients.", server.sent_bytes());
+}
+
+fn served(page: &mut Exposition, server: &ServerMetrics) {
+    const NAME: &str = "florin_server_requests_total";
+    page.counter_family(NAME, "Requests by operation and outcome.");
+    let known = Operation::ALL.iter().map(|operation| Some(*operation));
+    for operation in known.chain([None]) {
+        let name = operation.map_or("unknown", Operation::name);
+        for (outcome, count) in
+            [("answered", server.answered(operation)), ("refused", server.refused(operation))]
+        {
+            page.sample(NAME, &[("operation", &name), ("outcome", &outcome)], count);
+        }
+    }
+    page.counters(
+        "florin_server_refusals_total",
+        "Requests refused, by reason.",
+        "reason",
+        RefusalKind::ALL.iter().map(|kind| (kind.name().replace(' ', "_"), server.refusals(*kind))),
+    );
+}
+
+fn seconds(duration: Duration) -> Seconds {
+    Seconds(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
