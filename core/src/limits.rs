@@ -35,10 +35,10 @@ pub const FROZEN_PARTS_MAX: usize = 4;
 pub const RUNS_PER_SIZE_MAX: usize = 8;
 /// Entries in one run; larger ones are left as they are.
 pub const RUN_ENTRIES_MAX: u64 = 1 << 32;
-/// Bytes of a key of a document with its table's number, at most.
-pub const DOCUMENT_KEY_BYTES_MAX: usize = 2 + 256;
-/// Bytes of a key of a document with its table's number, at least.
-pub const DOCUMENT_KEY_BYTES_MIN: usize = 2;
+/// Bytes of a document's key with its table's number, at most.
+pub const INDEX_KEY_BYTES_MAX: usize = 2 + florin_ledger::document::DOCUMENT_KEY_BYTES_MAX;
+/// Bytes of a document's key with its table's number, at least.
+pub const INDEX_KEY_BYTES_MIN: usize = 2;
 /// Memory for keys of documents that are not in a run yet; then they are frozen and written. There
 /// are at most [`FROZEN_PARTS_MAX`] such parts beside it.
 pub const DOCUMENT_RECENT_BYTES_MAX: usize = 48 << 20;

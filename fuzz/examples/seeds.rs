@@ -4,6 +4,8 @@
 
 use bytes::BytesMut;
 use florin_core::disk::PAGE_BYTES;
+use florin_core::documents::DocumentEntry;
+use florin_core::documents::block::{BlockBuilder, LSN_MAX};
 use florin_core::log::block::{BLOCK_HEADER_BYTES, BlockHeader, HeaderKey};
 use florin_core::log::geometry::Geometry;
 use florin_core::log::record;
@@ -33,7 +35,8 @@ const CODE: Code = Code(10);
 
 fn main() -> io::Result<()> {
     wire()?;
-    log()
+    log()?;
+    documents()
 }
 
 fn save(target: &str, name: &str, choice: u8, body: &[u8]) -> io::Result<()> {
@@ -145,6 +148,29 @@ fn log() -> io::Result<()> {
     save("zeros", 4, &[0; PAGE_BYTES])?;
     // Only what the checksum covers, and the checksum: the rest of the page is zeros.
     save("checked_segment_header", 4, &segment.encode()[..144])
+}
+
+/// Blocks of document keys without their tags, and without a choice in front.
+fn documents() -> io::Result<()> {
+    let directory: PathBuf =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join("document_block");
+    std::fs::create_dir_all(&directory)?;
+    let mut builder = BlockBuilder::default();
+    let entry = |lsn, is_deleted| DocumentEntry { lsn: Lsn(lsn), is_deleted };
+    let longest = [&[0, 17][..], &[7; 256]].concat();
+    let keys: [(&[u8], DocumentEntry); 4] = [
+        (&[0, 16], entry(4_096, false)),
+        (b"\0\x10customer/1", entry(9_000, true)),
+        (b"\0\x10customer/2", entry(8_000, false)),
+        (&longest, entry(LSN_MAX.0, false)),
+    ];
+    for (key, entry) in keys {
+        assert!(builder.push(key, entry), "a page holds four keys");
+    }
+    // The rest of the page is zeros.
+    std::fs::write(directory.join("block"), &builder.finish()[16..400])?;
+    assert!(builder.push(&[0, 16], entry(0, false)), "a page holds a key");
+    std::fs::write(directory.join("one_key"), &builder.finish()[16..32])
 }
 
 fn account(id: u128) -> Account {

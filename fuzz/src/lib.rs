@@ -8,6 +8,7 @@
 //! xtask fuzz` chooses. `seeds/` holds a few accepted inputs for each.
 #![forbid(unsafe_code)]
 
+pub mod document_block;
 pub mod log_block;
 pub mod log_judge;
 pub mod wire_decode;
@@ -26,4 +27,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wire_decode", run: wire_decode::run },
     Target { name: "log_block", run: log_block::run },
     Target { name: "log_judge", run: log_judge::run },
+    Target { name: "document_block", run: document_block::run },
 ];

@@ -27,7 +27,7 @@
 use super::key::shared_bytes;
 use super::{DocumentEntry, KeyList};
 use crate::disk::PAGE_BYTES;
-use crate::limits::{DOCUMENT_KEY_BYTES_MAX, DOCUMENT_KEY_BYTES_MIN};
+use crate::limits::{INDEX_KEY_BYTES_MAX, INDEX_KEY_BYTES_MIN};
 use crate::runs::page::{Page, TAG_BYTES};
 use florin_ledger::Lsn;
 
@@ -40,7 +40,7 @@ const LENGTH_BYTES_MAX: usize = 2;
 const ENTRY_BYTES_MAX: usize = 10;
 
 const _: () =
-    assert!(FIRST + 2 * LENGTH_BYTES_MAX + DOCUMENT_KEY_BYTES_MAX + ENTRY_BYTES_MAX < PAGE_BYTES);
+    assert!(FIRST + 2 * LENGTH_BYTES_MAX + INDEX_KEY_BYTES_MAX + ENTRY_BYTES_MAX < PAGE_BYTES);
 
 /// Fills one page with entries.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct BlockBuilder {
 
 impl Default for BlockBuilder {
     fn default() -> BlockBuilder {
-        let last_key = Vec::with_capacity(DOCUMENT_KEY_BYTES_MAX);
+        let last_key = Vec::with_capacity(INDEX_KEY_BYTES_MAX);
         BlockBuilder { page: [0; PAGE_BYTES], used: FIRST, count: 0, last_key, last_lsn: 0 }
     }
 }
@@ -155,7 +155,7 @@ pub fn decode(page: &Page, list: &mut KeyList) -> Result<(), NotABlock> {
             shared <= last.len() && last.get(shared) < suffix.first()
         };
         let bytes = shared + suffix.len();
-        if !is_valid || !(DOCUMENT_KEY_BYTES_MIN..=DOCUMENT_KEY_BYTES_MAX).contains(&bytes) {
+        if !is_valid || !(INDEX_KEY_BYTES_MIN..=INDEX_KEY_BYTES_MAX).contains(&bytes) {
             return Err(NotABlock);
         }
         list.push_suffix(shared, suffix, entry);
@@ -170,7 +170,7 @@ pub fn decode(page: &Page, list: &mut KeyList) -> Result<(), NotABlock> {
 ///
 /// # Errors
 /// [`NotABlock`] if that is seen before the key's place.
-pub(super) fn find(page: &Page, key: &[u8]) -> Result<Option<DocumentEntry>, NotABlock> {
+pub fn find(page: &Page, key: &[u8]) -> Result<Option<DocumentEntry>, NotABlock> {
     let mut entries = EncodedEntries::new(page);
     let mut same = 0;
     while let Some(Encoded { shared, suffix, entry }) = entries.next()? {
@@ -243,7 +243,7 @@ impl<'a> EncodedEntries<'a> {
     #[inline]
     fn length(&mut self) -> Result<usize, NotABlock> {
         match usize::try_from(self.varint()?) {
-            Ok(length) if length <= DOCUMENT_KEY_BYTES_MAX => Ok(length),
+            Ok(length) if length <= INDEX_KEY_BYTES_MAX => Ok(length),
             _ => Err(NotABlock),
         }
     }
@@ -291,7 +291,7 @@ mod tests {
     /// Keys that share much, with any entries.
     fn entries() -> impl Strategy<Value = BTreeMap<Vec<u8>, DocumentEntry>> {
         let rest = prop::collection::vec(0..3_u8, 0..30);
-        let long = prop::collection::vec(any::<u8>(), 200..=DOCUMENT_KEY_BYTES_MAX - 2);
+        let long = prop::collection::vec(any::<u8>(), 200..=INDEX_KEY_BYTES_MAX - 2);
         let key = prop_oneof![9 => rest, 1 => long];
         let key = (0..3_u8, key).prop_map(|(table, rest)| [&[0, table][..], &rest].concat());
         let lsn = prop_oneof![0..=LSN_MAX.0, 0..1_000_u64, Just(LSN_MAX.0)];

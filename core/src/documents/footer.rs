@@ -35,7 +35,7 @@
 
 use super::KeyList;
 use crate::disk::PAGE_BYTES;
-use crate::limits::DOCUMENT_KEY_BYTES_MAX;
+use crate::limits::INDEX_KEY_BYTES_MAX;
 use crate::runs::Damage;
 use crate::runs::filter::Filter;
 use crate::runs::page::{Page, TAG_BYTES};
@@ -60,7 +60,7 @@ struct FooterLayout {
 }
 
 const _: () = assert!(size_of::<FooterLayout>() == 316);
-const _: () = assert!(DOCUMENT_KEY_BYTES_MAX == 258);
+const _: () = assert!(INDEX_KEY_BYTES_MAX == 258);
 
 /// What a run of documents says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,7 +80,7 @@ pub(super) struct DocumentFooter {
 impl DocumentFooter {
     /// The footer page, without its tag.
     pub(super) fn page(&self) -> Page {
-        let mut key_max = [0; DOCUMENT_KEY_BYTES_MAX];
+        let mut key_max = [0; INDEX_KEY_BYTES_MAX];
         key_max[..self.key_max.len()].copy_from_slice(&self.key_max);
         let layout = FooterLayout {
             magic: MAGIC,

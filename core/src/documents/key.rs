@@ -3,26 +3,24 @@
 //! Keys are compared as bytes. The first two are the number of the table, big-endian, so a table is
 //! a range.
 
-use crate::limits::{DOCUMENT_KEY_BYTES_MAX, DOCUMENT_KEY_BYTES_MIN};
-use florin_ledger::Timestamp;
+use crate::limits::{INDEX_KEY_BYTES_MAX, INDEX_KEY_BYTES_MIN};
+use florin_ledger::{TableId, Timestamp};
 use std::cmp::Ordering;
 
-/// The table of expiries: `EXPIRIES_TABLE` (2 bytes), when (u64, big-endian), lsn (u64, big-endian).
-pub const EXPIRIES_TABLE: u16 = 65_535;
-
+/// Bytes of a key of [`TableId::EXPIRIES`]: the table, when due (u64), lsn (u64), big-endian.
 const EXPIRY_KEY_BYTES: usize = 18;
 
 /// Asserts that a key is one: nothing else ever comes here, requests are checked before.
 pub(super) fn assert_is_key(key: &[u8]) {
-    assert!(DOCUMENT_KEY_BYTES_MIN <= key.len());
-    assert!(key.len() <= DOCUMENT_KEY_BYTES_MAX);
+    assert!(INDEX_KEY_BYTES_MIN <= key.len());
+    assert!(key.len() <= INDEX_KEY_BYTES_MAX);
 }
 
 /// Whether a key is an expiry that was due before an instant: nobody asks for it any more.
 pub(super) fn is_dead_expiry(key: &[u8], before: Timestamp) -> bool {
     let Some((table, rest)) = key.split_first_chunk::<2>() else { return false };
     let Some((due, _)) = rest.split_first_chunk::<8>() else { return false };
-    u16::from_be_bytes(*table) == EXPIRIES_TABLE
+    TableId(u16::from_be_bytes(*table)) == TableId::EXPIRIES
         && key.len() == EXPIRY_KEY_BYTES
         && u64::from_be_bytes(*due) < before.0
 }
@@ -207,11 +205,11 @@ mod tests {
             [&table.to_be_bytes()[..], &due.to_be_bytes(), &7_u64.to_be_bytes()].concat()
         };
         let before = Timestamp(1_000);
-        assert!(is_dead_expiry(&key(EXPIRIES_TABLE, 999), before));
-        assert!(!is_dead_expiry(&key(EXPIRIES_TABLE, 1_000), before));
-        assert!(!is_dead_expiry(&key(EXPIRIES_TABLE - 1, 999), before));
-        assert!(!is_dead_expiry(&key(EXPIRIES_TABLE, 999)[..17], before));
-        assert!(!is_dead_expiry(&EXPIRIES_TABLE.to_be_bytes(), before));
+        assert!(is_dead_expiry(&key(TableId::EXPIRIES.0, 999), before));
+        assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0, 1_000), before));
+        assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0 - 1, 999), before));
+        assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0, 999)[..17], before));
+        assert!(!is_dead_expiry(&TableId::EXPIRIES.0.to_be_bytes(), before));
     }
 
     /// Prevents: two keys of which the prefix says one thing and the bytes another.

@@ -10,7 +10,6 @@ use super::key::prefix;
 use super::{DocumentEntry, KeyOrder, KeyRange};
 use crate::limits::DOCUMENT_RECENT_BYTES_MAX;
 use florin_ledger::Lsn;
-use std::cmp::Ordering;
 
 /// Slots in one chunk: small enough to move half of one for an insertion, large enough that chunks
 /// are few.
@@ -175,18 +174,32 @@ impl SortedKeys {
     /// The place of a key, or where it would be.
     fn find(&self, key: &[u8]) -> Result<Place, Place> {
         let prefix = prefix(key);
-        let above = self.firsts.partition_point(|first| self.compare(first, prefix, key).is_le());
-        let chunk = above.saturating_sub(1);
+        let chunk = match self.lower(&self.firsts, prefix, key) {
+            Ok(chunk) => return Ok(Place { chunk, slot: 0 }),
+            Err(above) => above.saturating_sub(1),
+        };
         let slots = self.chunks.get(chunk).map_or(&[][..], |chunk| chunk.as_slice());
-        match slots.binary_search_by(|slot| self.compare(slot, prefix, key)) {
+        match self.lower(slots, prefix, key) {
             Ok(slot) => Ok(Place { chunk, slot }),
             Err(slot) => Err(Place { chunk, slot }),
         }
     }
 
+    /// The place of a key among slots, or of the first above it. The prefixes alone are searched
+    /// first, without a branch; keys are touched only among slots with the same prefix.
     #[inline]
-    fn compare(&self, slot: &Slot, prefix: u128, key: &[u8]) -> Ordering {
-        slot.prefix.cmp(&prefix).then_with(|| self.key(slot).cmp(key))
+    fn lower(&self, slots: &[Slot], prefix: u128, key: &[u8]) -> Result<usize, usize> {
+        let start = slots.partition_point(|slot| slot.prefix < prefix);
+        let same = &slots[start..];
+        let is_below = |slot: &Slot| slot.prefix == prefix && self.key(slot) < key;
+        let place = match same.first() {
+            Some(first) if is_below(first) => start + same.partition_point(is_below),
+            _ => start,
+        };
+        match slots.get(place) {
+            Some(slot) if slot.prefix == prefix && self.key(slot) == key => Ok(place),
+            _ => Err(place),
+        }
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 use super::block::{BlockBuilder, decode};
 use super::key::shared_bytes;
 use super::{DocumentEntry, KeyList};
-use crate::limits::DOCUMENT_KEY_BYTES_MIN;
+use crate::limits::INDEX_KEY_BYTES_MIN;
 use crate::runs::page::Page;
 use florin_ledger::Lsn;
 
@@ -45,7 +45,7 @@ impl Separators {
     pub(super) fn push_between(&mut self, last: &[u8], first: &[u8]) {
         let bytes = match self.len() {
             0 => first.len(),
-            _ => (shared_bytes(last, first) + 1).max(DOCUMENT_KEY_BYTES_MIN),
+            _ => (shared_bytes(last, first) + 1).max(INDEX_KEY_BYTES_MIN),
         };
         self.push(&first[..bytes]);
     }

@@ -101,7 +101,7 @@ pub(super) fn check_header(page: &Page, name: RunName) -> Result<PageKey, Damage
     if RunKind::from_number(layout.kind) != Some(name.kind) || layout.number.get() != name.number {
         return Err(Damage::Name);
     }
-    Ok(PageKey::of(page))
+    Ok(PageKey::of(page, name.kind))
 }
 
 /// What a run says of itself.

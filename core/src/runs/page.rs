@@ -9,7 +9,11 @@
 //! The key is the BLAKE3 of the header page's payload, which names kind and number, so a page is
 //! valid only in its own place of its own file. The header page itself has an unkeyed tag. The tag
 //! has the size of an AES-GCM tag: sealing takes its place without moving anything.
+//!
+//! In runs of documents the page number is a u128, which makes what is hashed four whole chunks of
+//! BLAKE3: those are hashed side by side, in less than half of the time.
 
+use super::RunKind;
 use crate::disk::PAGE_BYTES;
 
 /// Bytes of a page's tag.
@@ -22,17 +26,20 @@ pub(crate) type Page = [u8; PAGE_BYTES];
 
 /// What tags of one file are keyed with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PageKey([u8; 32]);
+pub(super) struct PageKey {
+    key: [u8; 32],
+    kind: RunKind,
+}
 
 impl PageKey {
-    /// The key of the file with this header page.
-    pub(super) fn of(header: &Page) -> PageKey {
-        PageKey(*blake3::hash(&header[TAG_BYTES..]).as_bytes())
+    /// The key of the file of a kind with this header page.
+    pub(super) fn of(header: &Page, kind: RunKind) -> PageKey {
+        PageKey { key: *blake3::hash(&header[TAG_BYTES..]).as_bytes(), kind }
     }
 
     /// A number that differs from file to file, for spreading keys over its filter.
     pub(super) fn seed(self) -> u64 {
-        let (first, _) = self.0.split_first_chunk::<8>().expect("a key has 32 bytes");
+        let (first, _) = self.key.split_first_chunk::<8>().expect("a key has 32 bytes");
         u64::from_le_bytes(*first)
     }
 
@@ -48,7 +55,12 @@ impl PageKey {
     }
 
     fn tag(self, page: &Page, number: u64) -> [u8; TAG_BYTES] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        if self.kind == RunKind::Documents {
+            let mut numbered = *page;
+            numbered[..TAG_BYTES].copy_from_slice(&u128::from(number).to_le_bytes());
+            return truncated(blake3::keyed_hash(&self.key, &numbered));
+        }
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&number.to_le_bytes());
         hasher.update(&page[TAG_BYTES..]);
         truncated(hasher.finalize())

@@ -48,7 +48,7 @@ impl PageWriter {
             disk: Arc::clone(disk),
             file,
             name,
-            key: PageKey::of(&header),
+            key: PageKey::of(&header, name.kind),
             buffer: header.to_vec(),
             written_bytes: 0,
             synced_bytes: 0,

@@ -55,7 +55,7 @@ fn a_run_has_the_bytes_that_are_drawn() {
 
     let key = blake3::hash(payloads[0]);
     assert_eq!(pages[0][..16], key.as_bytes()[..16]);
-    for (number, page) in (0_u64..).zip(pages).skip(1) {
+    for (number, page) in (0_u128..).zip(pages).skip(1) {
         let mut tagged = number.to_le_bytes().to_vec();
         tagged.extend_from_slice(&page[16..]);
         let tag = blake3::keyed_hash(key.as_bytes(), &tagged);

@@ -9,8 +9,8 @@ use crate::documents::{
     DocumentEntry, DocumentIndex, DocumentLookup, DocumentRuns, KeyOrder, KeyRange,
 };
 use crate::limits::{
-    DOCUMENT_KEY_BYTES_MAX, DOCUMENT_RECENT_BYTES_MAX, DOCUMENT_SCAN_ENTRIES_MAX,
-    DOCUMENT_SCAN_KEYS_MAX, FROZEN_PARTS_MAX,
+    DOCUMENT_RECENT_BYTES_MAX, DOCUMENT_SCAN_ENTRIES_MAX, DOCUMENT_SCAN_KEYS_MAX, FROZEN_PARTS_MAX,
+    INDEX_KEY_BYTES_MAX,
 };
 use florin_ledger::{Lsn, Timestamp};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn keys_that_are_hard_to_tell_apart_keep_their_own_entries() {
 
 #[test]
 fn keys_and_positions_out_of_bounds_are_bugs() {
-    let long = vec![1; DOCUMENT_KEY_BYTES_MAX + 1];
+    let long = vec![1; INDEX_KEY_BYTES_MAX + 1];
     let beyond = DocumentEntry { lsn: Lsn(LSN_MAX.0 + 1), is_deleted: false };
     for (key, entry) in [(&[1][..], put(1)), (&[], put(1)), (&long, put(1)), (&[0, 7], beyond)] {
         let mut index = DocumentIndex::new(DocumentRuns::empty());
@@ -56,7 +56,7 @@ fn keys_and_positions_out_of_bounds_are_bugs() {
 fn memory_is_full_at_its_bound_and_empty_after_a_freeze() {
     let mut index = DocumentIndex::new(DocumentRuns::empty());
     let mut count = 0_u32;
-    let mut key = [9; DOCUMENT_KEY_BYTES_MAX];
+    let mut key = [9; INDEX_KEY_BYTES_MAX];
     while !index.is_full(1, key.len()) {
         key[2..6].copy_from_slice(&count.wrapping_mul(0x9e37_79b1).to_be_bytes());
         index.insert(&key, put(1));
@@ -70,7 +70,7 @@ fn memory_is_full_at_its_bound_and_empty_after_a_freeze() {
     assert!(std::panic::catch_unwind(insert).is_ok(), "a short key still fits");
     assert!(index.is_full(usize::MAX, usize::MAX));
     assert!(index.freeze(Lsn(2)).is_some());
-    assert!(!index.is_full(100_000, 100_000 * DOCUMENT_KEY_BYTES_MAX));
+    assert!(!index.is_full(100_000, 100_000 * INDEX_KEY_BYTES_MAX));
     assert!(index.freeze(Lsn(3)).is_none(), "nothing to write");
 }
 

@@ -4,10 +4,10 @@
 use super::{DocumentMergePlan, Model, deletion, merged, name, put, read, write};
 use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
-use crate::documents::{DocumentRun, DocumentRuns, EXPIRIES_TABLE};
+use crate::documents::{DocumentRun, DocumentRuns};
 use crate::limits::RUNS_PER_SIZE_MAX;
 use crate::runs::orphans;
-use florin_ledger::Timestamp;
+use florin_ledger::{TableId, Timestamp};
 use std::sync::Arc;
 
 fn runs(disk: &Arc<dyn Disk>, models: &[Model]) -> Vec<Arc<DocumentRun>> {
@@ -47,7 +47,7 @@ fn expiries_of_the_past_are_dropped_by_any_merge() {
         [&table.to_be_bytes()[..], &due.to_be_bytes(), &1_u64.to_be_bytes()].concat()
     };
     let expiries = |dues: &[u64]| -> Model {
-        dues.iter().map(|due| (key(EXPIRIES_TABLE, *due), put(1))).collect()
+        dues.iter().map(|due| (key(TableId::EXPIRIES.0, *due), put(1))).collect()
     };
     let mut oldest = expiries(&[50, 150]);
     oldest.insert(key(7, 50), put(1));

@@ -9,12 +9,12 @@ mod model;
 mod scans;
 
 use super::writer::{DocumentRunWriter, LogSpan};
-use super::{DocumentEntry, DocumentIndex, DocumentMergePlan, DocumentRun, EXPIRIES_TABLE};
+use super::{DocumentEntry, DocumentIndex, DocumentMergePlan, DocumentRun};
 use super::{KeyList, KeyOrder, KeyRange};
 use crate::disk::Disk;
-use crate::limits::DOCUMENT_KEY_BYTES_MAX;
+use crate::limits::INDEX_KEY_BYTES_MAX;
 use crate::runs::{RunError, RunKind, RunName};
-use florin_ledger::{Lsn, Timestamp};
+use florin_ledger::{Lsn, TableId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ type Model = BTreeMap<Vec<u8>, DocumentEntry>;
 /// bit, short ones that zeros follow, the longest ones.
 fn hard_keys() -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
-    for table in [7, 8, 0x0107, EXPIRIES_TABLE - 1] {
+    for table in [7, 8, 0x0107, TableId::EXPIRIES.0 - 1] {
         let mut suffixes: Vec<Vec<u8>> = vec![
             vec![],
             vec![0],
@@ -39,8 +39,8 @@ fn hard_keys() -> Vec<Vec<u8>> {
             b"customer/0000000000000000001".to_vec(),
             b"customer/0000000000000000002".to_vec(),
         ];
-        let mut longest = vec![0x61; DOCUMENT_KEY_BYTES_MAX - 2];
-        suffixes.push(longest[..DOCUMENT_KEY_BYTES_MAX - 3].to_vec());
+        let mut longest = vec![0x61; INDEX_KEY_BYTES_MAX - 2];
+        suffixes.push(longest[..INDEX_KEY_BYTES_MAX - 3].to_vec());
         suffixes.push(longest.clone());
         *longest.last_mut().unwrap() ^= 1;
         suffixes.push(longest);
