@@ -13,12 +13,13 @@ use crate::link::Link;
 use crate::options::ClientOptions;
 use crate::path::Path;
 use crate::singles::Singles;
+use crate::stream::Subscription;
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, EventResult, LedgerId, Timestamp, Transfer, TransferFlags,
-    TransferId, TransferResult,
+    Account, AccountId, AccountResult, EventResult, LedgerId, StreamFilter, StreamStart, Timestamp,
+    Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::cold::AsOf;
 use florin_wire::limits::EVENTS_MAX;
@@ -213,6 +214,29 @@ impl Client {
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.ask(&AskStatus).await
+    }
+
+    /// Reads the log from a position on, then what becomes durable, over a connection of its own.
+    /// Returns when the stream has begun: with [`StreamStart::End`] it misses nothing that happens
+    /// after that.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with [`RefusalKind::Gone`], [`RefusalKind::Fork`] or
+    /// [`RefusalKind::NotYet`] if the log does not have that start; see [`ClientError`].
+    pub async fn subscribe(
+        &self,
+        start: StreamStart,
+        filter: StreamFilter,
+    ) -> Result<Subscription, ClientError> {
+        match &*self.shared.path {
+            Path::Tcp(link) => {
+                Subscription::over_tcp(link.another(), start, filter, self.deadline).await
+            }
+            #[cfg(feature = "embedded")]
+            Path::Embedded(embedded) => {
+                Subscription::over_engine(embedded.subscribe(start, filter)?).await
+            }
+        }
     }
 
     fn new(path: Path, attempts_max: u32, deadline: Duration) -> Client {

@@ -18,12 +18,14 @@ use florin_wire::{
     Versions, Welcome, cold,
 };
 use futures_util::StreamExt;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -45,7 +47,35 @@ struct Queued {
     header: RequestHeader,
     body: Bytes,
     ticket: Ticket,
+    batches: Option<UnboundedSender<Bytes>>,
     place: OwnedSemaphorePermit,
+}
+
+/// What a server sends to a stream.
+pub(crate) struct Feed {
+    id: u64,
+    batches: UnboundedReceiver<Bytes>,
+    reply: oneshot::Receiver<Result<Bytes, Failure>>,
+    /// Replies to what was told: a request whose reply nobody waits for is not sent.
+    told: VecDeque<oneshot::Receiver<Result<Bytes, Failure>>>,
+}
+
+impl Feed {
+    /// The id of the request that subscribed.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The next batch; `None` once the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        self.batches.recv().await
+    }
+
+    /// How it ended, once it has.
+    pub(crate) async fn ended(&mut self) -> Result<Bytes, Failure> {
+        let lost = || Err(Failure::Lost(String::from("the connection closed")));
+        (&mut self.reply).await.unwrap_or_else(|_| lost())
+    }
 }
 
 /// Ends a connection with its task, however the task ends: with its runtime too.
@@ -135,13 +165,9 @@ impl Connection {
                 return Err(Failure::NotSent(String::from(message)));
             }
         };
-        let header = RequestHeader {
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            operation: operation.number(),
-            deadline_ms: milliseconds_until(deadline),
-        };
+        let header = self.header(operation, milliseconds_until(deadline));
         let (ticket, reply) = oneshot::channel();
-        if self.queue.send(Queued { header, body, ticket, place }).is_err() {
+        if self.queue.send(Queued { header, body, ticket, batches: None, place }).is_err() {
             return Err(self.unsent());
         }
         match timeout_at(deadline, reply).await {
@@ -150,6 +176,39 @@ impl Connection {
             Ok(Err(_)) => Err(self.unsent()),
             Err(_) => Err(Failure::Lost(String::from("no reply came before the deadline"))),
         }
+    }
+
+    /// Sends a request whose reply is the end of a stream.
+    pub(crate) async fn subscribe(
+        &self,
+        operation: Operation,
+        body: Bytes,
+    ) -> Result<Feed, Failure> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.unsent())?;
+        let header = self.header(operation, 0);
+        let (ticket, reply) = oneshot::channel();
+        let (sender, batches) = mpsc::unbounded_channel();
+        let id = header.id;
+        let queued = Queued { header, body, ticket, batches: Some(sender), place };
+        self.queue.send(queued).map_err(|_| self.unsent())?;
+        Ok(Feed { id, batches, reply, told: VecDeque::new() })
+    }
+
+    /// Sends a request of a stream without waiting for its reply; `false` if all places are taken.
+    pub(crate) fn tell(&self, operation: Operation, body: Bytes, feed: &mut Feed) -> bool {
+        feed.told.retain_mut(|reply| reply.try_recv() == Err(TryRecvError::Empty));
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return false };
+        let header = self.header(operation, 0);
+        let (ticket, reply) = oneshot::channel();
+        feed.told.push_back(reply);
+        // A connection that has closed says so to the stream.
+        let _ = self.queue.send(Queued { header, body, ticket, batches: None, place });
+        true
+    }
+
+    fn header(&self, operation: Operation, deadline_ms: u32) -> RequestHeader {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        RequestHeader { id, operation: operation.number(), deadline_ms }
     }
 
     /// Ends a connection that makes no sense any more.
@@ -244,6 +303,8 @@ fn take_reply(payload: &Bytes, flights: &Flights) -> Result<Option<Refusal>, Dec
         Outcome::Answered => Ok(body),
         Outcome::Refused => Err(Failure::Refused(refusal()?)),
         Outcome::LastWord => return Ok(Some(refusal()?)),
+        Outcome::Batch if flights.pass(header.id, body, Instant::now()) => return Ok(None),
+        Outcome::Batch => return Err(DecodeError::new(0, florin_wire::Reason::Unknown)),
     };
     if flights.land(header.id, header.operation, reply, Instant::now()) {
         Ok(None)
@@ -296,12 +357,12 @@ async fn write_batch<W>(
 where
     W: AsyncWrite + Unpin,
 {
-    for Queued { header, body, ticket, place } in batch.drain(..) {
+    for Queued { header, body, ticket, batches, place } in batch.drain(..) {
         // Its caller gave up before anything was sent.
         if ticket.is_closed() {
             continue;
         }
-        let flight = Flight::new(header.operation, ticket, place);
+        let flight = Flight::new(header.operation, ticket, place).with_batches(batches);
         if !flights.begin(header.id, flight) {
             continue;
         }

@@ -1,14 +1,21 @@
 //! Calls answered by an engine in this process.
 
+use crate::backoff;
 use crate::call::Call;
+use crate::error::ClientError;
 use crate::failure::Failure;
-use crate::limits::READS_AT_ONCE_MAX;
+use crate::limits::{READS_AT_ONCE_MAX, STREAM_BATCH_BYTES_MAX};
+use crate::stream::{StreamBatch, refused};
+use bytes::Bytes;
 use florin_core::request::{self, Reply, Request};
-use florin_core::{Database, Error, ErrorKind};
+use florin_core::{Database, Error, ErrorKind, stream};
+use florin_ledger::{StreamFilter, StreamStart};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// What an engine does for a call.
 pub(crate) enum Task<A> {
@@ -79,6 +86,54 @@ impl Embedded {
     }
 }
 
+/// A stream of an engine in this process. Each batch is read on a thread that may block.
+pub(crate) struct EmbeddedStream {
+    /// `None` while a batch is being read.
+    idle: Option<stream::Subscription>,
+    reading: Option<JoinHandle<Read>>,
+}
+
+type Read = (stream::Subscription, Result<stream::StreamBatch, Error>);
+
+impl Embedded {
+    /// Reads the log from a position on.
+    pub(crate) fn subscribe(
+        &self,
+        start: StreamStart,
+        filter: StreamFilter,
+    ) -> Result<EmbeddedStream, ClientError> {
+        let subscribed = self.database.subscribe(start, filter);
+        let subscription = subscribed.map_err(|error| refused(refusal(&error, false)))?;
+        Ok(EmbeddedStream { idle: Some(subscription), reading: None })
+    }
+}
+
+impl EmbeddedStream {
+    /// The next batch, an empty one after `patience`. Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self, patience: Duration) -> Result<StreamBatch, ClientError> {
+        loop {
+            if let Some(mut subscription) = self.idle.take() {
+                self.reading = Some(tokio::task::spawn_blocking(move || {
+                    let batch = subscription.next(STREAM_BATCH_BYTES_MAX, patience);
+                    (subscription, batch)
+                }));
+            }
+            let reading = self.reading.as_mut().expect("a stream is idle or being read");
+            let (subscription, batch) = reading.await.expect("reading the log does not panic");
+            self.reading = None;
+            self.idle = Some(subscription);
+            match batch {
+                Ok(batch) => {
+                    let batch = StreamBatch::new(Bytes::from(batch.into_bytes()));
+                    return Ok(batch.expect("an engine's batch is whole"));
+                }
+                Err(error) if error.kind() == ErrorKind::Busy => sleep(backoff::pause(0)).await,
+                Err(error) => return Err(refused(refusal(&error, false))),
+            }
+        }
+    }
+}
+
 /// What a server would have told.
 fn refusal(error: &Error, writes: bool) -> Refusal {
     let kind = match error.kind() {
@@ -89,6 +144,9 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         ErrorKind::Stopped => RefusalKind::Stopped,
         ErrorKind::Unusable | ErrorKind::Corrupt => RefusalKind::Corrupt,
         ErrorKind::Io => RefusalKind::Io,
+        ErrorKind::Gone => RefusalKind::Gone,
+        ErrorKind::Fork => RefusalKind::Fork,
+        ErrorKind::NotYet => RefusalKind::NotYet,
     };
     let effect = match error.kind() {
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
@@ -97,7 +155,10 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         | ErrorKind::Busy
         | ErrorKind::DiskFull
         | ErrorKind::ClockJumped
-        | ErrorKind::Unusable => Effect::None,
+        | ErrorKind::Unusable
+        | ErrorKind::Gone
+        | ErrorKind::Fork
+        | ErrorKind::NotYet => Effect::None,
     };
     Refusal { kind, effect, message: error.to_string() }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use florin_wire::Refusal;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
@@ -15,6 +16,8 @@ pub(crate) type Ticket = oneshot::Sender<Result<Bytes, Failure>>;
 pub(crate) struct Flight {
     operation: u16,
     ticket: Ticket,
+    /// Where the batches of a stream go, before its reply.
+    batches: Option<UnboundedSender<Bytes>>,
     began: Instant,
     /// Held until the reply is there, even if its caller gave up: the bound is on what the server
     /// still has to do.
@@ -23,7 +26,13 @@ pub(crate) struct Flight {
 
 impl Flight {
     pub(crate) fn new(operation: u16, ticket: Ticket, place: OwnedSemaphorePermit) -> Flight {
-        Flight { operation, ticket, began: Instant::now(), _place: place }
+        Flight { operation, ticket, batches: None, began: Instant::now(), _place: place }
+    }
+
+    /// The same, with batches that come before its reply. Their number needs no bound of its own:
+    /// a server sends no more than it was granted.
+    pub(crate) fn with_batches(self, batches: Option<UnboundedSender<Bytes>>) -> Flight {
+        Flight { batches, ..self }
     }
 }
 
@@ -84,6 +93,20 @@ impl Flights {
             Some(flight) => {
                 waiting.insert(id, flight);
                 false
+            }
+            None => false,
+        }
+    }
+
+    /// Hands a batch to its stream. `false` if there is no such stream.
+    pub(crate) fn pass(&self, id: u64, batch: Bytes, now: Instant) -> bool {
+        let State::Open { waiting, last_heard } = &mut *self.lock() else { return true };
+        *last_heard = now;
+        match waiting.get(&id).and_then(|flight| flight.batches.as_ref()) {
+            Some(batches) => {
+                // Its reader may have gone, and its connection goes after it.
+                let _ = batches.send(batch);
+                true
             }
             None => false,
         }

@@ -38,7 +38,8 @@
 //! ```
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried,
-//! `link` connects, `connection` sends and receives, `call` says how each question looks.
+//! `link` connects, `connection` sends and receives, `call` says how each question looks, `stream`
+//! reads the log.
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -56,8 +57,10 @@ mod link;
 mod options;
 mod path;
 mod singles;
+mod stream;
 
 pub use client::Client;
 pub use error::ClientError;
 pub use florin_wire::{RefusalKind, Status};
 pub use options::ClientOptions;
+pub use stream::{StreamBatch, Subscription};

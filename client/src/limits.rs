@@ -18,6 +18,13 @@ pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// A connection that owes an answer and has said nothing for so long is given up; or for half of
 /// the usual deadline, if that is longer.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// Bytes of a stream that a server may send ahead of its reader.
+pub(crate) const STREAM_WINDOW_BYTES: usize = 8 << 20;
+/// Bytes of a stream that its reader has taken before more are granted.
+pub(crate) const STREAM_GRANT_BYTES: usize = STREAM_WINDOW_BYTES / 8;
 /// Reads of history that an embedded engine answers at the same time.
 #[cfg(feature = "embedded")]
 pub(crate) const READS_AT_ONCE_MAX: usize = 16;
+/// Bytes of one batch of an embedded engine's stream.
+#[cfg(feature = "embedded")]
+pub(crate) const STREAM_BATCH_BYTES_MAX: usize = 512 << 10;

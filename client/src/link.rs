@@ -40,6 +40,13 @@ impl Link {
         }
     }
 
+    /// Another way to the same database.
+    pub(crate) fn another(&self) -> Link {
+        let link = Link::new(&self.address, self.options.clone());
+        link.lock().incarnation = self.lock().incarnation;
+        link
+    }
+
     /// One attempt at a call.
     pub(crate) async fn attempt<C: Call>(
         &self,

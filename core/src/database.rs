@@ -14,11 +14,13 @@ use crate::metrics::{MetricsSnapshot, Watch};
 use crate::opening::{self, LogOptions};
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
+use crate::stream::Subscription;
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferId, TransferResult,
+    Account, AccountId, AccountResult, LedgerId, StreamFilter, StreamStart, Timestamp, Transfer,
+    TransferId, TransferResult,
 };
 use std::fmt;
 use std::path::Path;
@@ -277,6 +279,29 @@ impl Database {
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.shared.watch.snapshot()
+    }
+
+    /// Reads the log from a position on, then what becomes durable: every record that the filter
+    /// wants, in order of effect. Cheap, but for a cursor that names nothing here: that may read a
+    /// segment of the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`], [`ErrorKind::Fork`], [`ErrorKind::NotYet`] for a start that this log does
+    /// not have; [`ErrorKind::Invalid`] for a filter that is too large; see [`ErrorKind`].
+    pub fn subscribe(
+        &self,
+        start: StreamStart,
+        filter: StreamFilter,
+    ) -> Result<Subscription, Error> {
+        Subscription::open(self.reads()?, start, filter)
+    }
+
+    /// Calls `risen` whenever more has become durable, or the log has failed, as long as the database
+    /// is open. On the log's own thread: it must be quick, and must not drop the last handle.
+    pub fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static) {
+        if let Ok(reads) = self.reads() {
+            reads.durable().watch(risen);
+        }
     }
 
     /// Calls `stopped` once when the engine takes no more requests, with the reason: it was closed,

@@ -35,6 +35,14 @@ pub enum ErrorKind {
     Corrupt,
     /// The operating system refused a read or write of something that is not the log.
     Io,
+    /// The log does not reach back to the position: begin elsewhere, knowing what was missed.
+    Gone,
+    /// The position belongs to another history: what was consumed after the fork never happened
+    /// here. Compare, then begin anew.
+    Fork,
+    /// The position lies behind the log's end: the log was rewound, or this copy is behind. Wait for
+    /// it, or treat it as a fork.
+    NotYet,
 }
 
 impl ErrorKind {
@@ -48,6 +56,9 @@ impl ErrorKind {
         ErrorKind::Unusable,
         ErrorKind::Corrupt,
         ErrorKind::Io,
+        ErrorKind::Gone,
+        ErrorKind::Fork,
+        ErrorKind::NotYet,
     ];
 
     /// The name that figures carry.
@@ -62,6 +73,9 @@ impl ErrorKind {
             ErrorKind::Unusable => "unusable",
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::Io => "io",
+            ErrorKind::Gone => "gone",
+            ErrorKind::Fork => "fork",
+            ErrorKind::NotYet => "not_yet",
         }
     }
 

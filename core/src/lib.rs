@@ -3,8 +3,8 @@
 //! Reading order: [`database`] is what callers see; [`request`] what can be asked. `engine` makes
 //! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
-//! `opening` puts it together after a crash; `reads` answers questions about the past; [`metrics`]
-//! counts what happens. [`disk`] is all that touches
+//! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
+//! tells what happened as it happens; [`metrics`] counts it. [`disk`] is all that touches
 //! files. docs/ARCHITECTURE.md walks one transfer through all of it.
 
 pub mod database;
@@ -23,6 +23,7 @@ mod opening;
 mod reads;
 pub mod rebuild;
 pub mod runs;
+pub mod stream;
 pub mod verify;
 
 pub mod clock;

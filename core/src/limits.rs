@@ -48,3 +48,7 @@ pub const DOCUMENT_SCAN_KEYS_MAX: usize = 8_192;
 pub const DOCUMENT_SCAN_ENTRIES_MAX: usize = 65_536;
 /// Memory of redb for pages of the checkpoint file.
 pub const CHECKPOINT_CACHE_BYTES: usize = 64 << 20;
+/// Records looked at for one batch of a stream; what is left of a commit is looked at all the same.
+pub const STREAM_RECORDS_MAX: usize = 65_536;
+/// Names of accounts that a subscription keeps.
+pub const STREAM_NAMES_MAX: usize = 65_536;

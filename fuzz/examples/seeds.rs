@@ -15,9 +15,12 @@ use florin_ledger::record::{
     AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
     WaypointRecord,
 };
+use florin_ledger::commit::Topic;
+use florin_ledger::stream::{BatchEnd, BatchWriter, ItemContent, ItemKind, ItemKinds, TableFilter};
 use florin_ledger::{
     Account, AccountFlags, AccountId, Amount, Code, CreateAccountStatus, CreateTransferStatus,
-    EventResult, LedgerId, Lsn, Slot, Timestamp, Transfer, TransferFlags, TransferId,
+    EventResult, LedgerId, Lsn, Slot, StreamCursor, StreamFilter, StreamItem, StreamStart,
+    TableId, Timestamp, Transfer, TransferFlags, TransferId,
 };
 use florin_wire::array;
 use florin_wire::cold;
@@ -25,6 +28,7 @@ use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
 use florin_wire::operation::Operation;
 use florin_wire::page;
+use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +85,38 @@ fn wire() -> io::Result<()> {
         effect: Effect::None,
         message: "the queue is full".to_owned(),
     };
-    save("refusal", 19, &cold::to_bytes(&refusal))
+    save("refusal", 19, &cold::to_bytes(&refusal))?;
+    streams()
+}
+
+fn streams() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("wire_decode", name, choice, body);
+    let cursor = StreamCursor { epoch: 1, lsn: Lsn(4272), hash: [7; 32] };
+    let filter = StreamFilter {
+        kinds: ItemKinds::NONE.with(ItemKind::Transfer),
+        tables: vec![TableFilter { table: TableId(16), key_prefix: b"pay".to_vec() }],
+        topics: vec![Topic(3)],
+        ledgers: vec![LedgerId(840)],
+        accounts: vec![AccountId(1)],
+    };
+    let start = StreamStart::After(cursor);
+    let subscribe = Subscribe { incarnation: 1, start, filter, credit_bytes: 1 << 20 };
+    save("subscribe", 32, &subscribe.to_bytes())?;
+    save("credit", 33, &Credit { subscription: 7, bytes: 1 << 20 }.to_bytes())?;
+    save("unsubscribe", 34, &Unsubscribe { subscription: 7 }.to_bytes())?;
+    let mut writer = BatchWriter::new(Vec::new(), usize::MAX);
+    let contents = [
+        ItemContent::Account(account(1)),
+        ItemContent::Transfer(transfer(9)),
+        ItemContent::Event { topic: Topic(3), key: b"key", value: b"value" },
+    ];
+    for content in contents {
+        let item = StreamItem { cursor, time: INSTANT, ends_commit: true, content };
+        assert!(writer.push(&item));
+    }
+    let end = BatchEnd { cursor, time: INSTANT, durable: Lsn(5000), is_live: true };
+    save("stream_batch", 35, &writer.finish(end))?;
+    save("stream_cursor", 36, cursor.to_string().as_bytes())
 }
 
 fn hellos() -> io::Result<()> {

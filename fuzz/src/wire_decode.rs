@@ -4,13 +4,17 @@
 
 use bytes::{BufMut, BytesMut};
 use florin_ledger::query::{AccountFilter, BalanceAt, QueryFilter, TrialBalance};
-use florin_ledger::{Account, AccountId, AccountResult, Transfer, TransferId, TransferResult};
+use florin_ledger::stream::{BatchView, BatchWriter};
+use florin_ledger::{
+    Account, AccountId, AccountResult, StreamCursor, Transfer, TransferId, TransferResult,
+};
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, Cold};
 use florin_wire::error::DecodeError;
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, ServerHello};
 use florin_wire::page;
+use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Refusal, Status};
 
 /// Decodes the bytes.
@@ -40,7 +44,30 @@ pub fn run(bytes: &[u8]) {
         17 => cold_one::<TrialBalance>(body),
         18 => cold_one::<Status>(body),
         19 => cold_one::<Refusal>(body),
+        32 => whole(body, Subscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
+        33 => whole(body, Credit::decode, |value, out| out.put_slice(&value.to_bytes())),
+        34 => whole(body, Unsubscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
+        35 => batch(body),
+        36 => cursor(body),
         _ => {}
+    }
+}
+
+fn batch(body: &[u8]) {
+    match BatchView::new(body) {
+        Ok(view) => {
+            let mut writer = BatchWriter::new(Vec::new(), usize::MAX);
+            assert!(view.items().all(|item| writer.push(&item)));
+            assert_eq!(writer.finish(view.end()), body);
+        }
+        Err(error) => assert!(error.offset <= body.len()),
+    }
+}
+
+fn cursor(body: &[u8]) {
+    let Ok(text) = std::str::from_utf8(body) else { return };
+    if let Ok(cursor) = text.parse::<StreamCursor>() {
+        assert_eq!(cursor.to_string(), text);
     }
 }
 

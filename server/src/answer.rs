@@ -5,13 +5,13 @@ use crate::budget::Share;
 use crate::ledger::Found;
 use crate::metrics::ServerMetrics;
 use crate::refusal;
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use florin_core::Error;
 use florin_core::request::Reply;
 use florin_wire::{Outcome, Refusal, ReplyHeader, Status, array, cold, frame, page};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// A reply to one request.
 #[derive(Debug)]
@@ -19,8 +19,17 @@ pub(crate) struct Answer {
     id: u64,
     operation: u16,
     content: Content,
-    /// What the request occupies until the reply is written.
-    _place: Place,
+    /// Given back when the reply is written.
+    _held: Held,
+}
+
+/// What is given back when a reply is written.
+#[derive(Debug)]
+enum Held {
+    /// What the request occupies.
+    Place { _place: Place },
+    /// The turn of a stream to send its next batch.
+    Turn { _turn: oneshot::Sender<()> },
 }
 
 /// What a request occupies; dropping it lets the connection read on.
@@ -46,14 +55,19 @@ enum Content {
     Reply(Reply),
     Found(Found),
     Refusal(Refusal),
+    /// A batch of a stream.
+    Batch(Vec<u8>),
+    /// An answer that says nothing more.
+    Done,
 }
 
 impl Answer {
     /// Appends the reply's frame.
     pub(crate) fn write(&self, out: &mut BytesMut) {
         let outcome = match self.content {
-            Content::Reply(_) | Content::Found(_) => Outcome::Answered,
+            Content::Reply(_) | Content::Found(_) | Content::Done => Outcome::Answered,
             Content::Refusal(_) => Outcome::Refused,
+            Content::Batch(_) => Outcome::Batch,
         };
         let header = ReplyHeader { id: self.id, operation: self.operation, outcome };
         frame::write(out, &header.to_bytes(), |out| self.content.write(out));
@@ -74,6 +88,8 @@ impl Content {
             Content::Found(Found::Balance(balance)) => cold::write(balance, out),
             Content::Found(Found::AccountPage(accounts)) => page::write(accounts, out),
             Content::Refusal(refusal) => cold::write(refusal, out),
+            Content::Batch(batch) => out.put_slice(batch),
+            Content::Done => {}
         }
     }
 }
@@ -133,7 +149,28 @@ impl Responder {
         self.send(Content::Refusal(refusal));
     }
 
-    fn fail(self, error: &Error) {
+    /// Answers with nothing more than that it is done.
+    pub(crate) fn done(self) {
+        self.send(Content::Done);
+    }
+
+    /// Sends a batch of a stream; returns when it was written, or can't be any more.
+    pub(crate) async fn batch(&self, batch: Vec<u8>) {
+        let Some((answers, _)) = &self.duty else { return };
+        let (turn, written) = oneshot::channel();
+        let answer = Answer {
+            id: self.id,
+            operation: self.operation,
+            content: Content::Batch(batch),
+            _held: Held::Turn { _turn: turn },
+        };
+        // The writer is gone when the peer is. Nothing is ever sent through the turn: it ends by
+        // being dropped.
+        let _ = answers.send(answer);
+        let _ = written.await;
+    }
+
+    pub(crate) fn fail(self, error: &Error) {
         let refusal = refusal::of_error(error, self.operation);
         self.refuse(refusal);
     }
@@ -145,10 +182,13 @@ impl Responder {
     fn discharge(&mut self, content: Content) {
         if let Some((answers, place)) = self.duty.take() {
             match &content {
-                Content::Reply(_) | Content::Found(_) => self.metrics.answer(self.operation),
+                Content::Reply(_) | Content::Found(_) | Content::Batch(_) | Content::Done => {
+                    self.metrics.answer(self.operation)
+                }
                 Content::Refusal(refusal) => self.metrics.refuse(self.operation, refusal.kind),
             }
-            let answer = Answer { id: self.id, operation: self.operation, content, _place: place };
+            let _held = Held::Place { _place: place };
+            let answer = Answer { id: self.id, operation: self.operation, content, _held };
             // The writer is gone when the peer is: nobody is left to tell.
             let _ = answers.send(answer);
         }

@@ -17,6 +17,7 @@ use crate::metrics::{HandshakeFailure, ServerMetrics, Stage, Staged};
 use crate::options::ServerOptions;
 use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
+use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
 use bytes::Bytes;
 use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX};
@@ -42,11 +43,13 @@ pub(crate) struct Shared<L> {
     pub(crate) budget: Budget,
     pub(crate) reads: Reads,
     pub(crate) metrics: Arc<ServerMetrics>,
+    pub(crate) streams: Streams,
 }
 
-impl<L> Shared<L> {
+impl<L: Ledger> Shared<L> {
     pub(crate) fn new(ledger: L, options: ServerOptions, incarnation: u128, epoch: u64) -> Self {
         let budget = Budget::new(SERVER_BYTES_IN_FLIGHT_MAX);
+        let streams = Streams::new(&ledger, incarnation);
         Shared {
             ledger,
             options,
@@ -54,6 +57,7 @@ impl<L> Shared<L> {
             epoch,
             budget,
             reads: Reads::new(),
+            streams,
             metrics: Arc::default(),
         }
     }
@@ -101,12 +105,13 @@ pub(crate) async fn serve<L, R, W>(
     }
 
     let (answers, outgoing) = mpsc::unbounded_channel();
+    let subscriptions = Subscriptions::new(stopping.clone());
     let mut writing = tokio::spawn(writer.write_answers(outgoing));
     // The stop comes first: a peer that always has more to say must not keep the server going.
     let end = tokio::select! {
         biased;
         _ = stopping.wait_for(|stop| *stop) => End::Stopping,
-        end = read_requests(&shared, &mut frames, answers) => end,
+        end = read_requests(&shared, &mut frames, answers, subscriptions) => end,
         _ = &mut writing => End::Gone,
     };
     staged.move_to(Stage::Closing);
@@ -223,6 +228,7 @@ async fn read_requests<L, R>(
     shared: &Shared<L>,
     frames: &mut Frames<R>,
     answers: UnboundedSender<Answer>,
+    mut subscriptions: Subscriptions,
 ) -> End
 where
     L: Ledger,
@@ -246,7 +252,7 @@ where
         let connection = connection.expect("the connection's places are never closed");
         let server = shared.budget.lend(question.cost_bytes);
         let place = Place::new(connection, server);
-        begin(shared, question, place, answers.clone());
+        begin(shared, question, place, answers.clone(), &mut subscriptions);
     }
 }
 
@@ -256,6 +262,7 @@ fn begin<L: Ledger>(
     question: Question,
     place: Place,
     answers: UnboundedSender<Answer>,
+    subscriptions: &mut Subscriptions,
 ) {
     let Question { id, operation, deadline, work, cost_bytes } = question;
     let has_place = place.is_whole();
@@ -276,6 +283,17 @@ fn begin<L: Ledger>(
             shared.ledger.submit(request, move |result| responder.reply(result));
         }
         Work::Read(read) => shared.reads.start(&shared.ledger, read, deadline, responder),
+        Work::Subscribe(subscribe) => {
+            subscriptions.begin(&shared.streams, &shared.ledger, id, *subscribe, responder);
+        }
+        Work::Credit(credit) => {
+            subscriptions.credit(credit);
+            responder.done();
+        }
+        Work::Unsubscribe(unsubscribe) => {
+            subscriptions.end(unsubscribe);
+            responder.done();
+        }
         Work::Refuse(refusal) => responder.refuse(refusal),
     }
 }

@@ -1,12 +1,14 @@
 //! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
 
 use florin_core::request::{Reply, Request};
+use florin_core::stream::{StreamBatch, Subscription};
 use florin_core::{Database, Error};
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
 };
-use florin_ledger::{Transfer, TransferId};
+use florin_ledger::{StreamFilter, StreamStart, Transfer, TransferId};
 use florin_wire::cold::AsOf;
+use std::time::Duration;
 
 /// An engine that a server serves; clones are handles to the same one.
 pub trait Ledger: Clone + Send + Sync + 'static {
@@ -19,6 +21,28 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// # Errors
     /// Those of the engine.
     fn read(&self, read: &Read) -> Result<Found, Error>;
+
+    /// A reader of the log.
+    type Stream: LogStream;
+
+    /// Reads the log from a position on. Blocks; called on threads that may.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn subscribe(&self, start: StreamStart, filter: StreamFilter) -> Result<Self::Stream, Error>;
+
+    /// Calls `risen` whenever more is durable, from any thread.
+    fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static);
+}
+
+/// A reader of the log.
+pub trait LogStream: Send + 'static {
+    /// The next batch of at most so many bytes behind its head, see [`florin_ledger::stream`];
+    /// empty if nothing more is durable. Blocks; called on threads that may.
+    ///
+    /// # Errors
+    /// Those of the engine; after [`florin_core::ErrorKind::Busy`] it may be asked again.
+    fn next(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error>;
 }
 
 /// A question about history.
@@ -53,7 +77,23 @@ pub enum Found {
     AccountPage(AccountPage),
 }
 
+impl LogStream for Subscription {
+    fn next(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error> {
+        Subscription::next(self, bytes_max, Duration::ZERO).map(StreamBatch::into_bytes)
+    }
+}
+
 impl Ledger for Database {
+    type Stream = Subscription;
+
+    fn subscribe(&self, start: StreamStart, filter: StreamFilter) -> Result<Subscription, Error> {
+        Database::subscribe(self, start, filter)
+    }
+
+    fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static) {
+        Database::on_durable(self, risen);
+    }
+
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
         Database::submit(self, request, reply);
     }

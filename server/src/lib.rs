@@ -4,11 +4,11 @@
 //! socket's buffer and hands it to the engine; the engine calls back when the answer may leave;
 //! the writer turns answers into bytes and writes all that are ready at once. Nothing queues
 //! without a bound: a request has a place in its connection and in the server until its answer is
-//! written.
+//! written, and a stream sends what its reader has granted.
 //!
 //! Reading order: [`server`] accepts, [`connection`] is one peer's life, [`question`] what it
-//! asks, [`answer`] what it is told, [`ledger`] who knows the answer. [`metrics`] counts, and [`observe`]
-//! shows the figures to whoever watches.
+//! asks, [`answer`] what it is told, `streams` what it is told without asking again, [`ledger`] who
+//! knows the answer. [`metrics`] counts, and [`observe`] shows the figures to whoever watches.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -26,6 +26,7 @@ mod question;
 mod reads;
 mod refusal;
 mod server;
+mod streams;
 mod writer;
 
 pub use error::ServerError;

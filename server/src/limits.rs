@@ -1,5 +1,7 @@
 //! Every limit of the server. Reaching one is an answer, or a peer that waits or is dropped.
 
+use florin_ledger::stream::{BATCH_HEAD_BYTES, ITEM_BYTES_MAX};
+use florin_wire::frame::HEADER_BYTES;
 use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX};
 use std::time::Duration;
 
@@ -20,6 +22,18 @@ pub const REQUEST_WEIGHT_MIN: usize = CONNECTION_BYTES_IN_FLIGHT_MAX / REQUESTS_
 pub const READS_AT_ONCE_MAX: usize = 16;
 /// Reads of history that wait for a thread; more are told `busy`.
 pub const READS_WAITING_MAX: usize = 1_024;
+/// Streams of one connection; one more is told `busy`.
+pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 8;
+/// Streams of all connections; one more is told `busy`. Each has up to some 5 MiB of memory.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Streams that read at the same time, each on a thread that may block.
+pub const STREAM_READS_AT_ONCE_MAX: usize = 4;
+/// Bytes of one batch of a stream, its head not counted.
+pub const STREAM_BATCH_BYTES_MAX: usize = 512 << 10;
+/// Bytes that a stream begins with at least: any item fits.
+pub const STREAM_CREDIT_MIN: u64 = 128 << 10;
+/// Bytes that a stream may be granted at most; what is granted beyond is lost.
+pub const STREAM_CREDIT_MAX: u64 = 64 << 20;
 /// Replies taken at once for one write.
 pub const REPLIES_PER_WRITE_MAX: usize = REQUESTS_IN_FLIGHT_MAX;
 /// Bytes of replies gathered before they are written although more replies wait.
@@ -42,12 +56,29 @@ pub const OBSERVE_CONNECTIONS_MAX: usize = 16;
 pub const OBSERVE_HEAD_BYTES_MAX: usize = 16 << 10;
 /// How long a connection to the observing port lasts.
 pub const OBSERVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stream is silent at most while its reader has room.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a stream that has caught up gathers what becomes durable before it reads on, so that many
+/// readers don't read at every sync.
+pub const STREAM_PAUSE: Duration = Duration::from_millis(2);
 /// Pause after the system refused to accept a connection (no descriptors left, as a rule).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const _: () = assert!(
     2 * FRAME_BYTES_MAX <= CONNECTION_BYTES_IN_FLIGHT_MAX,
     "one connection keeps the engine busy: a batch runs while the next arrives"
+);
+const _: () = assert!(
+    HEADER_BYTES + BATCH_HEAD_BYTES + STREAM_BATCH_BYTES_MAX <= FRAME_BYTES_MAX,
+    "a batch fits a frame"
+);
+const _: () = assert!(
+    ITEM_BYTES_MAX <= 128 << 10 && 128 << 10 <= STREAM_BATCH_BYTES_MAX,
+    "the least credit and a batch hold any item"
+);
+const _: () = assert!(
+    SUBSCRIPTIONS_PER_CONNECTION_MAX * 2 <= REQUESTS_IN_FLIGHT_MAX,
+    "a connection full of streams still takes requests"
 );
 const _: () = assert!(
     CONNECTION_BYTES_IN_FLIGHT_MAX <= SERVER_BYTES_IN_FLIGHT_MAX,

@@ -7,6 +7,7 @@ use florin_ledger::query::PAGE_COUNT_MAX;
 use florin_wire::cold;
 use florin_wire::frame::HEADER_BYTES;
 use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX};
+use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{DecodeError, Operation, Reason, Refusal, RefusalKind, RequestHeader, array};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,6 +34,12 @@ pub(crate) enum Work {
     Submit(Request),
     /// For a thread that may block.
     Read(Read),
+    /// Opens a stream.
+    Subscribe(Box<Subscribe>),
+    /// Lets a stream send more.
+    Credit(Credit),
+    /// Ends a stream.
+    Unsubscribe(Unsubscribe),
     /// Well-formed, but nothing that can be done.
     Refuse(Refusal),
 }
@@ -82,6 +89,9 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::TrialBalance => Work::Submit(Request::TrialBalance(cold::decode(&body)?)),
         Operation::Status if body.is_empty() => Work::Submit(Request::Status),
         Operation::Status => return Err(DecodeError::new(0, Reason::TooLong)),
+        Operation::Subscribe => Work::Subscribe(Box::new(Subscribe::decode(&body)?)),
+        Operation::Credit => Work::Credit(Credit::decode(&body)?),
+        Operation::Unsubscribe => Work::Unsubscribe(Unsubscribe::decode(&body)?),
     })
 }
 
@@ -124,6 +134,8 @@ impl Work {
             }
             // Their replies are smaller than the request, or than what any request weighs.
             Work::Submit(_) | Work::Read(Read::BalanceAsOf(_)) | Work::Refuse(_) => 0,
+            // What a stream sends is bounded by its credit.
+            Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => 0,
         };
         items * EVENT_BYTES
     }

@@ -13,6 +13,9 @@ pub(crate) fn of_error(error: &Error, operation: u16) -> Refusal {
         ErrorKind::Stopped => RefusalKind::Stopped,
         ErrorKind::Unusable | ErrorKind::Corrupt => RefusalKind::Corrupt,
         ErrorKind::Io => RefusalKind::Io,
+        ErrorKind::Gone => RefusalKind::Gone,
+        ErrorKind::Fork => RefusalKind::Fork,
+        ErrorKind::NotYet => RefusalKind::NotYet,
     };
     Refusal { kind, effect: effect(error.kind(), operation), message: error.to_string() }
 }
@@ -34,7 +37,10 @@ fn effect(kind: ErrorKind, operation: u16) -> Effect {
         | ErrorKind::Busy
         | ErrorKind::DiskFull
         | ErrorKind::ClockJumped
-        | ErrorKind::Unusable => Effect::None,
+        | ErrorKind::Unusable
+        | ErrorKind::Gone
+        | ErrorKind::Fork
+        | ErrorKind::NotYet => Effect::None,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io => Effect::None,
     }

@@ -25,7 +25,7 @@
 //! offset  bytes  field
 //!      0      8  request id; zero in a last word
 //!      8      2  operation of the request; zero in a last word
-//!     10      1  outcome: 0 answered, 1 refused, 2 last word
+//!     10      1  outcome: 0 answered, 1 refused, 2 last word, 3 batch of a stream
 //!     11      1  flags, zero
 //!     12      4  reserved, zero
 //!     16         body
@@ -76,6 +76,8 @@ pub enum Outcome {
     /// A [`crate::Refusal`] of the connection, after which the server closes it. Requests that
     /// have no reply by then did not take effect.
     LastWord,
+    /// A batch of the stream that this request opened; the request goes on.
+    Batch,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -192,6 +194,7 @@ impl Outcome {
             Outcome::Answered => 0,
             Outcome::Refused => 1,
             Outcome::LastWord => 2,
+            Outcome::Batch => 3,
         }
     }
 
@@ -200,6 +203,7 @@ impl Outcome {
             0 => Some(Outcome::Answered),
             1 => Some(Outcome::Refused),
             2 => Some(Outcome::LastWord),
+            3 => Some(Outcome::Batch),
             _ => None,
         }
     }

@@ -4,7 +4,8 @@
 //! offset; they never panic and never allocate by a length that they have not checked.
 //!
 //! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`operation`]
-//! what can be asked, [`array`] and [`page`] the bodies on the hot path, [`cold`] all others,
+//! what can be asked, [`array`] and [`page`] the bodies on the hot path, [`stream`] those that open a
+//! stream, [`cold`] all others,
 //! [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the same without Rust.
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod operation;
 pub mod page;
 pub mod refusal;
 pub mod status;
+pub mod stream;
 
 pub use error::{DecodeError, Reason};
 pub use frame::{Outcome, ReplyHeader, RequestHeader};

@@ -56,6 +56,12 @@ operations! {
     TrialBalance = 21 "trial_balance",
     /// Nothing; status.
     Status = 22 "status",
+    /// Subscribe; batches, then nothing once it is unsubscribed.
+    Subscribe = 48 "subscribe",
+    /// Credit; nothing.
+    Credit = 49 "credit",
+    /// Id of the request that subscribed; nothing.
+    Unsubscribe = 50 "unsubscribe",
 }
 
 impl Operation {

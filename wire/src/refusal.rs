@@ -81,6 +81,13 @@ kinds! {
     /// The clock of the server's machine has jumped far ahead: check it, then restart the server
     /// to confirm it. Reads go on.
     ClockJumped = 12 "clock jumped",
+    /// The log does not reach back to where the stream should begin: begin elsewhere, knowing what
+    /// was missed.
+    Gone = 16 "position gone",
+    /// The cursor is of another history: compare, then begin from an older one.
+    Fork = 17 "fork",
+    /// The cursor lies behind the log's end: the log was rewound, or the server is behind.
+    NotYet = 18 "not yet",
 }
 
 impl fmt::Display for RefusalKind {

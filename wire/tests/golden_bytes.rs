@@ -3,14 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 use bytes::BytesMut;
+use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
-use florin_ledger::record::Balances;
+use florin_ledger::record::{Balances, RefusalReason};
+use florin_ledger::stream::{
+    BatchEnd, BatchWriter, ExpiredHold, ItemContent, ItemKind, ItemKinds, RefusedCommit,
+    TableFilter,
+};
 use florin_ledger::{
-    AccountId, AccountResult, Amount, Code, CreateAccountStatus, CreateTransferStatus, EventResult,
-    LedgerId, Lsn, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
+    AccountId, AccountResult, Amount, Code, CommitId, CreateAccountStatus, CreateTransferStatus,
+    EventResult, LedgerId, Lsn, StreamCursor, StreamFilter, StreamItem, StreamStart, TableId,
+    Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::cold::{self, AsOf};
 use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
+use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     ClientHello, Effect, Farewell, Operation, Refusal, RefusalKind, ReplyHeader, RequestHeader,
     ServerHello, Status, Versions, Welcome, array, frame, page,
@@ -214,6 +221,135 @@ fn cold_answers() {
 }
 
 #[test]
+fn requests_of_streams() {
+    let filter = StreamFilter {
+        kinds: ItemKinds::NONE.with(ItemKind::Epoch).with(ItemKind::Event),
+        tables: vec![TableFilter { table: TableId(0x1112), key_prefix: b"ab".to_vec() }],
+        topics: vec![Topic(0x1314)],
+        ledgers: vec![LedgerId(840)],
+        accounts: vec![AccountId(1), AccountId(2)],
+    };
+    let cursor = StreamCursor { epoch: 3, lsn: Lsn(4), hash: [5; 32] };
+    let start = StreamStart::After(cursor);
+    let subscribe = Subscribe { incarnation: 6, start, filter, credit_bytes: 131_072 };
+    check(
+        &subscribe.to_bytes(),
+        "06000000000000000000000000000000 0300000000000000 0400000000000000
+         0505050505050505050505050505050505050505050505050505050505050505 0000000000000000
+         00000200 02001000 02 00 0200 0100 0100 0100 000000000000
+         01000000000000000000000000000000 02000000000000000000000000000000 48030000 1413
+         1211 0200 6162",
+    );
+    check(
+        &Credit { subscription: 7, bytes: 131_072 }.to_bytes(),
+        "0700000000000000 00000200 00000000",
+    );
+    check(&Unsubscribe { subscription: 7 }.to_bytes(), "0700000000000000");
+}
+
+/// Prevents: a consumer in another language reads a payment of another amount.
+#[test]
+fn batches_of_streams() {
+    let cursor = |lsn| StreamCursor { epoch: 1, lsn: Lsn(lsn), hash: [2; 32] };
+    let item = |lsn, ends_commit, content| StreamItem {
+        cursor: cursor(lsn),
+        time: Timestamp(9),
+        ends_commit,
+        content,
+    };
+    let hold = ExpiredHold {
+        hold_id: TransferId(1),
+        debit_account_id: AccountId(2),
+        credit_account_id: AccountId(3),
+        amount: Amount(4),
+        ledger: LedgerId(5),
+        code: Code(6),
+        hold_timestamp: Timestamp(7),
+    };
+    let status = CreateTransferStatus::ExceedsCredits;
+    let (table, expires) = (TableId(16), Timestamp(8));
+    let refusal = RefusedCommit {
+        id: CommitId(8),
+        digest: [9; 32],
+        reason: RefusalReason::Transfer(status),
+        index: 10,
+        count: 11,
+        actor: b"me",
+    };
+    let contents = [
+        (
+            ItemContent::Epoch { epoch: 3, tag: 4 },
+            "38000000 01",
+            "0300000000000000 0000000000000000 04000000000000000000000000000000",
+        ),
+        (
+            ItemContent::Expiry(hold),
+            "68000000 06",
+            "01000000000000000000000000000000 02000000000000000000000000000000
+          03000000000000000000000000000000 04000000000000000000000000000000 0700000000000000
+          05000000 0600 0000",
+        ),
+        (
+            ItemContent::Failed { id: TransferId(5), status },
+            "30000000 07",
+            "05000000000000000000000000000000 42000000 00000000",
+        ),
+        (
+            ItemContent::Refusal(refusal),
+            "5a000000 10",
+            "08000000000000000000000000000000
+             0909090909090909090909090909090909090909090909090909090909090909 0a000000 0b000000
+             02 42 0200 00000000 6d65",
+        ),
+        (
+            ItemContent::DocumentPut { table, key: b"k", value: b"vw", expires },
+            "2b000000 11",
+            "1000 0100 02000000 0800000000000000 6b 7677",
+        ),
+        (
+            ItemContent::DocumentDeleted { table, key: b"k" },
+            "29000000 12",
+            "1000 0100 00000000 0000000000000000 6b",
+        ),
+        (
+            ItemContent::Commit { id: CommitId(6), digest: [7; 32], actor: b"me" },
+            "52000000 13",
+            "06000000000000000000000000000000
+             0707070707070707070707070707070707070707070707070707070707070707 0200 000000000000
+             6d65",
+        ),
+        (
+            ItemContent::Event { topic: Topic(3), key: b"k", value: b"vw" },
+            "2b000000 14",
+            "0300 0100 02000000 0000000000000000 6b 7677",
+        ),
+        (
+            ItemContent::DocumentExpired { table, key: b"k", due: expires },
+            "29000000 16",
+            "1000 0100 00000000 0800000000000000 6b",
+        ),
+    ];
+    for (content, head, body) in contents {
+        let mut writer = BatchWriter::new(Vec::new(), 1_000);
+        assert!(writer.push(&item(5, true, content)));
+        let end =
+            BatchEnd { cursor: cursor(6), time: Timestamp(10), durable: Lsn(11), is_live: true };
+        let bytes = writer.finish(end);
+        let item_hex = format!("{head} 01 0000 0500000000000000 0900000000000000 {body}");
+        let section_bytes = u8::try_from(48 + hex(&item_hex).len()).unwrap();
+        let hash = "02".repeat(32);
+        check(
+            &bytes,
+            &format!(
+                "0100000000000000 0600000000000000 {hash} 0a00000000000000 0b00000000000000
+                 01000000 01000000
+                 0100000000000000 {hash} {section_bytes:02x}000000 01000000 {item_hex}"
+            ),
+        );
+    }
+}
+
+#[test]
 fn pages() {
     let balance = BalanceAt {
         timestamp: Timestamp(1),
@@ -278,6 +414,9 @@ fn the_document_lists_every_number() {
         lists(&format!("\n| {} | {} |", operation.number(), operation.name()));
     }
     for kind in RefusalKind::ALL {
+        lists(&format!("\n| {} | {} |", kind.number(), kind.name()));
+    }
+    for kind in ItemKind::ALL {
         lists(&format!("\n| {} | {} |", kind.number(), kind.name()));
     }
 }

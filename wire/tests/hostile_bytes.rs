@@ -9,6 +9,7 @@ use florin_ledger::{
 };
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Cold};
+use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     ClientHello, DecodeError, Reason, Refusal, RefusalKind, ReplyHeader, RequestHeader,
     ServerHello, Status, Versions, page,
@@ -41,6 +42,9 @@ fn check_cold<T: Cold>(bytes: &[u8]) {
 }
 
 fn check_all(bytes: &[u8]) {
+    check(bytes, Subscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, Credit::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, Unsubscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check_array::<Account>(bytes);
     check_array::<Option<Account>>(bytes);
     check_array::<Transfer>(bytes);
@@ -160,4 +164,24 @@ fn errors_name_the_byte() {
         error(0, Reason::NotFlorin)
     );
     assert_eq!(ClientHello::decode(b"FLORINDB").unwrap_err(), error(8, Reason::TooShort));
+}
+
+proptest! {
+    /// What is nearly a subscription: the counts are right or a little wrong.
+    #[test]
+    fn subscriptions_of_a_stranger(
+        mut head in vec(0..4_u8, 96),
+        rest in vec(any::<u8>(), 0..200),
+        reserved in any::<bool>(),
+    ) {
+        if !reserved {
+            head[81] = 0;
+            head[90..96].fill(0);
+        }
+        for high in [77, 78, 79, 83, 85, 87, 89] {
+            head[high] = 0;
+        }
+        head.extend(rest);
+        check_all(&head);
+    }
 }

@@ -4,15 +4,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 use bytes::BytesMut;
+use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
 use florin_ledger::record::Balances;
+use florin_ledger::stream::{ItemKind, ItemKinds, TableFilter};
 use florin_ledger::{
     Account, AccountFlags, AccountId, AccountResult, Amount, Code, CreateAccountStatus,
-    CreateTransferStatus, EventResult, LedgerId, Lsn, Timestamp, Transfer, TransferFlags,
-    TransferId, TransferResult,
+    CreateTransferStatus, EventResult, LedgerId, Lsn, StreamCursor, StreamFilter, StreamStart,
+    TableId, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Cold};
+use florin_wire::limits::FRAME_BYTES_MAX;
+use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     ClientHello, Effect, Farewell, Operation, Outcome, Refusal, RefusalKind, ReplyHeader,
     RequestHeader, ServerHello, Status, Versions, Welcome, page,
@@ -357,4 +361,64 @@ fn the_highest_common_version_is_chosen() {
         assert_eq!(a.highest_common(b), expected, "{a} and {b}");
         assert_eq!(b.highest_common(a), expected, "{b} and {a}");
     }
+}
+
+prop_compose! {
+    fn subscriptions()(
+        words in (wide(), vec(wide(), 0..4)),
+        start in 0..4,
+        halves in any::<[u64; 3]>(),
+        hash in any::<[u8; 32]>(),
+        credit_bytes in any::<u32>(),
+        kinds in proptest::sample::subsequence(ItemKind::ALL.to_vec(), 0..4),
+        ledgers in vec(any::<u32>(), 0..4),
+        topics in vec(any::<u16>(), 0..4),
+        tables in vec((any::<u16>(), vec(any::<u8>(), 0..9)), 0..4),
+    ) -> Subscribe {
+        let cursor = StreamCursor { epoch: halves[0], lsn: Lsn(halves[1]), hash };
+        let start = match start {
+            0 => StreamStart::Begin,
+            1 => StreamStart::End,
+            2 => StreamStart::After(cursor),
+            _ => StreamStart::Time(Timestamp(halves[2])),
+        };
+        let table = |(table, key_prefix)| TableFilter { table: TableId(table), key_prefix };
+        let filter = StreamFilter {
+            kinds: kinds.into_iter().collect(),
+            tables: tables.into_iter().map(table).collect(),
+            topics: topics.into_iter().map(Topic).collect(),
+            ledgers: ledgers.into_iter().map(LedgerId).collect(),
+            accounts: words.1.into_iter().map(AccountId).collect(),
+        };
+        Subscribe { incarnation: words.0, start, filter, credit_bytes }
+    }
+}
+
+proptest! {
+    /// Prevents: a consumer begins elsewhere than it asked to, or gets what it did not ask for.
+    #[test]
+    fn requests_of_streams(subscribe in subscriptions(), id in any::<u64>(), bytes in any::<u32>()) {
+        prop_assert_eq!(Subscribe::decode(&subscribe.to_bytes()), Ok(subscribe));
+        let credit = Credit { subscription: id, bytes };
+        prop_assert_eq!(Credit::decode(&credit.to_bytes()), Ok(credit));
+        let unsubscribe = Unsubscribe { subscription: id };
+        prop_assert_eq!(Unsubscribe::decode(&unsubscribe.to_bytes()), Ok(unsubscribe));
+    }
+}
+
+#[test]
+fn the_largest_filter_that_may_be_asked_for_fits_a_frame() {
+    let filter = StreamFilter {
+        kinds: ItemKinds::NONE,
+        tables: vec![TableFilter { table: TableId(1), key_prefix: vec![7; 256] }; 64],
+        topics: vec![Topic(2); 64],
+        ledgers: vec![LedgerId(3); 256],
+        accounts: vec![AccountId(4); 1_024],
+    };
+    filter.check().unwrap();
+    let start = StreamStart::Begin;
+    let subscribe = Subscribe { incarnation: 0, start, filter, credit_bytes: 1 };
+    let body = subscribe.to_bytes();
+    assert!(body.len() < FRAME_BYTES_MAX);
+    assert_eq!(Subscribe::decode(&body), Ok(subscribe));
 }

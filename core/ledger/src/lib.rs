@@ -11,7 +11,8 @@
 //! Reading order: [`id`], [`amount`], [`account`], [`transfer`], [`status`] name things; [`record`]
 //! says what is remembered of a decision; [`state`] holds the tables, made of [`accounts`] and
 //! [`holds`]; `batch` runs events through the rules (`decide_*`, `exists`, `expire`, `undo`) and
-//! asks the world through [`journal`]; [`apply`] moves balances; [`trial`] and `digest` check.
+//! asks the world through [`journal`]; [`apply`] moves balances; [`trial`] and `digest` check;
+//! [`stream`] is how readers of the log see it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -42,6 +43,7 @@ pub mod query;
 pub mod record;
 pub mod state;
 pub mod status;
+pub mod stream;
 pub mod ticks;
 pub mod transfer;
 pub mod trial;
@@ -61,6 +63,7 @@ pub use state::{Ledger, Totals};
 pub use status::{
     AccountResult, CreateAccountStatus, CreateTransferStatus, EventResult, TransferResult,
 };
+pub use stream::{StreamCursor, StreamFilter, StreamItem, StreamStart};
 pub use ticks::Ticks;
 pub use transfer::{Transfer, TransferFlags, TransferLayout};
 pub use trial::Unbalanced;

@@ -3,7 +3,8 @@
 
 use florin_ledger::Lsn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 /// How far the log is durable, and whether it will ever be durable further.
 #[derive(Default)]
@@ -13,7 +14,11 @@ pub(crate) struct Durable {
     /// Guards nothing but the wait: the position is stored before the lock is taken to notify.
     waiting: Mutex<()>,
     risen: Condvar,
+    /// Told of every rise, by the log thread.
+    watchers: RwLock<Vec<Watcher>>,
 }
+
+type Watcher = Box<dyn Fn() + Send + Sync>;
 
 impl Durable {
     pub(crate) fn new(position: Lsn) -> Durable {
@@ -51,8 +56,24 @@ impl Durable {
         position <= self.get()
     }
 
+    /// Waits until something past `position` is durable, the log has failed, or patience ends.
+    pub(crate) fn wait_past(&self, position: Lsn, patience: Duration) {
+        let guard = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_waiting = |(): &mut ()| self.get() <= position && !self.has_failed();
+        drop(self.risen.wait_timeout_while(guard, patience, is_waiting));
+    }
+
+    /// Calls `watcher` whenever the position rises or the log fails; on the log's thread, so it
+    /// must be quick.
+    pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        let mut watchers = self.watchers.write().unwrap_or_else(PoisonError::into_inner);
+        watchers.push(Box::new(watcher));
+    }
+
     fn notify(&self) {
         drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.risen.notify_all();
+        let watchers = self.watchers.read().unwrap_or_else(PoisonError::into_inner);
+        watchers.iter().for_each(|watcher| watcher());
     }
 }

@@ -116,6 +116,8 @@ impl Threads {
         self.room.stop();
         let preparer = self.preparer.join();
         let log = self.log.join();
+        // Whoever waits for more waits in vain.
+        self.durable.fail();
         let background = self.background.join();
         if engine.is_err() || background.is_err() {
             return Err(stopped());

@@ -25,6 +25,8 @@ pub struct Frames {
     until: Lsn,
     window: Window,
     blocks: Vec<ViewBlock>,
+    /// Where the frame that was handed out last lies, as long as it is in memory.
+    current: Option<Lsn>,
     stopped: Option<Corruption>,
 }
 
@@ -51,6 +53,13 @@ pub struct FrameView<'a> {
     after: FramePosition,
 }
 
+/// A block of a whole frame.
+#[derive(Debug)]
+pub struct BlockView<'a> {
+    header: &'a BlockHeader,
+    hash: [u8; 32],
+}
+
 impl Frames {
     pub(super) fn new(reader: LogReader, from: FramePosition, until: Lsn) -> Frames {
         Frames {
@@ -59,6 +68,7 @@ impl Frames {
             until,
             window: Window::default(),
             blocks: Vec::new(),
+            current: None,
             stopped: None,
         }
     }
@@ -71,6 +81,7 @@ impl Frames {
     /// it means depends on what is known to be durable.
     #[expect(clippy::should_implement_trait, reason = "the frame borrows the scan's memory")]
     pub fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
+        self.current = None;
         if self.until <= self.position.lsn {
             return Ok(None);
         }
@@ -91,10 +102,8 @@ impl Frames {
             Ok((start, after)) if after.lsn <= self.until => {
                 self.position = after;
                 self.stopped = None;
-                let first = self.window.offset(start);
-                let last = self.window.offset(after.lsn);
-                let bytes = &self.window.bytes[first..last];
-                Ok(Some(FrameView { bytes, blocks: &self.blocks, after }))
+                self.current = Some(start);
+                Ok(self.current())
             }
             Ok(_) => Ok(None),
             Err(damage) => {
@@ -102,6 +111,16 @@ impl Frames {
                 Ok(None)
             }
         }
+    }
+
+    /// The frame that [`Frames::next`] handed out last, again: for a reader that took a part of it.
+    /// `None` once the limit was moved.
+    #[must_use]
+    pub fn current(&self) -> Option<FrameView<'_>> {
+        let first = self.window.offset(self.current?);
+        let last = self.window.offset(self.position.lsn);
+        let bytes = &self.window.bytes[first..last];
+        Some(FrameView { bytes, blocks: &self.blocks, after: self.position })
     }
 
     /// The end of the last frame that was handed out.
@@ -129,6 +148,7 @@ impl Frames {
     /// read again.
     pub fn set_until(&mut self, until: Lsn) {
         self.until = until;
+        self.current = None;
         self.window = Window::default();
     }
 
@@ -430,6 +450,15 @@ impl<'a> FrameView<'a> {
             .flat_map(move |block| BlockRecords::new(&block.header, &bytes[block.range.clone()]))
     }
 
+    /// Its blocks, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = BlockView<'a>> + use<'a> {
+        let FrameView { blocks, after, .. } = *self;
+        blocks.iter().enumerate().map(move |(index, block)| BlockView {
+            header: &block.header,
+            hash: blocks.get(index + 1).map_or(after.chain, |next| next.header.chain),
+        })
+    }
+
     fn first(&self) -> &BlockHeader {
         &self.blocks.first().expect("a frame has a block").header
     }
@@ -454,4 +483,18 @@ fn whole_payload<'a>(
         }
     }
     if payload.len() == stored.record.payload_bytes() { Ok(payload) } else { Err(damaged) }
+}
+
+impl<'a> BlockView<'a> {
+    /// What it says of itself.
+    #[must_use]
+    pub fn header(&self) -> &'a BlockHeader {
+        self.header
+    }
+
+    /// The hash of its header: of everything up to its end.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
 }

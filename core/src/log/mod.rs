@@ -24,6 +24,7 @@ pub mod preparer;
 pub mod reader;
 pub mod record;
 pub mod recovery;
+pub mod resume;
 pub mod search;
 pub mod segment;
 pub mod writer;
@@ -33,7 +34,7 @@ mod tests;
 
 pub use error::{Corruption, Damage, LogError, ReadError};
 pub use frame::{Frame, FrameBuilder, Mark};
-pub use frames::{FrameView, Frames};
+pub use frames::{BlockView, FrameView, Frames};
 pub use geometry::Geometry;
 pub use preparer::{PrepareError, Preparer, PreparerOptions, Room};
 pub use reader::{LogReader, StoredRecord};

@@ -83,7 +83,7 @@ impl std::fmt::Debug for LogReader {
 #[derive(Debug)]
 pub(super) struct CheckedBlock {
     pub(super) header: BlockHeader,
-    bytes: Box<[u8]>,
+    pub(super) bytes: Box<[u8]>,
 }
 
 #[derive(Default)]
@@ -264,7 +264,7 @@ impl LogReader {
 
     /// Reads the block that a position lies in, from the start of its cell on: the headers before
     /// it say where it starts, and are checked on the way.
-    fn block_covering(&self, lsn: Lsn) -> Result<Arc<CheckedBlock>, ReadError> {
+    pub(super) fn block_covering(&self, lsn: Lsn) -> Result<Arc<CheckedBlock>, ReadError> {
         let geometry = self.geometry();
         let number = geometry.segment(lsn);
         let first = geometry.first_block_of_cell(lsn);
@@ -354,7 +354,7 @@ impl CheckedBlock {
     /// The record that starts at a position, and as much of its payload as is in it. Walks the
     /// records before it: a position from outside may point into the middle of one, where a caller's
     /// bytes could look like another.
-    fn record(&self, lsn: Lsn) -> Result<(StoredRecord, &[u8]), ReadError> {
+    pub(super) fn record(&self, lsn: Lsn) -> Result<(StoredRecord, &[u8]), ReadError> {
         let mut records = BlockRecords::new(&self.header, &self.bytes);
         while records.lsn() < lsn && 0 < records.left {
             records.pass_over()?;

@@ -9,7 +9,7 @@
 //! walk over everything from `timestamp_max` down to the page.
 
 use super::posting::{Cause, Posting};
-use super::{cursor_at, timestamp_of};
+use super::{cursor_at, time_of};
 use crate::engine::ask::AccountPosition;
 use crate::error::Error;
 use crate::log::LogReader;
@@ -89,7 +89,7 @@ pub(super) fn page(
     let wanted = |step: &Step| matches(filter, &step.posting, with_expiries);
     let latest = filter.timestamp_max;
     if filter.reversed {
-        let from = filter.cursor.map(timestamp_of);
+        let from = filter.cursor.map(time_of);
         walk.skip(|posting| {
             is_later(posting, latest) || from.is_some_and(|from| from < posting.timestamp)
         })?;
@@ -134,7 +134,7 @@ fn oldest_first(
     limit: usize,
     wanted: impl Fn(&Step) -> bool,
 ) -> Result<(Vec<Step>, Option<Cursor>), Error> {
-    let from = filter.cursor.map_or(filter.timestamp_min, timestamp_of);
+    let from = filter.cursor.map_or(filter.timestamp_min, time_of);
     // The walk comes from the newest: the page is what was seen last, and one more.
     let mut seen: VecDeque<Step> = VecDeque::new();
     while let Some(step) = walk.step()? {

@@ -20,6 +20,7 @@ use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
 use history::Walk;
 use posting::Cause;
+pub(crate) use posting::timestamp_of;
 use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 
@@ -50,6 +51,14 @@ impl Reads {
 
     pub(crate) fn inbox(&self) -> Arc<Inbox> {
         self.inbox.clone()
+    }
+
+    pub(crate) fn log(&self) -> &LogReader {
+        &self.log
+    }
+
+    pub(crate) fn durable(&self) -> &Durable {
+        &self.durable
     }
 
     /// One entry per id, `None` where there is no such transfer.
@@ -134,7 +143,7 @@ impl Reads {
             unreachable!("the end is answered by the end");
         };
         let from = match filter.cursor {
-            Some(cursor) => self.position_before(timestamp_of(cursor), end)?,
+            Some(cursor) => self.position_before(time_of(cursor), end)?,
             None => self.log.find_time(filter.timestamp_min, end)?,
         };
         let from = from.unwrap_or(FramePosition::GENESIS);
@@ -214,8 +223,27 @@ impl Reads {
         if slots.is_empty() {
             return Ok(HashMap::new());
         }
-        match self.ask(Ask::Names(slots.clone()))? {
-            Answer::Names(ids) => Ok(slots.into_iter().zip(ids).collect()),
+        Ok(slots.iter().copied().zip(self.account_ids(slots.clone())?).collect())
+    }
+
+    /// The transfer that placed a hold, and when it was recorded.
+    pub(crate) fn hold(
+        &self,
+        lsn: Lsn,
+        durable: Lsn,
+    ) -> Result<(TransferRecord, Timestamp), Error> {
+        match self.find_transfer(lsn, durable)? {
+            Some(hold) => Ok((hold.record, hold.time)),
+            None => Err(Error::corrupt(format!(
+                "the record at {lsn} is not a hold: run `florin verify`"
+            ))),
+        }
+    }
+
+    /// Whose slots these are, in their order.
+    pub(crate) fn account_ids(&self, slots: Vec<Slot>) -> Result<Vec<AccountId>, Error> {
+        match self.ask(Ask::Names(slots))? {
+            Answer::Names(ids) => Ok(ids),
             _ => unreachable!("names are answered by names"),
         }
     }
@@ -224,13 +252,7 @@ impl Reads {
         if !record.pending.is_some() {
             return Ok(TransferId::ZERO);
         }
-        match self.find_transfer(record.pending, durable)? {
-            Some(hold) => Ok(hold.record.id),
-            None => Err(Error::corrupt(format!(
-                "the record at {} is not a hold: run `florin verify`",
-                record.pending
-            ))),
-        }
+        Ok(self.hold(record.pending, durable)?.0.id)
     }
 
     fn ask(&self, ask: Ask) -> Result<Answer, Error> {
@@ -272,7 +294,7 @@ fn cursor_at(next: Timestamp) -> Cursor {
 }
 
 /// A cursor that no page gave leads to some time, or to its end.
-fn timestamp_of(cursor: Cursor) -> Timestamp {
+fn time_of(cursor: Cursor) -> Timestamp {
     Timestamp(u64::try_from(cursor.0).unwrap_or(u64::MAX))
 }
 

@@ -115,7 +115,7 @@ impl Posting {
 }
 
 /// When a transfer happened, by its own account.
-pub(super) fn timestamp_of(record: &TransferRecord, recorded: Timestamp) -> Timestamp {
+pub(crate) fn timestamp_of(record: &TransferRecord, recorded: Timestamp) -> Timestamp {
     if record.flags.contains(TransferFlags::IMPORTED) {
         record.imported_timestamp
     } else {

@@ -2,7 +2,7 @@
 //! number of records per request and says where to go on. Transfers lie in the log in order of
 //! their timestamps, imported ones too, so a range of time is a range of the log.
 
-use super::{Found, cursor_at, timestamp_of};
+use super::{Found, cursor_at, time_of};
 use crate::error::{Error, ErrorKind};
 use crate::limits::SCAN_RECORDS_MAX;
 use crate::log::{FramePosition, LogReader, ReadError};
@@ -54,7 +54,7 @@ fn oldest_first(
     filter: &QueryFilter,
 ) -> Result<(Vec<Found>, Option<Cursor>), Error> {
     let limit = usize::try_from(filter.limit).expect("u32 fits usize");
-    let seen = filter.cursor.map_or(Timestamp::NONE, timestamp_of);
+    let seen = filter.cursor.map_or(Timestamp::NONE, time_of);
     let mut last = seen;
     let mut found = Vec::new();
     let mut looked_at = 0;
@@ -95,7 +95,7 @@ fn newest_first(
     let newest = geometry.segment_before(end);
     let (seen, segment) = match filter.cursor {
         // The frame that follows a position may be the first of the next segment.
-        Some(cursor) => (timestamp_of(cursor), newest.min(geometry.segment(from.lsn) + 1)),
+        Some(cursor) => (time_of(cursor), newest.min(geometry.segment(from.lsn) + 1)),
         None => (Timestamp(u64::MAX), newest),
     };
     let mut scan =

@@ -117,6 +117,11 @@ impl Book {
         applied
     }
 
+    /// Everything that moved balances, in order of effect.
+    pub(crate) fn postings(&self) -> &[Posting] {
+        &self.postings
+    }
+
     pub(crate) fn balances(&self, account: u128) -> Balances {
         self.history(account).last().map_or(Balances::default(), |(_, balances)| *balances)
     }

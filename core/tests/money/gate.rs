@@ -16,10 +16,10 @@ use std::sync::mpsc;
 const WATCHED: usize = 5_000;
 
 /// Syncs of the log wait as long as this lives.
-struct HeldSyncs(SimulatedDisk);
+pub(crate) struct HeldSyncs(SimulatedDisk);
 
 impl HeldSyncs {
-    fn of_the_log(disk: &SimulatedDisk) -> HeldSyncs {
+    pub(crate) fn of_the_log(disk: &SimulatedDisk) -> HeldSyncs {
         disk.hold_syncs("log/");
         HeldSyncs(disk.clone())
     }

@@ -30,4 +30,6 @@ mod full;
 mod gate;
 mod ids;
 mod restarts;
+mod streams;
+mod streams_resumed;
 mod time;

@@ -1,13 +1,14 @@
 //! A server on a loopback port, an engine that answers when told to, and a peer that says exactly
 //! what the test says.
 
+use crate::hand_log::{HandLog, HandStream};
 use bytes::{Bytes, BytesMut};
 use florin_core::request::{Reply, Request, Status};
 use florin_core::{Error, ErrorKind};
 use florin_ledger::query::Page;
 use florin_ledger::{
-    Account, AccountId, CreateTransferStatus, EventResult, Lsn, Timestamp, Transfer, TransferId,
-    TransferResult,
+    Account, AccountId, CreateTransferStatus, EventResult, Lsn, StreamFilter, StreamStart,
+    Timestamp, Transfer, TransferId, TransferResult,
 };
 use florin_server::ledger::{Found, Read};
 use florin_server::{Ledger, Server, ServerOptions};
@@ -38,15 +39,27 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Reply, Error>) + Send>;
 pub(crate) struct HandLedger {
     requests: mpsc::UnboundedSender<(Request, Callback)>,
     reads: Arc<Mutex<std_mpsc::Receiver<()>>>,
+    log: Arc<HandLog>,
 }
 
 /// The test's end of a [`HandLedger`].
 pub(crate) struct Engine {
     pub(crate) requests: mpsc::UnboundedReceiver<(Request, Callback)>,
     reads: std_mpsc::Sender<()>,
+    pub(crate) log: Arc<HandLog>,
 }
 
 impl Ledger for HandLedger {
+    type Stream = HandStream;
+
+    fn subscribe(&self, start: StreamStart, filter: StreamFilter) -> Result<HandStream, Error> {
+        self.log.subscribe(start, filter)
+    }
+
+    fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static) {
+        self.log.on_durable(risen);
+    }
+
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
         if matches!(request, Request::Status) {
             return reply(Ok(Reply::Status(status())));
@@ -71,8 +84,10 @@ impl Engine {
     pub(crate) fn new() -> (HandLedger, Engine) {
         let (requests, received) = mpsc::unbounded_channel();
         let (reads, turns) = std_mpsc::channel();
-        let ledger = HandLedger { requests, reads: Arc::new(Mutex::new(turns)) };
-        (ledger, Engine { requests: received, reads })
+        let log = Arc::new(HandLog::default());
+        let reads_turns = Arc::new(Mutex::new(turns));
+        let ledger = HandLedger { requests, reads: reads_turns, log: Arc::clone(&log) };
+        (ledger, Engine { requests: received, reads, log })
     }
 
     /// The next request that reaches the engine.

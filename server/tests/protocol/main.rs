@@ -1,6 +1,7 @@
 //! The server as a peer on a socket meets it, with an engine that the test holds in its hand.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod hand_log;
 mod harness;
 
 mod admission;
@@ -8,3 +9,4 @@ mod deadlines;
 mod malformed;
 mod pipelining;
 mod shutdown;
+mod streams;

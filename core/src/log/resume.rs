@@ -1,0 +1,151 @@
+//! Finds where a reader of a stream goes on, and tells a position of this log from one of another.
+//!
+//! A cursor is of this log if and only if the block that holds its position has the cursor's epoch,
+//! and a header with the cursor's hash. Its header holds the hash of the block before, so then
+//! everything up to it is what the reader consumed.
+
+use crate::log::FramePosition;
+use crate::log::block;
+use crate::log::error::{Damage, ReadError};
+use crate::log::reader::{BlockRecords, CheckedBlock, LogReader};
+use florin_ledger::{Lsn, StreamCursor, Timestamp};
+
+/// Where to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resume {
+    /// Read frames from here.
+    pub from: FramePosition,
+    /// Pass over records up to here, this one included.
+    pub cursor: StreamCursor,
+}
+
+/// Why a reader cannot go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoWay {
+    /// The log begins only here.
+    Gone {
+        /// The start of its first segment.
+        first: Lsn,
+    },
+    /// This log has another record there, or none.
+    Fork,
+    /// The log ends before it.
+    NotYet,
+    /// The position is of this log, but no record starts there.
+    NoRecord,
+}
+
+impl LogReader {
+    /// Goes on after what a cursor names.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn resume_after(
+        &self,
+        cursor: StreamCursor,
+        durable: Lsn,
+    ) -> Result<Result<Resume, NoWay>, ReadError> {
+        if cursor == StreamCursor::BEGIN {
+            return self.resume_at_begin();
+        }
+        if durable <= cursor.lsn {
+            return Ok(Err(NoWay::NotYet));
+        }
+        if let Some(gone) = self.gone(cursor.lsn)? {
+            return Ok(Err(gone));
+        }
+        let block = match self.block_covering(cursor.lsn) {
+            Ok(block) => block,
+            // The filling of a cell, or a segment's header.
+            Err(ReadError::NoRecord { .. }) => return Ok(Err(NoWay::Fork)),
+            Err(ReadError::Corrupt(damage))
+                if damage.what == Damage::NoBlock && self.passes_over(cursor.lsn, durable)? =>
+            {
+                return Ok(Err(NoWay::Fork));
+            }
+            Err(error) => return Err(error),
+        };
+        if block.header.epoch != cursor.epoch || block.hash() != cursor.hash {
+            return Ok(Err(NoWay::Fork));
+        }
+        if cursor.lsn != block.header.lsn {
+            match block.record(cursor.lsn) {
+                Ok(_) => {}
+                Err(ReadError::NoRecord { .. }) => return Ok(Err(NoWay::NoRecord)),
+                Err(error) => return Err(error),
+            }
+        }
+        let from = self.position_before(block.header.frame_lsn)?;
+        Ok(Ok(Resume { from, cursor }))
+    }
+
+    /// Begins with the first record of all.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`].
+    pub fn resume_at_begin(&self) -> Result<Result<Resume, NoWay>, ReadError> {
+        let begin = Resume { from: FramePosition::GENESIS, cursor: StreamCursor::BEGIN };
+        Ok(self.gone(FramePosition::GENESIS.lsn)?.map_or(Ok(begin), Err))
+    }
+
+    /// Begins behind everything that is durable.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn resume_at_end(&self, durable: Lsn) -> Result<Resume, ReadError> {
+        let from = self.position_at(durable, durable)?;
+        let last_byte = Lsn(durable.0 - 1);
+        let block = self.block_covering(last_byte)?;
+        let mut lsn = block.header.lsn;
+        for stored in BlockRecords::new(&block.header, &block.bytes) {
+            lsn = stored?.0.lsn;
+        }
+        let cursor = StreamCursor { epoch: block.header.epoch, lsn, hash: block.hash() };
+        Ok(Resume { from, cursor })
+    }
+
+    /// Begins with the frame in which the first record of a time or later is, or the one before it.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn resume_at_time(
+        &self,
+        time: Timestamp,
+        durable: Lsn,
+    ) -> Result<Result<Resume, NoWay>, ReadError> {
+        let Some(from) = self.find_time(time, durable)? else {
+            return self.resume_at_begin();
+        };
+        let block = self.block_covering(from.lsn)?;
+        let cursor = StreamCursor { epoch: block.header.epoch, lsn: from.lsn, hash: block.hash() };
+        Ok(Ok(Resume { from, cursor }))
+    }
+
+    fn gone(&self, lsn: Lsn) -> Result<Option<NoWay>, ReadError> {
+        let geometry = self.geometry();
+        let first = self.first_segment()?.unwrap_or_default();
+        let is_gone = geometry.segment(lsn) < first;
+        Ok(is_gone.then(|| NoWay::Gone { first: geometry.first_place(first) }))
+    }
+
+    /// Whether this log was never written at a position although it goes on behind it: a segment
+    /// that an opening left is not filled up. Reads the segment, so that zeros that damage has left
+    /// are not taken for that.
+    fn passes_over(&self, lsn: Lsn, durable: Lsn) -> Result<bool, ReadError> {
+        let geometry = self.geometry();
+        let first = geometry.first_place(geometry.segment(lsn));
+        let mut frames = self.frames(self.position_before(first)?, durable);
+        while let Some(frame) = frames.next()? {
+            if lsn < frame.after().lsn {
+                return Ok(lsn < frame.start());
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl CheckedBlock {
+    fn hash(&self) -> [u8; 32] {
+        block::chain_after(&self.bytes).expect("a checked block has a header")
+    }
+}
