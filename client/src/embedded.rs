@@ -173,6 +173,8 @@ pub(crate) fn wire_status(status: &request::Status) -> Status {
         accounts_count: status.accounts_count,
         transfers_count: status.transfers_count,
         holds_count: status.holds_count,
+        documents_count: status.documents_count,
+        serving_since: status.serving_since,
         checkpoint: status.checkpoint,
         disk_full: status.disk_full,
     }

@@ -1,6 +1,7 @@
 //! The embeddable database: open, commit, read, close. Blocking, no runtime needed.
 
 use crate::clock::{Clock, FixedClock, SystemClock};
+use crate::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
 use crate::driver::Threads;
@@ -15,11 +16,13 @@ use crate::opening::{self, LogOptions};
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::stream::Subscription;
+use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, LedgerId, StreamFilter, StreamStart, Timestamp, Transfer,
+    Account, AccountId, AccountResult, Commit, CommitOutcome, Document, DocumentKey, DocumentWrite,
+    LedgerId, Position, StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer,
     TransferId, TransferResult,
 };
 use std::fmt;
@@ -180,6 +183,118 @@ impl Database {
             Reply::Transfers(results) => Ok(results),
             _ => unreachable!("transfers are answered by results"),
         }
+    }
+
+    /// Takes effect whole or not at all, once; returns when it is decided and durable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the commit breaks a limit; see [`ErrorKind`]. With
+    /// [`ErrorKind::Stopped`] it may or may not have taken effect: send it again with the same id.
+    pub fn commit(&self, commit: &Commit) -> Result<CommitOutcome, Error> {
+        match self.call(Request::Commit(CommitRequest::new(commit)?))? {
+            Reply::Commit(outcome) => Ok(outcome),
+            _ => unreachable!("a commit is answered by its outcome"),
+        }
+    }
+
+    /// What a commit would come to, now. Nothing takes effect; positions in the answer are
+    /// [`florin_ledger::Position::NONE`], times are those that it would have.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub fn dry_run(&self, commit: &Commit) -> Result<CommitOutcome, Error> {
+        match self.call(Request::DryRun(CommitRequest::new(commit)?))? {
+            Reply::Commit(outcome) => Ok(outcome),
+            _ => unreachable!("a dry run is answered by an outcome"),
+        }
+    }
+
+    /// Writes documents, each by itself, in order: a condition that does not hold refuses one write,
+    /// not the others. Returns when they are durable. A repeat writes again: with conditions on
+    /// versions it is told apart, or use [`Database::commit`].
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub fn write_documents(&self, writes: &[DocumentWrite]) -> Result<Vec<WriteResult>, Error> {
+        match self.call(Request::WriteDocuments(WriteBatch::new(writes)?))? {
+            Reply::Written(results) => Ok(results),
+            _ => unreachable!("writes are answered by results"),
+        }
+    }
+
+    /// Whether the caller is the first to bring this key to the table. Durable when it returns,
+    /// unless the table is volatile.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub fn insert_unique(&self, unique: &UniqueRequest) -> Result<UniqueResult, Error> {
+        match self.call(Request::InsertUnique(unique.clone()))? {
+            Reply::Unique(result) => Ok(result),
+            _ => unreachable!("being the first is answered by whether"),
+        }
+    }
+
+    /// Says what a table promises from now on. Nothing that was promised is taken back: an
+    /// append-only table stays one ([`WriteResult::AppendOnly`]), and only a table without documents
+    /// becomes volatile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a table of the system's; as [`Database::commit`].
+    pub fn declare_table(
+        &self,
+        table: TableId,
+        options: TableOptions,
+    ) -> Result<WriteResult, Error> {
+        match self.call(Request::DeclareTable(table, options))? {
+            Reply::Written(results) => match results[..] {
+                [result] => Ok(result),
+                _ => unreachable!("one declaration has one result"),
+            },
+            _ => unreachable!("a declaration is answered as a write"),
+        }
+    }
+
+    /// The tables that were declared, in order.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn tables(&self) -> Result<Vec<(TableId, TableOptions)>, Error> {
+        self.reads()?.tables()
+    }
+
+    /// Reads documents, one entry per key, `None` where there is none. A read of the log, or a few,
+    /// per document.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for more than [`crate::limits::DOCUMENTS_READ_MAX`] keys or one that no
+    /// document can have; see [`ErrorKind`].
+    pub fn documents(&self, keys: &[DocumentKey]) -> Result<Vec<Option<Document>>, Error> {
+        self.reads()?.documents(keys)
+    }
+
+    /// A page of a table's documents, in order of their keys. O(page); a page ends early where its
+    /// values exceed [`crate::limits::SCAN_VALUE_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a limit out of range; see [`ErrorKind`].
+    pub fn scan_documents(&self, scan: &DocumentScan) -> Result<DocumentPage, Error> {
+        self.reads()?.scan_documents(scan)
+    }
+
+    /// What a document was, newest first: at most `limit` versions before `before`
+    /// ([`florin_ledger::Position::NONE`]: from the present one on). One where it was deleted or
+    /// expired has no value. A read of the log per version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a limit out of range, or a version that is not of this document;
+    /// see [`ErrorKind`].
+    pub fn document_history(
+        &self,
+        key: &DocumentKey,
+        before: Position,
+        limit: u32,
+    ) -> Result<Vec<Document>, Error> {
+        self.reads()?.document_history(key, before, limit)
     }
 
     /// Reads accounts with their present balances, one entry per id, `None` where there is none.

@@ -2,15 +2,16 @@
 //! records in order, from the beginning or from a checkpoint, without asking any rule. Opening,
 //! rebuilding and verifying all come through here.
 
-use crate::checkpoint::CheckpointStore;
+use crate::checkpoint::{CheckpointStore, Metadata};
 use crate::disk::Disk;
-use crate::engine::Indexes;
+use crate::documents::{DocumentIndex, DocumentRuns, KeyOrder, KeyRange};
+use crate::engine::{Documents, IndexKey, Indexes};
 use crate::error::Error;
-use crate::limits::RECENT_KEYS_MAX;
-use crate::log::{FramePosition, FrameView, Identity, ReadError};
-use crate::runs::{Index, Run, RunError, RunKind, RunPlan, RunSet};
+use crate::limits::{DOCUMENT_RECENT_BYTES_MAX, RECENT_KEYS_MAX};
+use crate::log::{FramePosition, FrameView, Identity, LogReader, ReadError};
+use crate::runs::{Index, RunKind, RunSet};
 use florin_ledger::record::Record;
-use florin_ledger::{Inconsistent, Ledger, Lsn};
+use florin_ledger::{Inconsistent, Ledger, Lsn, TableId, Timestamp};
 use std::sync::Arc;
 
 /// What was derived from the log up to a position.
@@ -27,6 +28,8 @@ pub(crate) struct Derived {
 
 /// Keys that one frame may insert into an index: a frame is a few megabytes of records.
 const FRAME_KEYS_MAX: usize = RECENT_KEYS_MAX / 4;
+/// Memory that the keys of one frame's documents may take.
+const FRAME_DOCUMENT_BYTES_MAX: usize = DOCUMENT_RECENT_BYTES_MAX / 4;
 
 impl Derived {
     /// Nothing yet.
@@ -38,6 +41,12 @@ impl Derived {
                 transfers: index(RunKind::TransferIds),
                 settled: index(RunKind::HoldOutcomes),
                 imported: index(RunKind::ImportedTimestamps),
+                commits: index(RunKind::CommitIds),
+                documents: Documents::new(
+                    DocumentIndex::new(DocumentRuns::empty()),
+                    0,
+                    Timestamp::NONE,
+                ),
             },
             position: FramePosition::GENESIS,
             rows_position: FramePosition::GENESIS.lsn,
@@ -67,6 +76,8 @@ impl Derived {
                 transfers: index(RunKind::TransferIds)?,
                 settled: index(RunKind::HoldOutcomes)?,
                 imported: index(RunKind::ImportedTimestamps)?,
+                commits: index(RunKind::CommitIds)?,
+                documents: load_documents(disk, identity, metadata)?,
             },
             position: FramePosition {
                 lsn: metadata.position,
@@ -96,9 +107,9 @@ impl Derived {
     /// A record that cannot be read or contradicts what came before.
     pub(crate) fn apply(&mut self, frame: &FrameView<'_>) -> Result<(), Error> {
         self.apply_to_ledger(frame)?;
-        for stored in frame.records() {
-            let stored = stored.map_err(ReadError::from)?;
-            self.indexes.enter(stored.lsn, &stored.record);
+        for stored in frame.records_with_payloads() {
+            let (stored, payload) = stored.map_err(ReadError::from)?;
+            self.indexes.enter(stored.lsn, &stored.record, &payload);
         }
         Ok(())
     }
@@ -129,20 +140,49 @@ impl Derived {
     ///
     /// # Errors
     /// Whatever writing says.
-    pub(crate) fn spill(
-        &mut self,
-        mut write: impl FnMut(&RunPlan) -> Result<Arc<Run>, RunError>,
-    ) -> Result<(), Error> {
+    pub(crate) fn spill(&mut self, disk: &Arc<dyn Disk>, durable: Lsn) -> Result<(), Error> {
         for index in self.indexes.all_mut() {
             if index.is_full(FRAME_KEYS_MAX)
                 && let Some(plan) = index.freeze(self.position.lsn)
             {
-                index.install(write(&plan)?);
+                index.install(plan.write(disk, durable)?);
             }
+        }
+        let documents = &mut self.indexes.documents.index;
+        if documents.is_full(0, FRAME_DOCUMENT_BYTES_MAX)
+            && let Some(plan) = documents.freeze(self.position.lsn)
+        {
+            documents.install(plan.write(disk, durable)?);
         }
         Ok(())
     }
 }
+
+/// The documents of a checkpoint. The declarations of tables are read from the log.
+fn load_documents(
+    disk: &Arc<dyn Disk>,
+    identity: Identity,
+    metadata: &Metadata,
+) -> Result<Documents, Error> {
+    let index = DocumentIndex::new(DocumentRuns::open(disk.as_ref(), &metadata.runs)?);
+    let mut documents = Documents::new(index, metadata.documents_count, metadata.expiries_passed);
+    let reader = LogReader::new(disk.clone(), identity);
+    let declarations = KeyRange::prefix(&TableId::DECLARATIONS.0.to_be_bytes());
+    let mut next = Some(declarations);
+    while let Some(range) = next.take() {
+        let page = documents.index.scan(range.clone(), KeyOrder::Rising, PAGE_KEYS).page()?;
+        for (place, entry) in page.keys.iter() {
+            let (_, key) = IndexKey::split(place);
+            let (_, payload) = reader.payload(entry.lsn, metadata.position)?;
+            documents.declare(key, payload.get(key.len()..).unwrap_or_default());
+        }
+        next = page.next.map(|last| range.after(&last, KeyOrder::Rising));
+    }
+    Ok(documents)
+}
+
+/// Declarations read at once.
+const PAGE_KEYS: usize = 1_024;
 
 fn damaged_checkpoint(what: Inconsistent) -> Error {
     Error::corrupt(format!("the checkpoint contradicts itself: {what}"))

@@ -7,6 +7,7 @@
 //! tells what happened as it happens; [`metrics`] counts it. [`disk`] is all that touches
 //! files. docs/ARCHITECTURE.md walks one transfer through all of it.
 
+pub mod commits;
 pub mod database;
 pub mod error;
 pub mod limits;

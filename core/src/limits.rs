@@ -35,8 +35,9 @@ pub const FROZEN_PARTS_MAX: usize = 4;
 pub const RUNS_PER_SIZE_MAX: usize = 8;
 /// Entries in one run; larger ones are left as they are.
 pub const RUN_ENTRIES_MAX: u64 = 1 << 32;
-/// Bytes of a document's key with its table's number, at most.
-pub const INDEX_KEY_BYTES_MAX: usize = 2 + florin_ledger::document::DOCUMENT_KEY_BYTES_MAX;
+/// Bytes of a key in the index of documents at most: that of an expiry, which is the document's with
+/// its table's number, and before it an instant and the number of the table of expiries.
+pub const INDEX_KEY_BYTES_MAX: usize = 2 + 8 + 2 + florin_ledger::document::DOCUMENT_KEY_BYTES_MAX;
 /// Bytes of a document's key with its table's number, at least.
 pub const INDEX_KEY_BYTES_MIN: usize = 2;
 /// Memory for keys of documents that are not in a run yet; then they are frozen and written. There
@@ -52,3 +53,11 @@ pub const CHECKPOINT_CACHE_BYTES: usize = 64 << 20;
 pub const STREAM_RECORDS_MAX: usize = 65_536;
 /// Names of accounts that a subscription keeps.
 pub const STREAM_NAMES_MAX: usize = 65_536;
+/// Memory for the documents of volatile tables.
+pub const VOLATILE_BYTES_MAX: usize = 64 << 20;
+/// Keys in one read of documents.
+pub const DOCUMENTS_READ_MAX: usize = 1_024;
+/// Bytes of values in one page of documents: once they are reached the page ends.
+pub const SCAN_VALUE_BYTES_MAX: usize = 512 << 10;
+/// Versions in one page of a document's history.
+pub const DOCUMENT_VERSIONS_MAX: u32 = 1_024;

@@ -203,7 +203,7 @@ fn replay(
     let mut frames = reader.frames(derived.position, end.lsn);
     while let Some(frame) = frames.next()? {
         derived.apply(&frame)?;
-        derived.spill(|plan| plan.write(disk, end.lsn))?;
+        derived.spill(disk, end.lsn)?;
     }
     if derived.position == end {
         return Ok(());

@@ -3,12 +3,14 @@
 //! Batches keep the fixed layout they arrived in: a batch from a socket is executed from the bytes
 //! of the socket's buffer, and each event is read from there once, when its turn comes.
 
+use crate::commits::{CommitRequest, RefusedRequest, UniqueRequest, WriteBatch};
 use crate::limits::{BATCH_EVENTS_MAX, TURN_BYTES_MAX};
 use bytes::Bytes;
+use florin_ledger::document::{UniqueResult, WriteResult};
 use florin_ledger::query::TrialBalance;
 use florin_ledger::{
-    Account, AccountId, AccountLayout, AccountResult, LedgerId, Lsn, Timestamp, Transfer,
-    TransferLayout, TransferResult,
+    Account, AccountId, AccountLayout, AccountResult, CommitOutcome, LedgerId, Lsn, TableId,
+    TableOptions, Timestamp, Transfer, TransferLayout, TransferResult,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -25,6 +27,19 @@ pub enum Request {
     TrialBalance(LedgerId),
     /// How the engine is doing. Answered by [`Reply::Status`].
     Status,
+    /// Take effect whole or not at all, once. Answered by [`Reply::Commit`], durable.
+    Commit(CommitRequest),
+    /// Say what a commit would come to, now, and change nothing. Answered by [`Reply::Commit`].
+    DryRun(CommitRequest),
+    /// Write documents, each by itself. Answered by [`Reply::Written`], durable.
+    WriteDocuments(WriteBatch),
+    /// Be the first. Answered by [`Reply::Unique`], durable unless the table is volatile.
+    InsertUnique(UniqueRequest),
+    /// Say what a table promises. Answered by [`Reply::Written`] with one result, durable.
+    DeclareTable(TableId, TableOptions),
+    /// Put on record that a caller was refused before its request came here. Answered by
+    /// [`Reply::Recorded`], durable.
+    RecordRefusal(RefusedRequest),
 }
 
 /// The answer to one request, released once everything that it depends on is durable.
@@ -40,6 +55,14 @@ pub enum Reply {
     TrialBalance(TrialBalance),
     /// The state.
     Status(Status),
+    /// What became of the commit.
+    Commit(CommitOutcome),
+    /// One result per write, in order.
+    Written(Vec<WriteResult>),
+    /// Whether the caller was the first.
+    Unique(UniqueResult),
+    /// It is on record, or counted in a record to come.
+    Recorded,
 }
 
 /// How the engine is doing.
@@ -61,6 +84,10 @@ pub struct Status {
     pub transfers_count: u64,
     /// Holds neither posted, voided nor expired.
     pub holds_count: u64,
+    /// Documents that have a value, volatile ones not counted.
+    pub documents_count: u64,
+    /// Since when volatile tables have been kept: what they do not know may have happened before.
+    pub serving_since: Timestamp,
     /// The position of the last checkpoint.
     pub checkpoint: Lsn,
     /// Whether writes are refused until there is room on the disk.
@@ -160,6 +187,22 @@ pub enum BatchError {
 }
 
 impl Request {
+    /// Whether it can change anything: then it needs a clock that can be trusted, and room.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        match self {
+            Request::CreateAccounts(_)
+            | Request::CreateTransfers(_)
+            | Request::Commit(_)
+            | Request::DryRun(_)
+            | Request::WriteDocuments(_)
+            | Request::InsertUnique(_)
+            | Request::DeclareTable(..)
+            | Request::RecordRefusal(_) => true,
+            Request::LookupAccounts(_) | Request::TrialBalance(_) | Request::Status => false,
+        }
+    }
+
     /// What the request weighs in the engine's queue: the bytes of its batch, or those of its answer;
     /// a turn's worth if it looks at every account.
     #[must_use]
@@ -171,7 +214,11 @@ impl Request {
                 ids.len() * (size_of::<AccountId>() + size_of::<Account>())
             }
             Request::TrialBalance(_) => TURN_BYTES_MAX,
-            Request::Status => 0,
+            Request::Commit(request) | Request::DryRun(request) => request.bytes(),
+            Request::WriteDocuments(batch) => batch.bytes(),
+            Request::InsertUnique(unique) => unique.key.len(),
+            Request::RecordRefusal(refused) => refused.actor.len(),
+            Request::DeclareTable(..) | Request::Status => 0,
         }
     }
 }

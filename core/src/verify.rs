@@ -4,8 +4,8 @@
 //! 1. every block's tag and hash, the chain through all of them, and the zeros between them;
 //! 2. every record fits those before it: previous postings, holds, balances, waypoints;
 //! 3. debits equal credits on every ledger, pending and posted, summed afresh over the accounts;
-//! 4. every page, hold and run of the checkpoint carries its checksum, and the accounts, holds and
-//!    ids that opening would load equal those of the log.
+//! 4. every page, hold and run of the checkpoint carries its checksum, and the accounts, holds, ids
+//!    and documents that opening would load equal those of the log.
 //!
 //! Nothing is written: all is read through an overlay that would keep changes in memory. Ids are
 //! compared by count and by a sum of hashes, and checked to be unique by reading the runs in order,
@@ -15,14 +15,16 @@ use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
 use crate::disk::overlay::Overlay;
-use crate::engine::for_each_key;
+use crate::documents::DocumentIndex;
+use crate::engine::{IndexKey, for_each_key};
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge_end;
 use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
 use crate::opening::{Checkpoint, load};
-use crate::runs::{Index, RunKind};
+use crate::runs::{Index, RunError, RunKind};
 use florin_ledger::query::TrialBalance;
-use florin_ledger::{Ledger, LedgerId, Lsn};
+use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
+use florin_ledger::{Ledger, LedgerId, Lsn, TableId};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -172,10 +174,13 @@ impl Verification {
         if replays && let Some(stored) = &mut self.stored {
             stored.derived.apply_to_ledger(frame)?;
         }
-        for stored in frame.records() {
-            let stored = stored.map_err(ReadError::from)?;
+        for stored in frame.records_with_payloads() {
+            let (stored, payload) = stored.map_err(ReadError::from)?;
             report.records_count += 1;
             for_each_key(&stored.record, |kind, key| self.keys.add(kind, key, stored.lsn.0));
+            if let Record::Document(document) = &stored.record {
+                self.keys.change_document(document, stored.lsn, &payload);
+            }
         }
         Ok(())
     }
@@ -242,10 +247,15 @@ impl Stored {
                 Err(error) => return Err(error),
             }
         }
+        if let Err(error) = found.add_documents(&self.derived.indexes.documents.index) {
+            report.findings.push(Error::from(error).to_string());
+            return Ok(());
+        }
         if found != *expected {
-            report
-                .findings
-                .push("the runs and the log disagree about ids: run `florin rebuild`".to_owned());
+            report.findings.push(
+                "the runs and the log disagree about ids or documents: run `florin rebuild`"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -258,14 +268,39 @@ struct KeySums([(u64, u128); RunKind::ALL.len()]);
 
 impl KeySums {
     fn add(&mut self, kind: RunKind, key: u128, value: u64) {
-        let mut bytes = [0; 24];
-        bytes[..16].copy_from_slice(&key.to_le_bytes());
-        bytes[16..].copy_from_slice(&value.to_le_bytes());
-        let hash = blake3::hash(&bytes);
-        let (half, _) = hash.as_bytes().split_first_chunk::<16>().expect("a hash has 32 bytes");
-        let (count, sum) = &mut self.0[usize::from(kind.number() - 1)];
+        let (count, sum) = self.of(kind);
         *count += 1;
-        *sum = sum.wrapping_add(u128::from_le_bytes(*half));
+        *sum = sum.wrapping_add(entry_hash(&key.to_le_bytes(), value));
+    }
+
+    /// Takes out the value that a document had, and puts in the one that it has.
+    fn change_document(&mut self, record: &DocumentRecord, lsn: Lsn, payload: &[u8]) {
+        let place = IndexKey::of(record.table, &payload[..usize::from(record.key_bytes)]);
+        let (count, sum) = self.of(RunKind::Documents);
+        if record.replaces {
+            *count = count.wrapping_sub(1);
+            *sum = sum.wrapping_sub(entry_hash(place.bytes(), record.previous.0));
+        }
+        if record.change == DocumentChange::Put {
+            *count = count.wrapping_add(1);
+            *sum = sum.wrapping_add(entry_hash(place.bytes(), lsn.0));
+        }
+    }
+
+    /// Adds every document that the runs have. Expiries are not compared: those that have passed may
+    /// or may not be there.
+    fn add_documents(&mut self, index: &DocumentIndex) -> Result<(), RunError> {
+        let (count, sum) = self.of(RunKind::Documents);
+        index.visit(|place, entry| {
+            if IndexKey::split(place).0 != TableId::EXPIRIES {
+                *count += 1;
+                *sum = sum.wrapping_add(entry_hash(place, entry.lsn.0));
+            }
+        })
+    }
+
+    fn of(&mut self, kind: RunKind) -> &mut (u64, u128) {
+        &mut self.0[usize::from(kind.number() - 1)]
     }
 
     /// Adds every entry of an index's runs, in order of keys, and checks that no key comes twice.
@@ -285,6 +320,15 @@ impl KeySums {
         }
         Ok(())
     }
+}
+
+fn entry_hash(key: &[u8], value: u64) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&value.to_le_bytes());
+    hasher.update(key);
+    let hash = hasher.finalize();
+    let (half, _) = hash.as_bytes().split_first_chunk::<16>().expect("a hash has 32 bytes");
+    u128::from_le_bytes(*half)
 }
 
 fn digest(ledger: &Ledger) -> [u8; 32] {

@@ -242,6 +242,8 @@ fn status() -> Status {
         accounts_count: 2,
         transfers_count: 1,
         holds_count: 1,
+        documents_count: 3,
+        serving_since: INSTANT,
         checkpoint: Lsn(4096),
         disk_full: false,
     }

@@ -82,6 +82,9 @@ impl Content {
             Content::Reply(Reply::LookedUpAccounts(accounts)) => array::write(accounts, out),
             Content::Reply(Reply::TrialBalance(sums)) => cold::write(sums, out),
             Content::Reply(Reply::Status(status)) => cold::write(&wire_status(status), out),
+            Content::Reply(
+                Reply::Commit(_) | Reply::Written(_) | Reply::Unique(_) | Reply::Recorded,
+            ) => unreachable!("no operation asks for it"),
             Content::Found(Found::Transfers(transfers)) => array::write(transfers, out),
             Content::Found(Found::TransferPage(transfers)) => page::write(transfers, out),
             Content::Found(Found::BalancePage(balances)) => page::write(balances, out),
@@ -104,6 +107,8 @@ fn wire_status(status: &florin_core::request::Status) -> Status {
         accounts_count: status.accounts_count,
         transfers_count: status.transfers_count,
         holds_count: status.holds_count,
+        documents_count: status.documents_count,
+        serving_since: status.serving_since,
         checkpoint: status.checkpoint,
         disk_full: status.disk_full,
     }

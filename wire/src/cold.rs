@@ -175,6 +175,8 @@ mod fields {
         pub accounts_count: u64,
         pub transfers_count: u64,
         pub holds_count: u64,
+        pub documents_count: u64,
+        pub serving_since: u64,
         pub checkpoint: u64,
         pub disk_full: bool,
     }
@@ -360,6 +362,8 @@ impl Cold for Status {
             accounts_count: self.accounts_count,
             transfers_count: self.transfers_count,
             holds_count: self.holds_count,
+            documents_count: self.documents_count,
+            serving_since: self.serving_since.0,
             checkpoint: self.checkpoint.0,
             disk_full: self.disk_full,
         }
@@ -375,6 +379,8 @@ impl Cold for Status {
             accounts_count: fields.accounts_count,
             transfers_count: fields.transfers_count,
             holds_count: fields.holds_count,
+            documents_count: fields.documents_count,
+            serving_since: Timestamp(fields.serving_since),
             checkpoint: Lsn(fields.checkpoint),
             disk_full: fields.disk_full,
         })

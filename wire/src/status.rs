@@ -21,6 +21,10 @@ pub struct Status {
     pub transfers_count: u64,
     /// Holds neither posted, voided nor expired.
     pub holds_count: u64,
+    /// Documents that have a value, those of volatile tables not counted.
+    pub documents_count: u64,
+    /// Since when volatile tables have been kept: what they do not know may have happened before.
+    pub serving_since: Timestamp,
     /// The position of the last checkpoint.
     pub checkpoint: Lsn,
     /// Whether writes are refused until there is room on the disk.

@@ -162,7 +162,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn statuses()(incarnation in wide(), words in any::<[u64; 8]>(), disk_full: bool) -> Status {
+    fn statuses()(incarnation in wide(), words in any::<[u64; 10]>(), disk_full: bool) -> Status {
         Status {
             incarnation,
             epoch: words[0],
@@ -173,6 +173,8 @@ prop_compose! {
             transfers_count: words[5],
             holds_count: words[6],
             checkpoint: Lsn(words[7]),
+            documents_count: words[8],
+            serving_since: Timestamp(words[9]),
             disk_full,
         }
     }

@@ -125,6 +125,14 @@ pub struct AccountLayout {
 
 const _: () = assert!(size_of::<AccountLayout>() == 128);
 
+impl AccountLayout {
+    /// The flags alone, for admission.
+    #[must_use]
+    pub fn flags(&self) -> AccountFlags {
+        AccountFlags(self.flags.get())
+    }
+}
+
 impl From<&Account> for AccountLayout {
     fn from(account: &Account) -> AccountLayout {
         AccountLayout {

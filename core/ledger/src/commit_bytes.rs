@@ -21,6 +21,8 @@
 //! A commit has one encoding only: bytes that are accepted are those that would be written. Its
 //! digest, unless its caller gives one, is the BLAKE3 of these bytes with a digest of zeros.
 
+pub use crate::commit_encode::{encode_commit, encode_writes};
+
 use crate::account::{Account, AccountLayout};
 use crate::amount::Amount;
 use crate::commit::{ACTOR_BYTES_MAX, BalanceField, Commit, CommitId, Event, Precondition, Topic};
@@ -30,7 +32,6 @@ use crate::document::{
 use crate::id::{AccountId, Lsn, Timestamp, TransferId};
 use crate::position::Position;
 use crate::transfer::{Transfer, TransferLayout};
-use alloc::vec::Vec;
 use core::fmt;
 use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -42,64 +43,64 @@ pub const COMMIT_PARTS_MAX: usize = 1_024;
 /// Bytes of a commit at most.
 pub const COMMIT_BYTES_MAX: usize = (1 << 20) - 1_024;
 
-const PUT: u8 = 1;
-const DELETE: u8 = 2;
-const ANY: u8 = 0;
-const ABSENT: u8 = 1;
-const VERSION: u8 = 2;
-const DOCUMENT: u8 = 1;
-const BALANCE: u8 = 2;
-const HOLD: u8 = 3;
+pub(crate) const PUT: u8 = 1;
+pub(crate) const DELETE: u8 = 2;
+pub(crate) const ANY: u8 = 0;
+pub(crate) const ABSENT: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
+pub(crate) const DOCUMENT: u8 = 1;
+pub(crate) const BALANCE: u8 = 2;
+pub(crate) const HOLD: u8 = 3;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct HeaderLayout {
-    id: U128,
-    digest: [u8; 32],
-    not_after: U64,
-    preconditions_count: U32,
-    accounts_count: U32,
-    transfers_count: U32,
-    documents_count: U32,
-    events_count: U32,
-    actor_bytes: U16,
-    reserved: U16,
+pub(crate) struct HeaderLayout {
+    pub(crate) id: U128,
+    pub(crate) digest: [u8; 32],
+    pub(crate) not_after: U64,
+    pub(crate) preconditions_count: U32,
+    pub(crate) accounts_count: U32,
+    pub(crate) transfers_count: U32,
+    pub(crate) documents_count: U32,
+    pub(crate) events_count: U32,
+    pub(crate) actor_bytes: U16,
+    pub(crate) reserved: U16,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct PreconditionLayout {
-    kind: u8,
-    field: u8,
-    table: U16,
-    key_bytes: U16,
-    reserved: U16,
-    name: U128,
-    min: U128,
-    max: U128,
+pub(crate) struct PreconditionLayout {
+    pub(crate) kind: u8,
+    pub(crate) field: u8,
+    pub(crate) table: U16,
+    pub(crate) key_bytes: U16,
+    pub(crate) reserved: U16,
+    pub(crate) name: U128,
+    pub(crate) min: U128,
+    pub(crate) max: U128,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct WriteLayout {
-    action: u8,
-    condition: u8,
-    table: U16,
-    key_bytes: U16,
-    reserved: U16,
-    value_bytes: U32,
-    reserved_too: U32,
-    expires: U64,
-    epoch: U64,
-    lsn: U64,
+pub(crate) struct WriteLayout {
+    pub(crate) action: u8,
+    pub(crate) condition: u8,
+    pub(crate) table: U16,
+    pub(crate) key_bytes: U16,
+    pub(crate) reserved: U16,
+    pub(crate) value_bytes: U32,
+    pub(crate) reserved_too: U32,
+    pub(crate) expires: U64,
+    pub(crate) epoch: U64,
+    pub(crate) lsn: U64,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct EventLayout {
-    topic: U16,
-    key_bytes: U16,
-    value_bytes: U32,
+pub(crate) struct EventLayout {
+    pub(crate) topic: U16,
+    pub(crate) key_bytes: U16,
+    pub(crate) value_bytes: U32,
 }
 
 const _: () = assert!(size_of::<HeaderLayout>() == 80);
@@ -231,6 +232,8 @@ pub struct WriteView<'a> {
     pub key: &'a [u8],
     /// The new value; `None` deletes.
     pub value: Option<&'a [u8]>,
+    /// Both on end, as they lie in the buffer.
+    pub key_and_value: &'a [u8],
     /// When it expires.
     pub expires: Timestamp,
     /// What it needs of the document as it is.
@@ -246,6 +249,8 @@ pub struct EventView<'a> {
     pub key: &'a [u8],
     /// What happened.
     pub value: &'a [u8],
+    /// Both on end, as they lie in the buffer.
+    pub key_and_value: &'a [u8],
 }
 
 impl<'a> CommitView<'a> {
@@ -392,122 +397,6 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// The bytes of a commit. They are refused by [`CommitView::parse`] if the commit breaks a limit;
-/// lengths that do not even fit their fields are written as the largest that do.
-#[must_use]
-pub fn encode_commit(commit: &Commit) -> Vec<u8> {
-    let header = HeaderLayout {
-        id: commit.id.0.into(),
-        digest: commit.digest,
-        not_after: commit.not_after.0.into(),
-        preconditions_count: length(commit.preconditions.len()),
-        accounts_count: length(commit.accounts.len()),
-        transfers_count: length(commit.transfers.len()),
-        documents_count: length(commit.documents.len()),
-        events_count: length(commit.events.len()),
-        actor_bytes: short_length(commit.actor.len()),
-        reserved: U16::ZERO,
-    };
-    let mut out = header.as_bytes().to_vec();
-    out.extend_from_slice(&commit.actor);
-    for account in &commit.accounts {
-        out.extend_from_slice(AccountLayout::from(account).as_bytes());
-    }
-    for transfer in &commit.transfers {
-        out.extend_from_slice(TransferLayout::from(transfer).as_bytes());
-    }
-    commit
-        .preconditions
-        .iter()
-        .for_each(|precondition| encode_precondition(precondition, &mut out));
-    encode_writes(&commit.documents, &mut out);
-    commit.events.iter().for_each(|event| encode_event(event, &mut out));
-    out
-}
-
-/// Appends the bytes of writes on end.
-pub fn encode_writes(writes: &[DocumentWrite], out: &mut Vec<u8>) {
-    for write in writes {
-        let (condition, version) = match write.condition {
-            DocumentCondition::Any => (ANY, Position::NONE),
-            DocumentCondition::Absent => (ABSENT, Position::NONE),
-            DocumentCondition::Version(version) => (VERSION, version),
-        };
-        let value = write.value.as_deref().unwrap_or_default();
-        let layout = WriteLayout {
-            action: if write.value.is_some() { PUT } else { DELETE },
-            condition,
-            table: write.table.0.into(),
-            key_bytes: short_length(write.key.len()),
-            reserved: U16::ZERO,
-            value_bytes: length(value.len()),
-            reserved_too: U32::ZERO,
-            expires: write.expires.0.into(),
-            epoch: version.epoch.into(),
-            lsn: version.lsn.0.into(),
-        };
-        out.extend_from_slice(layout.as_bytes());
-        out.extend_from_slice(&write.key);
-        out.extend_from_slice(value);
-    }
-}
-
-fn encode_precondition(precondition: &Precondition, out: &mut Vec<u8>) {
-    let mut layout = PreconditionLayout {
-        kind: 0,
-        field: 0,
-        table: U16::ZERO,
-        key_bytes: U16::ZERO,
-        reserved: U16::ZERO,
-        name: U128::ZERO,
-        min: U128::ZERO,
-        max: U128::ZERO,
-    };
-    let mut named: &[u8] = &[];
-    match precondition {
-        Precondition::Document { table, key, version } => {
-            layout.kind = DOCUMENT;
-            layout.table = table.0.into();
-            layout.key_bytes = short_length(key.len());
-            layout.name = U128::new(u128::from(version.epoch) | u128::from(version.lsn.0) << 64);
-            named = key;
-        }
-        Precondition::Balance { account_id, field, min, max } => {
-            layout.kind = BALANCE;
-            layout.field = field.number();
-            layout.name = account_id.0.into();
-            layout.min = min.0.into();
-            layout.max = max.0.into();
-        }
-        Precondition::HoldPending { transfer_id } => {
-            layout.kind = HOLD;
-            layout.name = transfer_id.0.into();
-        }
-    }
-    out.extend_from_slice(layout.as_bytes());
-    out.extend_from_slice(named);
-}
-
-fn encode_event(event: &Event, out: &mut Vec<u8>) {
-    let layout = EventLayout {
-        topic: event.topic.0.into(),
-        key_bytes: short_length(event.key.len()),
-        value_bytes: length(event.value.len()),
-    };
-    out.extend_from_slice(layout.as_bytes());
-    out.extend_from_slice(&event.key);
-    out.extend_from_slice(&event.value);
-}
-
-/// What does not fit its field is past every limit as well, and is refused when it is read.
-fn length(length: usize) -> U32 {
-    u32::try_from(length).unwrap_or(u32::MAX).into()
-}
-
-fn short_length(length: usize) -> U16 {
-    u16::try_from(length).unwrap_or(u16::MAX).into()
-}
-
 fn part_count(count: U32, most: usize) -> Result<usize, CommitError> {
     let too_many = CommitError { offset: 56, what: CommitFlaw::TooMany };
     usize::try_from(count.get()).ok().filter(|count| *count <= most).ok_or(too_many)
@@ -640,21 +529,25 @@ impl<'a> Reader<'a> {
         if table == TableId::EXPIRIES || table == TableId::DECLARATIONS {
             return Err(CommitError { offset: start + 2, what: CommitFlaw::Table });
         }
+        let behind = self.offset;
         let key = self.key(layout.key_bytes, true)?;
         let value = self.value(layout.value_bytes)?;
+        let key_and_value = &self.bytes[behind..self.offset];
         let value = match layout.action {
             PUT => Some(value),
             DELETE if value.is_empty() && expires == Timestamp::NONE => None,
             _ => return Err(flaw),
         };
-        Ok(WriteView { table, key, value, expires, condition })
+        Ok(WriteView { table, key, value, key_and_value, expires, condition })
     }
 
     fn event(&mut self) -> Result<EventView<'a>, CommitError> {
         let layout: &EventLayout = self.layout()?;
+        let behind = self.offset;
         let key = self.key(layout.key_bytes, false)?;
         let value = self.value(layout.value_bytes)?;
-        Ok(EventView { topic: Topic(layout.topic.get()), key, value })
+        let key_and_value = &self.bytes[behind..self.offset];
+        Ok(EventView { topic: Topic(layout.topic.get()), key, value, key_and_value })
     }
 }
 

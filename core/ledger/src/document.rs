@@ -117,6 +117,8 @@ pub enum WriteResult {
     Stale(Position),
     /// The table is append-only and has the document, in this version. Nothing was written.
     AppendOnly(Position),
+    /// The table is volatile, and there is no more memory for such tables. Nothing was written.
+    NoRoom,
 }
 
 /// What became of an attempt to be the first.
@@ -126,6 +128,8 @@ pub enum UniqueResult {
     Fresh(Position),
     /// Somebody was; this is the version of what is remembered of it.
     Seen(Position),
+    /// The table is volatile, and there is no more memory for such tables: it can't be told.
+    NoRoom,
 }
 
 /// Names a document.
@@ -144,11 +148,12 @@ pub struct Document {
     pub key: Vec<u8>,
     /// The position of the record that wrote it.
     pub version: Position,
-    /// When it was written.
+    /// When it was written; [`Timestamp::NONE`] where only keys were asked for.
     pub timestamp: Timestamp,
-    /// When it expires; [`Timestamp::NONE`]: never.
+    /// When it expires; [`Timestamp::NONE`]: never, or only keys were asked for.
     pub expires: Timestamp,
-    /// The value. In a history: `None` where it was deleted or expired.
+    /// The value. `None` where only keys were asked for, and in a history where it was deleted or
+    /// expired.
     pub value: Option<Vec<u8>>,
 }
 
@@ -163,7 +168,7 @@ pub struct DocumentScan {
     pub after: Option<Vec<u8>>,
     /// From the last key to the first.
     pub reversed: bool,
-    /// Keys and versions alone; their values are not read.
+    /// Keys and versions alone: the log is not read.
     pub keys_only: bool,
     /// Documents in a page, at most [`crate::query::PAGE_COUNT_MAX`].
     pub limit: u32,

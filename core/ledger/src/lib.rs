@@ -26,6 +26,7 @@ mod batch;
 pub mod chain;
 pub mod commit;
 pub mod commit_bytes;
+mod commit_encode;
 mod decide_account;
 mod decide_resolve;
 mod decide_transfer;

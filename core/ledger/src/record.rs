@@ -183,8 +183,11 @@ pub struct DocumentRecord {
     pub key_bytes: u16,
     /// Bytes of its value: the payload's other ones. None if it ended.
     pub value_bytes: u32,
-    /// The record before this one of the same key, [`Lsn::NONE`] if there was none.
+    /// The record before this one of the same key, [`Lsn::NONE`] if there was none, or if it was a
+    /// deletion that is forgotten.
     pub previous: Lsn,
+    /// Whether that record's value stood until now: the number of documents follows from it.
+    pub replaces: bool,
     /// When it expires; [`Timestamp::NONE`]: never. Of one that expired: when it was due.
     pub expires: Timestamp,
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  bytes  field                               (after the value's tag)
-//!      0      4  version, 1
+//!      0      4  version, 2
 //!      4      4  runs named
 //!      8      8  number: counts the checkpoints of this file, from 1; also the key
 //!     16      8  savepoint that keeps the checkpoint before; 2^64-1 if none does
@@ -18,7 +18,9 @@
 //!    128      8  accounts
 //!    136      8  account pages in this file
 //!    144      8  holds in this file
-//!    152     16  for each run: kind (1), zero (7), number (8)
+//!    152      8  documents                           (version 1 has neither of these two,
+//!    160      8  expiries of documents passed         its runs begin at 152)
+//!    168     16  for each run: kind (1), zero (7), number (8)
 //! ```
 
 use super::CheckpointError;
@@ -28,8 +30,10 @@ use florin_ledger::{Lsn, Timestamp, Totals};
 use zerocopy::little_endian::{U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// The version of the format that this code writes and reads.
-const VERSION: u32 = 1;
+/// The version of the format that this code writes; it reads those before it, too.
+const VERSION: u32 = 2;
+/// Before there were documents.
+const VERSION_WITHOUT_DOCUMENTS: u32 = 1;
 const NO_SAVEPOINT: u64 = u64::MAX;
 
 /// Where a checkpoint stands.
@@ -51,6 +55,10 @@ pub struct Metadata {
     pub totals: Totals,
     /// Accounts opened before M.
     pub accounts_count: u64,
+    /// Documents that have a value at M.
+    pub documents_count: u64,
+    /// Expiries of documents that were due before this were done with at M.
+    pub expiries_passed: Timestamp,
     /// The runs of every kind.
     pub runs: Vec<RunName>,
 }
@@ -94,7 +102,15 @@ struct RunNameLayout {
     number: U64,
 }
 
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Default)]
+#[repr(C)]
+struct DocumentsLayout {
+    documents_count: U64,
+    expiries_passed: U64,
+}
+
 const _: () = assert!(size_of::<MetadataLayout>() == 152);
+const _: () = assert!(size_of::<DocumentsLayout>() == 16);
 const _: () = assert!(size_of::<RunNameLayout>() == 16);
 
 impl StoredMetadata {
@@ -119,7 +135,11 @@ impl StoredMetadata {
             pages_count: self.pages_count.into(),
             holds_count: self.holds_count.into(),
         };
-        let mut rest = layout.as_bytes().to_vec();
+        let documents = DocumentsLayout {
+            documents_count: metadata.documents_count.into(),
+            expiries_passed: metadata.expiries_passed.0.into(),
+        };
+        let mut rest = [layout.as_bytes(), documents.as_bytes()].concat();
         for run in &metadata.runs {
             let kind = run.kind.number();
             let layout = RunNameLayout { kind, reserved: [0; 7], number: run.number.into() };
@@ -132,10 +152,12 @@ impl StoredMetadata {
     pub(super) fn decoded(number: u64, value: &[u8]) -> Result<StoredMetadata, CheckpointError> {
         let damaged = || Table::Metadata.damaged(number);
         let rest = Table::Metadata.verified(number, value)?;
-        let (layout, runs) = MetadataLayout::ref_from_prefix(rest).map_err(|_| damaged())?;
-        if layout.version.get() != VERSION {
-            return Err(CheckpointError::Version { version: layout.version.get() });
-        }
+        let (layout, behind) = MetadataLayout::ref_from_prefix(rest).map_err(|_| damaged())?;
+        let (documents, runs) = match layout.version.get() {
+            VERSION => DocumentsLayout::read_from_prefix(behind).map_err(|_| damaged())?,
+            VERSION_WITHOUT_DOCUMENTS => (DocumentsLayout::default(), behind),
+            version => return Err(CheckpointError::Version { version }),
+        };
         let runs = <[RunNameLayout]>::ref_from_bytes(runs).map_err(|_| damaged())?;
         if usize::try_from(layout.runs_count.get()) != Ok(runs.len())
             || layout.number.get() != number
@@ -148,13 +170,13 @@ impl StoredMetadata {
             savepoint,
             pages_count: layout.pages_count.get(),
             holds_count: layout.holds_count.get(),
-            metadata: layout.metadata(runs).ok_or_else(damaged)?,
+            metadata: layout.metadata(&documents, runs).ok_or_else(damaged)?,
         })
     }
 }
 
 impl MetadataLayout {
-    fn metadata(&self, runs: &[RunNameLayout]) -> Option<Metadata> {
+    fn metadata(&self, documents: &DocumentsLayout, runs: &[RunNameLayout]) -> Option<Metadata> {
         let run = |run: &RunNameLayout| {
             let kind = RunKind::from_number(run.kind)?;
             Some(RunName { kind, number: run.number.get() })
@@ -172,6 +194,8 @@ impl MetadataLayout {
                 transfers_count: self.transfers_count.get(),
             },
             accounts_count: self.accounts_count.get(),
+            documents_count: documents.documents_count.get(),
+            expiries_passed: Timestamp(documents.expiries_passed.get()),
             runs: runs.iter().map(run).collect::<Option<Vec<_>>>()?,
         })
     }

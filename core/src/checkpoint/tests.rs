@@ -79,6 +79,8 @@ fn metadata(step: u64, state: &State, runs: &[RunName]) -> Metadata {
             transfers_count: step + 3,
         },
         accounts_count: u64::try_from(state.rows.len()).unwrap(),
+        documents_count: 0,
+        expiries_passed: Timestamp::NONE,
         runs: runs.to_vec(),
     }
 }

@@ -16,7 +16,7 @@
 //! A block is valid if and only if
 //! 1. its page's tag verifies;
 //! 2. it has at least one entry, and all of its entries end within the page;
-//! 3. each key has 2 to 258 bytes, is larger than the one before, and shares no more bytes with it
+//! 3. each key has 2 to 268 bytes, is larger than the one before, and shares no more bytes with it
 //!    than is said;
 //! 4. each lsn is at most 2^62-1;
 //! 5. only zeros follow the last entry.

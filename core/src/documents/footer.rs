@@ -16,8 +16,8 @@
 //!             56      8  position in the log from which on it is reflected
 //!             64      8  position in the log before which it is reflected
 //!             72      2  bytes of the largest key; 0 if there are no entries
-//!             74    258  largest key, then zeros
-//!            332   3764  zero
+//!             74    268  largest key, then zeros
+//!            342   3754  zero
 //! ```
 //!
 //! A file is a run of documents if and only if
@@ -56,11 +56,11 @@ struct FooterLayout {
     from: U64,
     position: U64,
     key_max_bytes: U16,
-    key_max: [u8; 258],
+    key_max: [u8; 268],
 }
 
-const _: () = assert!(size_of::<FooterLayout>() == 316);
-const _: () = assert!(INDEX_KEY_BYTES_MAX == 258);
+const _: () = assert!(size_of::<FooterLayout>() == 326);
+const _: () = assert!(INDEX_KEY_BYTES_MAX == 268);
 
 /// What a run of documents says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -101,7 +101,7 @@ impl DocumentIndex {
     /// Sets the newest entry of a key.
     ///
     /// # Panics
-    /// If the key has not 2 to 258 bytes, the position is beyond [`super::block::LSN_MAX`], or the
+    /// If the key has not 2 to 268 bytes, the position is beyond [`super::block::LSN_MAX`], or the
     /// index [is full](DocumentIndex::is_full).
     pub fn insert(&mut self, key: &[u8], entry: DocumentEntry) {
         assert_is_key(key);

@@ -7,9 +7,6 @@ use crate::limits::{INDEX_KEY_BYTES_MAX, INDEX_KEY_BYTES_MIN};
 use florin_ledger::{TableId, Timestamp};
 use std::cmp::Ordering;
 
-/// Bytes of a key of [`TableId::EXPIRIES`]: the table, when due (u64), lsn (u64), big-endian.
-const EXPIRY_KEY_BYTES: usize = 18;
-
 /// Asserts that a key is one: nothing else ever comes here, requests are checked before.
 pub(super) fn assert_is_key(key: &[u8]) {
     assert!(INDEX_KEY_BYTES_MIN <= key.len());
@@ -20,9 +17,7 @@ pub(super) fn assert_is_key(key: &[u8]) {
 pub(super) fn is_dead_expiry(key: &[u8], before: Timestamp) -> bool {
     let Some((table, rest)) = key.split_first_chunk::<2>() else { return false };
     let Some((due, _)) = rest.split_first_chunk::<8>() else { return false };
-    TableId(u16::from_be_bytes(*table)) == TableId::EXPIRIES
-        && key.len() == EXPIRY_KEY_BYTES
-        && u64::from_be_bytes(*due) < before.0
+    TableId(u16::from_be_bytes(*table)) == TableId::EXPIRIES && u64::from_be_bytes(*due) < before.0
 }
 
 /// The first 16 bytes as a number that mostly decides a comparison without touching the key.
@@ -208,7 +203,7 @@ mod tests {
         assert!(is_dead_expiry(&key(TableId::EXPIRIES.0, 999), before));
         assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0, 1_000), before));
         assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0 - 1, 999), before));
-        assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0, 999)[..17], before));
+        assert!(!is_dead_expiry(&key(TableId::EXPIRIES.0, 999)[..9], before));
         assert!(!is_dead_expiry(&TableId::EXPIRIES.0.to_be_bytes(), before));
     }
 

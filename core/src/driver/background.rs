@@ -12,11 +12,11 @@ use super::durable::Durable;
 use super::inbox::Inbox;
 use crate::checkpoint::CheckpointStore;
 use crate::disk::Disk;
-use crate::engine::{CheckpointStart, PageCopy};
+use crate::engine::{AnyRun, CheckpointStart, MergeJob, PageCopy, RunJob};
 use crate::error::{Error, ErrorKind};
 use crate::log::LogReader;
 use crate::metrics::Metrics;
-use crate::runs::{self, MergePlan, Run, RunName, RunPlan};
+use crate::runs::{self, RunName};
 use florin_ledger::Lsn;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use std::time::Duration;
 
 /// Something to do.
 pub(crate) enum Job {
-    WriteRun(RunPlan),
-    Merge(MergePlan),
+    WriteRun(RunJob),
+    Merge(MergeJob),
     /// Begins a checkpoint; its pages and its end follow.
     Checkpoint(Box<CheckpointStart>),
     Pages(Vec<PageCopy>),
@@ -36,8 +36,8 @@ pub(crate) enum Job {
 
 /// Something done, and durable.
 pub(crate) enum Done {
-    Run(Arc<Run>),
-    Merge(MergePlan, Arc<Run>),
+    Run(AnyRun),
+    Merge(MergeJob, AnyRun),
     Checkpoint(Lsn),
 }
 
@@ -115,7 +115,7 @@ impl Background {
         }
     }
 
-    fn write_run(&mut self, plan: &RunPlan) -> Result<(), Halt> {
+    fn write_run(&mut self, plan: &RunJob) -> Result<(), Halt> {
         self.wait_for(plan.position())?;
         let run = loop {
             match plan.write(&self.disk, self.durable.get()) {
@@ -136,7 +136,7 @@ impl Background {
     }
 
     /// Merges, looking now and then for runs to write: those free memory, a merge does not.
-    fn merge(&mut self, plan: MergePlan) -> Result<(), Halt> {
+    fn merge(&mut self, plan: MergeJob) -> Result<(), Halt> {
         let mut merge = plan.begin(&self.disk)?;
         while !merge.step(MERGE_STEP_ENTRIES)? {
             // Not more than a few: what waits here is memory that the engine does not see.
@@ -152,8 +152,8 @@ impl Background {
             }
         }
         let merged = merge.finish(self.durable.get())?;
-        for run in &plan.runs {
-            self.runs.remove(&run.name());
+        for run in plan.replaced() {
+            self.runs.remove(&run);
         }
         self.runs.insert(merged.name());
         self.tell(Ok(Done::Merge(plan, merged)))

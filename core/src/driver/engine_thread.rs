@@ -128,10 +128,9 @@ impl EngineThread {
         now: Result<Timestamp, Duration>,
         output: &mut TurnOutput,
     ) -> Result<Reply, Error> {
-        let is_write = matches!(request, Request::CreateAccounts(_) | Request::CreateTransfers(_));
         let now = match now {
             Ok(now) => now,
-            Err(jump) if is_write => return Err(clock_jumped(jump)),
+            Err(jump) if request.is_write() => return Err(clock_jumped(jump)),
             Err(_) => Timestamp::NONE,
         };
         loop {

@@ -1,10 +1,12 @@
 //! What readers ask of the engine before they go to the log by themselves. Each question is cheap:
 //! the engine says where history begins, and the reader walks it on its own thread.
 
+pub(crate) use super::volatile::Kept;
+use crate::documents::{DocumentLookup, DocumentRuns, DocumentScan, KeyOrder, KeyRange};
 use crate::runs::{RunKind, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
 use florin_ledger::record::Balances;
-use florin_ledger::{Account, AccountId, Lsn, Slot};
+use florin_ledger::{Account, AccountId, Lsn, Slot, TableId, TableOptions};
 
 /// A reader's question.
 #[derive(Clone, Debug)]
@@ -19,6 +21,12 @@ pub(crate) enum Ask {
     Accounts(QueryFilter),
     /// Where the log ends.
     End,
+    /// Where documents are, by their keys in the index.
+    Documents(Vec<Box<[u8]>>),
+    /// What memory has of a range of documents' keys.
+    Scan(KeyRange, KeyOrder, usize),
+    /// The tables that were declared.
+    Tables,
 }
 
 impl Ask {
@@ -30,13 +38,15 @@ impl Ask {
             Ask::Accounts(filter) => usize::try_from(filter.limit)
                 .unwrap_or(usize::MAX)
                 .saturating_mul(size_of::<Account>()),
-            Ask::Account(_) | Ask::End => 0,
+            Ask::Documents(places) => places.iter().map(|place| place.len()).sum(),
+            Ask::Scan(_, _, limit) => limit * SCAN_KEY_BYTES,
+            Ask::Account(_) | Ask::End | Ask::Tables => 0,
         }
     }
 }
 
 /// The answer, released once what it speaks of is durable.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Answer {
     /// `None` if there is no such account.
     Account(Option<AccountPosition>),
@@ -48,7 +58,25 @@ pub(crate) enum Answer {
     Accounts(AccountPage),
     /// The position after the last record.
     End(Lsn),
+    /// One entry per key, and the runs in which those not in memory may be.
+    Documents(Vec<DocumentPlace>, DocumentRuns),
+    /// A scan that goes on in the runs.
+    Scan(Box<DocumentScan>),
+    /// Each with what it promises, in order.
+    Tables(Vec<(TableId, TableOptions)>),
 }
+
+/// What memory knows of a document.
+#[derive(Clone, Debug)]
+pub(crate) enum DocumentPlace {
+    /// A key of the index.
+    Indexed(DocumentLookup),
+    /// One of a volatile table, with its epoch.
+    Volatile(Option<(u64, Kept)>),
+}
+
+/// What a key of a scan weighs, more or less.
+const SCAN_KEY_BYTES: usize = 64;
 
 /// An account, and where its history begins.
 #[derive(Clone, Copy, Debug)]

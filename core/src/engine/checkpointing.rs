@@ -9,16 +9,20 @@
 //! is durable past E.
 
 use super::Engine;
+use super::jobs::{AnyRun, MergeJob, RunJob};
 use crate::checkpoint::Metadata;
-use crate::limits::{CHECKPOINT_PAGES_PER_TURN, FROZEN_PARTS_MAX, RECENT_KEYS_MAX};
+use crate::limits::{
+    CHECKPOINT_PAGES_PER_TURN, DOCUMENT_RECENT_BYTES_MAX, FROZEN_PARTS_MAX, RECENT_KEYS_MAX,
+};
 use crate::log::FramePosition;
 use crate::metrics::EngineMetrics;
-use crate::runs::{Index, MergePlan, Run, RunKind, RunName, RunPlan};
-use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, Totals};
-use std::sync::Arc;
+use crate::runs::{Index, RunKind, RunName};
+use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, Timestamp, Totals};
 
 /// Keys of an index in memory before they are written as a run.
 const RUN_KEYS: usize = RECENT_KEYS_MAX / 2;
+/// Memory for keys of documents that is still free when they are written as a run.
+const RUN_DOCUMENT_BYTES: usize = DOCUMENT_RECENT_BYTES_MAX / 2;
 
 /// What is being copied, and when the next checkpoint is due.
 pub(crate) struct Checkpointing {
@@ -45,6 +49,9 @@ pub(crate) struct CheckpointStart {
     pub(crate) accounts_count: u64,
     /// Holds that changed since the last checkpoint, as they are at M.
     pub(crate) holds: Vec<(Lsn, Option<Hold>)>,
+    pub(crate) documents_count: u64,
+    /// Expiries of documents that were due before this are done with.
+    pub(crate) expiries_passed: Timestamp,
 }
 
 /// A page of the account table, not older than M.
@@ -72,6 +79,8 @@ impl CheckpointStart {
             rows_position,
             totals: self.totals,
             accounts_count: self.accounts_count,
+            documents_count: self.documents_count,
+            expiries_passed: self.expiries_passed,
             runs,
         }
     }
@@ -115,7 +124,7 @@ impl Engine {
 
     /// Captures what must be exact, between two turns. The runs of all keys before M come along,
     /// and must be durable before the checkpoint.
-    pub(crate) fn start_checkpoint(&mut self) -> (CheckpointStart, Vec<RunPlan>) {
+    pub(crate) fn start_checkpoint(&mut self) -> (CheckpointStart, Vec<RunJob>) {
         assert!(!self.checkpointing.is_running, "one checkpoint at a time");
         assert!(self.past.open.is_none(), "a checkpoint starts between two turns");
         let position = self.log.applied;
@@ -129,15 +138,15 @@ impl Engine {
             totals: self.ledger.totals(),
             accounts_count: self.ledger.accounts_count(),
             holds: self.ledger.take_changed_holds(),
+            documents_count: self.past.indexes.documents.count,
+            expiries_passed: self.past.indexes.documents.expiries.passed(),
         };
-        let plans = self
-            .past
-            .indexes
-            .all_mut()
-            .into_iter()
-            .filter_map(|index| index.freeze(position))
-            .collect();
-        (start, plans)
+        let indexes = self.past.indexes.all_mut().into_iter();
+        let keys = indexes.filter_map(|index| index.freeze(position)).map(RunJob::Keys);
+        let mut jobs: Vec<RunJob> = keys.collect();
+        let documents = self.past.indexes.documents.index.freeze(position);
+        jobs.extend(documents.map(RunJob::Documents));
+        (start, jobs)
     }
 
     /// Copies the next few pages; none are left when it returns none.
@@ -170,52 +179,81 @@ impl Engine {
 
     /// Runs to write because an index has many keys in memory. None while the disk is behind with
     /// those planned before: then the index fills up, and requests are answered `busy`.
-    pub(crate) fn plan_runs(&mut self) -> Vec<RunPlan> {
+    pub(crate) fn plan_runs(&mut self) -> Vec<RunJob> {
         assert!(self.past.open.is_none(), "keys are frozen between two turns");
         let position = self.log.applied;
-        self.past
+        let keys = self
+            .past
             .indexes
             .all_mut()
             .into_iter()
             .filter(|index| index.frozen_count() < FROZEN_PARTS_MAX)
             .filter(|index| index.is_full(RECENT_KEYS_MAX - RUN_KEYS))
             .filter_map(|index| index.freeze(position))
-            .collect()
+            .map(RunJob::Keys);
+        let mut jobs: Vec<RunJob> = keys.collect();
+        let documents = &mut self.past.indexes.documents.index;
+        if documents.frozen_count() < FROZEN_PARTS_MAX && documents.is_full(0, RUN_DOCUMENT_BYTES) {
+            jobs.extend(documents.freeze(position).map(RunJob::Documents));
+        }
+        jobs
     }
 
     /// A merge that is due, if none is under way.
-    pub(crate) fn plan_merge(&mut self) -> Option<MergePlan> {
+    pub(crate) fn plan_merge(&mut self) -> Option<MergeJob> {
         if self.checkpointing.is_merging {
             return None;
         }
-        let plan = self.past.indexes.all_mut().into_iter().find_map(Index::merge_due);
-        self.checkpointing.is_merging = plan.is_some();
-        plan
+        let keys = self.past.indexes.all_mut().into_iter().find_map(Index::merge_due);
+        let documents = &mut self.past.indexes.documents;
+        let job = keys.map(MergeJob::Keys).or_else(|| {
+            let passed = documents.expiries.passed();
+            documents.index.merge_due().map(|plan| MergeJob::Documents(plan, passed))
+        });
+        self.checkpointing.is_merging = job.is_some();
+        job
     }
 
     /// Counts what the indexes take. Touches each run's figures.
     pub(crate) fn count_indexes(&self, metrics: &EngineMetrics) {
         let indexes = self.past.indexes.all();
-        let memory_bytes = indexes.iter().map(|index| index.memory_bytes()).sum();
-        let runs_count = indexes.iter().map(|index| index.runs().runs().len()).sum();
-        let runs_bytes = indexes.iter().map(|index| index.runs().file_bytes()).sum();
-        metrics.indexes_take(memory_bytes, runs_count, runs_bytes);
+        let documents = &self.past.indexes.documents.index;
+        let memory_bytes: usize = indexes.iter().map(|index| index.memory_bytes()).sum();
+        let runs_count: usize = indexes.iter().map(|index| index.runs().runs().len()).sum();
+        let runs_bytes: u64 = indexes.iter().map(|index| index.runs().file_bytes()).sum();
+        metrics.indexes_take(
+            memory_bytes + documents.memory_bytes(),
+            runs_count + documents.runs().runs().len(),
+            runs_bytes + documents.runs().file_bytes(),
+        );
     }
 
     /// The runs that the indexes have.
     pub(crate) fn run_names(&self) -> impl Iterator<Item = RunName> + '_ {
-        self.past.indexes.all().into_iter().flat_map(|index| index.runs().names())
+        let keys = self.past.indexes.all().into_iter().flat_map(|index| index.runs().names());
+        keys.chain(self.past.indexes.documents.index.runs().names())
     }
 
     /// A planned run is durable.
-    pub(crate) fn install_run(&mut self, run: Arc<Run>) {
-        self.index_mut(run.name().kind).install(run);
+    pub(crate) fn install_run(&mut self, run: AnyRun) {
+        match run {
+            AnyRun::Keys(run) => self.index_mut(run.name().kind).install(run),
+            AnyRun::Documents(run) => self.past.indexes.documents.index.install(run),
+        }
     }
 
     /// A planned merge is durable.
-    pub(crate) fn install_merge(&mut self, plan: &MergePlan, merged: Arc<Run>) {
+    pub(crate) fn install_merge(&mut self, job: &MergeJob, merged: AnyRun) {
         self.checkpointing.is_merging = false;
-        self.index_mut(plan.name.kind).replace(&plan.runs, merged);
+        match (job, merged) {
+            (MergeJob::Keys(plan), AnyRun::Keys(merged)) => {
+                self.index_mut(plan.name.kind).replace(&plan.runs, merged);
+            }
+            (MergeJob::Documents(plan, _), AnyRun::Documents(merged)) => {
+                self.past.indexes.documents.index.replace(&plan.runs, merged);
+            }
+            _ => unreachable!("a merge gives a run of the kind that it merged"),
+        }
     }
 
     /// Whether each index can take so many more keys: an event or expiry inserts at most one.

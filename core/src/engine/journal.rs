@@ -13,6 +13,8 @@ use florin_ledger::{
 pub(super) struct FrameJournal<'engine> {
     past: &'engine mut Past,
     chain: Option<ChainMark>,
+    /// Where its first record lies, if it has one.
+    first: Option<Lsn>,
 }
 
 /// Where a chain began: the frame, and the three indexes.
@@ -27,7 +29,12 @@ impl<'engine> FrameJournal<'engine> {
     /// A journal that writes to the open frame.
     pub(super) fn new(past: &'engine mut Past) -> FrameJournal<'engine> {
         assert!(past.open.is_some(), "a request is executed into an open frame");
-        FrameJournal { past, chain: None }
+        FrameJournal { past, chain: None, first: None }
+    }
+
+    /// Where the first record lies that was appended, if any was, be it one that was undone.
+    pub(super) fn first(&self) -> Option<Lsn> {
+        self.first
     }
 
     fn frame(&self) -> &FrameBuilder {
@@ -111,7 +118,8 @@ impl Journal for FrameJournal<'_> {
     #[inline]
     fn append(&mut self, time: Timestamp, record: &Record) -> Lsn {
         let lsn = self.frame_mut().push(time, record);
-        self.past.indexes.enter(lsn, record);
+        self.past.indexes.enter(lsn, record, &[]);
+        self.first.get_or_insert(lsn);
         lsn
     }
 

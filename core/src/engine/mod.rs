@@ -13,14 +13,25 @@
 //! - `applied` is the end of the last frame handed out: no answer depends on anything behind it.
 
 pub(crate) mod ask;
+mod budgets;
 mod checkpointing;
+mod commits;
+mod decided;
+mod documents;
+mod expiries;
 mod fetched;
+mod jobs;
 mod journal;
 mod past;
+mod present;
 mod reading;
 mod tail;
+mod volatile;
+mod writes;
 
 pub(crate) use checkpointing::{CheckpointStart, Checkpointing, PageCopy};
+pub(crate) use documents::{Documents, IndexKey};
+pub(crate) use jobs::{AnyRun, MergeJob, RunJob};
 pub(crate) use past::{Indexes, Past, for_each_key};
 
 use crate::error::{Error, ErrorKind};
@@ -31,12 +42,16 @@ use crate::log::geometry::CELL_BYTES;
 use crate::log::record::RECORD_BYTES_MAX;
 use crate::log::{Frame, FrameBuilder, Geometry, Room};
 use crate::request::{AccountBatch, BatchError, Reply, Request, Status, TransferBatch};
+use budgets::Budgets;
+use florin_ledger::chain::ChainEnd;
 use florin_ledger::record::{EpochRecord, Record};
 use florin_ledger::{
-    Account, AccountFlags, Ledger, Lsn, Ticks, Timestamp, TransferFlags, TransferId,
+    Account, AccountFlags, Ledger, Lsn, Position, Ticks, Timestamp, TransferFlags, TransferId,
+    TransferLayout,
 };
 use journal::FrameJournal;
 use std::sync::Arc;
+use volatile::Volatile;
 
 /// The state of the database and the order of its changes.
 pub(crate) struct Engine {
@@ -49,6 +64,8 @@ pub(crate) struct Engine {
     /// Frames finished in this turn, not yet handed to the log.
     finished: Vec<Arc<Frame>>,
     checkpointing: Checkpointing,
+    volatile: Volatile,
+    budgets: Budgets,
 }
 
 /// Where the log goes on, and who writes it.
@@ -92,6 +109,8 @@ impl Engine {
             next_tick,
             finished: Vec::new(),
             checkpointing,
+            volatile: Volatile::since(next_tick),
+            budgets: Budgets::default(),
         }
     }
 
@@ -108,9 +127,15 @@ impl Engine {
         self.log.applied
     }
 
-    /// When the next hold is due.
+    /// When the next hold or document is due, or something else that the engine must wake for.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
-        self.ledger.next_expiry()
+        let expiries = &self.past.indexes.documents.expiries;
+        let documents =
+            if expiries.is_unread() { Some(Timestamp::NONE) } else { expiries.next_due() };
+        [self.ledger.next_expiry(), documents, self.budgets.counts_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Executes one request at a time not before `now`.
@@ -130,19 +155,25 @@ impl Engine {
                 None => Outcome::Done(Err(sums_too_large())),
             },
             Request::Status => Outcome::Done(Ok(Reply::Status(self.status()))),
+            Request::Commit(request) => self.commit(request, ChainEnd::Keep, now),
+            Request::DryRun(request) => self.commit(request, ChainEnd::TakeBack, now),
+            Request::WriteDocuments(batch) => self.write_documents(batch, now),
+            Request::InsertUnique(unique) => self.insert_unique(unique, now),
+            Request::DeclareTable(table, options) => self.declare_table(*table, *options, now),
+            Request::RecordRefusal(refused) => self.record_refusal(refused, now),
         }
     }
 
     fn create_accounts(&mut self, batch: &AccountBatch, now: Timestamp) -> Outcome<Reply> {
-        if limit(ACCOUNTS_MAX) < self.ledger.accounts_count() + limit(batch.len()) {
-            return Outcome::Done(Err(too_many_accounts()));
+        if let Err(refused) = self.admit_accounts(batch.len()) {
+            return Outcome::Done(Err(refused));
         }
         let is_import = |account: &Account| account.flags.contains(AccountFlags::IMPORTED);
         if batch.events().next().as_ref().is_some_and(is_import) {
             // What is in the open frame could not be looked up by time.
             self.finish_frame();
         }
-        let mut ticks = match self.make_room(batch.len(), now) {
+        let mut ticks = match self.make_room(batch.len(), batch.len() * EVENT_BYTES_MAX, now) {
             Ok(ticks) => ticks,
             Err(refusal) => return refusal,
         };
@@ -158,15 +189,15 @@ impl Engine {
     }
 
     fn create_transfers(&mut self, batch: &TransferBatch, now: Timestamp) -> Outcome<Reply> {
-        if self.may_hold_too_many(batch) {
-            return Outcome::Done(Err(too_many_holds()));
+        if let Err(refused) = self.admit_holds(batch.layouts()) {
+            return Outcome::Done(Err(refused));
         }
-        let mut ticks = match self.make_room(batch.len(), now) {
+        let mut ticks = match self.make_room(batch.len(), batch.len() * EVENT_BYTES_MAX, now) {
             Ok(ticks) => ticks,
             Err(refusal) => return refusal,
         };
         let mut results = Vec::with_capacity(batch.len());
-        let prefetched = self.prefetch_transfers(batch);
+        let prefetched = self.prefetch_layouts(batch.layouts());
         if prefetched.is_ok() {
             let mut journal = FrameJournal::new(&mut self.past);
             self.ledger.create_transfers(batch.events(), &mut ticks, &mut journal, &mut results);
@@ -176,9 +207,24 @@ impl Engine {
         Outcome::Done(prefetched.map(|()| Reply::Transfers(results)))
     }
 
-    /// Expires the holds that are due at or before `now`, one frame of them at most; says whether
-    /// more are due.
+    /// Expires the holds, then the documents that are due at or before `now`, one frame of them at
+    /// most; says whether more are due.
     pub(crate) fn expire_due(&mut self, now: Timestamp) -> Outcome<bool> {
+        match self.expire_holds(now) {
+            Outcome::Done(Ok(false)) => {}
+            outcome => return outcome,
+        }
+        match self.expire_documents(self.next_tick.max(now)) {
+            Outcome::Done(Ok(false)) => {}
+            outcome => return outcome,
+        }
+        match self.record_counts(now) {
+            Outcome::Done(recorded) => Outcome::Done(recorded.map(|()| false)),
+            Outcome::NeedsRoom(until) => Outcome::NeedsRoom(until),
+        }
+    }
+
+    fn expire_holds(&mut self, now: Timestamp) -> Outcome<bool> {
         let mut ticks = self.ticks(now);
         let due_count = self.ledger.due_count(ticks.next(), FRAME_EXPIRIES_MAX);
         if due_count == 0 {
@@ -221,6 +267,7 @@ impl Engine {
         let record = Record::Epoch(EpochRecord { epoch: self.log.epoch, tag });
         let frame = self.past.open.as_mut().expect("opened above");
         let lsn = frame.push(ticks.next(), &record);
+        self.past.begin_epoch(Position { epoch: self.log.epoch, lsn });
         self.ledger.apply(lsn, ticks.next(), &record).expect("an epoch contradicts nothing");
         self.next_tick = ticks.next().after_ticks(1).expect("time ends in the year 2262");
         self.finish_frame();
@@ -254,23 +301,38 @@ impl Engine {
         std::mem::take(&mut self.finished)
     }
 
+    fn admit_accounts(&self, count: usize) -> Result<(), Error> {
+        let total = self.ledger.accounts_count() + limit(count);
+        if limit(ACCOUNTS_MAX) < total { Err(too_many_accounts()) } else { Ok(()) }
+    }
+
     /// Only holds count: at the limit everything else goes on, and what resolves holds makes room.
-    fn may_hold_too_many(&self, batch: &TransferBatch) -> bool {
+    fn admit_holds(&self, transfers: &[TransferLayout]) -> Result<(), Error> {
         let left = limit(HOLDS_MAX).saturating_sub(self.ledger.holds_count());
-        if limit(batch.len()) <= left {
-            return false;
+        if limit(transfers.len()) <= left {
+            return Ok(());
         }
-        let holds = batch.layouts().iter().filter(|it| it.flags().contains(TransferFlags::PENDING));
-        left < limit(holds.count())
+        let holds = transfers.iter().filter(|it| it.flags().contains(TransferFlags::PENDING));
+        if left < limit(holds.count()) { Err(too_many_holds()) } else { Ok(()) }
+    }
+
+    fn admit_documents(&self, count: usize, keys_bytes: usize) -> Result<(), Error> {
+        let has_room = self.past.indexes.documents.have_room(count, keys_bytes);
+        if has_room { Ok(()) } else { Err(indexes_behind()) }
     }
 
     fn ticks(&self, now: Timestamp) -> Ticks {
         Ticks::starting_at(self.next_tick.max(now))
     }
 
-    /// Opens a frame with room for a request and for the holds that fall due while it is executed,
-    /// and says which tick its first event takes.
-    fn make_room<T>(&mut self, events_count: usize, now: Timestamp) -> Result<Ticks, Outcome<T>> {
+    /// Opens a frame with room for a request of so many events and bytes of records, and for the holds
+    /// that fall due while it is executed; says which tick its first event takes.
+    fn make_room<T>(
+        &mut self,
+        events_count: usize,
+        record_bytes: usize,
+        now: Timestamp,
+    ) -> Result<Ticks, Outcome<T>> {
         loop {
             if !self.indexes_have_room(events_count + FRAME_EXPIRIES_MAX) {
                 return Err(Outcome::Done(Err(indexes_behind())));
@@ -280,13 +342,13 @@ impl Engine {
             let end = ticks.next().after_ticks(window).expect("time ends in the year 2262");
             let due_count = self.ledger.due_count(end, FRAME_EXPIRIES_MAX);
             if due_count < FRAME_EXPIRIES_MAX {
-                let bytes = events_count * EVENT_BYTES_MAX + due_count * EXPIRY_BYTES_MAX;
+                let bytes = record_bytes + due_count * EXPIRY_BYTES_MAX;
                 let opened = self.open_frame(bytes, self.room.ordinary, &ticks);
                 return opened.map(|()| ticks).map_err(Outcome::NeedsRoom);
             }
             // Too many fall due within these few microseconds to share a frame with the request:
             // it waits for them.
-            match self.expire_due(end) {
+            match self.expire_holds(end) {
                 Outcome::Done(Ok(_)) => {}
                 Outcome::Done(Err(error)) => return Err(Outcome::Done(Err(error))),
                 Outcome::NeedsRoom(until) => return Err(Outcome::NeedsRoom(until)),
@@ -331,6 +393,15 @@ impl Engine {
         frame
     }
 
+    /// Adds a record with its payload to the open frame, enters its keys and applies it.
+    fn append_record(&mut self, time: Timestamp, record: &Record, payload: &[u8]) -> Lsn {
+        let frame = self.past.open.as_mut().expect("a request is executed into an open frame");
+        let lsn = frame.push_with_payload(time, record, payload);
+        self.past.indexes.enter(lsn, record, payload);
+        self.ledger.apply(lsn, time, record).expect("it moves nothing, and time rises");
+        lsn
+    }
+
     fn end_request(&mut self, ticks: &Ticks) {
         assert!(self.next_tick <= ticks.next(), "time rises");
         self.next_tick = ticks.next();
@@ -365,8 +436,8 @@ impl Engine {
         Ok(())
     }
 
-    fn prefetch_transfers(&mut self, batch: &TransferBatch) -> Result<(), Error> {
-        for layout in batch.layouts() {
+    fn prefetch_layouts(&mut self, transfers: &[TransferLayout]) -> Result<(), Error> {
+        for layout in transfers {
             self.past.fetch_transfer(&self.ledger, layout.id())?;
             if layout.pending_id() != TransferId::ZERO {
                 self.past.fetch_hold(&self.ledger, layout.pending_id())?;
@@ -386,6 +457,8 @@ impl Engine {
             accounts_count: self.ledger.accounts_count(),
             transfers_count: self.ledger.transfers_count(),
             holds_count: self.ledger.holds_count(),
+            documents_count: self.past.indexes.documents.count,
+            serving_since: self.volatile.begun(),
             checkpoint: self.checkpointing.durable(),
             disk_full: false,
         }

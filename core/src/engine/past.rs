@@ -4,6 +4,7 @@
 //! that is not in memory (a repeated id, a hold resolved long ago) is read into `fetched`, and the
 //! rules then find it there. Ids that were never used cost one comparison in the normal case.
 
+use super::documents::Documents;
 use super::fetched::Fetched;
 use super::tail::Tail;
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::log::{FrameBuilder, LogReader, ReadError};
 use crate::runs::{Index, Lookup, RunError, RunKind};
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{
-    HoldOutcome, Ledger, Lsn, PastHold, PastTransfer, Timestamp, Transfer, TransferFlags,
+    HoldOutcome, Ledger, Lsn, PastHold, PastTransfer, Position, Timestamp, Transfer, TransferFlags,
     TransferId,
 };
 
@@ -23,8 +24,10 @@ pub(crate) struct Past {
     pub(crate) open: Option<FrameBuilder>,
     pub(crate) tail: Tail,
     pub(super) fetched: Fetched,
-    reader: LogReader,
+    pub(super) reader: LogReader,
     durable: Lsn,
+    /// Where this opening begins, and its epoch.
+    epoch: Position,
 }
 
 /// Where things are in the log.
@@ -35,25 +38,35 @@ pub(crate) struct Indexes {
     pub(crate) settled: Index,
     /// Timestamp of an imported transfer to its record.
     pub(crate) imported: Index,
+    /// Id of a commit to the record that decided it.
+    pub(crate) commits: Index,
+    /// Documents, by table and key.
+    pub(crate) documents: Documents,
 }
 
 impl Indexes {
-    pub(crate) fn all(&self) -> [&Index; 3] {
-        [&self.transfers, &self.settled, &self.imported]
+    /// Those whose keys are numbers.
+    pub(crate) fn all(&self) -> [&Index; 4] {
+        [&self.transfers, &self.settled, &self.imported, &self.commits]
     }
 
-    pub(crate) fn all_mut(&mut self) -> [&mut Index; 3] {
-        [&mut self.transfers, &mut self.settled, &mut self.imported]
+    /// Those whose keys are numbers.
+    pub(crate) fn all_mut(&mut self) -> [&mut Index; 4] {
+        [&mut self.transfers, &mut self.settled, &mut self.imported, &mut self.commits]
     }
 
-    /// Enters what a record says; deciding and recovering use the same.
+    /// Enters what a record and its payload say; deciding and recovering use the same.
     #[inline]
-    pub(crate) fn enter(&mut self, lsn: Lsn, record: &Record) {
+    pub(crate) fn enter(&mut self, lsn: Lsn, record: &Record, payload: &[u8]) {
+        if let Record::Document(document) = record {
+            return self.documents.enter(lsn, document, payload);
+        }
         for_each_key(record, |kind, key| match kind {
             RunKind::TransferIds => self.transfers.insert(key, lsn.0),
             RunKind::HoldOutcomes => self.settled.insert(key, lsn.0),
             RunKind::ImportedTimestamps => self.imported.insert(key, lsn.0),
-            RunKind::Documents | RunKind::CommitIds => unreachable!("no record has such a key"),
+            RunKind::CommitIds => self.commits.insert(key, lsn.0),
+            RunKind::Documents => unreachable!("keys of documents are no numbers"),
         });
     }
 }
@@ -73,12 +86,15 @@ pub(crate) fn for_each_key(record: &Record, mut visit: impl FnMut(RunKind, u128)
         }
         Record::Expiry(expiry) => visit(RunKind::HoldOutcomes, key_of(expiry.hold)),
         Record::Failed(failed) => visit(RunKind::TransferIds, failed.id.0),
+        Record::Commit(commit) => visit(RunKind::CommitIds, commit.id.0),
+        Record::Refusal(refusal) if refusal.reason.is_final() => {
+            visit(RunKind::CommitIds, refusal.id.0);
+        }
         Record::Account(_)
         | Record::Waypoint(_)
         | Record::Epoch(_)
         | Record::Document(_)
         | Record::Event(_)
-        | Record::Commit(_)
         | Record::Refusal(_)
         | Record::Part(_) => {}
     }
@@ -87,7 +103,25 @@ pub(crate) fn for_each_key(record: &Record, mut visit: impl FnMut(RunKind, u128)
 impl Past {
     pub(crate) fn new(indexes: Indexes, reader: LogReader, durable: Lsn) -> Past {
         let (open, tail, fetched) = (None, Tail::default(), Fetched::default());
-        Past { indexes, open, tail, fetched, reader, durable }
+        Past { indexes, open, tail, fetched, reader, durable, epoch: Position::NONE }
+    }
+
+    /// An epoch has begun: what is written from this position on is its.
+    pub(super) fn begin_epoch(&mut self, at: Position) {
+        self.epoch = at;
+    }
+
+    /// Whether a position is one that this opening wrote.
+    pub(super) fn is_of_this_epoch(&self, lsn: Lsn) -> bool {
+        self.epoch.is_some() && self.epoch.lsn <= lsn
+    }
+
+    /// A position as it is told outside. Of an earlier opening it is read from the log.
+    pub(super) fn position_of(&self, lsn: Lsn) -> Result<Position, Error> {
+        if self.is_of_this_epoch(lsn) {
+            return Ok(Position { epoch: self.epoch.epoch, lsn });
+        }
+        Ok(Position { epoch: self.reader.epoch_of(lsn)?, lsn })
     }
 
     /// Everything before this position may be read from the disk.
@@ -170,7 +204,7 @@ impl Past {
     }
 
     /// A record of the open frame, of the newest ones, or from the disk.
-    fn read_record(&self, lsn: Lsn) -> Result<(Record, Timestamp), Error> {
+    pub(super) fn read_record(&self, lsn: Lsn) -> Result<(Record, Timestamp), Error> {
         let open = self.open.as_ref().and_then(|frame| frame.record_at(lsn));
         if let Some(found) = open.or_else(|| self.tail.record_at(lsn)) {
             return Ok(found);
@@ -210,7 +244,7 @@ impl Past {
 }
 
 /// Looks in memory, then in the runs.
-fn find(index: &Index, key: u128) -> Result<Option<Lsn>, RunError> {
+pub(super) fn find(index: &Index, key: u128) -> Result<Option<Lsn>, RunError> {
     match index.lookup(key) {
         Lookup::Absent => Ok(None),
         Lookup::Found(lsn) => Ok(Some(Lsn(lsn))),

@@ -1,7 +1,8 @@
 //! What the engine answers to readers: positions, names, and pages of the account table.
 
 use super::Engine;
-use super::ask::{AccountPosition, Answer, Ask};
+use super::ask::{AccountPosition, Answer, Ask, DocumentPlace};
+use super::documents::IndexKey;
 use super::past::find_in_memory;
 use crate::error::Error;
 use crate::limits::SCAN_ACCOUNTS_MAX;
@@ -21,12 +22,34 @@ impl Engine {
             Ask::Names(slots) => Answer::Names(self.names_of(slots)?),
             Ask::Accounts(filter) => Answer::Accounts(self.account_page(filter)),
             Ask::End => Answer::End(self.log.applied),
+            Ask::Documents(places) => {
+                let found = places.iter().map(|place| self.document_place(place)).collect();
+                Answer::Documents(found, self.past.indexes.documents.index.runs().clone())
+            }
+            Ask::Scan(range, order, limit) => {
+                let index = &self.past.indexes.documents.index;
+                Answer::Scan(Box::new(index.scan(range.clone(), *order, *limit)))
+            }
+            Ask::Tables => {
+                let tables = self.past.indexes.documents.tables.iter();
+                Answer::Tables(tables.map(|(table, options)| (*table, *options)).collect())
+            }
         })
     }
 
     fn index(&self, kind: RunKind) -> &Index {
         let indexes = self.past.indexes.all();
         indexes.into_iter().find(|index| index.kind() == kind).expect("there is one of each kind")
+    }
+
+    fn document_place(&self, place: &[u8]) -> DocumentPlace {
+        let documents = &self.past.indexes.documents;
+        let (table, _) = IndexKey::split(place);
+        if documents.options(table).volatile {
+            let kept = self.volatile.get(place, self.next_tick).cloned();
+            return DocumentPlace::Volatile(kept.map(|kept| (self.log.epoch, kept)));
+        }
+        DocumentPlace::Indexed(documents.index.lookup(place))
     }
 
     fn position_of(&self, id: AccountId) -> Option<AccountPosition> {

@@ -36,9 +36,14 @@ impl Tail {
 
     /// The record at a position and its recorded time, `None` if its frame is not here.
     pub(crate) fn record_at(&self, lsn: Lsn) -> Option<(Record, Timestamp)> {
+        self.frame_with(lsn)?.record_at(lsn)
+    }
+
+    /// The frame that a position lies in, `None` if it is not here.
+    pub(crate) fn frame_with(&self, lsn: Lsn) -> Option<&Frame> {
         let after = self.frames.partition_point(|frame| frame.start() <= lsn);
         let frame = self.frames.get(after.checked_sub(1)?)?;
-        if lsn < frame.end() { frame.record_at(lsn) } else { None }
+        (lsn < frame.end()).then_some(&**frame)
     }
 
     /// The records with exactly this recorded time, of the frames that are here.

@@ -257,6 +257,11 @@ impl FrameBuilder {
         payload_in(&self.bytes, &self.blocks, self.start, lsn)
     }
 
+    /// Its records so far with their positions and recorded times, in order of effect.
+    pub fn placed_records(&self) -> impl Iterator<Item = (Lsn, Record, Timestamp)> + '_ {
+        records_in(&self.bytes, &self.blocks, self.start, self.timestamp)
+    }
+
     /// Fixes the frame. A frame of no records is a witness.
     #[must_use]
     pub fn finish(mut self) -> Frame {
@@ -400,16 +405,12 @@ impl Frame {
 
     /// Its records and their recorded times, in order of effect.
     pub fn records(&self) -> impl Iterator<Item = (Record, Timestamp)> + '_ {
-        self.blocks.iter().flat_map(move |block| {
-            let mut offset = block.range.start + BLOCK_HEADER_BYTES;
-            (0..block.records_count).map(move |_| {
-                let decoded = record::decode(&self.bytes[offset..]);
-                let decoded = decoded.expect("a frame is made of records");
-                offset += decoded.bytes;
-                let time = self.timestamp.after_ticks(u64::from(decoded.tick));
-                (decoded.record, time.expect("its time was recorded"))
-            })
-        })
+        self.placed_records().map(|(_, record, time)| (record, time))
+    }
+
+    /// Its records with their positions and recorded times, in order of effect.
+    pub fn placed_records(&self) -> impl Iterator<Item = (Lsn, Record, Timestamp)> + '_ {
+        records_in(&self.bytes, &self.blocks, self.start, self.timestamp)
     }
 }
 
@@ -439,4 +440,22 @@ fn payload_in(bytes: &[u8], blocks: &[FrameBlock], start: Lsn, lsn: Lsn) -> Opti
         payload.extend_from_slice(part.payload);
     }
     (payload.len() == length).then_some(payload)
+}
+
+fn records_in<'a>(
+    bytes: &'a [u8],
+    blocks: &'a [FrameBlock],
+    start: Lsn,
+    timestamp: Timestamp,
+) -> impl Iterator<Item = (Lsn, Record, Timestamp)> + 'a {
+    blocks.iter().flat_map(move |block| {
+        let mut offset = block.range.start + BLOCK_HEADER_BYTES;
+        (0..block.records_count).map(move |_| {
+            let lsn = Lsn(start.0 + u64::try_from(offset).expect("a frame fits a segment"));
+            let decoded = record::decode(&bytes[offset..]).expect("a frame is made of records");
+            offset += decoded.bytes;
+            let time = timestamp.after_ticks(u64::from(decoded.tick));
+            (lsn, decoded.record, time.expect("its time was recorded"))
+        })
+    })
 }

@@ -6,9 +6,10 @@
 //! refusal (16)         1  1 reason | 2  1 status | 8 16 id | 24 32 digest | 56  4 index
 //!                     60  4 count | 64  2 actor bytes | 66  2 zero | 68  4 here
 //!                     payload: actor                                                  = 72 + here
-//! document put (17)    8  2 table | 10  2 key bytes | 12  4 value bytes | 16  8 previous
+//! document put (17)    1  1 2: replaces a value | 8  2 table | 10  2 key bytes | 12  4 value bytes | 16  8 previous
 //!                     24  8 expires | 32  4 here | 36  4 zero; payload: key, value    = 40 + here
-//! document end (18)    1  1 0: deleted, 1: expired; then as a put, without a value    = 40 + here
+//! document end (18)    1  1 0: deleted, 1: expired; 2 more: replaces a value
+//!                      8    as a put, without a value                                  = 40 + here
 //! commit (19)          8 16 id | 24 32 digest | 56  8 first | 64  4 accounts | 68  4 transfers
 //!                     72  4 documents | 76  4 events | 80  2 actor bytes | 82  2 zero
 //!                     84  4 here; payload: actor                                      = 88 + here
@@ -35,6 +36,10 @@ const DOCUMENT_END: u8 = 18;
 const COMMIT: u8 = 19;
 const EVENT: u8 = 20;
 const PART: u8 = 21;
+
+/// What the first extra byte of a document's record says.
+const EXPIRED: u8 = 1;
+const REPLACES: u8 = 2;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -195,10 +200,11 @@ fn encode_document(record: &DocumentRecord, tick: u32, bytes_here: usize) -> Doc
     let (kind, end) = match record.change {
         DocumentChange::Put => (DOCUMENT_PUT, 0),
         DocumentChange::Deleted => (DOCUMENT_END, 0),
-        DocumentChange::Expired => (DOCUMENT_END, 1),
+        DocumentChange::Expired => (DOCUMENT_END, EXPIRED),
     };
+    let replaces = if record.replaces { REPLACES } else { 0 };
     DocumentLayout {
-        head: Head { kind, extra: [end, 0, 0], tick: tick.into() },
+        head: Head { kind, extra: [end | replaces, 0, 0], tick: tick.into() },
         table: record.table.0.into(),
         key_bytes: record.key_bytes.into(),
         value_bytes: record.value_bytes.into(),
@@ -210,10 +216,11 @@ fn encode_document(record: &DocumentRecord, tick: u32, bytes_here: usize) -> Doc
 }
 
 fn decode_document(layout: &DocumentLayout) -> Result<(Record, u32), RecordError> {
-    let change = match (layout.head.kind, layout.head.extra[0]) {
+    let said = layout.head.extra[0];
+    let change = match (layout.head.kind, said & !REPLACES) {
         (DOCUMENT_PUT, 0) => DocumentChange::Put,
         (DOCUMENT_END, 0) => DocumentChange::Deleted,
-        (DOCUMENT_END, 1) => DocumentChange::Expired,
+        (DOCUMENT_END, EXPIRED) => DocumentChange::Expired,
         _ => return Err(RecordError::Field { offset: 1 }),
     };
     let record = DocumentRecord {
@@ -222,6 +229,7 @@ fn decode_document(layout: &DocumentLayout) -> Result<(Record, u32), RecordError
         key_bytes: layout.key_bytes.get(),
         value_bytes: layout.value_bytes.get(),
         previous: Lsn(layout.previous.get()),
+        replaces: said & REPLACES != 0,
         expires: Timestamp(layout.expires.get()),
     };
     let has_key = (1..=DOCUMENT_KEY_BYTES_MAX).contains(&usize::from(record.key_bytes));

@@ -34,7 +34,7 @@ use crate::log::geometry::{CELL_BYTES, Geometry};
 use crate::log::record;
 use crate::log::segment::{self, Found, Identity, Segment};
 use florin_ledger::record::Record;
-use florin_ledger::{Lsn, Timestamp};
+use florin_ledger::{Lsn, Position, Timestamp};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -56,6 +56,16 @@ pub struct StoredRecord {
     pub lsn: Lsn,
     /// The first position after it.
     pub next: Lsn,
+    /// The opening that wrote it.
+    pub epoch: u64,
+}
+
+impl StoredRecord {
+    /// Where it is, as it is told outside.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, lsn: self.lsn }
+    }
 }
 
 /// Reads single records and opens scans; clones share their open files and checked blocks.
@@ -71,6 +81,8 @@ struct Shared {
     first_segment: OnceLock<u64>,
     segments: Mutex<BTreeMap<u64, Segment>>,
     blocks: Mutex<BlockCache>,
+    /// The epochs of segments that were asked for: an opening begins a segment of its own.
+    epochs: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl std::fmt::Debug for LogReader {
@@ -104,6 +116,7 @@ impl LogReader {
                 first_segment: OnceLock::new(),
                 segments: Mutex::default(),
                 blocks: Mutex::default(),
+                epochs: Mutex::default(),
             }),
         }
     }
@@ -157,6 +170,23 @@ impl LogReader {
             return Err(ReadError::Beyond { lsn, durable });
         }
         Ok(block)
+    }
+
+    /// The opening that wrote what lies at a position that is durable. Reads a block the first time
+    /// that its segment is asked for.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn epoch_of(&self, lsn: Lsn) -> Result<u64, ReadError> {
+        let segment = self.geometry().segment(lsn);
+        let epochs = &self.shared.epochs;
+        if let Some(epoch) = epochs.lock().unwrap_or_else(PoisonError::into_inner).get(&segment) {
+            return Ok(*epoch);
+        }
+        let first = self.block_covering(self.geometry().first_place(segment))?;
+        let epoch = first.header.epoch;
+        epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(segment, epoch);
+        Ok(epoch)
     }
 
     /// Reads frames from a position on, up to and not past `until` ([`Lsn`] of `u64::MAX`: as far as
@@ -417,7 +447,8 @@ impl<'a> BlockRecords<'a> {
         self.offset += decoded.bytes;
         self.left -= 1;
         let time = self.header.timestamp.after_ticks(u64::from(decoded.tick))?;
-        let stored = StoredRecord { record: decoded.record, time, lsn, next: self.lsn() };
+        let (record, epoch) = (decoded.record, self.header.epoch);
+        let stored = StoredRecord { record, time, lsn, next: self.lsn(), epoch };
         Some((stored, decoded.payload))
     }
 

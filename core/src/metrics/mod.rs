@@ -99,6 +99,18 @@ pub enum RequestKind {
     TrialBalance,
     /// [`Request::Status`]
     Status,
+    /// [`Request::Commit`]
+    Commit,
+    /// [`Request::DryRun`]
+    DryRun,
+    /// [`Request::WriteDocuments`]
+    WriteDocuments,
+    /// [`Request::InsertUnique`]
+    InsertUnique,
+    /// [`Request::DeclareTable`]
+    DeclareTable,
+    /// [`Request::RecordRefusal`]
+    RecordRefusal,
 }
 
 impl RequestKind {
@@ -109,6 +121,12 @@ impl RequestKind {
         RequestKind::LookupAccounts,
         RequestKind::TrialBalance,
         RequestKind::Status,
+        RequestKind::Commit,
+        RequestKind::DryRun,
+        RequestKind::WriteDocuments,
+        RequestKind::InsertUnique,
+        RequestKind::DeclareTable,
+        RequestKind::RecordRefusal,
     ];
 
     /// The name that figures carry.
@@ -120,6 +138,12 @@ impl RequestKind {
             RequestKind::LookupAccounts => "lookup_accounts",
             RequestKind::TrialBalance => "trial_balance",
             RequestKind::Status => "status",
+            RequestKind::Commit => "commit",
+            RequestKind::DryRun => "dry_run",
+            RequestKind::WriteDocuments => "write_documents",
+            RequestKind::InsertUnique => "insert_unique",
+            RequestKind::DeclareTable => "declare_table",
+            RequestKind::RecordRefusal => "record_refusal",
         }
     }
 
@@ -130,6 +154,12 @@ impl RequestKind {
             Request::LookupAccounts(_) => RequestKind::LookupAccounts,
             Request::TrialBalance(_) => RequestKind::TrialBalance,
             Request::Status => RequestKind::Status,
+            Request::Commit(_) => RequestKind::Commit,
+            Request::DryRun(_) => RequestKind::DryRun,
+            Request::WriteDocuments(_) => RequestKind::WriteDocuments,
+            Request::InsertUnique(_) => RequestKind::InsertUnique,
+            Request::DeclareTable(..) => RequestKind::DeclareTable,
+            Request::RecordRefusal(_) => RequestKind::RecordRefusal,
         }
     }
 

@@ -119,6 +119,8 @@ pub(crate) fn status() -> Status {
         accounts_count: 5,
         transfers_count: 6,
         holds_count: 7,
+        documents_count: 9,
+        serving_since: Timestamp(10),
         checkpoint: Lsn(8),
         disk_full: false,
     }

@@ -35,6 +35,7 @@ struct StatusJson {
     accounts: String,
     transfers: String,
     holds: String,
+    documents: String,
     disk_full: bool,
 }
 
@@ -80,6 +81,7 @@ impl From<&Status> for StatusJson {
             accounts: status.accounts_count.to_string(),
             transfers: status.transfers_count.to_string(),
             holds: status.holds_count.to_string(),
+            documents: status.documents_count.to_string(),
             disk_full: status.disk_full,
         }
     }
@@ -95,7 +97,7 @@ pub(crate) fn text(status: &Status) -> String {
     format!(
         "incarnation  {:032x}\nepoch        {}\nlog          applied to {}, durable to {}, \
          checkpoint at {}\nlast event   {}\naccounts     {}\ntransfers    {}\nholds        {}\n\
-         disk         {disk}\n",
+         documents    {}\ndisk         {disk}\n",
         status.incarnation,
         status.epoch,
         status.applied,
@@ -105,5 +107,6 @@ pub(crate) fn text(status: &Status) -> String {
         status.accounts_count,
         status.transfers_count,
         status.holds_count,
+        status.documents_count,
     )
 }

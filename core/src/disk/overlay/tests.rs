@@ -42,6 +42,8 @@ const METADATA: Metadata = Metadata {
         transfers_count: 20_000,
     },
     accounts_count: 0,
+    documents_count: 0,
+    expiries_passed: Timestamp::NONE,
     runs: Vec::new(),
 };
 

@@ -204,16 +204,17 @@ fn documents() {
         key_bytes: 3,
         value_bytes: 2,
         previous: Lsn(0x1000),
+        replaces: true,
         expires: Timestamp(0xE0),
     };
     check_payload(
         Record::Document(put),
         7,
         b"keyvv",
-        "11 000000 07000000 0201 0300 02000000 0010000000000000 e000000000000000
+        "11 020000 07000000 0201 0300 02000000 0010000000000000 e000000000000000
          05000000 00000000 6b65797676 000000",
     );
-    let end = DocumentRecord { value_bytes: 0, ..put };
+    let end = DocumentRecord { value_bytes: 0, replaces: false, ..put };
     for (change, extra) in [(DocumentChange::Deleted, "00"), (DocumentChange::Expired, "01")] {
         check_payload(
             Record::Document(DocumentRecord { change, ..end }),

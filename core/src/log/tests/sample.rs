@@ -101,6 +101,7 @@ pub(super) fn any_payload(number: u64, key_bytes: u16, value_bytes: u32) -> (Rec
             key_bytes,
             value_bytes,
             previous,
+            replaces: number.is_multiple_of(7),
             expires,
         })
     };
