@@ -190,6 +190,11 @@ pub struct DocumentRecord {
     pub replaces: bool,
     /// When it expires; [`Timestamp::NONE`]: never. Of one that expired: when it was due.
     pub expires: Timestamp,
+    /// When this took effect: a document is read without the frame that it lies in.
+    pub time: Timestamp,
+    /// The log's own: a checksum over record, payload and position; zero if the payload goes on in
+    /// parts. Zero until it is in a frame.
+    pub check: u32,
 }
 
 /// What happened to a document.

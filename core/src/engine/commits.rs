@@ -322,6 +322,8 @@ impl Engine {
             previous: present.previous,
             replaces: present.is_live(),
             expires: if is_put { self.expiry_of(write, time) } else { Timestamp::NONE },
+            time,
+            check: 0,
         };
         self.append_record(time, &Record::Document(record), write.key_and_value)
     }

@@ -317,6 +317,8 @@ impl Engine {
             previous: lsn,
             replaces: true,
             expires: due,
+            time,
+            check: 0,
         };
         self.append_record(time, &Record::Document(record), key);
     }

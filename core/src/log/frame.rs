@@ -5,6 +5,7 @@
 
 use crate::log::block::BLOCK_HEADER_BYTES;
 use crate::log::geometry::{self, BLOCK_ALIGNMENT, CELL_BYTES, Geometry};
+use crate::log::payload;
 use crate::log::record::{self, RECORD_BYTES_MAX};
 use florin_ledger::record::{PartRecord, Record};
 use florin_ledger::{Lsn, Timestamp};
@@ -144,7 +145,11 @@ impl FrameBuilder {
         let lsn = self.position(self.bytes.len());
         let here = payload.len().min(self.payload_bytes_left(record::fixed_bytes(record)));
         let (here, rest) = payload.split_at(here);
+        let start = self.bytes.len();
         record::encode(record, tick, here, &mut self.bytes);
+        if rest.is_empty() && matches!(record, Record::Document(_)) {
+            payload::set_check(&mut self.bytes[start..], lsn);
+        }
         let block = self.blocks.last_mut().expect("a block is open");
         block.records_count += 1;
         self.records_count += 1;

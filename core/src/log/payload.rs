@@ -7,9 +7,10 @@
 //!                     60  4 count | 64  2 actor bytes | 66  2 zero | 68  4 here
 //!                     payload: actor                                                  = 72 + here
 //! document put (17)    1  1 2: replaces a value | 8  2 table | 10  2 key bytes | 12  4 value bytes | 16  8 previous
-//!                     24  8 expires | 32  4 here | 36  4 zero; payload: key, value    = 40 + here
+//!                     24  8 expires | 32  8 time | 40  4 here | 44  4 check
+//!                     payload: key, value                                            = 48 + here
 //! document end (18)    1  1 0: deleted, 1: expired; 2 more: replaces a value
-//!                      8    as a put, without a value                                  = 40 + here
+//!                      8    as a put, without a value                                  = 48 + here
 //! commit (19)          8 16 id | 24 32 digest | 56  8 first | 64  4 accounts | 68  4 transfers
 //!                     72  4 documents | 76  4 events | 80  2 actor bytes | 82  2 zero
 //!                     84  4 here; payload: actor                                      = 88 + here
@@ -63,8 +64,9 @@ struct DocumentLayout {
     value_bytes: U32,
     previous: U64,
     expires: U64,
+    time: U64,
     here: U32,
-    reserved: U32,
+    check: U32,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -104,10 +106,37 @@ struct PartLayout {
 }
 
 const _: () = assert!(size_of::<RefusalLayout>() == 72);
-const _: () = assert!(size_of::<DocumentLayout>() == 40);
+const _: () = assert!(size_of::<DocumentLayout>() == 48);
 const _: () = assert!(size_of::<CommitLayout>() == 88);
 const _: () = assert!(size_of::<EventLayout>() == RECORD_BYTES_MIN);
 const _: () = assert!(size_of::<PartLayout>() == RECORD_BYTES_MIN);
+
+/// Where a document's record has its check.
+const CHECK: std::ops::Range<usize> = 44..48;
+const _: () = assert!(std::mem::offset_of!(DocumentLayout, check) == CHECK.start);
+
+/// Puts the check into a document's record that lies at a position with its whole payload. So it can
+/// be read, and checked, without the rest of its block.
+pub(super) fn set_check(record: &mut [u8], lsn: Lsn) {
+    let check = check_of(record, lsn);
+    record[CHECK].copy_from_slice(&check.to_le_bytes());
+}
+
+/// Whether a document's record is whole, and at this position.
+pub(super) fn check_is_right(record: &[u8], lsn: Lsn) -> bool {
+    record.get(CHECK).is_some_and(|check| *check == check_of(record, lsn).to_le_bytes())
+}
+
+/// CRC-32 of the record with a check of zero, and its position. Never zero, which says that there is
+/// none.
+fn check_of(record: &[u8], lsn: Lsn) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&record[..CHECK.start]);
+    hasher.update(&[0; 4]);
+    hasher.update(&record[CHECK.end..]);
+    hasher.update(&lsn.0.to_le_bytes());
+    hasher.finalize().max(1)
+}
 
 /// The bytes of a record's fixed fields.
 pub(super) fn fixed_bytes(record: &Record) -> usize {
@@ -210,8 +239,9 @@ fn encode_document(record: &DocumentRecord, tick: u32, bytes_here: usize) -> Doc
         value_bytes: record.value_bytes.into(),
         previous: record.previous.0.into(),
         expires: record.expires.0.into(),
+        time: record.time.0.into(),
         here: here(bytes_here),
-        reserved: U32::ZERO,
+        check: record.check.into(),
     }
 }
 
@@ -231,11 +261,13 @@ fn decode_document(layout: &DocumentLayout) -> Result<(Record, u32), RecordError
         previous: Lsn(layout.previous.get()),
         replaces: said & REPLACES != 0,
         expires: Timestamp(layout.expires.get()),
+        time: Timestamp(layout.time.get()),
+        check: layout.check.get(),
     };
     let has_key = (1..=DOCUMENT_KEY_BYTES_MAX).contains(&usize::from(record.key_bytes));
     let has_value = change == DocumentChange::Put || record.value_bytes == 0;
-    let is_instant = record.expires <= Timestamp::MAX;
-    let is_well = has_key && has_value && is_instant && layout.reserved == U32::ZERO;
+    let are_instants = record.expires <= Timestamp::MAX && record.time <= Timestamp::MAX;
+    let is_well = has_key && has_value && are_instants;
     Ok((Record::Document(record), payload_tick(&layout.head, 1, is_well)?))
 }
 

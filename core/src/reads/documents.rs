@@ -201,9 +201,14 @@ impl Reads {
         lsn: Lsn,
         durable: Lsn,
     ) -> Result<(Document, DocumentRecord), Error> {
-        let (stored, mut payload) = self.log.payload(lsn, durable)?;
-        let StoredRecord { record: Record::Document(record), .. } = stored else {
-            return Err(wrong_record(lsn));
+        let (record, mut payload) = match self.log.document(lsn, durable)? {
+            Some(found) => found,
+            None => match self.log.payload(lsn, durable)? {
+                (StoredRecord { record: Record::Document(record), .. }, payload) => {
+                    (record, payload)
+                }
+                _ => return Err(wrong_record(lsn)),
+            },
         };
         if !is_of(&record, &payload, key) {
             return Err(wrong_record(lsn));
@@ -212,8 +217,8 @@ impl Reads {
         let is_put = record.change == DocumentChange::Put;
         let document = Document {
             key: payload,
-            version: stored.position(),
-            timestamp: stored.time,
+            version: Position { epoch: self.log.epoch_of(lsn)?, lsn },
+            timestamp: record.time,
             expires: if is_put { record.expires } else { Timestamp::NONE },
             value: is_put.then_some(value),
         };

@@ -206,13 +206,15 @@ fn documents() {
         previous: Lsn(0x1000),
         replaces: true,
         expires: Timestamp(0xE0),
+        time: Timestamp(0xF0),
+        check: 0x0102_0304,
     };
     check_payload(
         Record::Document(put),
         7,
         b"keyvv",
         "11 020000 07000000 0201 0300 02000000 0010000000000000 e000000000000000
-         05000000 00000000 6b65797676 000000",
+         f000000000000000 05000000 04030201 6b65797676 000000",
     );
     let end = DocumentRecord { value_bytes: 0, replaces: false, ..put };
     for (change, extra) in [(DocumentChange::Deleted, "00"), (DocumentChange::Expired, "01")] {
@@ -222,7 +224,7 @@ fn documents() {
             b"key",
             &format!(
                 "12 {extra}0000 07000000 0201 0300 00000000 0010000000000000 e000000000000000
-                 03000000 00000000 6b6579 0000000000"
+                 f000000000000000 03000000 04030201 6b6579 0000000000"
             ),
         );
     }

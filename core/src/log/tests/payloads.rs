@@ -9,7 +9,7 @@ use crate::log::recovery::begin_writing;
 use crate::log::{
     FrameBuilder, FramePosition, Geometry, Identity, LogReader, PreparerOptions, ReadError,
 };
-use florin_ledger::record::Record;
+use florin_ledger::record::{DocumentRecord, Record};
 use florin_ledger::{Lsn, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,6 +33,14 @@ fn records(shapes: &[(u64, u16, u32)]) -> Pushed {
     shapes.iter().map(plain_or_not).collect()
 }
 
+/// The record as it was before the frame gave it its check.
+fn unchecked(record: Record) -> Record {
+    match record {
+        Record::Document(document) => Record::Document(DocumentRecord { check: 0, ..document }),
+        record => record,
+    }
+}
+
 /// Writes the records as one frame of a log of its own; says where each lies, and reads with.
 fn written(pushed: &Pushed) -> (Vec<Lsn>, LogReader, Lsn) {
     let disk = Arc::new(SimulatedDisk::new());
@@ -45,7 +53,8 @@ fn written(pushed: &Pushed) -> (Vec<Lsn>, LogReader, Lsn) {
         .map(|(record, payload)| frame.push_with_payload(Timestamp(6), record, payload))
         .collect();
     for (lsn, (record, payload)) in lsns.iter().zip(pushed) {
-        assert_eq!(frame.record_at(*lsn), Some((*record, Timestamp(6))));
+        let (found, time) = frame.record_at(*lsn).unwrap();
+        assert_eq!((unchecked(found), time), (*record, Timestamp(6)));
         assert_eq!(frame.payload_at(*lsn).as_ref(), Some(payload), "of the open frame");
     }
     let frame = frame.finish();
@@ -74,14 +83,21 @@ proptest! {
         let (lsns, reader, end) = written(&pushed);
         for (lsn, (record, payload)) in lsns.iter().zip(&pushed) {
             let (stored, read) = reader.payload(*lsn, end).unwrap();
-            prop_assert_eq!((stored.lsn, stored.record), (*lsn, *record));
+            prop_assert_eq!((stored.lsn, unchecked(stored.record)), (*lsn, *record));
             prop_assert_eq!(&read, payload);
+            let by_itself = reader.document(*lsn, end).unwrap();
+            let is_small = matches!(record, Record::Document(_)) && payload.len() < 900;
+            prop_assert!(!is_small || by_itself.is_some());
+            if let Some((document, read)) = by_itself {
+                prop_assert_eq!(unchecked(Record::Document(document)), *record);
+                prop_assert_eq!(&read, payload);
+            }
         }
         let mut frames = reader.frames(FramePosition::GENESIS, end);
         let frame = frames.next().unwrap().unwrap();
         let read: Result<Pushed, _> = frame
             .records_with_payloads()
-            .map(|read| read.map(|(stored, payload)| (stored.record, payload.into_owned())))
+            .map(|read| read.map(|(stored, payload)| (unchecked(stored.record), payload.into_owned())))
             .collect();
         prop_assert_eq!(read.unwrap(), pushed);
     }
@@ -114,10 +130,10 @@ fn a_small_document_lies_in_one_block_and_a_large_one_begins_where_it_may() {
     let pushed: Pushed = (0..200).map(|number| any_payload(6 * number + 5, 20, 500)).collect();
     let (lsns, _, _) = written(&pushed);
     let cell = |lsn: u64| lsn / CELL_BYTES;
-    assert!(lsns.iter().all(|lsn| cell(lsn.0) == cell(lsn.0 + 40 + 520)), "whole in its cell");
+    assert!(lsns.iter().all(|lsn| cell(lsn.0) == cell(lsn.0 + 48 + 520)), "whole in its cell");
     let (lsns, reader, end) =
         written(&vec![any_payload(5, 20, 8_000), any_payload(11, 20, 60_000)]);
-    assert_eq!(lsns[1].0, lsns[0].0 + 40 + 8_024, "no room is left empty");
+    assert_eq!(lsns[1].0, lsns[0].0 + 48 + 8_024, "no room is left empty");
     let before_its_end = Lsn(end.0 - 16);
     assert!(matches!(reader.payload(lsns[1], before_its_end), Err(ReadError::Beyond { .. })));
 }
@@ -143,4 +159,30 @@ fn undo_takes_back_the_parts_of_a_payload() {
     };
     assert_eq!(build(true).bytes(), build(false).bytes());
     assert_eq!(build(true).blocks(), build(false).blocks());
+}
+
+/// A document that is read without its block must not be another's, or damaged, without a word.
+#[test]
+fn a_document_read_by_itself_is_whole_and_in_its_place_or_not_read() {
+    let (record, payload) = any_payload(5, 20, 500);
+    let pushed: Pushed = vec![(record, payload); 3];
+    let (lsns, reader, end) = written(&pushed);
+    assert!(reader.document(lsns[1], end).unwrap().is_some());
+    for wrong in [lsns[0].0 + 8, lsns[1].0 - 8, end.0 - 8] {
+        assert_eq!(reader.document(Lsn(wrong), end).unwrap(), None, "at {wrong}");
+    }
+    assert_eq!(reader.document(lsns[2], Lsn(end.0 - 16)).unwrap(), None, "not durable yet");
+    let bytes = {
+        let mut bytes = Vec::new();
+        crate::log::record::encode(&pushed[0].0, 1, &pushed[0].1, &mut bytes);
+        crate::log::payload::set_check(&mut bytes, lsns[1]);
+        bytes
+    };
+    assert!(crate::log::payload::check_is_right(&bytes, lsns[1]));
+    assert!(!crate::log::payload::check_is_right(&bytes, lsns[0]), "a record of another place");
+    for byte in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[byte] ^= 1;
+        assert!(!crate::log::payload::check_is_right(&flipped, lsns[1]), "byte {byte}");
+    }
 }

@@ -103,6 +103,8 @@ pub(super) fn any_payload(number: u64, key_bytes: u16, value_bytes: u32) -> (Rec
             previous,
             replaces: number.is_multiple_of(7),
             expires,
+            time: Timestamp(6),
+            check: 0,
         })
     };
     let record = match number % 6 {
