@@ -45,6 +45,8 @@ pub const INDEX_KEY_BYTES_MIN: usize = 2;
 pub const DOCUMENT_RECENT_BYTES_MAX: usize = 48 << 20;
 /// Keys in one page of a scan of documents.
 pub const DOCUMENT_SCAN_KEYS_MAX: usize = 8_192;
+/// Keys that the engine's thread copies from memory for one page of a scan of documents.
+pub const DOCUMENT_SCAN_COPIES_MAX: usize = 1_024;
 /// Entries of runs and memory, deleted ones too, looked at by one page of a scan of documents.
 pub const DOCUMENT_SCAN_ENTRIES_MAX: usize = 65_536;
 /// Memory of redb for pages of the checkpoint file.

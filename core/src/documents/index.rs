@@ -9,7 +9,9 @@ use super::{
     KeyOrder, KeyRange, Mark,
 };
 use crate::disk::Disk;
-use crate::limits::{DOCUMENT_RECENT_BYTES_MAX, DOCUMENT_SCAN_KEYS_MAX, FROZEN_PARTS_MAX};
+use crate::limits::{
+    DOCUMENT_RECENT_BYTES_MAX, DOCUMENT_SCAN_COPIES_MAX, DOCUMENT_SCAN_KEYS_MAX, FROZEN_PARTS_MAX,
+};
 use crate::runs::{RunError, RunKind, RunName};
 use florin_ledger::{Lsn, Timestamp};
 use std::collections::VecDeque;
@@ -190,9 +192,10 @@ impl DocumentIndex {
         &self.runs
     }
 
-    /// Begins a scan: copies what memory has of a range, at most `limit` keys, touching nothing
-    /// else. `limit` is taken as at least one and at most [`DOCUMENT_SCAN_KEYS_MAX`]. To go on
-    /// where a page ended, give [`KeyRange::after`] its last key.
+    /// Begins a scan: copies what memory has of a range, at most `limit` keys and at most
+    /// [`DOCUMENT_SCAN_COPIES_MAX`], touching nothing else. `limit` is taken as at least one and at
+    /// most [`DOCUMENT_SCAN_KEYS_MAX`]. To go on where a page ended, give [`KeyRange::after`] what
+    /// it says is next.
     #[must_use]
     pub fn scan(&self, range: KeyRange, order: KeyOrder, limit: usize) -> DocumentScan {
         let limit = limit.clamp(1, DOCUMENT_SCAN_KEYS_MAX);
@@ -203,7 +206,7 @@ impl DocumentIndex {
             if !range.contains(key) {
                 break;
             }
-            if memory.len() == limit {
+            if memory.len() == limit.min(DOCUMENT_SCAN_COPIES_MAX) {
                 complete_to = memory.last().map(|(key, _)| Box::from(key));
                 break;
             }

@@ -39,8 +39,14 @@ pub(super) fn shared_bytes(left: &[u8], right: &[u8]) -> usize {
     // Eight at a time: keys of one table share much.
     let (left_words, _) = left.as_chunks::<8>();
     let (right_words, _) = right.as_chunks::<8>();
-    let words = left_words.iter().zip(right_words).take_while(|(left, right)| left == right);
-    let words = words.count() * 8;
+    for (place, (left, right)) in left_words.iter().zip(right_words).enumerate() {
+        let different = u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right);
+        if different != 0 {
+            let bits = usize::try_from(different.trailing_zeros()).expect("at most 63");
+            return 8 * place + bits / 8;
+        }
+    }
+    let words = 8 * left_words.len().min(right_words.len());
     let rest = left[words..].iter().zip(&right[words..]);
     words + rest.take_while(|(left, right)| left == right).count()
 }

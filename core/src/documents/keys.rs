@@ -14,8 +14,9 @@ use florin_ledger::Lsn;
 /// Slots in one chunk: small enough to move half of one for an insertion, large enough that chunks
 /// are few.
 const CHUNK_SLOTS: usize = 256;
-/// Bytes that a key costs at most beside its own: chunks are at least half full.
-pub(super) const KEY_COST_BYTES: usize = 2 * size_of::<Slot>();
+/// Bytes that a key costs at most beside its own: chunks are at least half full, and each takes
+/// less than a byte a key to be found.
+pub(super) const KEY_COST_BYTES: usize = 2 * size_of::<Slot>() + 1;
 
 const _: () = assert!(size_of::<Slot>() == 32);
 const _: () = assert!(DOCUMENT_RECENT_BYTES_MAX < 1 << 32);
@@ -269,6 +270,35 @@ impl<'a> KeysCursor<'a> {
         let slots = self.keys.chunks.get(self.place.chunk).map_or(usize::MAX, Vec::len);
         if slots <= self.place.slot {
             self.place = Place { chunk: self.place.chunk + 1, slot: 0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: memory that grows beyond its bound without being counted, in whatever order keys
+    /// come.
+    #[test]
+    fn keys_take_no_more_memory_than_is_counted() {
+        let count = 100_000_u32;
+        let orders: [fn(u32) -> u32; 3] = [
+            |number| number,
+            |number| u32::MAX - number,
+            |number| number.wrapping_mul(0x9e37_79b1),
+        ];
+        for order in orders {
+            let mut keys = SortedKeys::default();
+            for number in 0..count {
+                let entry = DocumentEntry { lsn: Lsn(1), is_deleted: false };
+                assert_eq!(keys.insert(&order(number).to_be_bytes(), entry), None);
+            }
+            let slots: usize = keys.chunks.iter().map(|chunk| chunk.capacity()).sum();
+            let chunks = keys.firsts.len() * (size_of::<Slot>() + size_of::<Vec<Slot>>());
+            let taken = keys.arena.len() + slots * size_of::<Slot>() + chunks;
+            assert!(taken <= keys.bytes() + CHUNK_SLOTS * size_of::<Slot>(), "{taken}");
+            assert!(taken <= DOCUMENT_RECENT_BYTES_MAX);
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::documents::{
     DocumentEntry, DocumentIndex, DocumentLookup, DocumentRuns, KeyOrder, KeyRange,
 };
 use crate::limits::{
-    DOCUMENT_RECENT_BYTES_MAX, DOCUMENT_SCAN_ENTRIES_MAX, DOCUMENT_SCAN_KEYS_MAX, FROZEN_PARTS_MAX,
-    INDEX_KEY_BYTES_MAX,
+    DOCUMENT_RECENT_BYTES_MAX, DOCUMENT_SCAN_COPIES_MAX, DOCUMENT_SCAN_ENTRIES_MAX,
+    DOCUMENT_SCAN_KEYS_MAX, FROZEN_PARTS_MAX, INDEX_KEY_BYTES_MAX,
 };
 use florin_ledger::{Lsn, Timestamp};
 use std::sync::Arc;
@@ -74,19 +74,26 @@ fn memory_is_full_at_its_bound_and_empty_after_a_freeze() {
     assert!(index.freeze(Lsn(3)).is_none(), "nothing to write");
 }
 
-/// Prevents: a request that asks for a million keys stopping the engine.
+/// Prevents: a request that asks for a million keys stopping the engine, or whoever reads.
 #[test]
-fn a_scan_copies_a_bounded_number_of_keys() {
+fn a_scan_copies_and_hands_out_a_bounded_number_of_keys() {
+    let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
     let mut index = DocumentIndex::new(DocumentRuns::empty());
     for number in 0..DOCUMENT_SCAN_KEYS_MAX + 10 {
         let number = u32::try_from(number).unwrap();
         index.insert(&[&[0, 7], &number.to_be_bytes()[..]].concat(), put(1));
     }
-    let page = index.scan(KeyRange::all(), KeyOrder::Rising, usize::MAX).page().unwrap();
-    assert_eq!(page.keys.len(), DOCUMENT_SCAN_KEYS_MAX);
-    assert_eq!(page.next.as_deref(), page.keys.last().map(|(key, _)| key));
-    let page = index.scan(KeyRange::all(), KeyOrder::Rising, 0).page().unwrap();
-    assert_eq!(page.keys.len(), 1);
+    let page = |index: &DocumentIndex, limit| {
+        let page = index.scan(KeyRange::all(), KeyOrder::Rising, limit).page().unwrap();
+        assert_eq!(page.next.as_deref(), page.keys.last().map(|(key, _)| key));
+        page.keys.len()
+    };
+    assert_eq!(page(&index, usize::MAX), DOCUMENT_SCAN_COPIES_MAX);
+    assert_eq!(page(&index, 0), 1);
+    let plan = index.freeze(Lsn(2)).unwrap();
+    index.install(plan.write(&disk, Lsn(2)).unwrap());
+    assert_eq!(page(&index, usize::MAX), DOCUMENT_SCAN_KEYS_MAX);
+    assert_eq!(page(&index, 0), 1);
 }
 
 /// Prevents: a page of a scan that reads millions of deleted keys to find one that is not.

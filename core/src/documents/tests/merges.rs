@@ -21,6 +21,7 @@ fn model(entries: &[(&str, crate::documents::DocumentEntry)]) -> Model {
     entries.iter().map(|(key, entry)| (key.as_bytes().to_vec(), *entry)).collect()
 }
 
+/// Fault 28: deleted entries come back.
 #[test]
 fn the_newest_wins_and_deletions_go_with_the_oldest_run_only() {
     let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());

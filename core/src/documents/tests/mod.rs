@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod layout;
 mod limits;
+mod memory;
 mod merges;
 mod model;
 mod scans;

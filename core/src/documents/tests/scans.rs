@@ -35,6 +35,7 @@ fn sample() -> (DocumentIndex, Model) {
     (index, model)
 }
 
+/// Fault 62: a cursor ignores the page size or the order.
 #[test]
 fn pages_of_every_size_give_the_same() {
     let (index, model) = sample();
