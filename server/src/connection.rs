@@ -5,7 +5,7 @@
 //! connection's places: a request holds its place, counted in bytes, until its answer is written,
 //! and without a place nothing more is read.
 
-use crate::answer::{Answer, Place, Responder};
+use crate::answer::{Answer, Meter, Place, Responder};
 use crate::budget::Budget;
 use crate::frames::{Broken, Frames, Malformed};
 use crate::ledger::Ledger;
@@ -26,11 +26,13 @@ use florin_wire::{
     frame,
 };
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
+use tracing::debug;
 
 /// What all connections of a server share.
 pub(crate) struct Shared<L> {
@@ -81,12 +83,14 @@ pub(crate) async fn serve<L, R, W>(
     reader: R,
     writer: W,
     mut stopping: watch::Receiver<bool>,
+    peer: Option<SocketAddr>,
 ) where
     L: Ledger,
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
     let mut staged = Staged::accepted(Arc::clone(&shared.metrics));
+    debug!(connection = staged.number(), peer = peer.map(tracing::field::display), "connected");
     let mut frames = Frames::new(reader, HELLO_BYTES_MAX);
     let mut writer = Writer::new(writer, shared.options.write_timeout);
     let welcomed = tokio::select! {
@@ -111,7 +115,7 @@ pub(crate) async fn serve<L, R, W>(
     let end = tokio::select! {
         biased;
         _ = stopping.wait_for(|stop| *stop) => End::Stopping,
-        end = read_requests(&shared, &mut frames, answers, subscriptions) => end,
+        end = read_requests(&shared, &mut frames, answers, subscriptions, staged.number()) => end,
         _ = &mut writing => End::Gone,
     };
     staged.move_to(Stage::Closing);
@@ -229,6 +233,7 @@ async fn read_requests<L, R>(
     frames: &mut Frames<R>,
     answers: UnboundedSender<Answer>,
     mut subscriptions: Subscriptions,
+    number: u64,
 ) -> End
 where
     L: Ledger,
@@ -252,7 +257,7 @@ where
         let connection = connection.expect("the connection's places are never closed");
         let server = shared.budget.lend(question.cost_bytes);
         let place = Place::new(connection, server);
-        begin(shared, question, place, answers.clone(), &mut subscriptions);
+        begin(shared, question, place, answers.clone(), &mut subscriptions, number);
     }
 }
 
@@ -263,11 +268,13 @@ fn begin<L: Ledger>(
     place: Place,
     answers: UnboundedSender<Answer>,
     subscriptions: &mut Subscriptions,
+    connection: u64,
 ) {
     let Question { id, operation, deadline, work, cost_bytes } = question;
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
-    let responder = Responder::new(id, operation, answers, place, metrics);
+    debug!(connection, request = id, operation, "asked");
+    let responder = Responder::new(id, operation, answers, place, Meter { metrics, connection });
     if !has_place {
         let message =
             format!("the server has no room for {cost_bytes} bytes more: send it again later");

@@ -123,10 +123,11 @@ async fn serve_stream<L: Ledger>(
     // A reply that waits for the acknowledgement of the one before it costs 40 ms. Without the
     // option the connection is slow, not wrong.
     let _ = stream.set_nodelay(true);
+    let peer = stream.peer_addr().ok();
     let (reader, writer) = stream.into_split();
     let reader = Metered::new(reader, Arc::clone(&shared.metrics));
     let writer = Metered::new(writer, Arc::clone(&shared.metrics));
-    connection::serve(shared, reader, writer, stopping).await;
+    connection::serve(shared, reader, writer, stopping, peer).await;
 }
 
 async fn refuse_stream(

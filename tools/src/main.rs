@@ -4,6 +4,7 @@
 
 mod bench;
 mod commands;
+mod events;
 mod exit;
 mod figure;
 mod inspect;

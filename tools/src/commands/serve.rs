@@ -1,9 +1,11 @@
 //! `florin serve`: a data directory, served over TCP until it is told to stop.
 
+use crate::events;
 use crate::exit::{Exit, Failure};
-use crate::target::open_database;
+use crate::target::open_database_with;
 use clap::Args;
-use florin_core::Database;
+use florin_core::{Database, Options};
+use florin_ledger::Timestamp;
 use florin_server::{Observe, Server, ServerError, ServerOptions, check_address};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -28,6 +30,13 @@ pub(crate) struct Serve {
     /// of 127.0.0.1. Whoever reaches it can read them. Without it nothing is shown
     #[arg(long, value_name = "[HOST:]PORT")]
     observe: Option<String>,
+
+    /// MiB a second that the scrubber reads at most, looking for damage; 0 switches it off
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=65_536))]
+    scrub_mib: u64,
+
+    #[command(flatten)]
+    log: events::Log,
 
     /// Fix the clock: the first event takes the nanosecond after this, each later one the next
     #[arg(long, value_name = "NANOSECONDS")]
@@ -58,7 +67,14 @@ impl Serve {
         check_address(address).map_err(|error| Failure::usage(error.to_string()))?;
         refuse_taken(address)?;
         let observe = self.observe_address(&runtime)?;
-        let database = open_database(&self.data, self.clock_start)?;
+        self.log.begin()?;
+        let options = Options {
+            clock_start: self.clock_start.map(Timestamp),
+            scrub_bytes_per_second: self.scrub_mib << 20,
+            observer: events::observer(),
+            ..Options::default()
+        };
+        let database = open_database_with(&self.data, options)?;
         let served = runtime.block_on(self.serve(address, observe, database.clone()));
         let closed = database.close();
         served?;
