@@ -26,3 +26,4 @@ mod rebuild;
 mod script;
 mod shutdown;
 mod strangers;
+mod streams;

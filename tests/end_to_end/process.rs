@@ -121,9 +121,18 @@ impl Running {
 
     /// Asks it to stop (SIGTERM).
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks it to stop, as a terminal does (SIGINT).
+    pub(crate) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         let process = id.and_then(Pid::from_raw).expect("it runs");
-        kill_process(process, Signal::TERM).expect("it runs");
+        kill_process(process, signal).expect("it runs");
     }
 
     /// Ends it at once (SIGKILL), wherever it is.
@@ -155,7 +164,17 @@ pub(crate) struct Server {
 impl Server {
     /// A server over a directory, which answers requests from now on.
     pub(crate) async fn start(directory: &Path, more: &[&str]) -> Server {
-        let mut process = Server::launch(directory, more);
+        Server::answering(Server::launch(directory, more)).await
+    }
+
+    /// The same where another server listened before.
+    pub(crate) async fn start_at(address: &str, directory: &Path) -> Server {
+        let data = argument(directory);
+        let arguments = ["serve", "--json", "--listen", address, "--data", data];
+        Server::answering(Running::start(&arguments)).await
+    }
+
+    async fn answering(mut process: Running) -> Server {
         let line = process.hear().await.expect("a server says where it listens");
         let ready: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
         let address = String::from(ready["address"].as_str().expect("it names its address"));

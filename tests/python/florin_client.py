@@ -14,8 +14,9 @@ PAYLOAD_BYTES_MAX = 1_048_576
 CREATE_ACCOUNTS, CREATE_TRANSFERS, LOOKUP_ACCOUNTS, LOOKUP_TRANSFERS = 1, 2, 3, 4
 ACCOUNT_TRANSFERS, ACCOUNT_BALANCES, BALANCE_AS_OF = 16, 17, 18
 QUERY_ACCOUNTS, QUERY_TRANSFERS, TRIAL_BALANCE, STATUS = 19, 20, 21, 22
+SUBSCRIBE, CREDIT, UNSUBSCRIBE = 48, 49, 50
 
-ANSWERED, REFUSED, LAST_WORD = 0, 1, 2
+ANSWERED, REFUSED, LAST_WORD, BATCH = 0, 1, 2, 3
 
 KINDS = {
     1: "invalid",
@@ -30,6 +31,9 @@ KINDS = {
     10: "unsupported version",
     11: "malformed",
     12: "clock jumped",
+    16: "position gone",
+    17: "fork",
+    18: "not yet",
 }
 
 ACCOUNT_STATUSES = """created linked_event_failed linked_event_chain_open imported_event_expected
@@ -284,6 +288,99 @@ class QueryFilter:
         return packed + optional(self.cursor, 16) + uint(int(self.scan), 1)
 
 
+@dataclass
+class Item:
+    """One thing that happened. `content` is an Account, a Transfer, or bytes of another kind."""
+
+    cursor: tuple
+    time: int
+    ends_commit: bool
+    kind: int
+    content: object
+
+
+class Stream:
+    """The log from a position on. Batches are granted again as they are taken."""
+
+    KIND_ACCOUNT, KIND_TRANSFER = 2, 4
+    CREDIT_BYTES = 131_072
+    HEAD_BYTES = 72
+
+    def __init__(self, client, after=None, kinds=(), accounts=(), ledgers=(), incarnation=0):
+        epoch, lsn, block_hash = after or (0, 0, bytes(32))
+        start = 0 if after is None else 2
+        body = (
+            uint(incarnation, 16)
+            + uint(epoch, 8)
+            + uint(lsn, 8)
+            + block_hash
+            + uint(0, 8)
+            + uint(self.CREDIT_BYTES, 4)
+            + uint(sum(1 << kind for kind in kinds), 4)
+            + uint(start, 1)
+            + uint(0, 1)
+            + uint(len(accounts), 2)
+            + uint(len(ledgers), 2)
+            + uint(0, 2 + 2 + 6)
+            + b"".join(uint(account, 16) for account in accounts)
+            + b"".join(uint(ledger, 4) for ledger in ledgers)
+        )
+        self.client = client
+        self.request_id = client.send_request(SUBSCRIBE, body)
+        self.owed_bytes = 0
+        self.cursor = None
+        self.is_live = False
+
+    def batch(self):
+        """The items of the next batch, perhaps none."""
+        if self.owed_bytes:
+            credit = uint(self.request_id, 8) + uint(self.owed_bytes, 4) + uint(0, 4)
+            self.client.send_request(CREDIT, credit)
+            self.owed_bytes = 0
+        while True:
+            reply_id, operation, outcome, body = self.client.receive_reply()
+            if (operation, outcome) == (CREDIT, ANSWERED):
+                continue
+            if (reply_id, operation, outcome) != (self.request_id, SUBSCRIBE, BATCH):
+                raise Malformed(f"outcome {outcome} of request {reply_id}")
+            self.owed_bytes = len(body) - self.HEAD_BYTES
+            return self._items(Reader(body))
+
+    def end(self):
+        """Ends the stream, and throws away what still comes."""
+        ending = self.client.send_request(UNSUBSCRIBE, uint(self.request_id, 8))
+        unanswered = {self.request_id, ending}
+        while unanswered:
+            reply_id, _, outcome, _ = self.client.receive_reply()
+            if outcome == ANSWERED:
+                unanswered.discard(reply_id)
+
+    def _items(self, reader):
+        self.cursor = (reader.uint(8), reader.uint(8), reader.take(32))
+        reader.uint(8 + 8)
+        items_count = reader.uint(4)
+        self.is_live = reader.uint(4) == 1
+        items = []
+        while reader.at < len(reader.data):
+            epoch, block_hash = reader.uint(8), reader.take(32)
+            section_bytes, section_items = reader.uint(4), reader.uint(4)
+            section_end = reader.at - 48 + section_bytes
+            for _ in range(section_items):
+                item_bytes, kind, ends_commit = reader.uint(4), reader.uint(1), reader.flag()
+                reader.zero(2)
+                lsn, time = reader.uint(8), reader.uint(8)
+                content = Reader(reader.take(item_bytes - 24))
+                layout = {self.KIND_ACCOUNT: Account, self.KIND_TRANSFER: Transfer}.get(kind)
+                content = layout.unpack(content) if layout else content.data
+                cursor = (epoch, lsn, block_hash)
+                items.append(Item(cursor, time, ends_commit, kind, content))
+            if reader.at != section_end:
+                raise Malformed(f"a section ends at {reader.at}, not at {section_end}")
+        if len(items) != items_count:
+            raise Malformed(f"{len(items)} items, not {items_count}")
+        return items
+
+
 class Client:
     """A connection to a server at "HOST:PORT"."""
 
@@ -366,6 +463,22 @@ class Client:
         if outcome != ANSWERED:
             raise Malformed(f"outcome {outcome}")
         return payload[16:]
+
+    def send_request(self, operation, body):
+        """Sends one request without waiting; returns its id."""
+        request_id = self.next_id
+        self.next_id += 1
+        self.send_frame(struct.pack("<QHHI", request_id, operation, 0, 0) + body)
+        return request_id
+
+    def receive_reply(self):
+        """The next reply: id, operation, outcome, body."""
+        reader = Reader(self.receive_frame())
+        reply_id, operation, outcome = reader.uint(8), reader.uint(2), reader.uint(1)
+        reader.zero(1 + 4)
+        if outcome in (REFUSED, LAST_WORD):
+            raise self._refusal(reader)
+        return reply_id, operation, outcome, reader.data[reader.at :]
 
     def send_frame(self, payload):
         self.socket.sendall(uint(len(payload), 4) + payload)

@@ -19,6 +19,7 @@ from florin_client import (
     QueryFilter,
     Reader,
     Refused,
+    Stream,
     Transfer,
 )
 
@@ -188,6 +189,48 @@ class FlorinTest(unittest.TestCase):
         self.assertEqual(self.statuses(unknown), ["id_already_failed"])
         itself = self.transfer(debit, debit, 5)
         self.assertEqual(self.statuses(itself), ["accounts_must_be_different"])
+
+    def test_a_stream_tells_what_was_posted_and_goes_on_from_its_cursor(self):
+        debit, credit = self.open_accounts(2)
+        posted = [self.transfer(debit, credit, amount) for amount in range(1, 2_001)]
+        self.assertEqual(self.statuses(*posted), ["created"] * len(posted))
+        with Client(ADDRESS) as reader:
+            filters = {"kinds": [Stream.KIND_TRANSFER], "accounts": [debit], "ledgers": [LEDGER]}
+            stream = Stream(reader, incarnation=reader.incarnation, **filters)
+            items = []
+            while not stream.is_live:
+                items += stream.batch()
+            told = [(item.content.id, item.content.amount) for item in items]
+            self.assertEqual(told, [(transfer.id, transfer.amount) for transfer in posted])
+            self.assertTrue(all(item.ends_commit for item in items))
+            # Live, on the same stream.
+            late = self.transfer(debit, credit, 7)
+            self.assertEqual(self.statuses(late), ["created"])
+            found = []
+            while not found:
+                found = stream.batch()
+            self.assertEqual([item.content.id for item in found], [late.id])
+            stream.end()
+            # The connection goes on, and so does a stream from any cursor.
+            self.assertEqual(reader.status().incarnation, reader.incarnation)
+            again = Stream(reader, after=items[-2].cursor, **filters)
+            rest = []
+            while len(rest) < 2:
+                rest += again.batch()
+            self.assertEqual([item.content.id for item in rest], [posted[-1].id, late.id])
+
+    def test_a_cursor_of_another_history_is_refused_by_name(self):
+        with Client(ADDRESS) as reader:
+            begin = Stream(reader)
+            first = begin.batch()[0].cursor
+            begin.end()
+            for cursor, name in [
+                ((first[0], first[1], bytes(32)), "fork"),
+                ((first[0], 2**63, first[2]), "not yet"),
+            ]:
+                with self.assertRaises(Refused) as refused:
+                    Stream(reader, after=cursor).batch()
+                self.assertEqual(refused.exception.kind, name)
 
     def test_an_unknown_operation_is_refused_and_the_connection_goes_on(self):
         with self.assertRaises(Refused) as refused:

@@ -10,6 +10,7 @@ mod figure;
 mod inspect;
 mod json;
 mod operation;
+mod page_of_stream;
 mod progress;
 mod shell;
 mod table;

@@ -1,5 +1,6 @@
 //! What a ledger can be asked through `exec` and the shell, and asking it.
 
+use crate::page_of_stream::{StreamPage, StreamQuestion};
 use florin_client::{Client, ClientError};
 use florin_core::limits::BATCH_EVENTS_MAX;
 use florin_ledger::query::{
@@ -25,6 +26,7 @@ pub(crate) enum Operation {
     QueryAccounts(QueryFilter),
     QueryTransfers(QueryFilter),
     TrialBalance(LedgerId),
+    Stream(StreamQuestion),
 }
 
 /// What the ledger answers.
@@ -41,6 +43,7 @@ pub(crate) enum Answer {
     BalancePage(BalancePage),
     Balance(Option<BalanceAt>),
     TrialBalance(TrialBalance),
+    Stream(StreamPage),
 }
 
 impl Operation {
@@ -83,6 +86,7 @@ impl Operation {
             Operation::TrialBalance(ledger) => {
                 Answer::TrialBalance(client.trial_balance(*ledger).await?)
             }
+            Operation::Stream(question) => Answer::Stream(question.ask(client).await?),
         })
     }
 }

@@ -7,6 +7,7 @@ mod rebuild;
 mod serve;
 mod shell;
 mod status;
+pub(crate) mod tail;
 mod verify;
 mod version;
 
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Shell(shell::Shell),
     Exec(exec::Exec),
     Status(status::StatusCommand),
+    Tail(tail::Tail),
     Verify(verify::Verify),
     Rebuild(rebuild::Rebuild),
     Inspect(inspect::Inspect),
@@ -37,6 +39,7 @@ impl Command {
             Command::Shell(shell) => shell.run(),
             Command::Exec(exec) => exec.run(),
             Command::Status(status) => status.run(),
+            Command::Tail(tail) => tail.run(),
             Command::Verify(verify) => verify.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Inspect(inspect) => inspect.run(),

@@ -14,6 +14,7 @@
 //! in order of their bits; `next_cursor` only where there is a next page.
 
 pub(crate) mod hexadecimal;
+pub(crate) mod item;
 mod number;
 mod object;
 pub(crate) mod read;

@@ -2,18 +2,22 @@
 
 use super::number::{preview, whole};
 use super::object::{Object, ReadError, elements};
+use crate::commands::tail;
 use crate::operation::{EVENTS_MAX, Operation};
+use crate::page_of_stream::StreamQuestion;
+use florin_ledger::commit::Topic;
 use florin_ledger::query::{
     AccountFilter, Cursor, PAGE_COUNT_DEFAULT, PAGE_COUNT_MAX, QueryFilter,
 };
+use florin_ledger::stream::TableFilter;
 use florin_ledger::{
-    Account, AccountFlags, AccountId, Amount, Code, LedgerId, Timestamp, Transfer, TransferFlags,
-    TransferId,
+    Account, AccountFlags, AccountId, Amount, Code, LedgerId, StreamFilter, StreamStart, TableId,
+    Timestamp, Transfer, TransferFlags, TransferId,
 };
 use serde_json::value::RawValue;
 
 /// Every operation, as a line names it.
-pub(crate) const OPERATIONS: [&str; 10] = [
+pub(crate) const OPERATIONS: [&str; 11] = [
     "create_accounts",
     "create_transfers",
     "lookup_accounts",
@@ -24,6 +28,7 @@ pub(crate) const OPERATIONS: [&str; 10] = [
     "query_accounts",
     "query_transfers",
     "trial_balance",
+    "stream",
 ];
 
 /// Reads one line.
@@ -76,6 +81,7 @@ fn argue(name: &str, raw: &RawValue) -> Result<Operation, ReadError> {
         "query_accounts" => Ok(Operation::QueryAccounts(query_filter(raw)?)),
         "query_transfers" => Ok(Operation::QueryTransfers(query_filter(raw)?)),
         "trial_balance" => trial_balance(raw),
+        "stream" => Ok(Operation::Stream(stream(raw)?)),
         _ => Err(ReadError::new(format!("unknown operation {}", preview(name)))),
     }
 }
@@ -200,6 +206,74 @@ fn trial_balance(raw: &RawValue) -> Result<Operation, ReadError> {
     let ledger = LedgerId(object.u32("ledger")?);
     object.finish()?;
     Ok(Operation::TrialBalance(ledger))
+}
+
+fn stream(raw: &RawValue) -> Result<StreamQuestion, ReadError> {
+    let mut object = Object::read(raw)?;
+    let start = match object.take("from") {
+        None => StreamStart::Begin,
+        Some(raw) => start(raw).map_err(|error| error.in_member("from"))?,
+    };
+    let kinds = list(&mut object, "kinds", |raw| tail::kind(&text(raw)?).map_err(ReadError::new))?;
+    let filter = StreamFilter {
+        kinds: kinds.into_iter().collect(),
+        tables: list(&mut object, "tables", table)?,
+        topics: list(&mut object, "topics", |raw| narrow(raw).map(Topic))?,
+        ledgers: list(&mut object, "ledgers", |raw| narrow(raw).map(LedgerId))?,
+        accounts: list(&mut object, "accounts", |raw| id(raw).map(AccountId))?,
+    };
+    let limit = usize::try_from(limit(&mut object)?).expect("u32 fits usize");
+    object.finish()?;
+    filter.check().map_err(|error| ReadError::new(error.to_string()))?;
+    Ok(StreamQuestion { start, filter, limit })
+}
+
+/// A place by name or cursor, or an object with a time.
+fn start(raw: &RawValue) -> Result<StreamStart, ReadError> {
+    if raw.get().starts_with('{') {
+        let mut object = Object::read(raw)?;
+        let time = Timestamp(object.u64("time")?);
+        object.finish()?;
+        return Ok(StreamStart::Time(time));
+    }
+    match tail::start(&text(raw)?).map_err(ReadError::new)? {
+        StreamStart::Time(_) => Err(ReadError::new("a time is {\"time\": nanoseconds}")),
+        start => Ok(start),
+    }
+}
+
+fn table(raw: &RawValue) -> Result<TableFilter, ReadError> {
+    let mut object = Object::read(raw)?;
+    let table = TableId(object.u16("table")?);
+    let key_prefix = match object.take("key_prefix") {
+        None => Vec::new(),
+        Some(raw) => {
+            let bytes = text(raw).and_then(|text| tail::bytes(&text).map_err(ReadError::new));
+            bytes.map_err(|error| error.in_member("key_prefix"))?
+        }
+    };
+    object.finish()?;
+    Ok(TableFilter { table, key_prefix })
+}
+
+fn list<T>(
+    object: &mut Object<'_>,
+    name: &'static str,
+    element: impl Fn(&RawValue) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
+    let Some(raw) = object.take(name) else { return Ok(Vec::new()) };
+    batch(raw, element).map_err(|error| error.in_member(name))
+}
+
+fn text(raw: &RawValue) -> Result<String, ReadError> {
+    serde_json::from_str(raw.get())
+        .map_err(|_| ReadError::new(format!("expected a string, found {}", preview(raw.get()))))
+}
+
+/// A number of fewer bits than an id.
+fn narrow<T: TryFrom<u128>>(raw: &RawValue) -> Result<T, ReadError> {
+    let too_large = || ReadError::new(format!("{} is too large", preview(raw.get())));
+    id(raw)?.try_into().map_err(|_| too_large())
 }
 
 /// Zero is "left out", as everywhere.

@@ -1,8 +1,10 @@
 //! From an answer to its line of JSON. The order of the fields below is the order on the line.
 
+use super::item::ItemJson;
 use crate::operation::Answer;
+use crate::page_of_stream::StreamPage;
 use florin_ledger::query::{AccountPage, BalanceAt, BalancePage, TransferPage, TrialBalance};
-use florin_ledger::{Account, AccountFlags, EventResult, Transfer, TransferFlags};
+use florin_ledger::{Account, AccountFlags, EventResult, StreamCursor, Transfer, TransferFlags};
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
 
@@ -28,6 +30,7 @@ pub(crate) fn answer(answer: &Answer) -> String {
         Answer::BalancePage(page) => line(&Balances::from(page)),
         Answer::Balance(balance) => line(&Balance { balance: balance.map(BalanceJson::from) }),
         Answer::TrialBalance(sums) => line(&TrialBalanceJson::from(sums)),
+        Answer::Stream(page) => line(&Items::from(page)),
     }
 }
 
@@ -42,7 +45,7 @@ fn line(answer: &impl Serialize) -> String {
 
 /// A number wider than the 53 bits that every JSON reader keeps: a string of digits.
 #[derive(Clone, Copy)]
-struct Wide<T>(T);
+pub(super) struct Wide<T>(pub(super) T);
 
 impl<T: Display> Serialize for Wide<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -94,8 +97,9 @@ impl From<&AccountPage> for Accounts {
     }
 }
 
+/// An account.
 #[derive(Serialize)]
-struct AccountJson {
+pub(super) struct AccountJson {
     id: Wide<u128>,
     debits_pending: Wide<u128>,
     debits_posted: Wide<u128>,
@@ -151,8 +155,9 @@ impl From<&TransferPage> for Transfers {
     }
 }
 
+/// A transfer.
 #[derive(Serialize)]
-struct TransferJson {
+pub(super) struct TransferJson {
     id: Wide<u128>,
     debit_account_id: Wide<u128>,
     credit_account_id: Wide<u128>,
@@ -192,6 +197,23 @@ impl From<&Transfer> for TransferJson {
 pub(crate) fn transfer_flags(flags: TransferFlags) -> Vec<&'static str> {
     let set = TransferFlags::NAMES.into_iter().filter(|(flag, _)| flags.contains(*flag));
     set.map(|(_, name)| name).collect()
+}
+
+#[derive(Serialize)]
+struct Items {
+    items: Vec<ItemJson>,
+    next_cursor: Wide<StreamCursor>,
+    is_live: bool,
+}
+
+impl From<&StreamPage> for Items {
+    fn from(page: &StreamPage) -> Items {
+        Items {
+            items: page.items().map(|item| ItemJson::from(&item)).collect(),
+            next_cursor: Wide(page.next_cursor()),
+            is_live: page.is_live(),
+        }
+    }
 }
 
 #[derive(Serialize)]

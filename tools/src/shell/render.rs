@@ -1,6 +1,7 @@
 //! Answers as text for people.
 
 use super::grammar::COMMANDS;
+use crate::json::item;
 use crate::json::write::{account_flags, transfer_flags};
 use crate::operation::Answer;
 use crate::table::Table;
@@ -24,6 +25,7 @@ pub(crate) fn answer(answer: &Answer) -> String {
         Answer::Balance(Some(at)) => balances(&[*at]),
         Answer::Balance(None) => String::from("there was no such account\n"),
         Answer::TrialBalance(sums) => trial_balance(sums),
+        Answer::Stream(page) => page.items().map(|found| item::line(&found) + "\n").collect(),
     }
 }
 
