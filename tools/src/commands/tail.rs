@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::json::item;
-use crate::target::{Target, runtime};
+use crate::target::{Destination, runtime};
 use clap::Args;
 use florin_client::{StreamBatch, Subscription};
 use florin_ledger::commit::Topic;
@@ -17,7 +17,7 @@ values of one filter widen it, several filters narrow it. Without --follow it en
 ends; SIGINT or a closed pipe ends it too.")]
 pub(crate) struct Tail {
     #[command(flatten)]
-    target: Target,
+    destination: Destination,
 
     /// Where to begin: begin, end, a cursor, or a time in nanoseconds since 1970
     #[arg(long, value_name = "PLACE", default_value = "begin", value_parser = start)]
@@ -55,7 +55,7 @@ pub(crate) struct Tail {
 impl Tail {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let runtime = runtime()?;
-        let ledger = self.target.open(&runtime, None)?;
+        let ledger = self.destination.open(&runtime, None)?;
         let tailed = runtime.block_on(async {
             let stream = ledger.client.subscribe(self.from, self.filter()).await?;
             self.print(stream, BufWriter::new(io::stdout().lock())).await
