@@ -28,6 +28,8 @@ use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
 use florin_wire::operation::Operation;
 use florin_wire::page;
+use florin_wire::proof::{AddressRole, Challenge, Proof, PublicKey, Verdict};
+use florin_wire::role::{Role, Roles};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::io;
@@ -56,6 +58,7 @@ fn wire() -> io::Result<()> {
     let reply = ReplyHeader::answered(7, Operation::CreateTransfers);
     save("reply_header", 1, &reply.to_bytes())?;
     hellos()?;
+    proofs()?;
     let accounts = [account(1), account(2)];
     let transfers = [transfer(9)];
     save("accounts", 4, &array::to_bytes(&accounts))?;
@@ -117,6 +120,22 @@ fn streams() -> io::Result<()> {
     let end = BatchEnd { cursor, time: INSTANT, durable: Lsn(5000), is_live: true };
     save("stream_batch", 35, &writer.finish(end))?;
     save("stream_cursor", 36, cursor.to_string().as_bytes())
+}
+
+fn proofs() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("wire_decode", name, choice, body);
+    let mut out = BytesMut::new();
+    Challenge { nonce: [7; 32], address_role: AddressRole::Ledger, binding_number: 1 }
+        .write(&mut out);
+    save("challenge", 48, &out.split())?;
+    Proof { key: PublicKey([1; 32]), signature: [2; 64] }.write(&mut out);
+    save("proof", 49, &out.split())?;
+    let roles = Roles::from_iter([Role::Read, Role::Write]);
+    Verdict::Admitted { name: "bank".to_owned(), roles }.write(&mut out);
+    save("verdict_admitted", 50, &out.split())?;
+    let kind = RefusalKind::Unauthenticated;
+    Verdict::Refused { kind, message: "no".to_owned() }.write(&mut out);
+    save("verdict_refused", 50, &out.split())
 }
 
 fn hellos() -> io::Result<()> {

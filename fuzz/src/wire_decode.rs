@@ -14,6 +14,7 @@ use florin_wire::error::DecodeError;
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, ServerHello};
 use florin_wire::page;
+use florin_wire::proof::{Challenge, Proof, Verdict};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Refusal, Status};
 
@@ -27,7 +28,7 @@ pub fn run(bytes: &[u8]) {
         0 => start(body, RequestHeader::decode, |header, out| out.put_slice(&header.to_bytes())),
         1 => start(body, ReplyHeader::decode, |header, out| out.put_slice(&header.to_bytes())),
         2 => start(body, ClientHello::decode, ClientHello::write),
-        3 => server_hello(body),
+        3 => understood(body, ServerHello::decode, ServerHello::write),
         4 => array_of::<Account>(body),
         5 => array_of::<Transfer>(body),
         6 => array_of::<AccountId>(body),
@@ -49,6 +50,9 @@ pub fn run(bytes: &[u8]) {
         34 => whole(body, Unsubscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
         35 => batch(body),
         36 => cursor(body),
+        48 => understood(body, Challenge::decode, Challenge::write),
+        49 => whole(body, Proof::decode, Proof::write),
+        50 => understood(body, Verdict::decode, Verdict::write),
         _ => {}
     }
 }
@@ -89,12 +93,16 @@ fn start<T>(
 
 /// Clients ignore what a later server may say in reserved fields, so only what they understood is
 /// compared, after another round.
-fn server_hello(body: &[u8]) {
-    match ServerHello::decode(body) {
-        Ok(hello) => {
+fn understood<T>(
+    body: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    write: impl Fn(&T, &mut BytesMut),
+) {
+    match decode(body) {
+        Ok(value) => {
             let mut written = BytesMut::new();
-            hello.write(&mut written);
-            whole(&written, ServerHello::decode, ServerHello::write);
+            write(&value, &mut written);
+            whole(&written, decode, write);
         }
         Err(error) => assert!(error.offset <= body.len()),
     }

@@ -80,7 +80,7 @@ impl fmt::Display for Versions {
 pub struct ClientHello {
     /// What it speaks.
     pub versions: Versions,
-    /// What it wants; no bit means anything yet.
+    /// What it wants; see [`crate::proof::FEATURE_KEY`].
     pub features: u32,
     /// What it calls itself, for people who read logs. Cut to [`NAME_BYTES_MAX`] bytes.
     pub name: String,
@@ -102,7 +102,7 @@ pub struct Welcome {
     pub versions: Versions,
     /// What both speak from here on.
     pub version: u16,
-    /// What it grants; no bit means anything yet.
+    /// What it grants of what the client wants; see [`crate::proof::FEATURE_KEY`].
     pub features: u32,
     /// Bytes of a frame at most, after its length.
     pub frame_bytes_max: u32,
@@ -289,13 +289,13 @@ fn short_or_foreign(payload: &[u8]) -> DecodeError {
     }
 }
 
-fn cut(text: &str, bytes_max: usize) -> (&str, U16) {
+pub(crate) fn cut(text: &str, bytes_max: usize) -> (&str, U16) {
     let text = &text[..text.floor_char_boundary(bytes_max)];
     let bytes = u16::try_from(text.len()).expect("texts of a hello are shorter than 64 KiB");
     (text, bytes.into())
 }
 
-fn text(rest: &[u8], bytes: U16) -> Result<String, DecodeError> {
+pub(crate) fn text(rest: &[u8], bytes: U16) -> Result<String, DecodeError> {
     let Some(text) = rest.get(..usize::from(bytes.get())) else {
         return Err(DecodeError::new(rest.len(), Reason::TooShort));
     };

@@ -3,9 +3,9 @@
 //! Decoders are total: whatever the bytes, they return a value or a small error that names an
 //! offset; they never panic and never allocate by a length that they have not checked.
 //!
-//! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`operation`]
-//! what can be asked, [`array`] and [`page`] the bodies on the hot path, [`stream`] those that open a
-//! stream, [`cold`] all others,
+//! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`proof`] how
+//! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`] and
+//! [`page`] the bodies on the hot path, [`stream`] those that open a stream, [`cold`] all others,
 //! [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the same without Rust.
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,9 @@ pub mod hello;
 pub mod limits;
 pub mod operation;
 pub mod page;
+pub mod proof;
 pub mod refusal;
+pub mod role;
 pub mod status;
 pub mod stream;
 
@@ -25,5 +27,7 @@ pub use error::{DecodeError, Reason};
 pub use frame::{Outcome, ReplyHeader, RequestHeader};
 pub use hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
 pub use operation::Operation;
+pub use proof::{AddressRole, Binding, Challenge, Proof, PublicKey, Transcript, Verdict};
 pub use refusal::{Effect, Refusal, RefusalKind};
+pub use role::{Role, Roles};
 pub use status::Status;

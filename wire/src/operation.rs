@@ -1,4 +1,6 @@
-//! What can be asked. The numbers are the protocol's and never change.
+//! What can be asked, and by whom. The numbers are the protocol's and never change.
+
+use crate::role::Role;
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
@@ -69,5 +71,23 @@ impl Operation {
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(self, Operation::CreateAccounts | Operation::CreateTransfers)
+    }
+
+    /// The roles that may ask for it: one of them is enough. Empty: every key may.
+    #[must_use]
+    pub const fn roles(self) -> &'static [Role] {
+        match self {
+            Operation::CreateAccounts | Operation::CreateTransfers => &[Role::Write],
+            Operation::LookupAccounts
+            | Operation::LookupTransfers
+            | Operation::AccountTransfers
+            | Operation::AccountBalances
+            | Operation::BalanceAsOf
+            | Operation::QueryAccounts
+            | Operation::QueryTransfers
+            | Operation::TrialBalance => &[Role::Read, Role::Audit],
+            Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],
+            Operation::Status => &[],
+        }
     }
 }

@@ -81,6 +81,12 @@ kinds! {
     /// The clock of the server's machine has jumped far ahead: check it, then restart the server
     /// to confirm it. Reads go on.
     ClockJumped = 12 "clock jumped",
+    /// No key that the server knows was proved: prove one.
+    Unauthenticated = 13 "unauthenticated",
+    /// The key has not the role, or the request lies outside its limits: use another key.
+    Forbidden = 14 "forbidden",
+    /// The key has asked too much in too short a time: send it again when the message says.
+    RateLimited = 15 "rate limited",
     /// The log does not reach back to where the stream should begin: begin elsewhere, knowing what
     /// was missed.
     Gone = 16 "position gone",

@@ -19,8 +19,9 @@ use florin_wire::cold::{self, AsOf};
 use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    ClientHello, Effect, Farewell, Operation, Refusal, RefusalKind, ReplyHeader, RequestHeader,
-    ServerHello, Status, Versions, Welcome, array, frame, page,
+    AddressRole, Binding, Challenge, ClientHello, Effect, Farewell, Operation, Proof, PublicKey,
+    Refusal, RefusalKind, ReplyHeader, RequestHeader, Role, Roles, ServerHello, Status, Transcript,
+    Verdict, Versions, Welcome, array, frame, page,
 };
 
 /// Bytes as the document prints them: hex, spaces and line ends for the eye.
@@ -76,6 +77,50 @@ fn server_hello() {
         &written(|out| frame::write(out, &[], |out| refused.write(out))),
         "42000000 464c4f52494e4442 0100 0100 0000 0a 00 00000000 00000000 00000000 00000000
          00000000000000000000000000000000 0000000000000000 0200 000000000000 6e6f",
+    );
+}
+
+/// The proof of a key is signed over these bytes: a client that writes others is let in nowhere.
+#[test]
+fn challenge_proof_verdict_and_transcript() {
+    let challenge =
+        Challenge { nonce: [0xc1; 32], address_role: AddressRole::Ledger, binding_number: 1 };
+    let nonce = "c1".repeat(32);
+    check(
+        &written(|out| challenge.write(out)),
+        &format!("{nonce} 01 01 0000000000000000000000000000"),
+    );
+    let proof = Proof { key: PublicKey([0xaa; 32]), signature: [0x55; 64] };
+    check(&written(|out| proof.write(out)), &format!("{}{}", "aa".repeat(32), "55".repeat(64)));
+    let admitted = Verdict::Admitted {
+        name: String::from("bank"),
+        roles: Roles::from_iter([Role::Read, Role::Audit]),
+    };
+    check(&written(|out| admitted.write(out)), "00 00 2100 0400 00000000000000000000 62616e6b");
+    let refused =
+        Verdict::Refused { kind: RefusalKind::Unauthenticated, message: String::from("no") };
+    check(&written(|out| refused.write(out)), "0d 00 0000 0200 00000000000000000000 6e6f");
+
+    let label = "464c4f52494e444220636c69656e742070726f6f662c2076657273696f6e2031";
+    let fixed = "0300 0000 0200 0000 100f0e0d0c0b0a090807060504030201";
+    let transcript = |binding| {
+        let transcript = Transcript {
+            version: 1,
+            incarnation: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10,
+            client_hello: &[1, 2, 3],
+            server_hello: &[4, 5],
+            challenge: &challenge,
+            binding: &binding,
+        };
+        transcript.to_bytes()
+    };
+    check(
+        &transcript(Binding::Exporter([0xee; 32])),
+        &format!("{label} 0100 01 01 {fixed} {nonce} {} 010203 0405", "ee".repeat(32)),
+    );
+    check(
+        &transcript(Binding::None),
+        &format!("{label} 0100 01 00 {fixed} {nonce} {} 010203 0405", "00".repeat(32)),
     );
 }
 
@@ -415,6 +460,10 @@ fn the_document_lists_every_number() {
     }
     for operation in Operation::ALL {
         lists(&format!("\n| {} | {} |", operation.number(), operation.name()));
+    }
+    for role in Role::ALL {
+        lists(&format!("{} {}", role.bit(), role.name()));
+        lists(&format!("\n| {} |", role.name()));
     }
     for kind in RefusalKind::ALL {
         lists(&format!("\n| {} | {} |", kind.number(), kind.name()));

@@ -11,8 +11,8 @@ use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Cold};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    ClientHello, DecodeError, Reason, Refusal, RefusalKind, ReplyHeader, RequestHeader,
-    ServerHello, Status, Versions, page,
+    Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
+    ReplyHeader, RequestHeader, ServerHello, Status, Verdict, Versions, page,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -72,6 +72,14 @@ fn check_all(bytes: &[u8]) {
         out.extend_from_slice(&header.to_bytes());
     });
     check(bytes, ClientHello::decode(bytes), ClientHello::write);
+    check(bytes, Proof::decode(bytes), Proof::write);
+    // Reserved bytes of challenges and verdicts are for later versions, as those of welcomes are.
+    if let Err(error) = Challenge::decode(bytes) {
+        assert!(error.offset <= bytes.len());
+    }
+    if let Err(error) = Verdict::decode(bytes) {
+        assert!(error.offset <= bytes.len());
+    }
     // A welcome's reserved bytes are for later versions, so it is not written again here.
     if let Err(error) = ServerHello::decode(bytes) {
         assert!(error.offset <= bytes.len());
@@ -96,10 +104,12 @@ proptest! {
         let mut hello = BytesMut::new();
         ClientHello { versions: Versions::SPOKEN, features: 7, name: String::from("bank") }
             .write(&mut hello);
+        let mut proof = BytesMut::new();
+        Proof { key: PublicKey([1; 32]), signature: [2; 64] }.write(&mut proof);
         let refusal = cold::to_bytes(&Refusal::without_effect(RefusalKind::Busy, "full"));
         let filter = cold::to_bytes(&AccountFilter::new(AccountId(u128::MAX)));
         let header = ReplyHeader::refused(3, 2).to_bytes();
-        for valid in [&hello[..], &refusal[..], &filter[..], &header[..]] {
+        for valid in [&hello[..], &proof[..], &refusal[..], &filter[..], &header[..]] {
             let mut bytes = valid.to_vec();
             if let Some(byte) = bytes.get_mut(at) {
                 *byte = to;
@@ -164,6 +174,21 @@ fn errors_name_the_byte() {
         error(0, Reason::NotFlorin)
     );
     assert_eq!(ClientHello::decode(b"FLORINDB").unwrap_err(), error(8, Reason::TooShort));
+
+    assert_eq!(Proof::decode(&[0; 95]).unwrap_err(), error(95, Reason::TooShort));
+    assert_eq!(Proof::decode(&[0; 97]).unwrap_err(), error(96, Reason::TooLong));
+    let mut challenge = [0; 48];
+    assert_eq!(Challenge::decode(&challenge[..47]).unwrap_err(), error(47, Reason::TooShort));
+    assert_eq!(Challenge::decode(&challenge).unwrap_err(), error(32, Reason::Unknown));
+    challenge[32] = 1;
+    challenge[33] = 2;
+    assert_eq!(Challenge::decode(&challenge).unwrap_err(), error(33, Reason::Unknown));
+    let mut verdict = [0; 16];
+    verdict[4] = 1;
+    assert_eq!(Verdict::decode(&verdict).unwrap_err(), error(16, Reason::TooShort));
+    verdict[0] = 200;
+    verdict[4] = 0;
+    assert_eq!(Verdict::decode(&verdict).unwrap_err(), error(0, Reason::Unknown));
 }
 
 proptest! {

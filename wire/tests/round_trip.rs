@@ -18,8 +18,9 @@ use florin_wire::cold::{self, AsOf, Cold};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    ClientHello, Effect, Farewell, Operation, Outcome, Refusal, RefusalKind, ReplyHeader,
-    RequestHeader, ServerHello, Status, Versions, Welcome, page,
+    AddressRole, Challenge, ClientHello, Effect, Farewell, Operation, Outcome, Proof, PublicKey,
+    Refusal, RefusalKind, ReplyHeader, RequestHeader, Roles, ServerHello, Status, Verdict,
+    Versions, Welcome, page,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -281,6 +282,44 @@ proptest! {
         for outcome in [Outcome::Answered, Outcome::Refused, Outcome::LastWord] {
             let reply = ReplyHeader { id, operation, outcome };
             prop_assert_eq!(ReplyHeader::decode(&reply.to_bytes()), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn challenges_proofs_and_verdicts(
+        nonce: [u8; 32],
+        key: [u8; 32],
+        (left, right) in any::<([u8; 32], [u8; 32])>(),
+        binding_number in 0..2_u8,
+        roles: u16,
+        kind in select(RefusalKind::ALL),
+        text in "[a-z]{0,64}",
+        later in vec(any::<u8>(), 0..9),
+    ) {
+        let challenge = Challenge { nonce, address_role: AddressRole::Ledger, binding_number };
+        let mut payload = BytesMut::new();
+        challenge.write(&mut payload);
+        payload.extend_from_slice(&later);
+        prop_assert_eq!(Challenge::decode(&payload), Ok(challenge));
+
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&left);
+        signature[32..].copy_from_slice(&right);
+        let proof = Proof { key: PublicKey(key), signature };
+        let mut payload = BytesMut::new();
+        proof.write(&mut payload);
+        prop_assert_eq!(Proof::decode(&payload), Ok(proof));
+        prop_assert_eq!(proof.key.to_string().parse(), Ok(proof.key));
+
+        let verdicts = [
+            Verdict::Admitted { name: text.clone(), roles: Roles::from_bits(roles) },
+            Verdict::Refused { kind, message: text },
+        ];
+        for verdict in verdicts {
+            let mut payload = BytesMut::new();
+            verdict.write(&mut payload);
+            payload.extend_from_slice(&later);
+            prop_assert_eq!(Verdict::decode(&payload), Ok(verdict));
         }
     }
 
