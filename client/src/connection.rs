@@ -1,9 +1,10 @@
-//! One connection to a server: hello, then many requests at the same time.
+//! One connection to a server that has let it in: many requests at the same time.
 //!
 //! One task drives it. It takes requests from a queue and writes all that are there at once, and
 //! hands each reply to the request that it names. A request counts as sent from the moment before
 //! its first byte is written.
 
+use crate::entrance;
 use crate::failure::Failure;
 use crate::flights::{End, Flight, Flights, Ticket};
 use crate::limits::{
@@ -14,8 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use florin_wire::frame::{self, HEADER_BYTES, LENGTH_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::{
-    ClientHello, DecodeError, Operation, Outcome, Refusal, ReplyHeader, RequestHeader, ServerHello,
-    Versions, Welcome, cold,
+    Binding, DecodeError, Operation, Outcome, Refusal, ReplyHeader, RequestHeader, cold,
 };
 use futures_util::StreamExt;
 use std::collections::VecDeque;
@@ -93,10 +93,11 @@ impl Drop for Ending {
 }
 
 impl Connection {
-    /// Shakes hands over a stream that is open.
+    /// Comes in over a stream that is open.
     pub(crate) async fn open<R, W>(
         reader: R,
         mut writer: W,
+        binding: &Binding,
         options: &ClientOptions,
     ) -> Result<Connection, Failure>
     where
@@ -109,7 +110,7 @@ impl Connection {
             .max_frame_length(FRAME_BYTES_MAX)
             .new_codec();
         let mut frames = FramedRead::with_capacity(reader, codec, READ_BUFFER_BYTES);
-        let welcome = shake_hands(&mut frames, &mut writer, options).await?;
+        let welcome = entrance::enter(&mut frames, &mut writer, binding, options).await?;
 
         let places = usize::try_from(welcome.requests_in_flight_max).unwrap_or(usize::MAX);
         let places = places.min(options.requests_in_flight_max).clamp(1, Semaphore::MAX_PERMITS);
@@ -236,45 +237,6 @@ fn milliseconds_until(deadline: Instant) -> u32 {
     u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
-async fn shake_hands<R, W>(
-    frames: &mut FramedRead<R, LengthDelimitedCodec>,
-    writer: &mut W,
-    options: &ClientOptions,
-) -> Result<Welcome, Failure>
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let no_hello = |error: &io::Error| Failure::NotSent(format!("no hello was exchanged: {error}"));
-    let hello = ClientHello { versions: Versions::SPOKEN, features: 0, name: options.name.clone() };
-    let mut out = BytesMut::new();
-    frame::write(&mut out, &[], |out| hello.write(out));
-    writer.write_all(&out).await.map_err(|error| no_hello(&error))?;
-    let payload = match frames.next().await {
-        Some(Ok(payload)) => payload,
-        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(Failure::Hopeless(String::from(
-                "what answers there is no florin server: its first frame is too long",
-            )));
-        }
-        Some(Err(error)) => return Err(no_hello(&error)),
-        None => return Err(no_hello(&io::ErrorKind::UnexpectedEof.into())),
-    };
-    match ServerHello::decode(&payload) {
-        Ok(ServerHello::Welcome(welcome)) if welcome.version == Versions::SPOKEN.max => Ok(welcome),
-        Ok(ServerHello::Welcome(welcome)) => Err(Failure::Hopeless(format!(
-            "the server chose version {}, which this client did not offer",
-            welcome.version
-        ))),
-        Ok(ServerHello::Refused(farewell)) => {
-            Err(Failure::Refused(Refusal::without_effect(farewell.kind, farewell.message)))
-        }
-        Err(error) => Err(Failure::Hopeless(format!(
-            "what answers there is no florin server, its hello is malformed {error}"
-        ))),
-    }
-}
-
 /// Hands replies to their requests until there are no more.
 async fn read_replies<R>(mut frames: FramedRead<R, LengthDelimitedCodec>, flights: &Flights) -> End
 where
@@ -378,7 +340,9 @@ where
             flush(writer, buffer).await?;
         }
     }
-    flush(writer, buffer).await
+    flush(writer, buffer).await?;
+    // TLS may have taken the bytes and kept them.
+    writer.flush().await
 }
 
 async fn flush<W: AsyncWrite + Unpin>(writer: &mut W, buffer: &mut BytesMut) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! How a call ends that did not get its answer.
+//! How a call ends that did not get its answer, and why nobody could be called.
 
 use florin_wire::RefusalKind;
 
@@ -30,4 +30,23 @@ pub enum ClientError {
         /// What became of the answer.
         message: String,
     },
+}
+
+/// Something that a connection needs and that can't be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No certificates of authorities.
+    #[error("the authorities to trust can't be used: {0}; give a PEM file with their certificates")]
+    Authority(String),
+    /// No name that a certificate could have.
+    #[error("`{0}` is no name of a server: give a DNS name or an IP address")]
+    ServerName(String),
+    /// No ed25519 key.
+    #[error(
+        "that is no private ed25519 key in PEM (PKCS #8): {0}; `florin keys generate` makes one"
+    )]
+    SecretKey(String),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(String),
 }

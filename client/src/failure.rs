@@ -44,7 +44,10 @@ impl Fate {
                 if refusal.effect == Effect::Unknown {
                     self.lose(&refusal.message);
                 }
-                matches!(refusal.kind, RefusalKind::Busy | RefusalKind::Stopped)
+                matches!(
+                    refusal.kind,
+                    RefusalKind::Busy | RefusalKind::Stopped | RefusalKind::RateLimited
+                )
             }
         }
     }

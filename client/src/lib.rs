@@ -7,10 +7,13 @@
 //! `exists`, with the timestamp of its creation.
 //!
 //! A chain of linked events that answers `exists` for its members took effect whole. Sent again by
-//! the client itself, it is answered so; sent again by the caller, it answers `exists` for the first
-//! and `linked_event_failed` for the others: look its members up, it took effect if all are there.
-//! A transfer that failed for a reason that may pass is answered `id_already_failed` when an attempt
-//! before this one, heard of or not, was told the reason itself.
+//! the client itself, it is answered so; sent again by the caller, it answers `exists` for the
+//! first and `linked_event_failed` for the others: look its members up, it took effect if all are
+//! there. A transfer that failed for a reason that may pass is answered `id_already_failed` when an
+//! attempt before this one, heard of or not, was told the reason itself.
+//!
+//! A server that is not on this machine is spoken to over TLS 1.3 alone ([`ClientTls`]), and lets
+//! in those whose key it knows ([`SecretKey`]).
 //!
 //! Clones of a [`Client`] share one connection, on which many requests are in flight at the same
 //! time.
@@ -37,9 +40,9 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried,
-//! `link` connects, `connection` sends and receives, `call` says how each question looks, `stream`
-//! reads the log.
+//! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
+//! connects, `entrance` proves the key, `connection` sends and receives, `call` says how each
+//! question looks, `stream` reads the log.
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -49,18 +52,23 @@ mod client;
 mod connection;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod entrance;
 mod error;
 mod failure;
 mod flights;
+mod key;
 mod limits;
 mod link;
 mod options;
 mod path;
 mod singles;
 mod stream;
+mod tls;
 
 pub use client::Client;
-pub use error::ClientError;
-pub use florin_wire::{RefusalKind, Status};
+pub use error::{ClientError, ConnectError};
+pub use florin_wire::{PublicKey, RefusalKind, Status};
+pub use key::SecretKey;
 pub use options::ClientOptions;
 pub use stream::{StreamBatch, Subscription};
+pub use tls::ClientTls;

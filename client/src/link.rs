@@ -4,6 +4,10 @@ use crate::call::Call;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::options::ClientOptions;
+use crate::tls;
+use florin_wire::Binding;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -102,27 +106,51 @@ impl Link {
 
     async fn connect(&self) -> Result<Connection, Failure> {
         let address = &self.address;
-        let connecting = async {
-            let stream = TcpStream::connect(address).await.map_err(|error| {
-                Failure::NotSent(format!("can't connect to {address}: {error}"))
-            })?;
-            // A request that waits for the acknowledgement of the one before it costs 40 ms.
-            // Without the option the connection is slow, not wrong.
-            let _ = stream.set_nodelay(true);
-            let (reader, writer) = stream.into_split();
-            Connection::open(reader, writer, &self.options).await
-        };
         let connect_timeout = self.options.connect_timeout;
-        timeout(connect_timeout, connecting).await.unwrap_or_else(|_| {
+        timeout(connect_timeout, self.open()).await.unwrap_or_else(|_| {
             let message = format!("{address} did not answer within {connect_timeout:?}");
             Err(Failure::NotSent(message))
         })
+    }
+
+    async fn open(&self) -> Result<Connection, Failure> {
+        let address = &self.address;
+        let not_sent =
+            |error: io::Error| Failure::NotSent(format!("can't connect to {address}: {error}"));
+        let stream = TcpStream::connect(address).await.map_err(not_sent)?;
+        // A request that waits for the acknowledgement of the one before it costs 40 ms.
+        // Without the option the connection is slow, not wrong.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.options.tls else {
+            check_plain(stream.peer_addr().map_err(not_sent)?)?;
+            let (reader, writer) = stream.into_split();
+            return Connection::open(reader, writer, &Binding::None, &self.options).await;
+        };
+        let stream = tls.connect(address, stream).await.map_err(|failure| {
+            let message = format!("can't connect to {address}: {failure}");
+            if failure.may_pass() { Failure::NotSent(message) } else { Failure::Hopeless(message) }
+        })?;
+        let binding = tls::binding(&stream)
+            .map_err(|error| Failure::Hopeless(format!("tls gives no binding: {error}")))?;
+        let (reader, writer) = tokio::io::split(stream);
+        Connection::open(reader, writer, &binding, &self.options).await
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change under the lock is whole, so a panic elsewhere left nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Money does not travel in the open: without TLS only this machine is spoken to.
+fn check_plain(peer: SocketAddr) -> Result<(), Failure> {
+    if peer.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::Hopeless(format!(
+        "{peer} is another machine, and without tls everyone in between could read and post: say \
+         which authority to trust (--tls-ca FILE)"
+    )))
 }
 
 impl State {
@@ -142,5 +170,21 @@ impl State {
         let connection = Arc::new(connection);
         self.connection = Some(Arc::clone(&connection));
         Ok(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_plain;
+
+    /// A client that was given no authority by mistake must not post in the open.
+    #[test]
+    fn without_tls_only_this_machine_is_spoken_to() {
+        for address in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(check_plain(address.parse().unwrap()).is_ok(), "{address}");
+        }
+        for address in ["10.0.0.1:1", "[2001:db8::1]:1", "0.0.0.0:1"] {
+            assert!(check_plain(address.parse().unwrap()).is_err(), "{address}");
+        }
     }
 }

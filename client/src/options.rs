@@ -1,5 +1,7 @@
 //! How a client behaves.
 
+use crate::key::SecretKey;
+use crate::tls::ClientTls;
 use std::time::Duration;
 
 /// How a client behaves. The defaults suit a service in the same data centre.
@@ -10,7 +12,12 @@ pub struct ClientOptions {
     /// How long a call may take, retries included. [`crate::Client::with_deadline`] sets another
     /// for some calls.
     pub deadline: Duration,
-    /// How long a connection may take, hello included.
+    /// How a server is known; `None`: no TLS, and only servers on this machine are spoken to.
+    pub tls: Option<ClientTls>,
+    /// How a server knows this client; `None`: it must let in everyone. With a key, a server that
+    /// does not ask for it is not spoken to.
+    pub key: Option<SecretKey>,
+    /// How long a connection may take, TLS, hello and proof included.
     pub connect_timeout: Duration,
     /// Times a call is sent at most, within its deadline. Safe because ids make every request
     /// idempotent. One: never sent again.
@@ -23,6 +30,8 @@ impl Default for ClientOptions {
     fn default() -> ClientOptions {
         ClientOptions {
             name: String::from("florin-client"),
+            tls: None,
+            key: None,
             deadline: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
             attempts_max: 16,

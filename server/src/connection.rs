@@ -1,4 +1,4 @@
-//! One connection: hello, requests and answers at the same time, last word.
+//! One connection: its entrance, requests and answers at the same time, last word.
 //!
 //! The reader hands each request to the engine or to the reads and goes on to the next; the writer
 //! sends answers as they come, in any order. They share nothing but the channel of answers and the
@@ -6,31 +6,31 @@
 //! and without a place nothing more is read.
 
 use crate::answer::{Answer, Place, Responder};
+use crate::asker::Asker;
 use crate::budget::Budget;
+use crate::entrance::{self, Dismissal, Guest};
 use crate::frames::{Broken, Frames, Malformed};
 use crate::ledger::Ledger;
 use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, LINGER_TIMEOUT, REQUEST_WEIGHT_MIN, REQUESTS_IN_FLIGHT_MAX,
+    CONNECTION_BYTES_IN_FLIGHT_MAX, LINGER_TIMEOUT, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT,
     SERVER_BYTES_IN_FLIGHT_MAX,
 };
+use crate::lobby::{Lobby, Stranger};
+use crate::members::Members;
 use crate::metrics::{HandshakeFailure, ServerMetrics, Stage, Staged};
 use crate::options::ServerOptions;
 use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
 use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
-use bytes::Bytes;
-use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX};
-use florin_wire::{
-    ClientHello, Farewell, Refusal, RefusalKind, ReplyHeader, ServerHello, Versions, Welcome, cold,
-    frame,
-};
-use std::io;
+use florin_wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
+use florin_wire::{Binding, Refusal, RefusalKind, ReplyHeader, cold, frame};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// What all connections of a server share.
 pub(crate) struct Shared<L> {
@@ -42,22 +42,38 @@ pub(crate) struct Shared<L> {
     pub(crate) epoch: u64,
     pub(crate) budget: Budget,
     pub(crate) reads: Reads,
+    /// Of those who have not come in.
+    pub(crate) lobby: Lobby,
+    /// Of those who have.
+    pub(crate) places: Arc<Semaphore>,
+    pub(crate) members: Members,
     pub(crate) metrics: Arc<ServerMetrics>,
     pub(crate) streams: Streams,
 }
 
+/// A connection that was accepted and has not come in.
+pub(crate) struct Arrival {
+    pub(crate) stranger: Stranger,
+    pub(crate) staged: Staged,
+    /// When it must have.
+    pub(crate) deadline: Instant,
+}
+
 impl<L: Ledger> Shared<L> {
     pub(crate) fn new(ledger: L, options: ServerOptions, incarnation: u128, epoch: u64) -> Self {
-        let budget = Budget::new(SERVER_BYTES_IN_FLIGHT_MAX);
+        let places = Arc::new(Semaphore::new(options.connections_max));
         let streams = Streams::new(&ledger, incarnation);
         Shared {
             ledger,
             options,
             incarnation,
             epoch,
-            budget,
+            budget: Budget::new(SERVER_BYTES_IN_FLIGHT_MAX),
             reads: Reads::new(),
             streams,
+            lobby: Lobby::default(),
+            places,
+            members: Members::default(),
             metrics: Arc::default(),
         }
     }
@@ -69,40 +85,56 @@ enum End {
     PeerClosed,
     /// The server shuts down.
     Stopping,
+    /// Its key does not let it stay.
+    Dismissed(Dismissal),
+    /// It has asked nothing for longer than the server's operator likes.
+    Idle,
     /// What came is not the protocol.
     Malformed(Malformed),
     /// Nothing can be read or written any more.
     Gone,
 }
 
-/// Serves one peer until it closes, breaks the protocol, stalls, or the server stops.
+/// Serves one peer until it closes, breaks the protocol, stalls, must go, or the server stops.
 pub(crate) async fn serve<L, R, W>(
     shared: Arc<Shared<L>>,
     reader: R,
     writer: W,
+    arrival: Arrival,
+    binding: Binding,
     mut stopping: watch::Receiver<bool>,
 ) where
     L: Ledger,
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let mut staged = Staged::accepted(Arc::clone(&shared.metrics));
     let mut frames = Frames::new(reader, HELLO_BYTES_MAX);
     let mut writer = Writer::new(writer, shared.options.write_timeout);
-    let welcomed = tokio::select! {
+    let Arrival { mut stranger, mut staged, deadline } = arrival;
+    let entering = entrance::enter(&shared, &mut frames, &mut writer, &binding);
+    let entered = tokio::select! {
         biased;
         _ = stopping.wait_for(|stop| *stop) => return,
-        welcomed = welcome(&shared, &mut frames, &mut writer) => welcomed,
+        () = stranger.sent_away() => return shared.metrics.turn_away(),
+        entered = timeout_at(deadline, entering) => entered,
     };
-    match welcomed {
-        Ok(true) => staged.move_to(Stage::Open),
-        Ok(false) => {
+    let mut guest = match entered {
+        Ok(Ok(Some(guest))) => guest,
+        Ok(Ok(None)) => {
             shared.metrics.handshake_failed(HandshakeFailure::Refused);
             staged.move_to(Stage::Closing);
-            return close(frames, writer).await;
+            return tokio::select! {
+                () = stranger.sent_away() => {}
+                () = close(frames, writer) => {}
+            };
         }
-        Err(_) => return shared.metrics.handshake_failed(HandshakeFailure::Silent),
-    }
+        Ok(Err(_)) | Err(_) => {
+            return shared.metrics.handshake_failed(HandshakeFailure::Silent);
+        }
+    };
+    drop(stranger);
+    staged.move_to(Stage::Open);
+    frames.set_bytes_max(FRAME_BYTES_MAX);
 
     let (answers, outgoing) = mpsc::unbounded_channel();
     let subscriptions = Subscriptions::new(stopping.clone());
@@ -111,22 +143,30 @@ pub(crate) async fn serve<L, R, W>(
     let end = tokio::select! {
         biased;
         _ = stopping.wait_for(|stop| *stop) => End::Stopping,
-        end = read_requests(&shared, &mut frames, answers, subscriptions) => end,
+        end = serve_guest(&shared, &mut guest, &mut frames, answers, subscriptions) => end,
         _ = &mut writing => End::Gone,
     };
     staged.move_to(Stage::Closing);
     // What was accepted is answered before the last word, so that the last word can promise that
     // everything without an answer did not happen.
-    let last_word = match end {
+    let last_word = match &end {
         End::Gone => return writing.abort(),
         End::PeerClosed => None,
         End::Stopping => Some(stopping_refusal()),
+        End::Dismissed(dismissal) => Some(dismissed_refusal(*dismissal)),
+        End::Idle => Some(idle_refusal()),
         End::Malformed(malformed) => {
             shared.metrics.broke_protocol();
-            Some(malformed_refusal(malformed))
+            Some(malformed_refusal(*malformed))
         }
     };
-    let written = writing.await.expect("writing answers does not panic");
+    // One whose key was revoked does not stay by leaving its answers unread.
+    let patience = match end {
+        End::Dismissed(Dismissal::Revoked) => REVOKED_TIMEOUT,
+        _ => Duration::MAX,
+    };
+    let Ok(written) = timeout(patience, &mut writing).await else { return writing.abort() };
+    let written = written.expect("writing answers does not panic");
     let Ok(mut writer) = written else { return };
     if let Some(refusal) = last_word {
         let header = ReplyHeader::last_word().to_bytes();
@@ -140,92 +180,30 @@ pub(crate) async fn serve<L, R, W>(
     close(frames, writer).await;
 }
 
-/// Tells a peer over the limit so, in the place of a hello.
-pub(crate) async fn refuse<R, W>(
-    options: ServerOptions,
-    reader: R,
-    writer: W,
-    mut stopping: watch::Receiver<bool>,
-) where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let mut frames = Frames::new(reader, HELLO_BYTES_MAX);
-    let mut writer = Writer::new(writer, options.write_timeout);
-    // Its hello is read first: a connection closed over unread bytes is reset, refusal and all.
-    let hello = tokio::select! {
-        biased;
-        _ = stopping.wait_for(|stop| *stop) => return,
-        hello = timeout(options.handshake_timeout, frames.next()) => hello,
-    };
-    if let Ok(Ok(Some(_))) = hello {
-        let message = format!(
-            "the server has {} connections already: try again later",
-            options.connections_max
-        );
-        if say(&mut writer, &farewell(RefusalKind::Busy, message)).await.is_ok() {
-            close(frames, writer).await;
-        }
-    }
-}
-
-/// Exchanges hellos. Whether requests may come; a refusal has then been said.
-async fn welcome<L, R, W>(
+/// Takes a guest's requests until there are no more to take or it must go.
+async fn serve_guest<L, R>(
     shared: &Shared<L>,
+    guest: &mut Guest,
     frames: &mut Frames<R>,
-    writer: &mut Writer<W>,
-) -> io::Result<bool>
+    answers: UnboundedSender<Answer>,
+    subscriptions: Subscriptions,
+) -> End
 where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let hello = match timeout(shared.options.handshake_timeout, frames.next()).await? {
-        Ok(Some(payload)) => answer_hello(shared, frames, &payload),
-        Ok(None) | Err(Broken::Gone) => return Err(io::ErrorKind::UnexpectedEof.into()),
-        Err(Broken::Malformed(malformed)) => {
-            farewell(RefusalKind::Malformed, malformed.to_string())
-        }
-    };
-    say(writer, &hello).await?;
-    frames.set_bytes_max(FRAME_BYTES_MAX);
-    Ok(matches!(hello, ServerHello::Welcome(_)))
-}
-
-fn answer_hello<L, R>(shared: &Shared<L>, frames: &Frames<R>, payload: &Bytes) -> ServerHello
-where
+    L: Ledger,
     R: AsyncRead + Unpin,
 {
-    let hello = match ClientHello::decode(payload) {
-        Ok(hello) => hello,
-        Err(error) => {
-            return farewell(RefusalKind::Malformed, frames.malformed(error).to_string());
-        }
-    };
-    let Some(version) = Versions::SPOKEN.highest_common(hello.versions) else {
-        let message = format!(
-            "the client speaks {} of the protocol and this server {}: bring the older one up to \
-             date",
-            hello.versions,
-            Versions::SPOKEN
-        );
-        return farewell(RefusalKind::UnsupportedVersion, message);
-    };
-    let limit = |limit: usize| u32::try_from(limit).expect("the protocol's limits fit 32 bits");
-    ServerHello::Welcome(Welcome {
-        versions: Versions::SPOKEN,
-        version,
-        features: 0,
-        frame_bytes_max: limit(FRAME_BYTES_MAX),
-        events_max: limit(EVENTS_MAX),
-        requests_in_flight_max: limit(REQUESTS_IN_FLIGHT_MAX),
-        incarnation: shared.incarnation,
-        epoch: shared.epoch,
-    })
+    let Guest { asker, standing, .. } = guest;
+    tokio::select! {
+        biased;
+        dismissal = standing.dismissed() => End::Dismissed(dismissal),
+        end = read_requests(shared, asker, frames, answers, subscriptions) => end,
+    }
 }
 
 /// Takes requests until there are no more to take.
 async fn read_requests<L, R>(
     shared: &Shared<L>,
+    asker: &Asker,
     frames: &mut Frames<R>,
     answers: UnboundedSender<Answer>,
     mut subscriptions: Subscriptions,
@@ -235,12 +213,16 @@ where
     R: AsyncRead + Unpin,
 {
     let places = Arc::new(Semaphore::new(CONNECTION_BYTES_IN_FLIGHT_MAX));
+    let idle_timeout = shared.options.idle_timeout.unwrap_or(Duration::MAX);
     loop {
-        let payload = match frames.next().await {
-            Ok(Some(payload)) => payload,
-            Ok(None) => return End::PeerClosed,
-            Err(Broken::Gone) => return End::Gone,
-            Err(Broken::Malformed(malformed)) => return End::Malformed(malformed),
+        let payload = match timeout(idle_timeout, frames.next()).await {
+            Ok(Ok(Some(payload))) => payload,
+            Ok(Ok(None)) => return End::PeerClosed,
+            Ok(Err(Broken::Gone)) => return End::Gone,
+            Ok(Err(Broken::Malformed(malformed))) => return End::Malformed(malformed),
+            // Who waits for an answer is not idle.
+            Err(_) if places.available_permits() < CONNECTION_BYTES_IN_FLIGHT_MAX => continue,
+            Err(_) => return End::Idle,
         };
         let question = match Question::decode(payload) {
             Ok(question) => question,
@@ -252,22 +234,28 @@ where
         let connection = connection.expect("the connection's places are never closed");
         let server = shared.budget.lend(question.cost_bytes);
         let place = Place::new(connection, server);
-        begin(shared, question, place, answers.clone(), &mut subscriptions);
+        begin(shared, asker, question, place, answers.clone(), &mut subscriptions);
     }
 }
 
 /// Begins a request: after this it will be answered.
 fn begin<L: Ledger>(
     shared: &Shared<L>,
+    asker: &Asker,
     question: Question,
     place: Place,
     answers: UnboundedSender<Answer>,
     subscriptions: &mut Subscriptions,
 ) {
-    let Question { id, operation, deadline, work, cost_bytes } = question;
+    let refusal = asker.refusal(&question);
+    let Question { id, operation, deadline, work, cost_bytes, .. } = question;
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
     let responder = Responder::new(id, operation, answers, place, metrics);
+    if let Some(refusal) = refusal {
+        responder.refuse(refusal);
+        return;
+    }
     if !has_place {
         let message =
             format!("the server has no room for {cost_bytes} bytes more: send it again later");
@@ -280,9 +268,14 @@ fn begin<L: Ledger>(
     }
     match work {
         Work::Submit(request) => {
-            shared.ledger.submit(request, move |result| responder.reply(result));
+            let sight = asker.sight();
+            shared.ledger.submit(request, move |result| {
+                responder.reply(result.map(|reply| sight.dim(reply)));
+            });
         }
-        Work::Read(read) => shared.reads.start(&shared.ledger, read, deadline, responder),
+        Work::Read(read) => {
+            shared.reads.start(&shared.ledger, asker.sight(), read, deadline, responder);
+        }
         Work::Subscribe(subscribe) => {
             subscriptions.begin(&shared.streams, &shared.ledger, id, *subscribe, responder);
         }
@@ -298,22 +291,32 @@ fn begin<L: Ledger>(
     }
 }
 
-async fn say<W>(writer: &mut Writer<W>, hello: &ServerHello) -> io::Result<()>
-where
-    W: AsyncWrite + Unpin,
-{
-    writer.write_frame(|out| frame::write(out, &[], |out| hello.write(out))).await
-}
-
-fn farewell(kind: RefusalKind, message: String) -> ServerHello {
-    ServerHello::Refused(Farewell { versions: Versions::SPOKEN, kind, message })
-}
-
 fn stopping_refusal() -> Refusal {
     Refusal::without_effect(
         RefusalKind::Stopped,
         "the server is stopping: requests without a reply did not take effect, send them again \
          when it is back",
+    )
+}
+
+fn dismissed_refusal(dismissal: Dismissal) -> Refusal {
+    match dismissal {
+        Dismissal::Revoked => Refusal::without_effect(
+            RefusalKind::Unauthenticated,
+            "the key of this connection was revoked: requests without a reply did not take effect",
+        ),
+        Dismissal::Changed => Refusal::without_effect(
+            RefusalKind::Stopped,
+            "the key of this connection has other roles or limits now: connect again, requests \
+             without a reply did not take effect",
+        ),
+    }
+}
+
+fn idle_refusal() -> Refusal {
+    Refusal::without_effect(
+        RefusalKind::Stopped,
+        "this connection was idle for too long: connect again when there is something to ask",
     )
 }
 

@@ -9,9 +9,19 @@ pub enum ServerError {
     /// Without TLS the server listens on loopback only (fault 67).
     #[error(
         "{address} is not a loopback address, and without tls everyone on the network could read \
-         and post: listen on 127.0.0.1 or [::1]"
+         and post: give it a certificate (--tls-certificate, --tls-key), or listen on 127.0.0.1 or \
+         [::1]"
     )]
     NotLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// Without keys the server listens on loopback only.
+    #[error(
+        "{address} is not a loopback address, and without keys everyone who can reach it could \
+         read and post: say whom to let in (--keys), or listen on 127.0.0.1 or [::1]"
+    )]
+    NoKeys {
         /// The address asked for.
         address: SocketAddr,
     },

@@ -6,32 +6,56 @@
 //! without a bound: a request has a place in its connection and in the server until its answer is
 //! written, and a stream sends what its reader has granted.
 //!
-//! Reading order: [`server`] accepts, [`connection`] is one peer's life, [`question`] what it
-//! asks, [`answer`] what it is told, `streams` what it is told without asking again, [`ledger`] who
-//! knows the answer. [`metrics`] counts, and [`observe`] shows the figures to whoever watches.
+//! Nobody comes in unasked: a connection begins in the lobby, proves a key at the entrance, and is
+//! told for every request whether its key may ask that.
+//!
+//! Reading order: [`server`] accepts, [`doors`] says whom, [`entrance`] lets them in,
+//! [`connection`] is one peer's life, [`question`] what it asks, [`access`] whether it may,
+//! [`answer`] what it is told, `streams` what it is told without asking again, [`ledger`] who knows
+//! the answer. [`metrics`] counts, and [`observe`] shows the figures to whoever watches.
 #![forbid(unsafe_code)]
 
+mod access;
 mod answer;
+mod asker;
 mod budget;
 mod connection;
+mod directory;
+mod doors;
+mod entrance;
 mod error;
 mod frames;
+mod key;
+mod key_document;
+mod key_file;
 pub mod ledger;
 pub mod limits;
+mod lobby;
+mod members;
 mod metered;
 pub mod metrics;
 pub mod observe;
 mod options;
 mod question;
+mod rate;
 mod reads;
 mod refusal;
+mod refusal_sink;
 mod server;
 mod streams;
+mod tls;
 mod writer;
 
+pub use directory::{KeyDirectory, MemoryKeys};
+pub use doors::{Doors, Transport};
 pub use error::ServerError;
+pub use key::{ClientKey, KeyLimits};
+pub use key_document::{KeyDocument, KeyDocumentError};
+pub use key_file::{KeyFile, KeyFileError};
 pub use ledger::Ledger;
 pub use metrics::ServerMetrics;
 pub use observe::Observe;
 pub use options::ServerOptions;
-pub use server::{Server, check_address};
+pub use refusal_sink::{CountedRefusals, Forbidden, RefusalSink, Resource};
+pub use server::Server;
+pub use tls::{ALPN, CertificateError, Certificates};

@@ -7,8 +7,22 @@ use std::time::Duration;
 
 /// Connections at the same time, unless the options say otherwise. One more is told `busy`.
 pub const CONNECTIONS_MAX: usize = 256;
-/// Connections over the limit that are being told so at the same time; more are just closed.
-pub const REFUSALS_AT_ONCE_MAX: usize = 64;
+/// Connections that have not come as far as a request. Of more, the one that waits longest is
+/// closed.
+pub const STRANGERS_MAX: usize = 256;
+/// Connections of one key at the same time, unless its document says otherwise. Half of all, so
+/// that one key alone never keeps the others out.
+pub const KEY_CONNECTIONS_MAX: u32 = 128;
+/// Keys whose use is remembered although they have no connection; above that, those are forgotten.
+pub const KEYS_REMEMBERED_MAX: usize = 10_000;
+/// Keys that the server knows.
+pub const KEYS_MAX: usize = 10_000;
+/// Bytes of a file of keys.
+pub const KEY_FILE_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of a key's name.
+pub const KEY_NAME_BYTES_MAX: usize = 64;
+/// Ledgers or tables that a key can be limited to.
+pub const KEY_SCOPE_MAX: usize = 1_024;
 /// Requests of one connection without a reply; more are not read until some are answered.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 /// Bytes that the requests of one connection, or their replies, may occupy; more are not read.
@@ -41,8 +55,18 @@ pub const WRITE_BYTES: usize = 256 << 10;
 /// Bytes that a connection's read buffer has when it is idle.
 pub const READ_BUFFER_BYTES: usize = 16 << 10;
 
-/// How long a new connection may take to say hello, unless the options say otherwise.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a new connection may take for everything before its first request (TLS, hello, proof),
+/// unless the options say otherwise.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection whose key was revoked may take over the answers that it is still owed.
+pub const REVOKED_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the system waits for a sign of life of a silent peer before it asks for one, between
+/// askings, and how often it asks before it gives the peer up.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_RETRIES: u32 = 3;
 /// How long a peer may take from the first byte of a frame to its last, while the server reads.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer may leave bytes unread that wait for it, unless the options say otherwise.

@@ -21,6 +21,8 @@ pub(crate) struct Question {
     pub(crate) operation: u16,
     /// When nobody waits for the answer any more.
     pub(crate) deadline: Option<Instant>,
+    /// Bytes of the request.
+    pub(crate) payload_bytes: usize,
     /// Bytes of the request or of its largest reply, whichever is more.
     pub(crate) cost_bytes: usize,
     /// What to do.
@@ -60,8 +62,10 @@ impl Question {
         };
         let deadline = (header.deadline_ms != 0)
             .then(|| Instant::now() + Duration::from_millis(u64::from(header.deadline_ms)));
-        let cost_bytes = payload.len().max(work.reply_bytes_max()).min(FRAME_BYTES_MAX);
-        Ok(Question { id: header.id, operation: header.operation, deadline, cost_bytes, work })
+        let payload_bytes = payload.len();
+        let cost_bytes = payload_bytes.max(work.reply_bytes_max()).min(FRAME_BYTES_MAX);
+        let RequestHeader { id, operation, .. } = header;
+        Ok(Question { id, operation, deadline, payload_bytes, cost_bytes, work })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Questions about history, on threads that may block, a bounded number at a time.
 
+use crate::access::Sight;
 use crate::answer::Responder;
 use crate::ledger::{Ledger, Read};
 use crate::limits::{READS_AT_ONCE_MAX, READS_WAITING_MAX};
@@ -28,13 +29,14 @@ impl Reads {
     pub(crate) fn start<L: Ledger>(
         &self,
         ledger: &L,
+        sight: Sight,
         read: Read,
         deadline: Option<Instant>,
         responder: Responder,
     ) {
         let ledger = ledger.clone();
         if let Ok(running) = Arc::clone(&self.running).try_acquire_owned() {
-            run(ledger, read, responder, running);
+            run(ledger, sight, read, responder, running);
             return;
         }
         let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
@@ -52,15 +54,21 @@ impl Reads {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 responder.refuse(expired());
             } else {
-                run(ledger, read, responder, running);
+                run(ledger, sight, read, responder, running);
             }
         });
     }
 }
 
-fn run<L: Ledger>(ledger: L, read: Read, responder: Responder, running: OwnedSemaphorePermit) {
+fn run<L: Ledger>(
+    ledger: L,
+    sight: Sight,
+    read: Read,
+    responder: Responder,
+    running: OwnedSemaphorePermit,
+) {
     tokio::task::spawn_blocking(move || {
-        let result = ledger.read(&read);
+        let result = sight.read(&ledger, read);
         drop(running);
         responder.found(result);
     });

@@ -1,20 +1,30 @@
 //! The listener: who may connect, and how it ends.
 
-use crate::connection::{self, Shared};
+use crate::connection::{self, Arrival, Shared};
+use crate::doors::Transport;
 use crate::error::ServerError;
 use crate::ledger::Ledger;
-use crate::limits::{ACCEPT_PAUSE, REFUSALS_AT_ONCE_MAX};
+use crate::limits::{ACCEPT_PAUSE, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
 use crate::metered::Metered;
-use crate::metrics::ServerMetrics;
+use crate::metrics::{HandshakeFailure, ServerMetrics, Staged};
 use crate::options::ServerOptions;
+use crate::tls;
 use florin_core::request::{Reply, Request, Status};
 use florin_core::{Database, Error, ErrorKind};
+use florin_wire::Binding;
+use socket2::{SockRef, TcpKeepalive};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(KEEPALIVE_IDLE)
+    .with_interval(KEEPALIVE_INTERVAL)
+    .with_retries(KEEPALIVE_RETRIES);
 
 /// A server that listens. [`Server::serve`] makes it accept.
 pub struct Server<L = Database> {
@@ -23,29 +33,18 @@ pub struct Server<L = Database> {
     shared: Arc<Shared<L>>,
 }
 
-/// Whether [`Server::bind`] would listen there: to be asked before anything is opened for it.
-///
-/// # Errors
-/// [`ServerError::NotLoopback`]: there is no TLS.
-pub fn check_address(address: SocketAddr) -> Result<(), ServerError> {
-    if address.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    Err(ServerError::NotLoopback { address })
-}
-
 impl<L: Ledger> Server<L> {
     /// Listens on an address; port 0 picks one.
     ///
     /// # Errors
-    /// If the address is not loopback (there is no TLS), it can't be listened on, or the engine
+    /// If the doors are not closed enough for the address, it can't be listened on, or the engine
     /// does not answer.
     pub async fn bind(
         address: SocketAddr,
         options: ServerOptions,
         ledger: L,
     ) -> Result<Server<L>, ServerError> {
-        check_address(address)?;
+        options.doors.check_address(address)?;
         let status = status(&ledger).await.map_err(ServerError::Engine)?;
         let listen = |source| ServerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -73,8 +72,6 @@ impl<L: Ledger> Server<L> {
     /// If a connection panicked: that is a defect, and the caller decides whether to go on.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Server { listener, shared, .. } = self;
-        let places = Arc::new(Semaphore::new(shared.options.connections_max));
-        let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE_MAX));
         let (stop, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -85,21 +82,13 @@ impl<L: Ledger> Server<L> {
                 Some(ended) = connections.join_next() => ended.expect("a connection panicked"),
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
+                        let arrival = Arrival {
+                            stranger: shared.lobby.enter(),
+                            staged: Staged::accepted(Arc::clone(&shared.metrics)),
+                            deadline: Instant::now() + shared.options.handshake_timeout,
+                        };
                         let shared = Arc::clone(&shared);
-                        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                            let stopping = stopping.clone();
-                            connections.spawn(async move {
-                                serve_stream(shared, stream, stopping).await;
-                                drop(place);
-                            });
-                        } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-                            let stopping = stopping.clone();
-                            shared.metrics.turn_away();
-                            connections.spawn(async move {
-                                refuse_stream(&shared.options, stream, stopping).await;
-                                drop(place);
-                            });
-                        }
+                        connections.spawn(serve_stream(shared, stream, arrival, stopping.clone()));
                     }
                     // Out of descriptors, or the peer is gone already: trying again at once would
                     // burn a core.
@@ -118,24 +107,39 @@ impl<L: Ledger> Server<L> {
 async fn serve_stream<L: Ledger>(
     shared: Arc<Shared<L>>,
     stream: TcpStream,
-    stopping: watch::Receiver<bool>,
+    mut arrival: Arrival,
+    mut stopping: watch::Receiver<bool>,
 ) {
-    // A reply that waits for the acknowledgement of the one before it costs 40 ms. Without the
-    // option the connection is slow, not wrong.
+    // A reply that waits for the acknowledgement of the one before it costs 40 ms; a peer whose
+    // machine is gone keeps its place until the system asks for a sign of life. Without the options
+    // the connection is slow, or stays, but is not wrong.
     let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
+    let certificates = match &shared.options.doors.transport {
+        Transport::InsecureLoopback => {
+            let (reader, writer) = stream.into_split();
+            let reader = Metered::new(reader, Arc::clone(&shared.metrics));
+            let writer = Metered::new(writer, Arc::clone(&shared.metrics));
+            return connection::serve(shared, reader, writer, arrival, Binding::None, stopping)
+                .await;
+        }
+        Transport::Tls(certificates) => Arc::clone(certificates),
+    };
+    let accepted = tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stop| *stop) => return,
+        () = arrival.stranger.sent_away() => return shared.metrics.turn_away(),
+        accepted = timeout_at(arrival.deadline, certificates.accept(stream)) => accepted,
+    };
+    // Whoever can't shake hands was told so by TLS.
+    let Ok(Ok(stream)) = accepted else {
+        return shared.metrics.handshake_failed(HandshakeFailure::Silent);
+    };
+    let Ok(binding) = tls::binding(&stream) else { return };
+    let (reader, writer) = tokio::io::split(stream);
     let reader = Metered::new(reader, Arc::clone(&shared.metrics));
     let writer = Metered::new(writer, Arc::clone(&shared.metrics));
-    connection::serve(shared, reader, writer, stopping).await;
-}
-
-async fn refuse_stream(
-    options: &ServerOptions,
-    stream: TcpStream,
-    stopping: watch::Receiver<bool>,
-) {
-    let (reader, writer) = stream.into_split();
-    connection::refuse(options.clone(), reader, writer, stopping).await;
+    connection::serve(shared, reader, writer, arrival, binding, stopping).await;
 }
 
 async fn status<L: Ledger>(ledger: &L) -> Result<Status, Error> {

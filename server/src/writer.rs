@@ -65,7 +65,12 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        timeout(self.stall_max, self.socket.write_all(&self.buffer)).await??;
+        let written = async {
+            self.socket.write_all(&self.buffer).await?;
+            // TLS may have taken the bytes and kept them.
+            self.socket.flush().await
+        };
+        timeout(self.stall_max, written).await??;
         // A large reply's memory is not kept for the small ones that follow.
         if WRITE_BYTES < self.buffer.capacity() {
             self.buffer = BytesMut::new();

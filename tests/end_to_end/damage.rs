@@ -26,7 +26,7 @@ async fn open(command: &str, directory: &Path) -> Ended {
     let data = argument(directory);
     let mut arguments = vec![command, "--data", data];
     if command == "serve" {
-        arguments.extend(["--listen", "127.0.0.1:0"]);
+        arguments.extend(["--insecure-loopback", "--listen", "127.0.0.1:0"]);
     }
     run_florin(&arguments, ASK).await
 }

@@ -166,6 +166,9 @@ impl Server {
     pub(crate) fn launch(directory: &Path, more: &[&str]) -> Running {
         let data = argument(directory);
         let mut arguments = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--data", data];
+        if !more.contains(&"--tls-certificate") {
+            arguments.push("--insecure-loopback");
+        }
         arguments.extend(more);
         Running::start(&arguments)
     }

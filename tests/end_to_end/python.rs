@@ -3,7 +3,7 @@
 //! the source.
 
 use crate::directory::empty;
-use crate::process::{Server, run};
+use crate::process::{Server, argument, run, run_florin};
 use std::path::Path;
 use tokio::process::Command;
 
@@ -11,16 +11,40 @@ use tokio::process::Command;
 async fn a_client_written_from_the_protocols_page_alone_works() {
     let directory = empty();
     let server = Server::start(directory.path(), &[]).await;
+    let said = python("test_florin_client", &[("FLORIN_ADDRESS", &server.address)]).await;
+    // Python is as content with a file that holds no test.
+    assert!(said.contains("test_a_transfer_moves_money_once"), "{said}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_written_from_the_protocols_page_alone_proves_its_key() {
+    let directory = empty();
+    let office = empty();
+    let (key, keys) = (office.path().join("key.pem"), office.path().join("keys.json"));
+    let made = run_florin(&["keys", "generate", argument(&key)], "").await;
+    let public = made.output.trim();
+    let keys = argument(&keys);
+    let rights = ["--name", "python", "--role", "read", "--ledger", "840", public];
+    let added = run_florin(&[&["keys", "add", "--keys", keys][..], &rights].concat(), "").await;
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let server = Server::start(directory.path(), &["--keys", keys]).await;
+    let environment = [("FLORIN_ADDRESS", &*server.address), ("FLORIN_KEY", argument(&key))];
+    let said = python("test_proof", &environment).await;
+    assert!(said.contains("test_a_known_key_comes_in"), "{said}");
+    server.stop().await;
+}
+
+/// Runs the tests of a Python module, which must pass, and returns what they said.
+async fn python(module: &str, environment: &[(&str, &str)]) -> String {
     let mut python = Command::new("python3");
     python
-        .args(["-m", "unittest", "--verbose", "test_florin_client"])
+        .args(["-m", "unittest", "--verbose", module])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python"))
-        .env("FLORIN_ADDRESS", &server.address)
+        .envs(environment.iter().copied())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdout(std::process::Stdio::piped());
     let ended = run(python, "").await;
     assert_eq!(ended.code, Some(0), "{}", ended.said());
-    // Python is as content with a file that holds no test.
-    assert!(ended.errors.contains("test_a_transfer_moves_money_once"), "{}", ended.errors);
-    server.stop().await;
+    ended.errors
 }

@@ -1,15 +1,23 @@
 """A client of Florin, written from docs/PROTOCOL.md alone. Standard library only.
 
-One request at a time over one connection: small rather than fast. Times and money are integers.
+One request at a time over one connection: small rather than fast. Times and money are integers. It
+can prove a key, but not over TLS: Python's ssl module does not give the exporter that is signed there.
 """
 
 import socket
 import struct
+
+import ed25519
 from dataclasses import dataclass, fields
 
 MAGIC = b"FLORINDB"
 VERSION = 1
 PAYLOAD_BYTES_MAX = 1_048_576
+
+FEATURE_KEY = 1
+ADDRESS_LEDGER, BINDING_NONE = 1, 0
+TRANSCRIPT_LABEL = b"FLORINDB client proof, version 1"
+ROLES = {1: "read", 2: "write", 4: "stream", 8: "replicate", 16: "operate", 32: "audit"}
 
 CREATE_ACCOUNTS, CREATE_TRANSFERS, LOOKUP_ACCOUNTS, LOOKUP_TRANSFERS = 1, 2, 3, 4
 ACCOUNT_TRANSFERS, ACCOUNT_BALANCES, BALANCE_AS_OF = 16, 17, 18
@@ -30,6 +38,9 @@ KINDS = {
     10: "unsupported version",
     11: "malformed",
     12: "clock jumped",
+    13: "unauthenticated",
+    14: "forbidden",
+    15: "rate limited",
 }
 
 ACCOUNT_STATUSES = """created linked_event_failed linked_event_chain_open imported_event_expected
@@ -285,15 +296,16 @@ class QueryFilter:
 
 
 class Client:
-    """A connection to a server at "HOST:PORT"."""
+    """A connection to a server at "HOST:PORT", with the seed of a key if the server asks for one."""
 
-    def __init__(self, address, name="florin_client.py", timeout=10.0):
+    def __init__(self, address, name="florin_client.py", timeout=10.0, key=None):
         host, port = address.rsplit(":", 1)
         self.timeout = timeout
         self.next_id = 1
         self.socket = socket.create_connection((host.strip("[]"), int(port)), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._say_hello(name.encode()[:64])
+        self.key_name, self.roles = None, None
+        self._say_hello(name.encode()[:64], key)
 
     def close(self):
         self.socket.close()
@@ -386,11 +398,12 @@ class Client:
             count -= len(chunk)
         return b"".join(chunks)
 
-    def _say_hello(self, name):
-        self.send_frame(
-            MAGIC + struct.pack("<HHIH6x", VERSION, VERSION, 0, len(name)) + name
-        )
-        reader = Reader(self.receive_frame())
+    def _say_hello(self, name, key):
+        features = 0 if key is None else FEATURE_KEY
+        hello = MAGIC + struct.pack("<HHIH6x", VERSION, VERSION, features, len(name)) + name
+        self.send_frame(hello)
+        server_hello = self.receive_frame()
+        reader = Reader(server_hello)
         if reader.take(8) != MAGIC:
             raise Malformed("that is no server of Florin")
         server_min, server_max, version = reader.uint(2), reader.uint(2), reader.uint(2)
@@ -409,6 +422,32 @@ class Client:
             raise Refused(kind, reader.take(message_bytes).decode())
         if version != VERSION:
             raise Malformed(f"version {version} of {server_min} to {server_max} was not offered")
+        if key is None:
+            return
+        if not self.features & FEATURE_KEY:
+            self.close()
+            raise Malformed("the server asks for no key")
+        self._prove(key, hello, server_hello)
+
+    def _prove(self, key, hello, server_hello):
+        reader = Reader(self.receive_frame())
+        nonce, role, binding = reader.take(32), reader.uint(1), reader.uint(1)
+        if (role, binding) != (ADDRESS_LEDGER, BINDING_NONE):
+            raise Malformed(f"address role {role} with binding {binding}")
+        transcript = TRANSCRIPT_LABEL + struct.pack(
+            "<HBBII", VERSION, role, binding, len(hello), len(server_hello)
+        )
+        transcript += uint(self.incarnation, 16) + nonce + bytes(32) + hello + server_hello
+        self.send_frame(ed25519.public_key(key) + ed25519.sign(key, transcript))
+        reader = Reader(self.receive_frame())
+        kind, _, roles, text_bytes = (reader.uint(count) for count in (1, 1, 2, 2))
+        reader.take(10)
+        text = reader.take(text_bytes).decode()
+        if kind:
+            self.close()
+            raise Refused(kind, text)
+        self.key_name = text
+        self.roles = {name for bit, name in ROLES.items() if roles & bit}
 
     @staticmethod
     def _refusal(reader):

@@ -4,6 +4,8 @@
 
 mod bench;
 mod commands;
+mod credentials;
+mod doors;
 mod exit;
 mod figure;
 mod inspect;

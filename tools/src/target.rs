@@ -1,5 +1,6 @@
 //! Which ledger a command works on: a data directory opened in this process, or a server.
 
+use crate::credentials::Credentials;
 use crate::exit::Failure;
 use clap::Args;
 use florin_client::{Client, ClientOptions};
@@ -25,6 +26,16 @@ pub(crate) struct Target {
     pub(crate) connect: Option<String>,
 }
 
+/// A ledger that is named, and how its server is known.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Destination {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    #[command(flatten)]
+    credentials: Credentials,
+}
+
 /// A ledger that answers. Close it: only that reports what went wrong at the end.
 pub(crate) struct Ledger {
     pub(crate) client: Client,
@@ -32,7 +43,7 @@ pub(crate) struct Ledger {
     database: Option<Database>,
 }
 
-impl Target {
+impl Destination {
     /// Opens the directory or connects to the server.
     ///
     /// # Errors
@@ -42,10 +53,15 @@ impl Target {
         runtime: &Runtime,
         clock_start: Option<u64>,
     ) -> Result<Ledger, Failure> {
-        match (&self.data, &self.connect) {
-            (Some(path), _) => Ledger::open(runtime, path, clock_start),
+        match (&self.target.data, &self.target.connect) {
+            (Some(path), _) => {
+                // clap passes over what an argument requires that conflicts with another.
+                self.credentials.check_absent()?;
+                Ledger::open(runtime, path, clock_start)
+            }
             (None, Some(address)) => {
                 let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
+                let options = self.credentials.apply(options)?;
                 Ledger::connect(runtime, address, options)
             }
             (None, None) => Err(Failure::usage("name a ledger: --data DIR or --connect HOST:PORT")),

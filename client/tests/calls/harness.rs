@@ -99,6 +99,11 @@ impl Served {
         self.frames.get_mut().write_all(bytes).await.unwrap();
     }
 
+    /// The next frame's payload.
+    pub(crate) async fn payload(&mut self) -> Bytes {
+        self.frames.next().await.unwrap().unwrap().freeze()
+    }
+
     /// The next request.
     pub(crate) async fn request(&mut self) -> (RequestHeader, Bytes) {
         let payload = self.frames.next().await.unwrap().unwrap().freeze();

@@ -5,4 +5,5 @@ mod harness;
 
 mod endings;
 mod flights;
+mod keys;
 mod singles;

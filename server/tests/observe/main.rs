@@ -14,7 +14,7 @@ use florin_ledger::{
     Account, AccountId, Amount, Code, LedgerId, Timestamp, Transfer, TransferFlags, TransferId,
 };
 use florin_server::limits::{OBSERVE_CONNECTIONS_MAX, OBSERVE_HEAD_BYTES_MAX};
-use florin_server::{Observe, Server, ServerOptions};
+use florin_server::{Doors, Observe, Server, ServerOptions};
 use florin_wire::{ClientHello, Operation, RequestHeader, Versions, array, frame};
 use scrape::Scrape;
 use std::net::SocketAddr;
@@ -46,7 +46,11 @@ impl Watched {
         let clock = Arc::new(FixedClock(Timestamp(1_500_000_000)));
         let database = Database::open_on(Arc::new(disk.clone()), clock, options).unwrap();
         let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(loopback, ServerOptions::default(), database.clone());
+        let server = Server::bind(
+            loopback,
+            ServerOptions::behind(Doors::insecure_loopback()),
+            database.clone(),
+        );
         let server = server.await.unwrap();
         let observe = Observe::bind(loopback, database.clone(), server.metrics()).await.unwrap();
         let (server_address, observe_address) = (server.address(), observe.address());

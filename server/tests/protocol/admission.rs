@@ -1,7 +1,7 @@
 //! Who may connect, how many, and how much one peer may ask for at a time: without these bounds
 //! one peer, slow or greedy, takes the server from all others.
 
-use crate::harness::{Engine, Peer, Running, created, transfer};
+use crate::harness::{Engine, Peer, Running, created, open, transfer};
 use bytes::BytesMut;
 use florin_core::request::{Reply, Request};
 use florin_server::limits::{
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 async fn only_loopback_is_listened_on() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
         let (ledger, _engine) = Engine::new();
-        let bound = Server::bind(address.parse().unwrap(), ServerOptions::default(), ledger).await;
+        let bound = Server::bind(address.parse().unwrap(), open(), ledger).await;
         let Err(error) = bound else { unreachable!("{address} was listened on") };
         assert!(matches!(error, ServerError::NotLoopback { .. }), "{error}");
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
@@ -30,7 +30,7 @@ async fn only_loopback_is_listened_on() {
 
 #[tokio::test]
 async fn a_connection_too_many_is_told_so_and_a_place_is_given_again() {
-    let options = ServerOptions { connections_max: 2, ..ServerOptions::default() };
+    let options = ServerOptions { connections_max: 2, ..open() };
     let (server, mut engine) = Running::start(options).await;
     let first = Peer::welcomed(server.address).await;
     let second = Peer::welcomed(server.address).await;

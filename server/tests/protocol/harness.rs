@@ -11,7 +11,7 @@ use florin_ledger::{
     Timestamp, Transfer, TransferId, TransferResult,
 };
 use florin_server::ledger::{Found, Read};
-use florin_server::{Ledger, Server, ServerOptions};
+use florin_server::{Doors, Ledger, Server, ServerOptions};
 use florin_wire::frame::{self, HEADER_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::{
@@ -21,7 +21,7 @@ use florin_wire::{
 use futures_util::StreamExt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -138,6 +138,28 @@ pub(crate) fn created(timestamp: u64) -> TransferResult {
     EventResult { status: CreateTransferStatus::Created, timestamp: Timestamp(timestamp) }
 }
 
+/// A server that lets in everyone on this machine.
+pub(crate) fn open() -> ServerOptions {
+    ServerOptions::behind(Doors::insecure_loopback())
+}
+
+/// Keeps paused time where it is until dropped. A runtime without work moves it on, and while bytes
+/// are on their way through the kernel it seems to have none.
+pub(crate) struct Still {
+    _held: std_mpsc::Sender<()>,
+}
+
+impl Still {
+    pub(crate) fn hold() -> Still {
+        let (held, let_go) = std_mpsc::channel::<()>();
+        // Time does not move by itself while a thread is at work that may block.
+        tokio::task::spawn_blocking(move || {
+            let _ = let_go.recv();
+        });
+        Still { _held: held }
+    }
+}
+
 /// A server that runs in this test's runtime.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -148,17 +170,22 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn start(options: ServerOptions) -> (Running, Engine) {
         let (ledger, engine) = Engine::new();
+        (Running::over(ledger, options).await, engine)
+    }
+
+    /// A server over any engine.
+    pub(crate) async fn over(ledger: impl Ledger, options: ServerOptions) -> Running {
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), options, ledger).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
-        (Running { address, stop, serving }, engine)
+        Running { address, stop, serving }
     }
 
     pub(crate) async fn default() -> (Running, Engine) {
-        Running::start(ServerOptions::default()).await
+        Running::start(open()).await
     }
 
     /// Tells the server to stop; the handle completes when it has.
@@ -178,8 +205,8 @@ impl Running {
 }
 
 /// One end of a connection to the server.
-pub(crate) struct Peer {
-    frames: FramedRead<TcpStream, LengthDelimitedCodec>,
+pub(crate) struct Peer<S = TcpStream> {
+    frames: FramedRead<S, LengthDelimitedCodec>,
 }
 
 /// A reply as it came.
@@ -199,12 +226,7 @@ impl Received {
 impl Peer {
     /// A connection on which nothing was said yet.
     pub(crate) async fn connected(address: SocketAddr) -> Peer {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let codec = LengthDelimitedCodec::builder()
-            .little_endian()
-            .max_frame_length(FRAME_BYTES_MAX)
-            .new_codec();
-        Peer { frames: FramedRead::new(stream, codec) }
+        Peer::over(TcpStream::connect(address).await.unwrap())
     }
 
     /// A connection on which requests may follow.
@@ -213,6 +235,17 @@ impl Peer {
         peer.say_hello(Versions::SPOKEN).await;
         assert!(matches!(peer.hello().await, ServerHello::Welcome(_)));
         peer
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    /// What speaks frames over a stream.
+    pub(crate) fn over(stream: S) -> Peer<S> {
+        let codec = LengthDelimitedCodec::builder()
+            .little_endian()
+            .max_frame_length(FRAME_BYTES_MAX)
+            .new_codec();
+        Peer { frames: FramedRead::new(stream, codec) }
     }
 
     pub(crate) async fn say_hello(&mut self, versions: Versions) {
@@ -232,7 +265,7 @@ impl Peer {
     }
 
     /// The socket, past all framing.
-    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+    pub(crate) fn stream(&mut self) -> &mut S {
         self.frames.get_mut()
     }
 
@@ -270,6 +303,11 @@ impl Peer {
     /// The next frame; `None` when the server has closed in order.
     pub(crate) async fn payload(&mut self) -> Option<Bytes> {
         self.frames.next().await.map(|frame| frame.unwrap().freeze())
+    }
+
+    /// What comes next, an end or an error too.
+    pub(crate) async fn next_frame(&mut self) -> Option<std::io::Result<BytesMut>> {
+        self.frames.next().await
     }
 
     /// That the server has closed, in order or not.

@@ -1,11 +1,14 @@
 //! The server as a peer on a socket meets it, with an engine that the test holds in its hand.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod closed;
 mod hand_log;
 mod harness;
 
 mod admission;
 mod deadlines;
+mod forbidden;
+mod handshake;
 mod malformed;
 mod pipelining;
 mod shutdown;

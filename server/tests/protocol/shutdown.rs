@@ -1,7 +1,7 @@
 //! A server that is told to stop finishes what it accepted, answers it, and says of everything
 //! else that it did not happen. A stop that drops answers makes every client ask again.
 
-use crate::harness::{Peer, Running, created, transfer};
+use crate::harness::{Peer, Running, created, open, transfer};
 use florin_core::request::Reply;
 use florin_server::ServerOptions;
 use florin_server::limits::HANDSHAKE_TIMEOUT;
@@ -46,7 +46,7 @@ async fn what_was_accepted_is_answered_before_the_last_word() {
 /// A peer over the limit that says nothing would hold up the stop until its hello is due.
 #[tokio::test(start_paused = true)]
 async fn a_peer_over_the_limit_does_not_hold_up_the_stop() {
-    let options = ServerOptions { connections_max: 0, ..ServerOptions::default() };
+    let options = ServerOptions { connections_max: 0, ..open() };
     let (server, _engine) = Running::start(options).await;
     let mut told = Peer::connected(server.address).await;
     let _silent = Peer::connected(server.address).await;

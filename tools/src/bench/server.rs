@@ -27,7 +27,7 @@ impl ServerProcess {
             |why: String| Failure::unavailable(format!("can't start the server: {why}"));
         let binary = env::current_exe().map_err(|error| unavailable(error.to_string()))?;
         let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
+            .args(["serve", "--insecure-loopback", "--listen", "127.0.0.1:0", "--json", "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

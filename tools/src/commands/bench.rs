@@ -10,6 +10,7 @@ use crate::bench::plan::{IdOrder, Plan};
 use crate::bench::process::Process;
 use crate::bench::report::{DiskSync, Report};
 use crate::bench::server::ServerProcess;
+use crate::credentials::Credentials;
 use crate::exit::{Exit, Failure};
 use crate::figure::Figure;
 use crate::progress;
@@ -39,6 +40,9 @@ pub(crate) struct Bench {
     /// Use the server that listens here; --data may name its directory, to measure the disk
     #[arg(long, value_name = "HOST:PORT")]
     connect: Option<String>,
+
+    #[command(flatten)]
+    credentials: Credentials,
 
     /// Keep the data directory here
     #[arg(long, value_name = "DIR")]
@@ -206,7 +210,10 @@ impl Bench {
                 Subject::Started(server) => {
                     Ledger::connect(runtime, server.address(), options())?.client
                 }
-                Subject::Foreign(address) => Ledger::connect(runtime, address, options())?.client,
+                Subject::Foreign(address) => {
+                    let options = self.credentials.apply(options())?;
+                    Ledger::connect(runtime, address, options)?.client
+                }
             });
         }
         let progress = progress::bar(self.transfers, "transfers");

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::json;
 use crate::operation::Operation;
-use crate::target::{Ledger, Target, runtime};
+use crate::target::{Destination, Ledger, runtime};
 use clap::Args;
 use florin_client::{ClientError, RefusalKind};
 use std::io::{self, BufRead, Read, Write};
@@ -19,7 +19,7 @@ const LINE_BYTES_MAX: u64 = 64 << 20;
 flushed as soon as it is known, so that a program can talk to this line by line.")]
 pub(crate) struct Exec {
     #[command(flatten)]
-    target: Target,
+    destination: Destination,
 
     /// Fix the clock: the first event takes the nanosecond after this, each later one the next
     #[arg(long, value_name = "NANOSECONDS", conflicts_with = "connect")]
@@ -29,7 +29,7 @@ pub(crate) struct Exec {
 impl Exec {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let runtime = runtime()?;
-        let ledger = self.target.open(&runtime, self.clock_start)?.patient();
+        let ledger = self.destination.open(&runtime, self.clock_start)?.patient();
         let mut conversation = Conversation { runtime: &runtime, ledger: &ledger, line: 0 };
         let exit = conversation.hold(io::stdin().lock(), io::stdout().lock());
         let closed = ledger.close();

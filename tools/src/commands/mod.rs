@@ -3,6 +3,7 @@
 mod bench;
 mod exec;
 mod inspect;
+mod keys;
 mod rebuild;
 mod serve;
 mod shell;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     Rebuild(rebuild::Rebuild),
     Inspect(inspect::Inspect),
+    Keys(keys::Keys),
     Bench(bench::Bench),
     Version(version::Version),
 }
@@ -40,6 +42,7 @@ impl Command {
             Command::Verify(verify) => verify.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Inspect(inspect) => inspect.run(),
+            Command::Keys(keys) => keys.run(),
             Command::Bench(bench) => bench.run(),
             Command::Version(version) => version.run(),
         }

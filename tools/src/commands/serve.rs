@@ -1,16 +1,19 @@
 //! `florin serve`: a data directory, served over TCP until it is told to stop.
 
+use crate::doors::{DoorFlags, Doorkeeper};
 use crate::exit::{Exit, Failure};
 use crate::target::open_database;
 use clap::Args;
 use florin_core::Database;
-use florin_server::{Observe, Server, ServerError, ServerOptions, check_address};
+use florin_server::{Observe, Server, ServerError, ServerOptions};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Serve a data directory over TCP until SIGINT or SIGTERM
@@ -28,6 +31,13 @@ pub(crate) struct Serve {
     /// of 127.0.0.1. Whoever reaches it can read them. Without it nothing is shown
     #[arg(long, value_name = "[HOST:]PORT")]
     observe: Option<String>,
+
+    #[command(flatten)]
+    doors: DoorFlags,
+
+    /// End a connection that has asked nothing for so long
+    #[arg(long, value_name = "SECONDS")]
+    idle_timeout: Option<NonZeroU32>,
 
     /// Fix the clock: the first event takes the nanosecond after this, each later one the next
     #[arg(long, value_name = "NANOSECONDS")]
@@ -55,11 +65,15 @@ impl Serve {
             .build()
             .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
         let address = runtime.block_on(resolve(&self.listen))?;
-        check_address(address).map_err(|error| Failure::usage(error.to_string()))?;
+        let doorkeeper = self.doors.doors()?;
+        doorkeeper
+            .doors
+            .check_address(address)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         refuse_taken(address)?;
         let observe = self.observe_address(&runtime)?;
         let database = open_database(&self.data, self.clock_start)?;
-        let served = runtime.block_on(self.serve(address, observe, database.clone()));
+        let served = runtime.block_on(self.serve(address, observe, doorkeeper, database.clone()));
         let closed = database.close();
         served?;
         closed.map_err(|error| Failure::at_close(&error))?;
@@ -79,16 +93,19 @@ impl Serve {
         &self,
         address: SocketAddr,
         observe: Option<SocketAddr>,
+        doorkeeper: Doorkeeper,
         database: Database,
     ) -> Result<(), Failure> {
         let signalled = shutdown_signal()?;
+        let hangup = listen_for(SignalKind::hangup())?;
         let (sender, stopped) = oneshot::channel();
         // The receiver is gone when the server was told to stop before.
         database.on_stop(move |reason| drop(sender.send(reason)));
         let unavailable = |error: ServerError| Failure::unavailable(error.to_string());
-        let server = Server::bind(address, ServerOptions::default(), database.clone())
-            .await
-            .map_err(unavailable)?;
+        let mut options = ServerOptions::behind(doorkeeper.doors.clone());
+        options.idle_timeout =
+            self.idle_timeout.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
+        let server = Server::bind(address, options, database.clone()).await.map_err(unavailable)?;
         let observe = match observe {
             Some(address) => {
                 let bound = Observe::bind(address, database, server.metrics()).await;
@@ -106,7 +123,10 @@ impl Serve {
                 stopped = stopped => reason = stopped.ok(),
             }
         };
-        server.serve(shutdown).await;
+        tokio::select! {
+            () = server.serve(shutdown) => {}
+            () = doorkeeper.keep(hangup) => {}
+        }
         if let Some(observing) = observing {
             observing.abort();
         }
@@ -137,17 +157,18 @@ fn refuse_taken(address: SocketAddr) -> Result<(), Failure> {
 /// Completes when the process is asked to stop. Listens from now on, not from its first poll: a
 /// signal that comes while the server starts must not kill it.
 pub(super) fn shutdown_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::unavailable(format!("can't await signals: {error}")))
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let mut terminate = listen_for(SignalKind::terminate())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
     })
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::unavailable(format!("can't await signals: {error}")))
 }
 
 fn say_ready(

@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::shell::editor::{Line, LineEditor};
 use crate::shell::grammar::{self, Request};
 use crate::shell::render;
-use crate::target::{Ledger, Target, runtime};
+use crate::target::{Destination, Ledger, runtime};
 use clap::Args;
 use florin_ledger::query::Cursor;
 use std::io::{self, IsTerminal, Write};
@@ -17,14 +17,14 @@ use tokio::runtime::Runtime;
 #[derive(Args, Debug)]
 pub(crate) struct Shell {
     #[command(flatten)]
-    target: Target,
+    destination: Destination,
 }
 
 impl Shell {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let runtime = runtime()?;
         let mut editor = LineEditor::new()?;
-        let ledger = self.target.open(&runtime, None)?.patient();
+        let ledger = self.destination.open(&runtime, None)?.patient();
         let mut session = Session { runtime: &runtime, ledger: &ledger, page: None };
         let ended = session.hold(&mut editor);
         editor.save();

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::inspect::{Log, ReadOnly};
-use crate::target::{Target, runtime};
+use crate::target::{Destination, runtime};
 use clap::Args;
 use florin_client::Status;
 use serde::Serialize;
@@ -16,7 +16,7 @@ an epoch and a segment, but never makes a new one. florin inspect looks without 
 )]
 pub(crate) struct StatusCommand {
     #[command(flatten)]
-    target: Target,
+    destination: Destination,
 
     /// As one JSON object
     #[arg(long)]
@@ -43,7 +43,7 @@ impl StatusCommand {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         self.refuse_new_directory()?;
         let runtime = runtime()?;
-        let ledger = self.target.open(&runtime, None)?;
+        let ledger = self.destination.open(&runtime, None)?;
         let status = runtime.block_on(ledger.client.status());
         let closed = ledger.close();
         let status = status?;
@@ -61,7 +61,7 @@ impl StatusCommand {
 
     /// Asking how a ledger is doing must not make one.
     fn refuse_new_directory(&self) -> Result<(), Failure> {
-        let Some(path) = &self.target.data else { return Ok(()) };
+        let Some(path) = &self.destination.target.data else { return Ok(()) };
         let unavailable =
             |error: String| Failure::unavailable(format!("can't open {}: {error}", path.display()));
         let directory = ReadOnly::open(path).map_err(|error| unavailable(error.to_string()))?;

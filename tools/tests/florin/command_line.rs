@@ -23,9 +23,20 @@ fn exit_codes_say_what_went_wrong() {
         (&["exec", "--connect", "y", "--clock-start", "1"], 2, "cannot be used with"),
         (&["exec", "--data", file], 3, file),
         (&["exec", "--connect", "127.0.0.1:1"], 3, "127.0.0.1:1"),
-        (&["serve", "--data", absent, "--listen", &taken], 3, &taken),
-        (&["serve", "--data", absent, "--listen", "nonsense"], 2, "nonsense"),
-        (&["serve", "--data", absent, "--listen", "0.0.0.0:0"], 2, "loopback"),
+        (&["serve", "--insecure-loopback", "--data", absent, "--listen", &taken], 3, &taken),
+        (
+            &["serve", "--insecure-loopback", "--data", absent, "--listen", "nonsense"],
+            2,
+            "nonsense",
+        ),
+        (
+            &["serve", "--insecure-loopback", "--data", absent, "--listen", "0.0.0.0:0"],
+            2,
+            "without tls",
+        ),
+        (&["exec", "--data", "x", "--key", "y"], 2, "--connect"),
+        (&["exec", "--connect", "x:1", "--tls-ca", "/nonexistent/ca"], 3, "/nonexistent/ca"),
+        (&["exec", "--connect", "x:1", "--key", file], 3, file),
         (&["status", "--data", "/nonexistent/florin"], 3, "/nonexistent/florin"),
         (&["verify", "--data", "/nonexistent/florin"], 3, "/nonexistent/florin"),
         (&["rebuild", "--data", "/nonexistent/florin"], 3, "/nonexistent/florin"),
@@ -58,7 +69,14 @@ fn the_version_is_printed_both_ways() {
 fn a_server_says_where_it_listens_and_ends_cleanly() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = argument(directory.path());
-    let mut server = Running::start(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
+    let mut server = Running::start(&[
+        "serve",
+        "--insecure-loopback",
+        "--data",
+        data,
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     let line = server.hear();
     let address = line.strip_prefix("florin listens on ").expect("it says so");
     let (address, shown) = address.split_once(", data in ").expect("and where its data is");

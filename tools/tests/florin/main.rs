@@ -1,6 +1,7 @@
 //! The binary as its users meet it: only what is typed and what is printed.
 
 mod bench;
+mod closed;
 mod command_line;
 mod exec;
 mod process;

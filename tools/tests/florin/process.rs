@@ -75,6 +75,9 @@ impl Running {
     pub(crate) fn serve(directory: &Path, more: &[&str]) -> (Running, String) {
         let mut arguments =
             vec!["serve", "--json", "--listen", "127.0.0.1:0", "--data", argument(directory)];
+        if !more.contains(&"--tls-certificate") {
+            arguments.push("--insecure-loopback");
+        }
         arguments.extend(more);
         let mut server = Running::start(&arguments);
         let line = server.hear();
@@ -100,11 +103,20 @@ impl Running {
         String::from(line.trim_end_matches('\n'))
     }
 
-    /// Asks it to stop and waits for its exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
+    /// Asks it to read its files again (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.id()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.expect("it has a process id");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        rustix::process::kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Asks it to stop and waits for its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().expect("it ends").code()
     }
 

@@ -1,0 +1,185 @@
+//! Whether a key may ask what it asks, and what it sees of the answer.
+//!
+//! Checked before a request reaches the engine. Of a batch every event is looked at, so that
+//! nothing gets in by the side of what is allowed. A transfer that settles a hold may leave its
+//! ledger to the hold, which only the engine knows; a limited key must name it, and then the engine
+//! refuses one that is not the hold's. Questions that name an account, not a ledger, are answered
+//! as if accounts beyond the limit did not exist.
+
+use crate::key::ClientKey;
+use crate::ledger::{Found, Ledger, Read};
+use crate::question::Work;
+use crate::refusal_sink::{Forbidden, Resource};
+use florin_core::request::{Reply, Request};
+use florin_core::{Error, ErrorKind};
+use florin_ledger::{AccountId, LedgerId};
+use florin_wire::{Operation, Role};
+use std::sync::{Arc, mpsc};
+
+/// An id that no account has: asking about it is how an account beyond the limit is answered, so
+/// that it can't be told from one that does not exist.
+const NOBODY: AccountId = AccountId(u128::MAX);
+
+/// Whether a key may ask for this.
+///
+/// # Errors
+/// What it lacks. Nothing of the request happens then.
+pub(crate) fn check(key: &ClientKey, operation: u16, work: &Work) -> Result<(), Box<Forbidden>> {
+    // What is no operation is refused as such.
+    let Some(operation) = Operation::from_number(operation) else { return Ok(()) };
+    let forbidden = |role, resource| {
+        Box::new(Forbidden { key: key.key, key_name: key.name.clone(), operation, role, resource })
+    };
+    let role = match allowing_role(key, operation) {
+        Ok(Some(role)) => role,
+        Ok(None) => return Ok(()),
+        Err(lacking) => return Err(forbidden(lacking, None)),
+    };
+    match resource_beyond(key, work) {
+        Some(resource) => Err(forbidden(role, Some(resource))),
+        None => Ok(()),
+    }
+}
+
+/// The role by which a key may ask for an operation, `None` if everyone may; or the one it lacks.
+fn allowing_role(key: &ClientKey, operation: Operation) -> Result<Option<Role>, Role> {
+    let Some(first) = operation.roles().first() else { return Ok(None) };
+    let role = operation.roles().iter().find(|role| key.roles.contains(**role));
+    role.map(|role| Some(*role)).ok_or(*first)
+}
+
+/// The first thing that a request concerns and a key's limits leave out.
+fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
+    let is_limited = key.limits.ledgers.is_some() || key.limits.tables.is_some();
+    if is_limited && is_about_everything(work) {
+        return Some(Resource::Everything);
+    }
+    key.limits.ledgers.as_ref()?;
+    let beyond = |ledger: LedgerId| !key.reaches_ledger(ledger) || ledger == LedgerId(0);
+    let one = |ledger| beyond(ledger).then_some(Resource::Ledger(ledger));
+    let of_events = |mut ledgers: Box<dyn Iterator<Item = LedgerId> + '_>| {
+        let (event_index, ledger) = ledgers.by_ref().enumerate().find(|(_, it)| beyond(*it))?;
+        Some(Resource::EventLedger { event_index, ledger })
+    };
+    match work {
+        Work::Submit(Request::CreateAccounts(batch)) => {
+            of_events(Box::new(batch.events().map(|account| account.ledger)))
+        }
+        Work::Submit(Request::CreateTransfers(batch)) => {
+            of_events(Box::new(batch.events().map(|transfer| transfer.ledger)))
+        }
+        Work::Submit(Request::TrialBalance(ledger)) => one(*ledger),
+        Work::Read(Read::QueryAccounts(filter) | Read::QueryTransfers(filter)) => {
+            one(filter.ledger)
+        }
+        // Answered within the limit, by `Sight`.
+        Work::Submit(Request::LookupAccounts(_))
+        | Work::Read(
+            Read::LookupTransfers(_)
+            | Read::AccountTransfers(_)
+            | Read::AccountBalances(_)
+            | Read::BalanceAsOf(_),
+        ) => None,
+        // A stream that could not be subscribed to can't be fed either.
+        Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => None,
+        Work::Submit(
+            Request::Status
+            | Request::Commit(_)
+            | Request::DryRun(_)
+            | Request::WriteDocuments(_)
+            | Request::InsertUnique(_)
+            | Request::DeclareTable(..)
+            | Request::RecordRefusal(_),
+        )
+        | Work::Refuse(_) => None,
+    }
+}
+
+/// Whether a request may concern several ledgers and tables without its parts being looked at: no
+/// key with limits may ask it.
+fn is_about_everything(work: &Work) -> bool {
+    matches!(
+        work,
+        Work::Subscribe(_)
+            | Work::Submit(
+                Request::Commit(_)
+                    | Request::DryRun(_)
+                    | Request::WriteDocuments(_)
+                    | Request::InsertUnique(_)
+                    | Request::DeclareTable(..)
+                    | Request::RecordRefusal(_),
+            )
+    )
+}
+
+/// What a key sees of answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight(Option<Arc<ClientKey>>);
+
+impl Sight {
+    /// Of a key; of everything without one.
+    pub(crate) fn of(key: Option<&Arc<ClientKey>>) -> Sight {
+        Sight(key.filter(|key| key.limits.ledgers.is_some()).cloned())
+    }
+
+    /// An answer of the engine without what lies beyond.
+    pub(crate) fn dim(&self, mut reply: Reply) -> Reply {
+        if let Reply::LookedUpAccounts(accounts) = &mut reply {
+            for account in accounts {
+                account.take_if(|account| !self.reaches(account.ledger));
+            }
+        }
+        reply
+    }
+
+    /// Answers a question about history without what lies beyond. Blocks.
+    pub(crate) fn read<L: Ledger>(&self, ledger: &L, mut read: Read) -> Result<Found, Error> {
+        if let Some(account) = account_asked(&mut read)
+            && !self.reaches_account(ledger, *account)?
+        {
+            *account = NOBODY;
+        }
+        let mut found = ledger.read(&read)?;
+        if let Found::Transfers(transfers) = &mut found {
+            for transfer in transfers {
+                transfer.take_if(|transfer| !self.reaches(transfer.ledger));
+            }
+        }
+        Ok(found)
+    }
+
+    fn reaches(&self, ledger: LedgerId) -> bool {
+        self.0.as_ref().is_none_or(|key| key.reaches_ledger(ledger))
+    }
+
+    /// An account never changes its ledger, so what is found now holds for whatever is read later.
+    fn reaches_account<L: Ledger>(&self, ledger: &L, id: AccountId) -> Result<bool, Error> {
+        if self.0.is_none() {
+            return Ok(true);
+        }
+        let (sender, receiver) = mpsc::sync_channel(1);
+        ledger.submit(Request::LookupAccounts(vec![id]), move |reply| {
+            // The receiver waits below.
+            let _ = sender.send(reply);
+        });
+        match receiver.recv() {
+            Ok(Ok(Reply::LookedUpAccounts(accounts))) => {
+                Ok(accounts.iter().flatten().any(|account| self.reaches(account.ledger)))
+            }
+            Ok(Ok(_)) => unreachable!("an engine answers a question with its own reply"),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::new(ErrorKind::Stopped, "the engine has stopped")),
+        }
+    }
+}
+
+/// The account that a question is about.
+fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
+    match read {
+        Read::AccountTransfers(filter) | Read::AccountBalances(filter) => {
+            Some(&mut filter.account_id)
+        }
+        Read::BalanceAsOf(asked) => Some(&mut asked.account_id),
+        Read::LookupTransfers(_) | Read::QueryAccounts(_) | Read::QueryTransfers(_) => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! Who asks on a connection: whether it may, how much of it, and what it sees of the answers.
+
+use crate::access::{self, Sight};
+use crate::key::ClientKey;
+use crate::members::Membership;
+use crate::question::Question;
+use crate::refusal_sink::RefusalSink;
+use florin_wire::{Refusal, RefusalKind};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Who asks on a connection.
+pub(crate) struct Asker {
+    /// `None`: the server knows no keys, and whoever is here may do everything.
+    membership: Option<Membership>,
+    sight: Sight,
+    refusals: Arc<dyn RefusalSink>,
+}
+
+impl Asker {
+    /// Whoever reaches a server that knows no keys.
+    pub(crate) fn anyone(refusals: Arc<dyn RefusalSink>) -> Asker {
+        Asker { membership: None, sight: Sight::of(None), refusals }
+    }
+
+    /// A key that was proved.
+    pub(crate) fn member(membership: Membership, refusals: Arc<dyn RefusalSink>) -> Asker {
+        let sight = Sight::of(Some(membership.key()));
+        Asker { membership: Some(membership), sight, refusals }
+    }
+
+    /// What it sees of answers.
+    pub(crate) fn sight(&self) -> Sight {
+        self.sight.clone()
+    }
+
+    /// The refusal that a question gets for who asks it; `None` if it may be asked.
+    pub(crate) fn refusal(&self, question: &Question) -> Option<Refusal> {
+        let membership = self.membership.as_ref()?;
+        let key = membership.key();
+        if let Err(wait) = membership.admit(question.payload_bytes, Instant::now()) {
+            return Some(too_fast(key, wait));
+        }
+        let forbidden = access::check(key, question.operation, &question.work).err()?;
+        self.refusals.forbidden(&forbidden);
+        Some(Refusal::without_effect(RefusalKind::Forbidden, forbidden.to_string()))
+    }
+}
+
+fn too_fast(key: &ClientKey, wait: Duration) -> Refusal {
+    let name = &key.name;
+    let message = format!(
+        "the key `{name}` has asked as much as it may in this time: send it again in {} ms",
+        wait.as_millis()
+    );
+    Refusal::without_effect(RefusalKind::RateLimited, message)
+}
