@@ -10,17 +10,17 @@ use florin_core::log::block::{BLOCK_HEADER_BYTES, BlockHeader, HeaderKey};
 use florin_core::log::geometry::Geometry;
 use florin_core::log::record;
 use florin_core::log::segment::{Identity, SegmentHeader};
+use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
 use florin_ledger::record::{
     AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
     WaypointRecord,
 };
-use florin_ledger::commit::Topic;
 use florin_ledger::stream::{BatchEnd, BatchWriter, ItemContent, ItemKind, ItemKinds, TableFilter};
 use florin_ledger::{
     Account, AccountFlags, AccountId, Amount, Code, CreateAccountStatus, CreateTransferStatus,
-    EventResult, LedgerId, Lsn, Slot, StreamCursor, StreamFilter, StreamItem, StreamStart,
-    TableId, Timestamp, Transfer, TransferFlags, TransferId,
+    EventResult, LedgerId, Lsn, Slot, StreamCursor, StreamFilter, StreamItem, StreamStart, TableId,
+    Timestamp, Transfer, TransferFlags, TransferId,
 };
 use florin_wire::array;
 use florin_wire::cold;
