@@ -4,8 +4,9 @@
 //! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
-//! tells what happened as it happens; [`metrics`] counts it. [`disk`] is all that touches
-//! files. docs/ARCHITECTURE.md walks one transfer through all of it.
+//! tells what happened as it happens; [`metrics`] counts it. [`disk`] is all that touches files,
+//! [`sealing`] what they are encrypted with. docs/ARCHITECTURE.md walks one transfer through all of
+//! it.
 
 pub mod commits;
 pub mod database;
@@ -26,6 +27,8 @@ pub mod rebuild;
 pub mod runs;
 pub mod stream;
 pub mod verify;
+
+pub mod sealing;
 
 pub mod clock;
 pub mod disk;

@@ -20,7 +20,7 @@ use crate::engine::{IndexKey, for_each_key};
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge_end;
 use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
-use crate::opening::{Checkpoint, load};
+use crate::opening::{Checkpoint, check_key, load};
 use crate::runs::{Index, RunError, RunKind};
 use florin_ledger::query::TrialBalance;
 use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
@@ -90,6 +90,7 @@ pub fn verify_on(
 ) -> Result<Option<VerifyReport>, Error> {
     let disk: Arc<dyn Disk> = Arc::new(Overlay::new(disk.clone()));
     let Some(identity) = identify(disk.as_ref())? else { return Ok(None) };
+    check_key(disk.as_ref(), identity)?;
     let mut report = VerifyReport { incarnation: identity.incarnation, ..VerifyReport::default() };
     let checkpoint = load(&disk, identity)?;
     let mut verification = Verification::new(checkpoint, &mut report);

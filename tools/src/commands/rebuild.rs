@@ -23,7 +23,7 @@ impl Rebuild {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let spinner = progress::spinner("rebuilding");
         spinner.enable_steady_tick(Duration::from_millis(200));
-        let rebuilt = florin_core::rebuild::rebuild(&self.data);
+        let rebuilt = florin_core::rebuild::rebuild(&self.data, None);
         spinner.finish_and_clear();
         let status = rebuilt.map_err(|error| verify::failure(&self.data, &error))?;
         let mut output = io::stdout().lock();

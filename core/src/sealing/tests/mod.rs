@@ -1,0 +1,3 @@
+//! Encryption at rest, from the inside.
+
+pub(super) mod numbers;
