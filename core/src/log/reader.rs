@@ -427,12 +427,17 @@ impl Shared {
 }
 
 impl CheckedBlock {
+    /// Its records, if its body could be opened.
+    pub(super) fn records(&self) -> Result<BlockRecords<'_>, Corruption> {
+        self.readable.map_err(|what| Corruption { lsn: self.header.lsn, what })?;
+        Ok(BlockRecords::new(&self.header, &self.bytes))
+    }
+
     /// The record that starts at a position, and as much of its payload as is in it. Walks the
     /// records before it: a position from outside may point into the middle of one, where a caller's
     /// bytes could look like another.
     pub(super) fn record(&self, lsn: Lsn) -> Result<(StoredRecord, &[u8]), ReadError> {
-        self.readable.map_err(|what| Corruption { lsn: self.header.lsn, what })?;
-        let mut records = BlockRecords::new(&self.header, &self.bytes);
+        let mut records = self.records()?;
         while records.lsn() < lsn && 0 < records.left {
             records.pass_over()?;
         }
@@ -445,7 +450,7 @@ impl CheckedBlock {
     /// The part of a record's payload with which the block begins.
     fn part_of(&self, owner: Lsn) -> Result<&[u8], ReadError> {
         let damaged = Corruption { lsn: self.header.lsn, what: Damage::Record };
-        let first = BlockRecords::new(&self.header, &self.bytes).next().ok_or(damaged)??;
+        let first = self.records()?.next().ok_or(damaged)??;
         match first {
             (StoredRecord { record: Record::Part(part), .. }, payload) if part.owner == owner => {
                 Ok(payload)
