@@ -10,6 +10,7 @@ mod exit;
 mod figure;
 mod inspect;
 mod json;
+mod key;
 mod operation;
 mod progress;
 mod shell;

@@ -2,6 +2,7 @@
 
 use crate::doors::{DoorFlags, Doorkeeper};
 use crate::exit::{Exit, Failure};
+use crate::key::KeyArguments;
 use crate::target::open_database;
 use clap::Args;
 use florin_core::Database;
@@ -22,6 +23,9 @@ pub(crate) struct Serve {
     /// The data directory (made if it is new)
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+
+    #[command(flatten)]
+    key: KeyArguments,
 
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
@@ -72,7 +76,7 @@ impl Serve {
             .map_err(|error| Failure::usage(error.to_string()))?;
         refuse_taken(address)?;
         let observe = self.observe_address(&runtime)?;
-        let database = open_database(&self.data, self.clock_start)?;
+        let database = open_database(&self.data, self.clock_start, self.key.open()?)?;
         let served = runtime.block_on(self.serve(address, observe, doorkeeper, database.clone()));
         let closed = database.close();
         served?;
