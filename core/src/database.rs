@@ -16,7 +16,9 @@ use crate::metrics::{MetricsSnapshot, Watch};
 use crate::opening::{self, LogOptions};
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
+use crate::sealing;
 use crate::stream::Subscription;
+use florin_keys::KeyEncryptionKey;
 use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
@@ -48,6 +50,9 @@ pub struct Options {
     pub scrub_bytes_per_second: u64,
     /// Who is told of what happens inside.
     pub observer: Observer,
+    /// What the database key of an encrypted database is wrapped with ([`crate::sealing::create`]
+    /// makes one); `None` for a database that is not encrypted.
+    pub key: Option<Arc<dyn KeyEncryptionKey>>,
 }
 
 /// Bytes of a segment at least: it must hold the largest request.
@@ -62,6 +67,7 @@ impl Default for Options {
             checkpoint_bytes: CHECKPOINT_INTERVAL_BYTES,
             scrub_bytes_per_second: 0,
             observer: Observer::default(),
+            key: None,
         }
     }
 }
@@ -114,14 +120,18 @@ impl Database {
     /// takes requests; O(log behind the last checkpoint).
     ///
     /// # Errors
-    /// [`ErrorKind::Unusable`] if the directory is open elsewhere, foreign, or of a newer version;
-    /// [`ErrorKind::Corrupt`] if something durable is lost; [`ErrorKind::DiskFull`];
-    /// [`ErrorKind::Io`]. The message says what to do; the log was not changed.
+    /// [`ErrorKind::Unusable`] if the directory is open elsewhere, foreign, of a newer version, or
+    /// if its key is missing, wrong, or given where nothing is encrypted; [`ErrorKind::Corrupt`] if
+    /// something durable is lost; [`ErrorKind::DiskFull`]; [`ErrorKind::Io`]. The message says what
+    /// to do; the log was not changed.
     pub fn open(directory: &Path, options: Options) -> Result<Database, Error> {
         let clock: Arc<dyn Clock> = match options.clock_start {
             Some(start) => Arc::new(FixedClock(start)),
             None => Arc::new(SystemClock::new()),
         };
+        if options.key.is_some() && !directory.is_dir() {
+            return Err(no_directory(directory));
+        }
         Database::open_on(Arc::new(OsDisk::open(directory)?), clock, options)
     }
 
@@ -142,6 +152,7 @@ impl Database {
             preparer: options.preparer,
             checkpoint_bytes: options.checkpoint_bytes,
         };
+        let disk = sealing::unlock(disk, options.key.as_deref())?;
         let opened = opening::open(&disk, log, clock.as_ref())?;
         let watching = Watching {
             observer: options.observer,
@@ -503,6 +514,15 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").finish_non_exhaustive()
     }
+}
+
+/// For whoever comes with a key to a directory that is not there, rather than making one.
+pub(crate) fn no_directory(directory: &Path) -> Error {
+    let directory = directory.display();
+    Error::new(
+        ErrorKind::Unusable,
+        format!("there is no directory {directory}: name it, or make it with `florin init`"),
+    )
 }
 
 fn bad_segment_bytes(segment_bytes: u64) -> Error {

@@ -5,8 +5,8 @@
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
 //! tells what happened as it happens; [`metrics`] counts it, [`scrub`] reads again what is stored.
-//! [`disk`] is all that touches
-//! files. docs/ARCHITECTURE.md walks one transfer through all of it.
+//! [`disk`] is all that touches files, [`sealing`] what they are encrypted with; [`keyring`] holds the
+//! keys that must be destroyable. docs/ARCHITECTURE.md walks one transfer through all of it.
 
 pub mod commits;
 pub mod database;
@@ -20,6 +20,7 @@ pub mod documents;
 mod driver;
 mod engine;
 pub mod event;
+pub mod keyring;
 pub mod log;
 pub mod metrics;
 mod opening;
@@ -29,6 +30,8 @@ pub mod runs;
 pub mod scrub;
 pub mod stream;
 pub mod verify;
+
+pub mod sealing;
 
 pub mod clock;
 pub mod disk;

@@ -20,6 +20,7 @@ use crate::log::{
     identify,
 };
 use crate::runs::{self, RunName};
+use crate::sealing;
 use florin_ledger::Lsn;
 use std::io;
 use std::sync::Arc;
@@ -56,7 +57,10 @@ pub(crate) fn open(
         ));
     }
     let identity = match identify(disk.as_ref())? {
-        Some(identity) => identity,
+        Some(identity) => {
+            check_key(disk.as_ref(), identity)?;
+            identity
+        }
         None => new_identity(disk.as_ref(), options.geometry)?,
     };
     let segment_bytes = identity.geometry.segment_bytes();
@@ -238,7 +242,8 @@ fn begin_epoch(
 /// A name for a new database, if the directory is free for one.
 fn new_identity(disk: &dyn Disk, geometry: Geometry) -> Result<Identity, Error> {
     let files = disk.list("").map_err(|error| io_error("the data directory", &error))?;
-    if let Some(foreign) = files.iter().find(|name| *name != "lock") {
+    let ours = ["lock", sealing::FILE_NAME, sealing::PARTIAL_NAME];
+    if let Some(foreign) = files.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(Error::new(
             ErrorKind::Unusable,
             format!(
@@ -247,7 +252,32 @@ fn new_identity(disk: &dyn Disk, geometry: Geometry) -> Result<Identity, Error> 
             ),
         ));
     }
-    Ok(Identity { incarnation: random_u128()?, geometry })
+    Ok(match disk.database_key() {
+        None => Identity { incarnation: random_u128()?, geometry, is_sealed: false },
+        Some(key) => Identity { incarnation: key.incarnation(), geometry, is_sealed: true },
+    })
+}
+
+/// Whether the log is encrypted with the database key that was given, or with none if none was.
+pub(crate) fn check_key(disk: &dyn Disk, identity: Identity) -> Result<(), Error> {
+    let file = sealing::FILE_NAME;
+    let message = match disk.database_key() {
+        None if identity.is_sealed => format!(
+            "the log is encrypted and its database key is missing: put back the file `{file}`, from a \
+             backup or a standby"
+        ),
+        Some(_) if !identity.is_sealed => format!(
+            "the log is not encrypted, and there is a file `{file}`: put back the log that belongs \
+             to it, or move that file away and give no key"
+        ),
+        Some(key) if key.incarnation() != identity.incarnation => format!(
+            "`{file}` belongs to database {:032x}, the log to {:032x}: put back the right one",
+            key.incarnation(),
+            identity.incarnation
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Unusable, message))
 }
 
 fn random_u128() -> Result<u128, Error> {

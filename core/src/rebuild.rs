@@ -7,32 +7,35 @@ use crate::disk::os::OsDisk;
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge;
 use crate::log::{End, FramePosition, LogReader, identify};
-use crate::runs;
-use crate::{checkpoint, request::Status};
+use crate::opening::check_key;
+use crate::{checkpoint, request::Status, runs, sealing};
+use florin_keys::KeyEncryptionKey;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Deletes the checkpoint and all runs of the database in a directory that no process has open,
-/// derives them from the log, and closes it again. O(log); may be interrupted and run again.
+/// derives them from the log, and closes it again. O(log); may be interrupted and run again. `key`:
+/// that of an encrypted database.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] if the log has lost something durable: nothing was deleted.
 /// [`ErrorKind::Unusable`] if it is open elsewhere or no database; [`ErrorKind::Io`].
-pub fn rebuild(directory: &Path) -> Result<Status, Error> {
+pub fn rebuild(directory: &Path, key: Option<&dyn KeyEncryptionKey>) -> Result<Status, Error> {
     if !directory.is_dir() {
         return Err(no_database());
     }
     let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(directory)?);
-    rebuild_on(&disk)
+    rebuild_on(&sealing::unlock(disk, key)?)
 }
 
-/// Rebuilds the database on any disk.
+/// Rebuilds the database on any disk; an encrypted one must have been unlocked.
 ///
 /// # Errors
 /// As [`rebuild`].
 pub fn rebuild_on(disk: &Arc<dyn Disk>) -> Result<Status, Error> {
     let identity = identify(disk.as_ref())?.ok_or_else(no_database)?;
+    check_key(disk.as_ref(), identity)?;
     let reader = LogReader::new(disk.clone(), identity);
     if let End::Corrupt(lost) = judge(&reader, FramePosition::GENESIS, &[])? {
         return Err(Error::corrupt(lost.to_string()));

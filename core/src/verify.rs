@@ -11,6 +11,8 @@
 //! compared by count and by a sum of hashes, and checked to be unique by reading the runs in order,
 //! so that memory does not grow with the number of transfers.
 
+mod locked;
+
 use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
@@ -20,8 +22,10 @@ use crate::engine::{IndexKey, for_each_key};
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge_end;
 use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
-use crate::opening::{Checkpoint, load};
+use crate::opening::{Checkpoint, check_key, load};
 use crate::runs::{Index, RunError, RunKind};
+use crate::sealing;
+use florin_keys::KeyEncryptionKey;
 use florin_ledger::query::TrialBalance;
 use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
 use florin_ledger::{Ledger, LedgerId, Lsn, TableId};
@@ -62,25 +66,37 @@ pub struct VerifyReport {
     pub ledgers: Vec<(LedgerId, Option<TrialBalance>)>,
     /// BLAKE3 of accounts, holds and totals as derived from the log.
     pub digest: [u8; 32],
+    /// Whether the database is encrypted and its key was not given: checksums, places and the chain
+    /// of everything stored were verified, contents were not.
+    pub is_locked: bool,
     /// What does not hold, in words that say what to do. Empty: everything holds.
     pub findings: Vec<String>,
 }
 
 /// Verifies the database in a directory that no process has open. Reads everything; memory as for
-/// opening it twice.
+/// opening it twice. `key`: that of an encrypted database; without it, what takes no key is verified
+/// ([`VerifyReport::is_locked`]).
 ///
 /// # Errors
 /// [`ErrorKind::Unusable`] if it is open elsewhere or no database, [`ErrorKind::Io`]. What does not
 /// hold is a finding, not an error.
-pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, Error> {
+pub fn verify(
+    directory: &Path,
+    key: Option<&dyn KeyEncryptionKey>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<VerifyReport, Error> {
     if !directory.is_dir() {
         return Err(no_database(directory));
     }
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(directory)?);
+    let mut disk: Arc<dyn Disk> = Arc::new(OsDisk::open(directory)?);
+    if key.is_some() {
+        disk = sealing::unlock(disk, key)?;
+    }
     verify_on(&disk, progress)?.ok_or_else(|| no_database(directory))
 }
 
-/// Verifies the database on any disk; `None` if there is none.
+/// Verifies the database on any disk; `None` if there is none. An encrypted one may have been
+/// unlocked.
 ///
 /// # Errors
 /// As [`verify`].
@@ -90,6 +106,10 @@ pub fn verify_on(
 ) -> Result<Option<VerifyReport>, Error> {
     let disk: Arc<dyn Disk> = Arc::new(Overlay::new(disk.clone()));
     let Some(identity) = identify(disk.as_ref())? else { return Ok(None) };
+    if identity.is_sealed && disk.database_key().is_none() {
+        return locked::verify(&disk, identity, progress).map(Some);
+    }
+    check_key(disk.as_ref(), identity)?;
     let mut report = VerifyReport { incarnation: identity.incarnation, ..VerifyReport::default() };
     let checkpoint = load(&disk, identity)?;
     let mut verification = Verification::new(checkpoint, &mut report);

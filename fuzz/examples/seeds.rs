@@ -10,6 +10,7 @@ use florin_core::log::block::{BLOCK_HEADER_BYTES, BlockHeader, HeaderKey};
 use florin_core::log::geometry::Geometry;
 use florin_core::log::record;
 use florin_core::log::segment::{Identity, SegmentHeader};
+use florin_core::sealing::WrappedKey;
 use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
 use florin_ledger::record::{
@@ -185,6 +186,7 @@ fn log() -> io::Result<()> {
         index: 0,
         last: true,
         records_count: u32::try_from(records().len()).expect("a few records"),
+        seal: [0; 16],
         body: *blake3::hash(&body).as_bytes(),
         chain: [0; 32],
     };
@@ -193,7 +195,7 @@ fn log() -> io::Result<()> {
     save("tagged_block", 2, &block)?;
     let geometry = Geometry::new(64 << 20).expect("the default");
     let segment = SegmentHeader {
-        identity: Identity { incarnation: 1, geometry },
+        identity: Identity { incarnation: 1, geometry, is_sealed: true },
         number: 0,
         key: HeaderKey([7; 32]),
         salt: [3; 32],
@@ -201,7 +203,15 @@ fn log() -> io::Result<()> {
     save("segment_header", 3, &segment.encode())?;
     save("zeros", 4, &[0; PAGE_BYTES])?;
     // Only what the checksum covers, and the checksum: the rest of the page is zeros.
-    save("checked_segment_header", 4, &segment.encode()[..144])
+    save("checked_segment_header", 4, &segment.encode()[..144])?;
+    let key = WrappedKey {
+        incarnation: 1,
+        check: [9; 32],
+        id: "file:0011223344556677".to_owned(),
+        wrapped: vec![5; 60],
+    };
+    save("wrapped_key", 5, &key.encoded())?;
+    save("changed_wrapped_key", 6, &key.encoded())
 }
 
 /// Blocks of document keys without their tags, and without a choice in front.

@@ -1,4 +1,5 @@
-//! What a disk gives back in the place of a segment header, a block or a record.
+//! What a disk gives back in the place of a segment header, a block, a record or a wrapped database
+//! key.
 //!
 //! The first byte chooses. Checksums and tags are made right first where they would reject
 //! everything else: damage that they do not catch must still be an answer.
@@ -6,6 +7,7 @@
 use florin_core::log::block::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, HeaderKey};
 use florin_core::log::record;
 use florin_core::log::segment::{HeaderState, SegmentHeader};
+use florin_core::sealing::WrappedKey;
 use florin_ledger::Lsn;
 
 const KEY: HeaderKey = HeaderKey([7; 32]);
@@ -23,6 +25,8 @@ pub fn run(bytes: &[u8]) {
         2 => tagged_block(body),
         3 => segment_header(body, false),
         4 => segment_header(body, true),
+        5 => wrapped_key(body, false),
+        6 => wrapped_key(body, true),
         _ => {}
     }
 }
@@ -68,5 +72,18 @@ fn segment_header(body: &[u8], with_checksum: bool) {
     let number = u64::from_le_bytes(page[32..40].try_into().expect("eight bytes"));
     if let Ok(HeaderState::Whole(header)) = SegmentHeader::decode(&page, number) {
         assert_eq!(header.encode(), page);
+    }
+}
+
+fn wrapped_key(body: &[u8], with_checksum: bool) {
+    let mut file = body.to_vec();
+    if with_checksum && 96 <= file.len() {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&file[..64]);
+        hasher.update(&file[96..]);
+        file[64..96].copy_from_slice(hasher.finalize().as_bytes());
+    }
+    if let Ok(key) = WrappedKey::decoded(&file) {
+        assert_eq!(key.encoded(), file);
     }
 }

@@ -1,14 +1,17 @@
 //! A whole small log whose bytes have changed.
 //!
-//! The first byte says whether somebody outside the log knows how far it was durable. The rest is
-//! damage, four bytes each: which segment, where in it (two bytes), and the byte found there.
+//! The first byte says whether somebody outside the log knows how far it was durable (bit 0), and
+//! whether the log is sealed (bit 1). The rest is damage, four bytes each: which segment, where in
+//! it (two bytes), and the byte found there.
 
+use florin_core::disk::keyed::KeyedDisk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::disk::{Access, Disk};
 use florin_core::log::geometry::{Geometry, SEGMENT_BYTES_MIN};
 use florin_core::log::recovery::{self, Writing};
 use florin_core::log::segment::{self, Identity};
 use florin_core::log::{End, FrameBuilder, FramePosition, LogReader, PreparerOptions};
+use florin_core::sealing::DatabaseKey;
 use florin_ledger::record::{EpochRecord, FailedRecord, Record};
 use florin_ledger::{CreateTransferStatus, Lsn, Timestamp, TransferId};
 use std::sync::{Arc, OnceLock};
@@ -28,12 +31,12 @@ const OPTIONS: PreparerOptions =
 /// word, or if a log that was judged sound cannot be written on.
 pub fn run(bytes: &[u8]) {
     let Some((&choice, damages)) = bytes.split_first() else { return };
-    let sound = sound();
+    let sound = if choice & 2 == 0 { plain() } else { sealed() };
     let disk = sound.disk.copy();
     let is_damaged = damage(&disk, damages);
     let witness = sound.ends.last().expect("there are frames").lsn;
     let witnesses = if choice % 2 == 0 { &[][..] } else { &[witness] };
-    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let disk = sound.keyed(disk);
     drop(segment::identify(disk.as_ref()));
     let reader = LogReader::new(Arc::clone(&disk), sound.identity);
     let end = recovery::judge(&reader, FramePosition::GENESIS, witnesses);
@@ -78,19 +81,34 @@ struct Sound {
     ends: Vec<FramePosition>,
 }
 
-fn sound() -> &'static Sound {
-    static SOUND: OnceLock<Sound> = OnceLock::new();
-    SOUND.get_or_init(write_log)
+impl Sound {
+    fn keyed(&self, disk: SimulatedDisk) -> Arc<dyn Disk> {
+        if self.identity.is_sealed {
+            Arc::new(KeyedDisk::new(Arc::new(disk), DatabaseKey::new([7; 32].into(), 1)))
+        } else {
+            Arc::new(disk)
+        }
+    }
 }
 
-fn write_log() -> Sound {
+fn plain() -> &'static Sound {
+    static PLAIN: OnceLock<Sound> = OnceLock::new();
+    PLAIN.get_or_init(|| write_log(false))
+}
+
+fn sealed() -> &'static Sound {
+    static SEALED: OnceLock<Sound> = OnceLock::new();
+    SEALED.get_or_init(|| write_log(true))
+}
+
+fn write_log(is_sealed: bool) -> Sound {
     let geometry = Geometry::new(SEGMENT_BYTES_MIN).expect("the least is allowed");
-    let identity = Identity { incarnation: 1, geometry };
+    let identity = Identity { incarnation: 1, geometry, is_sealed };
     let disk = SimulatedDisk::new();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let mut sound = Sound { disk: disk.clone(), identity, ends: Vec::new() };
+    let shared = sound.keyed(disk);
     let begun = recovery::begin_writing(shared, identity, FramePosition::GENESIS, OPTIONS);
     let Writing { mut writer, mut preparer, mut start } = begun.expect("an empty disk has room");
-    let mut ends = Vec::new();
     for sequence in 1..=FRAMES_COUNT {
         while preparer.wants(start) {
             preparer.advance(start).expect("a simulated disk has room");
@@ -113,7 +131,7 @@ fn write_log() -> Sound {
         writer.write().expect("a simulated disk takes all writes");
         writer.sync().expect("a simulated disk syncs");
         start = frame.next();
-        ends.push(writer.position());
+        sound.ends.push(writer.position());
     }
-    Sound { disk, identity, ends }
+    sound
 }

@@ -11,6 +11,7 @@ mod exit;
 mod figure;
 mod inspect;
 mod json;
+mod key;
 mod operation;
 mod page_of_stream;
 mod progress;

@@ -2,18 +2,21 @@
 
 use crate::credentials::Credentials;
 use crate::exit::Failure;
+use crate::key::KeyArguments;
 use clap::Args;
 use florin_client::{Client, ClientOptions};
 use florin_core::{Database, Options};
+use florin_keys::KeyEncryptionKey;
 use florin_ledger::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// How long one request may take where its answer is worth the wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The two flags that name a ledger.
+/// The two flags that name a ledger, and those that open it.
 #[derive(Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Target {
@@ -24,6 +27,9 @@ pub(crate) struct Target {
     /// Speak to the server that listens here
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) connect: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) key: KeyArguments,
 }
 
 /// A ledger that is named, and how its server is known.
@@ -57,7 +63,7 @@ impl Destination {
             (Some(path), _) => {
                 // clap passes over what an argument requires that conflicts with another.
                 self.credentials.check_absent()?;
-                Ledger::open(runtime, path, clock_start)
+                Ledger::open(runtime, path, clock_start, self.target.key.open()?)
             }
             (None, Some(address)) => {
                 let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
@@ -75,9 +81,10 @@ impl Ledger {
         runtime: &Runtime,
         path: &Path,
         clock_start: Option<u64>,
+        key: Option<Arc<dyn KeyEncryptionKey>>,
     ) -> Result<Ledger, Failure> {
         let _guard = runtime.enter();
-        let database = open_database(path, clock_start)?;
+        let database = open_database(path, clock_start, key)?;
         Ok(Ledger { client: Client::embedded(database.clone()), database: Some(database) })
     }
 
@@ -108,9 +115,14 @@ impl Ledger {
     }
 }
 
-/// Opens the database in a directory, with its clock fixed if a start is given.
-pub(crate) fn open_database(path: &Path, clock_start: Option<u64>) -> Result<Database, Failure> {
-    let options = Options { clock_start: clock_start.map(Timestamp), ..Options::default() };
+/// Opens the database in a directory, with its clock fixed if a start is given, with its key if it
+/// is encrypted.
+pub(crate) fn open_database(
+    path: &Path,
+    clock_start: Option<u64>,
+    key: Option<Arc<dyn KeyEncryptionKey>>,
+) -> Result<Database, Failure> {
+    let options = Options { clock_start: clock_start.map(Timestamp), key, ..Options::default() };
     open_database_with(path, options)
 }
 

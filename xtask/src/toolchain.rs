@@ -1,5 +1,6 @@
-//! What the other commands need of the machine. Missing parts are installed where a registry or
-//! rustup can be asked; what can't be is named, all of it at once, each with the command to type.
+//! What the other commands need of the machine. Missing parts are installed where a registry,
+//! rustup or, as root, apt can be asked; what can't be is named, all of it at once, each with the
+//! command to type.
 
 use crate::command::{capture, run};
 
@@ -26,6 +27,12 @@ const TOOLS: &[Tool] = &[
         probe: ("python3", &["--version"]),
         install: None,
         advice: "install Python 3.9 or newer (`apt-get install python3`)",
+    },
+    Tool {
+        name: "softhsm2, a token for the tests of keys in hardware",
+        probe: ("softhsm2-util", &["--version"]),
+        install: Some(("apt-get", &["install", "--yes", "softhsm2"])),
+        advice: "install SoftHSM2 (`apt-get install softhsm2`)",
     },
     Tool {
         name: "rustfmt",

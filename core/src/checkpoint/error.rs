@@ -22,6 +22,18 @@ pub enum CheckpointError {
         /// Its key.
         key: u64,
     },
+    /// A value that the database key does not open: sealed with another one, or by somebody who has
+    /// none.
+    #[error("checkpoint file: the value of {table} {key} does not open with the database key")]
+    Seal {
+        /// The table it is in.
+        table: &'static str,
+        /// Its key.
+        key: u64,
+    },
+    /// Nothing is wrong: the values are sealed, and nobody gave the key.
+    #[error("checkpoint file is sealed: give the database's key (--key-file or --pkcs11-module)")]
+    Sealed,
     /// The values verify but are not all there.
     #[error("checkpoint at {position} is damaged: it has {found} {table}, expected {expected}")]
     Count {
@@ -69,6 +81,7 @@ impl From<CheckpointError> for Error {
             CheckpointError::Store(redb::Error::Io(source)) if !is_damage(source) => {
                 ErrorKind::of_io(source)
             }
+            CheckpointError::Sealed => ErrorKind::Unusable,
             _ => ErrorKind::Corrupt,
         };
         Error::new(kind, error.to_string())

@@ -25,6 +25,7 @@
 
 use super::CheckpointError;
 use super::rows::Table;
+use super::seal::Values;
 use crate::runs::{RunKind, RunName};
 use florin_ledger::{Lsn, Timestamp, Totals};
 use zerocopy::little_endian::{U32, U64, U128};
@@ -115,7 +116,7 @@ const _: () = assert!(size_of::<RunNameLayout>() == 16);
 
 impl StoredMetadata {
     /// The value to store.
-    pub(super) fn encoded(&self) -> Vec<u8> {
+    pub(super) fn encoded(&self, values: &Values) -> Vec<u8> {
         let metadata = &self.metadata;
         let layout = MetadataLayout {
             version: VERSION.into(),
@@ -145,14 +146,18 @@ impl StoredMetadata {
             let layout = RunNameLayout { kind, reserved: [0; 7], number: run.number.into() };
             rest.extend_from_slice(layout.as_bytes());
         }
-        Table::Metadata.sealed(self.number, &rest)
+        values.stored(Table::Metadata, self.number, &rest)
     }
 
     /// Reads the value stored under a number.
-    pub(super) fn decoded(number: u64, value: &[u8]) -> Result<StoredMetadata, CheckpointError> {
+    pub(super) fn decoded(
+        values: &Values,
+        number: u64,
+        value: &[u8],
+    ) -> Result<StoredMetadata, CheckpointError> {
         let damaged = || Table::Metadata.damaged(number);
-        let rest = Table::Metadata.verified(number, value)?;
-        let (layout, behind) = MetadataLayout::ref_from_prefix(rest).map_err(|_| damaged())?;
+        let rest = values.read(Table::Metadata, number, value)?;
+        let (layout, behind) = MetadataLayout::ref_from_prefix(&rest).map_err(|_| damaged())?;
         let (documents, runs) = match layout.version.get() {
             VERSION => DocumentsLayout::read_from_prefix(behind).map_err(|_| damaged())?,
             VERSION_WITHOUT_DOCUMENTS => (DocumentsLayout::default(), behind),

@@ -20,6 +20,7 @@ mod backend;
 mod error;
 mod metadata;
 mod rows;
+mod seal;
 mod store;
 mod writer;
 

@@ -1,7 +1,7 @@
 //! Account rows and live holds as they are stored, and the tag that each stored value begins with.
 //!
 //! ```text
-//! value:  offset  bytes
+//! value:  offset  bytes                                  (sealed ones are drawn in seal.rs)
 //!              0     16  tag: the first 16 bytes of BLAKE3(table u8, key u64, rest of the value)
 //!             16      …  table 1 (account pages): rows, one to 32; table 2 (holds): one hold;
 //!                        table 3 (metadata): see metadata.rs
@@ -56,7 +56,7 @@ impl Table {
         }
     }
 
-    const fn number(self) -> u8 {
+    pub(super) const fn number(self) -> u8 {
         match self {
             Table::Pages => 1,
             Table::Holds => 2,
@@ -65,7 +65,7 @@ impl Table {
     }
 
     /// A value whose rest is `rest`.
-    pub(super) fn sealed(self, key: u64, rest: &[u8]) -> Vec<u8> {
+    pub(super) fn tagged(self, key: u64, rest: &[u8]) -> Vec<u8> {
         let mut value = Vec::with_capacity(TAG_BYTES + rest.len());
         value.extend_from_slice(&self.tag(key, rest));
         value.extend_from_slice(rest);
@@ -82,6 +82,10 @@ impl Table {
 
     pub(super) fn damaged(self, key: u64) -> CheckpointError {
         CheckpointError::Value { table: self.name(), key }
+    }
+
+    pub(super) fn unopened(self, key: u64) -> CheckpointError {
+        CheckpointError::Seal { table: self.name(), key }
     }
 
     fn tag(self, key: u64, rest: &[u8]) -> [u8; TAG_BYTES] {

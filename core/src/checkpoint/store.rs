@@ -4,6 +4,7 @@ use super::backend::DiskBackend;
 use super::error::OrRedb;
 use super::metadata::StoredMetadata;
 use super::rows::{HoldLayout, RowLayout, Table};
+use super::seal::Values;
 use super::{CheckpointError, CheckpointWriter, Metadata};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::limits::CHECKPOINT_CACHE_BYTES;
@@ -31,6 +32,7 @@ pub(super) const METADATA: TableDefinition<'_, u64, &[u8]> = TableDefinition::ne
 pub struct CheckpointStore {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) database: Database,
+    pub(super) values: Arc<Values>,
     pub(super) latest: Option<StoredMetadata>,
     pub(super) previous: Option<StoredMetadata>,
 }
@@ -49,7 +51,30 @@ impl CheckpointStore {
             file => file?,
         };
         // A damaged page that redb trusted could make it panic; checked, it is an error.
-        CheckpointStore::over(disk, file, builder().set_check_integrity_on_open(true))
+        let values = Values::of(&**disk)?;
+        CheckpointStore::over(disk, file, values, builder().set_check_integrity_on_open(true))
+    }
+
+    /// Checks everything in the file of an encrypted database that can be checked without its key:
+    /// every page of redb's, every value's tag. Says where the latest checkpoint stands.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::open`].
+    pub fn scrub(disk: &Arc<dyn Disk>) -> Result<Option<Metadata>, CheckpointError> {
+        let file = disk.open(FILE_NAME, Access::Buffered)?;
+        let mut builder = builder();
+        let builder = builder.set_check_integrity_on_open(true);
+        let store = CheckpointStore::over(disk, file, Values::Locked, builder)?;
+        let Some(loading) = store.load()? else { return Ok(None) };
+        for entry in loading.pages.iter().redb()? {
+            let (number, value) = entry.redb()?;
+            Table::Pages.verified(number.value().into(), value.value())?;
+        }
+        for entry in loading.holds.iter().redb()? {
+            let (lsn, value) = entry.redb()?;
+            Table::Holds.verified(lsn.value(), value.value())?;
+        }
+        Ok(Some(loading.latest.metadata))
     }
 
     /// Opens the checkpoint file without checking its pages: these bytes have just gone through
@@ -58,17 +83,24 @@ impl CheckpointStore {
     /// # Errors
     /// As [`CheckpointStore::open`].
     pub fn reopen(disk: &Arc<dyn Disk>) -> Result<CheckpointStore, CheckpointError> {
-        CheckpointStore::over(disk, disk.open(FILE_NAME, Access::Buffered)?, &builder())
+        let file = disk.open(FILE_NAME, Access::Buffered)?;
+        CheckpointStore::over(disk, file, Values::of(&**disk)?, &builder())
     }
 
     fn over(
         disk: &Arc<dyn Disk>,
         file: Arc<dyn DiskFile>,
+        values: Values,
         builder: &Builder,
     ) -> Result<CheckpointStore, CheckpointError> {
         let database = builder.create_with_backend(DiskBackend(file)).redb()?;
-        let mut store =
-            CheckpointStore { disk: Arc::clone(disk), database, latest: None, previous: None };
+        let mut store = CheckpointStore {
+            disk: Arc::clone(disk),
+            database,
+            values: Arc::new(values),
+            latest: None,
+            previous: None,
+        };
         store.read_metadata()?;
         Ok(store)
     }
@@ -133,7 +165,7 @@ impl CheckpointStore {
         let transaction = self.database.begin_read().redb()?;
         let pages = transaction.open_table(PAGES).redb()?;
         let holds = transaction.open_table(HOLDS).redb()?;
-        let loading = Loading { latest, pages, holds };
+        let loading = Loading { latest, values: Arc::clone(&self.values), pages, holds };
         loading.check_counts()?;
         Ok(Some(loading))
     }
@@ -147,13 +179,13 @@ impl CheckpointStore {
             table => table.redb()?,
         };
         let Some((number, value)) = table.last().redb()? else { return Ok(()) };
-        let latest = StoredMetadata::decoded(number.value(), value.value())?;
+        let latest = StoredMetadata::decoded(&self.values, number.value(), value.value())?;
         if let Some(savepoint) = latest.savepoint
             && self.has_savepoint(savepoint)?
         {
             let number = latest.number.saturating_sub(1);
             let value = table.get(number).redb()?.ok_or_else(|| Table::Metadata.damaged(number))?;
-            self.previous = Some(StoredMetadata::decoded(number, value.value())?);
+            self.previous = Some(StoredMetadata::decoded(&self.values, number, value.value())?);
         }
         self.latest = Some(latest);
         Ok(())
@@ -200,6 +232,7 @@ pub fn set_aside(disk: &dyn Disk) -> io::Result<()> {
 /// A checkpoint being loaded, piece by piece.
 pub struct Loading {
     latest: StoredMetadata,
+    values: Arc<Values>,
     pages: ReadOnlyTable<u32, &'static [u8]>,
     holds: ReadOnlyTable<u64, &'static [u8]>,
 }
@@ -223,8 +256,8 @@ impl Loading {
         for entry in self.pages.iter().redb().map_err(CheckpointError::from)? {
             let (number, value) = entry.redb().map_err(CheckpointError::from)?;
             let key = u64::from(number.value());
-            let rest = Table::Pages.verified(key, value.value())?;
-            let rows = <[RowLayout]>::ref_from_bytes(rest)
+            let rest = self.values.read(Table::Pages, key, value.value())?;
+            let rows = <[RowLayout]>::ref_from_bytes(&rest)
                 .ok()
                 .filter(|rows| (1..=PAGE_ROWS).contains(&rows.len()))
                 .ok_or_else(|| Table::Pages.damaged(key))?;
@@ -254,8 +287,8 @@ impl Loading {
         for entry in self.holds.iter().redb().map_err(CheckpointError::from)? {
             let (lsn, value) = entry.redb().map_err(CheckpointError::from)?;
             let lsn = lsn.value();
-            let rest = Table::Holds.verified(lsn, value.value())?;
-            let hold = HoldLayout::ref_from_bytes(rest).map_err(|_| Table::Holds.damaged(lsn))?;
+            let rest = self.values.read(Table::Holds, lsn, value.value())?;
+            let hold = HoldLayout::ref_from_bytes(&rest).map_err(|_| Table::Holds.damaged(lsn))?;
             visit(hold.hold(Lsn(lsn)))?;
         }
         Ok(())

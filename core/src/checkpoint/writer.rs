@@ -59,7 +59,7 @@ impl<'store> CheckpointWriter<'store> {
         for (row, references) in rows {
             self.page.extend_from_slice(RowLayout::new(row, references).as_bytes());
         }
-        let value = Table::Pages.sealed(number.into(), &self.page);
+        let value = self.store.values.stored(Table::Pages, number.into(), &self.page);
         let mut table = self.transaction.open_table(PAGES).redb()?;
         table.insert(number, value.as_slice()).redb()?;
         Ok(())
@@ -75,7 +75,8 @@ impl<'store> CheckpointWriter<'store> {
             None => drop(table.remove(lsn.0).redb()?),
             Some(hold) => {
                 assert_eq!(hold.lsn, lsn);
-                let value = Table::Holds.sealed(lsn.0, HoldLayout::from(hold).as_bytes());
+                let layout = HoldLayout::from(hold);
+                let value = self.store.values.stored(Table::Holds, lsn.0, layout.as_bytes());
                 table.insert(lsn.0, value.as_slice()).redb()?;
             }
         }
@@ -108,7 +109,7 @@ impl<'store> CheckpointWriter<'store> {
         };
         {
             let mut table = transaction.open_table(METADATA).redb()?;
-            table.insert(number, stored.encoded().as_slice()).redb()?;
+            table.insert(number, stored.encoded(&store.values).as_slice()).redb()?;
             table.remove(number.saturating_sub(2)).redb()?;
         }
         transaction.commit().redb()?;

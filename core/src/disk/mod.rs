@@ -6,6 +6,7 @@
 
 pub mod aligned;
 mod crash;
+pub mod keyed;
 pub mod os;
 pub(crate) mod overlay;
 pub mod simulated;
@@ -13,6 +14,7 @@ pub mod simulated;
 #[cfg(test)]
 mod tests;
 
+use crate::sealing::DatabaseKey;
 use std::io;
 use std::sync::Arc;
 
@@ -42,6 +44,12 @@ pub trait Disk: Send + Sync {
 
     /// Bytes that may still be written before the disk is full.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// What seals and opens all that is stored here; `None` if the database is not encrypted, or if
+    /// nobody has given its key ([`crate::sealing::unlock`]).
+    fn database_key(&self) -> Option<&DatabaseKey> {
+        None
+    }
 }
 
 /// How a file is opened.

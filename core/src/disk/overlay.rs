@@ -14,6 +14,7 @@
 mod tests;
 
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use crate::sealing::DatabaseKey;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io;
@@ -174,6 +175,10 @@ impl Disk for Overlay {
     /// As below: nothing written here takes any of it.
     fn free_bytes(&self) -> io::Result<u64> {
         self.below.free_bytes()
+    }
+
+    fn database_key(&self) -> Option<&DatabaseKey> {
+        self.below.database_key()
     }
 }
 

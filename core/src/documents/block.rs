@@ -28,7 +28,7 @@ use super::key::shared_bytes;
 use super::{DocumentEntry, KeyList};
 use crate::disk::PAGE_BYTES;
 use crate::limits::{INDEX_KEY_BYTES_MAX, INDEX_KEY_BYTES_MIN};
-use crate::runs::page::{Page, TAG_BYTES};
+use crate::runs::page::{PAYLOAD_END, Page, TAG_BYTES};
 use florin_ledger::Lsn;
 
 /// The largest position that fits an entry.
@@ -40,7 +40,7 @@ const LENGTH_BYTES_MAX: usize = 2;
 const ENTRY_BYTES_MAX: usize = 10;
 
 const _: () =
-    assert!(FIRST + 2 * LENGTH_BYTES_MAX + INDEX_KEY_BYTES_MAX + ENTRY_BYTES_MAX < PAGE_BYTES);
+    assert!(FIRST + 2 * LENGTH_BYTES_MAX + INDEX_KEY_BYTES_MAX + ENTRY_BYTES_MAX < PAYLOAD_END);
 
 /// Fills one page with entries.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl BlockBuilder {
         let lengths =
             [shared, suffix.len()].map(|length| u64::try_from(length).unwrap_or(u64::MAX));
         let bytes = varint_bytes(lengths[0]) + varint_bytes(lengths[1]) + varint_bytes(value);
-        if PAGE_BYTES < self.used + bytes + suffix.len() {
+        if PAYLOAD_END < self.used + bytes + suffix.len() {
             return false;
         }
         self.put_varint(lengths[0]);

@@ -15,16 +15,20 @@
 //!     60      4  flags: 1 = the frame's last block
 //!     64      4  records in this block
 //!     68     12  reserved, zero
-//!     80     16  seal tag, zero; for AES-256-GCM
-//!     96     32  BLAKE3 of the body, filling included
+//!     80     16  seal of the body by AES-256-GCM; zero in a segment that is not sealed
+//!     96     32  BLAKE3 of the body as stored, filling included
 //!    128     32  chain: BLAKE3 of bytes 0..160 of the block before, zeros before the first
 //!    160     16  tag: the first 16 bytes of BLAKE3 of bytes 0..160, keyed with the segment's key
 //! ```
 //! All little-endian. The tag is keyed with a random key that clients never see, so no stored
 //! document can imitate a block.
+//!
+//! Sealed, the body is encrypted as a whole, filling included, under its position as the nonce; the
+//! seal also covers bytes 0..80 and the chain, so it opens in this place of this history alone.
 
 use crate::log::error::Damage;
 use crate::log::geometry::BLOCK_ALIGNMENT;
+use crate::sealing::Seal;
 use florin_ledger::{Lsn, Timestamp};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -35,6 +39,10 @@ pub const BLOCK_HEADER_BYTES: usize = 176;
 pub const BLOCK_MAGIC: [u8; 4] = *b"FBLK";
 /// Bytes of the header that the chain and the tag cover.
 const CHAINED_BYTES: usize = 160;
+/// Bytes of the header, from its start, that the seal covers.
+const SEALED_BYTES: usize = 80;
+/// Bytes of what the seal covers beside the body: those, and the chain.
+pub const CONTEXT_BYTES: usize = SEALED_BYTES + 32;
 const FLAG_LAST: u32 = 1;
 
 /// A block's header as 176 bytes; drawn at the top of this file.
@@ -61,6 +69,7 @@ struct HeaderLayout {
 
 const _: () = assert!(size_of::<HeaderLayout>() == BLOCK_HEADER_BYTES);
 const _: () = assert!(std::mem::offset_of!(HeaderLayout, tag) == CHAINED_BYTES);
+const _: () = assert!(std::mem::offset_of!(HeaderLayout, seal) == SEALED_BYTES);
 
 /// The secret of a segment that its block tags are keyed with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,7 +104,9 @@ pub struct BlockHeader {
     pub last: bool,
     /// Records in its body.
     pub records_count: u32,
-    /// BLAKE3 of its body.
+    /// The seal of its body; zero where nothing is sealed.
+    pub seal: Seal,
+    /// BLAKE3 of its body as stored.
     pub body: [u8; 32],
     /// The hash of the block before it.
     pub chain: [u8; 32],
@@ -115,7 +126,28 @@ impl BlockHeader {
     pub fn write(&self, key: &HeaderKey, block: &mut [u8]) -> [u8; 32] {
         assert_eq!(u32::try_from(block.len()), Ok(self.block_bytes));
         assert!(self.durable <= self.frame_lsn, "a block cannot know of what comes after it");
-        let mut layout = HeaderLayout {
+        let mut layout = self.layout();
+        let (chained, _) = layout.as_bytes().split_at(CHAINED_BYTES);
+        let chain = *blake3::hash(chained).as_bytes();
+        layout.tag = tag(key, chained);
+        layout.write_to_prefix(block).expect("a block holds its header");
+        chain
+    }
+
+    /// What the seal covers beside the body, known before there is a seal.
+    #[must_use]
+    pub fn context(&self) -> [u8; CONTEXT_BYTES] {
+        let layout = self.layout();
+        let (sealed, _) = layout.as_bytes().split_at(SEALED_BYTES);
+        let mut context = [0; CONTEXT_BYTES];
+        context[..SEALED_BYTES].copy_from_slice(sealed);
+        context[SEALED_BYTES..].copy_from_slice(&self.chain);
+        context
+    }
+
+    /// The header without its tag.
+    fn layout(&self) -> HeaderLayout {
+        HeaderLayout {
             magic: BLOCK_MAGIC,
             block_bytes: self.block_bytes.into(),
             lsn: self.lsn.0.into(),
@@ -128,20 +160,16 @@ impl BlockHeader {
             flags: if self.last { FLAG_LAST } else { 0 }.into(),
             records_count: self.records_count.into(),
             reserved: [0; 12],
-            seal: [0; 16],
+            seal: self.seal,
             body: self.body,
             chain: self.chain,
             tag: [0; 16],
-        };
-        let (chained, _) = layout.as_bytes().split_at(CHAINED_BYTES);
-        let chain = *blake3::hash(chained).as_bytes();
-        layout.tag = tag(key, chained);
-        layout.write_to_prefix(block).expect("a block holds its header");
-        chain
+        }
     }
 
     /// Reads and checks the header at the start of `bytes`, which reach to the end of the cell.
-    /// The body is checked by [`BlockHeader::body_is_whole`].
+    /// The body is checked by [`BlockHeader::body_is_whole`]; whether there may be a seal, the
+    /// segment knows ([`crate::log::segment::SegmentHeader::block`]).
     ///
     /// # Errors
     /// [`Damage::NoBlock`] without the magic, [`Damage::BlockHeader`] if anything else is wrong.
@@ -165,6 +193,7 @@ impl BlockHeader {
             index: layout.index.get(),
             last: layout.flags.get() == FLAG_LAST,
             records_count: layout.records_count.get(),
+            seal: layout.seal,
             body: layout.body,
             chain: layout.chain,
         };
@@ -173,7 +202,6 @@ impl BlockHeader {
             && u64::from(header.block_bytes).is_multiple_of(BLOCK_ALIGNMENT)
             && layout.flags.get() <= FLAG_LAST
             && layout.reserved == [0; 12]
-            && layout.seal == [0; 16]
             && header.frame_lsn <= lsn
             && header.durable <= header.frame_lsn
             && header.timestamp <= Timestamp::MAX;

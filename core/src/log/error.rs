@@ -28,6 +28,13 @@ pub enum Damage {
     /// A whole block, but not the one that follows what lies before it.
     #[error("the block does not follow the one before it")]
     Chain,
+    /// A whole block that the database key does not open: written with another database key, or by
+    /// somebody who has none.
+    #[error("the block's seal does not open with the database key")]
+    Seal,
+    /// Nothing is wrong: the block is whole, and sealed, and its key was not given.
+    #[error("the block is sealed: give the database's key (--key-file or --pkcs11-module)")]
+    Sealed,
     /// A record that this version cannot read.
     #[error("the record is not readable")]
     Record,
@@ -100,6 +107,26 @@ pub enum LogError {
         /// What the first segment says.
         expected: u128,
     },
+    /// A segment has flags that this version does not know.
+    #[error(
+        "log/{segment:020} has flags {flags:#06x} that this program does not know: use the \
+             version that wrote it"
+    )]
+    Flags {
+        /// The segment.
+        segment: u64,
+        /// What it says.
+        flags: u16,
+    },
+    /// A sealed segment among others that are not, or the other way round.
+    #[error(
+        "log/{segment:020} and the log's first segment are not both encrypted: put back the right \
+             segment"
+    )]
+    Sealing {
+        /// The segment.
+        segment: u64,
+    },
     /// Segments of different sizes, or of a size that no version makes.
     #[error("log/{segment:020} says segments have {found} bytes, which does not fit this log")]
     Geometry {
@@ -141,6 +168,9 @@ impl From<ReadError> for Error {
             ReadError::Beyond { .. } | ReadError::NoRecord { .. } => Error::corrupt(format!(
                 "{error}, where the database has noted one: run `florin rebuild`"
             )),
+            ReadError::Corrupt(Corruption { what: Damage::Sealed, .. }) => {
+                Error::new(ErrorKind::Unusable, error.to_string())
+            }
             ReadError::Corrupt(_) => Error::corrupt(error.to_string()),
             ReadError::Io(_) => Error::new(ErrorKind::Io, error.to_string()),
         }
@@ -153,6 +183,8 @@ impl From<LogError> for Error {
             LogError::Foreign { .. }
             | LogError::Version { .. }
             | LogError::Incarnation { .. }
+            | LogError::Flags { .. }
+            | LogError::Sealing { .. }
             | LogError::Geometry { .. } => ErrorKind::Unusable,
             LogError::Corrupt(_) => ErrorKind::Corrupt,
             LogError::DiskFull => ErrorKind::DiskFull,

@@ -2,7 +2,7 @@
 //! verification and streams. Reads in large pieces, ahead.
 
 use crate::log::FramePosition;
-use crate::log::block::{self, BlockHeader};
+use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, ReadError};
 use crate::log::geometry::CELL_BYTES;
 use crate::log::reader::{BlockRecords, LogReader, StoredRecord, read_or_zeros};
@@ -27,6 +27,8 @@ pub struct Frames {
     blocks: Vec<ViewBlock>,
     /// Where the frame that was handed out last lies, as long as it is in memory.
     current: Option<Lsn>,
+    /// The frame with its bodies opened, if the log is sealed.
+    opened: Vec<u8>,
     stopped: Option<Corruption>,
 }
 
@@ -43,12 +45,16 @@ struct Window {
 struct ViewBlock {
     header: BlockHeader,
     range: Range<usize>,
+    /// Whether its body could be opened.
+    readable: Result<(), Damage>,
 }
 
 /// A whole frame, in the scan's memory.
 #[derive(Debug)]
 pub struct FrameView<'a> {
     bytes: &'a [u8],
+    /// The same with its bodies opened.
+    opened: &'a [u8],
     blocks: &'a [ViewBlock],
     after: FramePosition,
 }
@@ -69,6 +75,7 @@ impl Frames {
             window: Window::default(),
             blocks: Vec::new(),
             current: None,
+            opened: Vec::new(),
             stopped: None,
         }
     }
@@ -103,6 +110,7 @@ impl Frames {
                 self.position = after;
                 self.stopped = None;
                 self.current = Some(start);
+                self.open_bodies(start);
                 Ok(self.current())
             }
             Ok(_) => Ok(None),
@@ -120,7 +128,24 @@ impl Frames {
         let first = self.window.offset(self.current?);
         let last = self.window.offset(self.position.lsn);
         let bytes = &self.window.bytes[first..last];
-        Some(FrameView { bytes, blocks: &self.blocks, after: self.position })
+        let opened = if self.window.is_sealed() { &self.opened } else { bytes };
+        Some(FrameView { bytes, opened, blocks: &self.blocks, after: self.position })
+    }
+
+    /// Copies the frame that starts at `start`, if it is sealed, and opens the body of each of its
+    /// blocks there.
+    fn open_bodies(&mut self, start: Lsn) {
+        let first = self.window.offset(start);
+        let last = self.window.offset(self.position.lsn);
+        let Some(segment) = self.window.segment.as_ref().filter(|_| self.window.is_sealed()) else {
+            return;
+        };
+        self.opened.clear();
+        self.opened.extend_from_slice(&self.window.bytes[first..last]);
+        for block in &mut self.blocks {
+            let body = block.range.start + BLOCK_HEADER_BYTES..block.range.end;
+            block.readable = segment.open_body(&block.header, &mut self.opened[body]);
+        }
     }
 
     /// The end of the last frame that was handed out.
@@ -176,7 +201,7 @@ impl Frames {
         };
         let cell = self.reader.cell(&segment, start)?;
         let first = usize::try_from(geometry.offset(start)).expect("a header is small");
-        match BlockHeader::read(&cell[first..], start, &segment.header.key) {
+        match segment.header.block(&cell[first..], start) {
             Ok(header) if self.follows(&header, start, 0, self.position.chain).is_ok() => {}
             Ok(_) => return Ok(Err(Corruption { lsn: start, what: Damage::Chain })),
             Err(what) => return Ok(Err(Corruption { lsn: start, what })),
@@ -198,12 +223,13 @@ impl Frames {
         loop {
             self.window.load(&self.reader, geometry.cell_end(at), self.until)?;
             self.check_gap(gap, at)?;
-            let key = &self.window.key().ok_or(Corruption { lsn: at, what: Damage::NoBlock })?;
+            let segment = self.window.segment.as_ref();
+            let segment = segment.ok_or(Corruption { lsn: at, what: Damage::NoBlock })?;
             let first = self.window.offset(at);
             let cell_end = self.window.offset(geometry.cell_end(at));
             let bytes = &self.window.bytes[first..cell_end];
             let header =
-                BlockHeader::read(bytes, at, key).map_err(|what| Corruption { lsn: at, what })?;
+                segment.header.block(bytes, at).map_err(|what| Corruption { lsn: at, what })?;
             self.follows(&header, start, self.blocks.len(), chain)?;
             let whole = header.body_of(bytes).is_some_and(|body| header.body_is_whole(body));
             if !whole {
@@ -213,7 +239,8 @@ impl Frames {
             let offset = usize::try_from(at.0 - start.0).expect("a frame fits a segment");
             let end = header.end();
             let length = usize::try_from(header.block_bytes).expect("a block fits a cell");
-            self.blocks.push(ViewBlock { header, range: offset..offset + length });
+            let range = offset..offset + length;
+            self.blocks.push(ViewBlock { header, range, readable: Ok(()) });
             if header.last {
                 return Ok(FramePosition { lsn: end, sequence: header.sequence + 1, chain });
             }
@@ -340,8 +367,8 @@ impl Window {
         Ok(())
     }
 
-    fn key(&self) -> Option<block::HeaderKey> {
-        self.segment.as_ref().map(|segment| segment.header.key)
+    fn is_sealed(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.header.identity.is_sealed)
     }
 
     fn end(&self) -> Lsn {
@@ -416,7 +443,8 @@ impl<'a> FrameView<'a> {
     /// Its records, in order of effect.
     ///
     /// # Errors
-    /// A record that cannot be read ends its block's records: the log is corrupt.
+    /// A record that cannot be read ends its block's records: the log is corrupt, or it is sealed
+    /// and nobody gave its key ([`Damage::Sealed`]).
     pub fn records(&self) -> impl Iterator<Item = Result<StoredRecord, Corruption>> + 'a {
         self.parts().map(|part| part.map(|(stored, _)| stored))
     }
@@ -444,10 +472,14 @@ impl<'a> FrameView<'a> {
     fn parts(
         &self,
     ) -> impl Iterator<Item = Result<(StoredRecord, &'a [u8]), Corruption>> + use<'a> {
-        let bytes = self.bytes;
-        self.blocks
-            .iter()
-            .flat_map(move |block| BlockRecords::new(&block.header, &bytes[block.range.clone()]))
+        let opened = self.opened;
+        self.blocks.iter().flat_map(move |block| {
+            let sealed =
+                block.readable.err().map(|what| Err(Corruption { lsn: block.header.lsn, what }));
+            let records = BlockRecords::new(&block.header, &opened[block.range.clone()]);
+            let readable = sealed.is_none();
+            sealed.into_iter().chain(records.take_while(move |_| readable))
+        })
     }
 
     /// Its blocks, in order.

@@ -5,8 +5,8 @@
 //! 1. it starts with the magic, at a multiple of 16 bytes, and says its own position;
 //! 2. its header's tag is right under K;
 //! 3. its length is a multiple of 16, at least a header, and ends within its cell; its flags are
-//!    known; its reserved bytes and its seal tag are zero; its frame starts at or before it; its
-//!    durable position lies at or before the start of its frame;
+//!    known; its reserved bytes are zero, its seal too unless the segment is sealed; its frame
+//!    starts at or before it; its durable position lies at or before the start of its frame;
 //! 4. its body has the hash that the header says.
 //!
 //! A **frame** at L follows the position (end E, sequence S, chain C) if and only if:
@@ -24,6 +24,7 @@
 //!
 //! Bytes past a file's end count as zeros. Records are no part of it: a whole block with a record
 //! that cannot be read was written so, by another version or by a bug, and is corrupt, never torn.
+//! Nor are seals: a log is judged alike with its database key and without.
 
 use crate::disk::{Access, Disk};
 use crate::log::FramePosition;
@@ -98,7 +99,10 @@ impl std::fmt::Debug for LogReader {
 #[derive(Debug)]
 pub(super) struct CheckedBlock {
     pub(super) header: BlockHeader,
+    /// Its header as stored, its body opened.
     pub(super) bytes: Box<[u8]>,
+    /// Whether the body could be opened.
+    readable: Result<(), Damage>,
 }
 
 #[derive(Default)]
@@ -349,11 +353,13 @@ impl LogReader {
         let mut at = first;
         loop {
             let offset = usize::try_from(at.0 - start.0).expect("a cell is small");
-            let header = BlockHeader::read(&cell[offset..], at, &segment.header.key)
+            let header = segment
+                .header
+                .block(&cell[offset..], at)
                 .map_err(|what| Corruption { lsn: at, what })?;
             if lsn < header.end() {
                 let (_, block) = cell.split_at(offset);
-                return self.shared.check(header, block);
+                return self.shared.check(&segment, header, block);
             }
             at = geometry.place_after(header.end());
             if lsn < at || geometry.cell_start(at) != start {
@@ -401,14 +407,20 @@ impl Shared {
         cache.blocks.iter().find(covers).cloned()
     }
 
-    fn check(&self, header: BlockHeader, bytes: &[u8]) -> Result<Arc<CheckedBlock>, ReadError> {
+    fn check(
+        &self,
+        segment: &Segment,
+        header: BlockHeader,
+        bytes: &[u8],
+    ) -> Result<Arc<CheckedBlock>, ReadError> {
         let damaged = Corruption { lsn: header.lsn, what: Damage::BlockBody };
         let body = header.body_of(bytes).ok_or(damaged)?;
         if !header.body_is_whole(body) {
             return Err(damaged.into());
         }
-        let bytes = bytes[..BLOCK_HEADER_BYTES + body.len()].into();
-        let block = Arc::new(CheckedBlock { header, bytes });
+        let mut bytes: Box<[u8]> = bytes[..BLOCK_HEADER_BYTES + body.len()].into();
+        let readable = segment.open_body(&header, &mut bytes[BLOCK_HEADER_BYTES..]);
+        let block = Arc::new(CheckedBlock { header, bytes, readable });
         let mut cache = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.blocks.len() < BLOCKS_CACHED_MAX {
             cache.blocks.push(Arc::clone(&block));
@@ -422,11 +434,17 @@ impl Shared {
 }
 
 impl CheckedBlock {
+    /// Its records, if its body could be opened.
+    pub(super) fn records(&self) -> Result<BlockRecords<'_>, Corruption> {
+        self.readable.map_err(|what| Corruption { lsn: self.header.lsn, what })?;
+        Ok(BlockRecords::new(&self.header, &self.bytes))
+    }
+
     /// The record that starts at a position, and as much of its payload as is in it. Walks the
     /// records before it: a position from outside may point into the middle of one, where a caller's
     /// bytes could look like another.
     pub(super) fn record(&self, lsn: Lsn) -> Result<(StoredRecord, &[u8]), ReadError> {
-        let mut records = BlockRecords::new(&self.header, &self.bytes);
+        let mut records = self.records()?;
         while records.lsn() < lsn && 0 < records.left {
             records.pass_over()?;
         }
@@ -439,7 +457,7 @@ impl CheckedBlock {
     /// The part of a record's payload with which the block begins.
     fn part_of(&self, owner: Lsn) -> Result<&[u8], ReadError> {
         let damaged = Corruption { lsn: self.header.lsn, what: Damage::Record };
-        let first = BlockRecords::new(&self.header, &self.bytes).next().ok_or(damaged)??;
+        let first = self.records()?.next().ok_or(damaged)??;
         match first {
             (StoredRecord { record: Record::Part(part), .. }, payload) if part.owner == owner => {
                 Ok(payload)

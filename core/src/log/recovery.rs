@@ -9,7 +9,7 @@
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::log::FramePosition;
-use crate::log::block::{BLOCK_MAGIC, BlockHeader};
+use crate::log::block::BLOCK_MAGIC;
 use crate::log::error::{Corruption, Damage, LogError, ReadError};
 use crate::log::frames::Frames;
 use crate::log::geometry::{BLOCK_ALIGNMENT, CELL_BYTES, page_up};
@@ -253,7 +253,7 @@ fn witness_in(part: &[u8], lsn: Lsn, segment: &Segment, end: Lsn) -> Option<Lsn>
             return None;
         }
         let at = Lsn(lsn.0 + u64::try_from(offset).expect("a cell is small"));
-        let header = BlockHeader::read(bytes, at, &segment.header.key).ok()?;
+        let header = segment.header.block(bytes, at).ok()?;
         Some(header.durable).filter(|durable| end < *durable)
     })
 }

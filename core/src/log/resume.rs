@@ -7,7 +7,7 @@
 use crate::log::FramePosition;
 use crate::log::block;
 use crate::log::error::{Damage, ReadError};
-use crate::log::reader::{BlockRecords, CheckedBlock, LogReader};
+use crate::log::reader::{CheckedBlock, LogReader};
 use florin_ledger::{Lsn, StreamCursor, Timestamp};
 
 /// Where to go on.
@@ -97,7 +97,7 @@ impl LogReader {
         let last_byte = Lsn(durable.0 - 1);
         let block = self.block_covering(last_byte)?;
         let mut lsn = block.header.lsn;
-        for stored in BlockRecords::new(&block.header, &block.bytes) {
+        for stored in block.records()? {
             lsn = stored?.0.lsn;
         }
         let cursor = StreamCursor { epoch: block.header.epoch, lsn, hash: block.hash() };

@@ -57,7 +57,7 @@ impl LogReader {
         if bytes.iter().take(BLOCK_HEADER_BYTES).all(|byte| *byte == 0) {
             return Ok(None);
         }
-        match BlockHeader::read(bytes, place, &segment.header.key) {
+        match segment.header.block(bytes, place) {
             Ok(header) => Ok(Some(header).filter(|header| header.end() <= durable)),
             Err(what) => Err(Corruption { lsn: place, what }.into()),
         }

@@ -5,24 +5,27 @@
 //! offset  bytes  field
 //!      0      8  magic, "FLORINLG"
 //!      8      4  format version, 1
-//!     12      4  bytes of this header, 4096
+//!     12      2  bytes of this header, 4096
+//!     14      2  flags: 1 = the bodies of its blocks are sealed
 //!     16     16  incarnation of the database
 //!     32      8  number of the segment
 //!     40      8  bytes of every segment
 //!     48     32  random key of the block tags
-//!     80     32  random salt, for the key that seals the segment
+//!     80     32  random salt, for the key that seals the segment, if it is sealed
 //!    112     32  BLAKE3 of bytes 0..112
 //!    144   3952  zero
 //! ```
 //! All little-endian. Magic, version and checksum stay where they are in every version.
 
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
-use crate::log::block::HeaderKey;
+use crate::log::block::{BlockHeader, HeaderKey};
 use crate::log::error::{Corruption, Damage, LogError};
 use crate::log::geometry::Geometry;
+use crate::sealing::SealingKey;
+use florin_ledger::Lsn;
 use std::io;
 use std::sync::Arc;
-use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The directory of the segments.
@@ -32,13 +35,18 @@ pub const FORMAT_VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"FLORINLG";
 const NAME_DIGITS: usize = 20;
 const CHECKED_BYTES: usize = 112;
+const HEADER_BYTES: u16 = 4096;
+const FLAG_SEALED: u16 = 1;
+/// What the keys of segments are derived for.
+const PURPOSE: &[u8] = b"florin log segment";
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct HeaderLayout {
     magic: [u8; 8],
     version: U32,
-    header_bytes: U32,
+    header_bytes: U16,
+    flags: U16,
     incarnation: U128,
     number: U64,
     segment_bytes: U64,
@@ -58,6 +66,8 @@ pub struct Identity {
     pub incarnation: u128,
     /// How the log is divided, fixed when the database is made.
     pub geometry: Geometry,
+    /// Whether the bodies of its blocks are sealed.
+    pub is_sealed: bool,
 }
 
 /// What a segment says of itself.
@@ -95,7 +105,8 @@ impl SegmentHeader {
         let mut layout = HeaderLayout {
             magic: MAGIC,
             version: FORMAT_VERSION.into(),
-            header_bytes: 4096.into(),
+            header_bytes: HEADER_BYTES.into(),
+            flags: if self.identity.is_sealed { FLAG_SEALED } else { 0 }.into(),
             incarnation: self.identity.incarnation.into(),
             number: self.number.into(),
             segment_bytes: self.identity.geometry.segment_bytes().into(),
@@ -113,7 +124,7 @@ impl SegmentHeader {
     ///
     /// # Errors
     /// [`LogError::Corrupt`] if the page is not what was written; [`LogError::Version`],
-    /// [`LogError::Geometry`] for a whole header of another kind.
+    /// [`LogError::Geometry`], [`LogError::Flags`] for a whole header of another kind.
     pub fn decode(page: &[u8; PAGE_BYTES], number: u64) -> Result<HeaderState, LogError> {
         if page.iter().all(|byte| *byte == 0) {
             return Ok(HeaderState::Absent);
@@ -128,18 +139,33 @@ impl SegmentHeader {
         }
         let found = layout.segment_bytes.get();
         let geometry = Geometry::new(found).ok_or(LogError::Geometry { segment: number, found })?;
-        let written = layout.header_bytes.get() == 4096
+        let flags = layout.flags.get();
+        if flags & !FLAG_SEALED != 0 {
+            return Err(LogError::Flags { segment: number, flags });
+        }
+        let written = layout.header_bytes.get() == HEADER_BYTES
             && layout.number.get() == number
             && layout.zero.iter().all(|byte| *byte == 0);
         if !written {
             return Err(damaged(number));
         }
+        let is_sealed = flags == FLAG_SEALED;
         Ok(HeaderState::Whole(SegmentHeader {
-            identity: Identity { incarnation: layout.incarnation.get(), geometry },
+            identity: Identity { incarnation: layout.incarnation.get(), geometry, is_sealed },
             number,
             key: HeaderKey(layout.key),
             salt: layout.salt,
         }))
+    }
+
+    /// Reads and checks the header of a block of this segment ([`BlockHeader::read`]).
+    ///
+    /// # Errors
+    /// As there; [`Damage::BlockHeader`] for a seal where nothing is sealed.
+    pub fn block(&self, bytes: &[u8], lsn: Lsn) -> Result<BlockHeader, Damage> {
+        let header = BlockHeader::read(bytes, lsn, &self.key)?;
+        let possible = self.identity.is_sealed || header.seal == [0; 16];
+        if possible { Ok(header) } else { Err(Damage::BlockHeader) }
     }
 }
 
@@ -147,7 +173,7 @@ impl SegmentHeader {
 /// segment by the default size when no other is known.
 fn damaged(number: u64) -> LogError {
     let position = number.saturating_mul(crate::log::geometry::SEGMENT_BYTES_DEFAULT);
-    LogError::Corrupt(Corruption { lsn: florin_ledger::Lsn(position), what: Damage::SegmentHeader })
+    LogError::Corrupt(Corruption { lsn: Lsn(position), what: Damage::SegmentHeader })
 }
 
 /// An open segment whose header fits the log.
@@ -157,6 +183,36 @@ pub struct Segment {
     pub header: SegmentHeader,
     /// Its file.
     pub file: Arc<dyn DiskFile>,
+    /// What its blocks are sealed with; `None` if they are not, or if nobody gave the database key.
+    pub key: Option<SealingKey>,
+}
+
+impl Segment {
+    /// Seals the body of a block; to be called before its hash is taken, once for each block. The
+    /// nonce is the block's position.
+    ///
+    /// # Panics
+    /// In a sealed log without its database key: nothing is ever stored that others could read.
+    pub fn seal(&self, header: &mut BlockHeader, body: &mut [u8]) {
+        assert_eq!(self.key.is_some(), self.header.identity.is_sealed, "sealed blocks take a key");
+        if let Some(key) = &self.key {
+            header.seal = key.seal(header.lsn.0, &header.context(), body);
+        }
+    }
+
+    /// Makes the body of a block readable, once its hash was checked. After an error it is of no
+    /// use.
+    ///
+    /// # Errors
+    /// [`Damage::Sealed`] without the database key; [`Damage::Seal`] if it is not what was sealed.
+    pub fn open_body(&self, header: &BlockHeader, body: &mut [u8]) -> Result<(), Damage> {
+        match &self.key {
+            _ if !self.header.identity.is_sealed => Ok(()),
+            None => Err(Damage::Sealed),
+            Some(key) if key.open(header.lsn.0, &header.context(), &header.seal, body) => Ok(()),
+            Some(_) => Err(Damage::Seal),
+        }
+    }
 }
 
 impl std::fmt::Debug for Segment {
@@ -177,8 +233,8 @@ pub enum Found {
 /// Opens a segment of a known log.
 ///
 /// # Errors
-/// Those of [`SegmentHeader::decode`], with its own position; [`LogError::Incarnation`] and
-/// [`LogError::Geometry`] if the segment is another log's.
+/// Those of [`SegmentHeader::decode`], with its own position; [`LogError::Incarnation`],
+/// [`LogError::Geometry`] and [`LogError::Sealing`] if the segment is another log's.
 pub fn open(
     disk: &dyn Disk,
     identity: Identity,
@@ -206,7 +262,12 @@ pub fn open(
         let found = header.identity.geometry.segment_bytes();
         return Err(LogError::Geometry { segment: number, found });
     }
-    Ok(Found::Segment(Segment { header, file }))
+    if header.identity.is_sealed != identity.is_sealed {
+        return Err(LogError::Sealing { segment: number });
+    }
+    let database_key = disk.database_key().filter(|_| identity.is_sealed);
+    let key = database_key.map(|database_key| database_key.sealing_key(PURPOSE, &header.salt));
+    Ok(Found::Segment(Segment { header, file, key }))
 }
 
 /// Reads the header of a segment's file; a file shorter than a header was being made.
@@ -269,9 +330,7 @@ pub fn identify(disk: &dyn Disk) -> Result<Option<Identity>, LogError> {
         let used = used.collect::<Result<Vec<bool>, LogError>>()?.contains(&true);
         return match damaged {
             Some(corruption) if used => Err(corruption.into()),
-            None if used => {
-                Err(Corruption { lsn: florin_ledger::Lsn(0), what: Damage::SegmentHeader }.into())
-            }
+            None if used => Err(Corruption { lsn: Lsn(0), what: Damage::SegmentHeader }.into()),
             _ => Ok(None),
         };
     };

@@ -1,4 +1,5 @@
-//! Stamps frames and puts them on the disk. Owned by the log thread.
+//! Stamps frames, seals them if the log is sealed, and puts them on the disk. Owned by the log
+//! thread. A block is stamped once: its place in the log is behind all that were stamped before.
 //!
 //! A call of [`LogWriter::write`] puts all staged pages with one write past the page cache. The
 //! last page is written again as it fills; its earlier bytes stay the same, so a torn write of it
@@ -204,7 +205,7 @@ impl LogWriter {
         for (index, block) in frame.blocks().iter().enumerate() {
             let bytes = &mut staged[block.range.clone()];
             let block_offset = u64::try_from(block.range.start).expect("a frame fits a segment");
-            let header = BlockHeader {
+            let mut header = BlockHeader {
                 block_bytes: u32::try_from(bytes.len()).expect("a block fits a cell"),
                 lsn: Lsn(frame.start().0 + block_offset),
                 frame_lsn: frame.start(),
@@ -215,9 +216,13 @@ impl LogWriter {
                 index: u32::try_from(index).expect("a segment has fewer cells"),
                 last: index + 1 == blocks_count,
                 records_count: block.records_count,
-                body: *blake3::hash(&bytes[BLOCK_HEADER_BYTES..]).as_bytes(),
+                seal: [0; 16],
+                body: [0; 32],
                 chain,
             };
+            let (_, body) = bytes.split_at_mut(BLOCK_HEADER_BYTES);
+            segment.seal(&mut header, body);
+            header.body = *blake3::hash(body).as_bytes();
             chain = header.write(&segment.header.key, bytes);
         }
         self.staged_end = end;

@@ -7,7 +7,7 @@
 //!     34      8  first value
 //!     42      …  for each further entry: key - previous key, as a varint of 1 to 19 bytes;
 //!                value - previous value (wrapping), zig-zag, as a varint of 1 to 10 bytes
-//!      …      …  zeros to the end of the page
+//!      …      …  zeros to the end of the page, at least 16 (in runs of the first versions, none)
 //! ```
 //! A varint is little-endian base 128: seven bits a byte, the eighth set in all but the last.
 //!
@@ -18,7 +18,7 @@
 //! 4. only zeros follow the last entry.
 
 use super::Entry;
-use super::page::{Page, TAG_BYTES};
+use super::page::{PAYLOAD_END, Page, TAG_BYTES};
 use crate::disk::PAGE_BYTES;
 
 const COUNT: usize = TAG_BYTES;
@@ -28,7 +28,7 @@ const REST: usize = FIRST_VALUE + 8;
 const KEY_BYTES_MAX: usize = 19;
 const VALUE_BYTES_MAX: usize = 10;
 
-const _: () = assert!(REST + KEY_BYTES_MAX + VALUE_BYTES_MAX < PAGE_BYTES);
+const _: () = assert!(REST + KEY_BYTES_MAX + VALUE_BYTES_MAX < PAYLOAD_END);
 
 /// Fills one page with entries.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl BlockBuilder {
             let key = entry.key - self.last.key;
             let value = zig_zag(entry.value.wrapping_sub(self.last.value));
             let bytes = varint_bytes(key) + varint_bytes(u128::from(value));
-            if PAGE_BYTES < self.used + bytes {
+            if PAYLOAD_END < self.used + bytes {
                 return false;
             }
             self.put_varint(key);

@@ -11,13 +11,14 @@
 //!             16      8  "florinRU"                   16      8  "florinRF"
 //!             24      4  version, 1                   24      8  entries
 //!             28      1  kind                         32      8  B, blocks
-//!             29      3  zero                         40      8  L, lines of the filter
+//!             29      1  1 if sealed, else 0          40      8  L, lines of the filter
+//!             30      2  zero
 //!             32      8  number                       48      8  position in the log
-//!             40     32  salt, zero                   56     16  smallest key
+//!             40     32  salt: random if                 56     16  smallest key
 //!             72   4024  zero                         72     16  largest key
 //!                                                     88   4008  zero
 //! ```
-//! The salt is where the key of a sealed file will come from.
+//! A sealed file's key is derived from the database key and the salt, which is zero in others.
 //!
 //! A file is a run if and only if
 //! 1. its length is exactly that of the pages above, as many as its footer counts;
@@ -33,7 +34,9 @@ use super::filter::{Filter, LINES_PER_PAGE};
 use super::page::{PAYLOAD_BYTES, Page, PageKey, TAG_BYTES, header_verifies, seal_header};
 use super::{Damage, RunKind, RunName};
 use crate::disk::PAGE_BYTES;
+use crate::sealing::DatabaseKey;
 use florin_ledger::Lsn;
+use std::io;
 use zerocopy::little_endian::{U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -52,7 +55,8 @@ struct HeaderLayout {
     magic: [u8; 8],
     version: U32,
     kind: u8,
-    reserved: [u8; 3],
+    is_sealed: u8,
+    reserved: [u8; 2],
     number: U64,
     salt: [u8; 32],
 }
@@ -72,24 +76,42 @@ struct FooterLayout {
 const _: () = assert!(size_of::<HeaderLayout>() == 56);
 const _: () = assert!(size_of::<FooterLayout>() == 72);
 
-/// The header page of a run, sealed.
-pub(super) fn header(name: RunName) -> Page {
+/// The header page of a run, tagged, and the key of its other pages. `database_key`: if they are to
+/// be sealed.
+///
+/// # Errors
+/// The operating system has no random numbers.
+pub(super) fn header(
+    name: RunName,
+    database_key: Option<&DatabaseKey>,
+) -> io::Result<(Page, PageKey)> {
+    let mut salt = [0; 32];
+    if database_key.is_some() {
+        getrandom::fill(&mut salt).map_err(io::Error::other)?;
+    }
     let layout = HeaderLayout {
         magic: HEADER_MAGIC,
         version: VERSION.into(),
         kind: name.kind.number(),
-        reserved: [0; 3],
+        is_sealed: database_key.is_some().into(),
+        reserved: [0; 2],
         number: name.number.into(),
-        salt: [0; 32],
+        salt,
     };
     let mut page = [0; PAGE_BYTES];
     page[TAG_BYTES..TAG_BYTES + size_of::<HeaderLayout>()].copy_from_slice(layout.as_bytes());
     seal_header(&mut page);
-    page
+    let key = PageKey::of(&page, name.kind);
+    let key = if database_key.is_some() { key.sealed(database_key, &salt) } else { key };
+    Ok((page, key))
 }
 
 /// Checks a header page; returns the key of the file's other pages.
-pub(super) fn check_header(page: &Page, name: RunName) -> Result<PageKey, Damage> {
+pub(super) fn check_header(
+    page: &Page,
+    name: RunName,
+    database_key: Option<&DatabaseKey>,
+) -> Result<PageKey, Damage> {
     let (layout, _) = HeaderLayout::ref_from_prefix(&page[TAG_BYTES..])
         .expect("a page is longer than a header and has no alignment to keep");
     if !header_verifies(page) || layout.magic != HEADER_MAGIC {
@@ -101,7 +123,13 @@ pub(super) fn check_header(page: &Page, name: RunName) -> Result<PageKey, Damage
     if RunKind::from_number(layout.kind) != Some(name.kind) || layout.number.get() != name.number {
         return Err(Damage::Name);
     }
-    Ok(PageKey::of(page, name.kind))
+    let key = PageKey::of(page, name.kind);
+    match (layout.is_sealed, database_key) {
+        (0, None) => Ok(key),
+        (0, Some(_)) => Err(Damage::Plain),
+        (1, database_key) => Ok(key.sealed(database_key, &layout.salt)),
+        _ => Err(Damage::Header),
+    }
 }
 
 /// What a run says of itself.

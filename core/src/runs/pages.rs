@@ -1,7 +1,8 @@
 //! A run file as pages on end: written once from the first to the last, read anywhere. What the
 //! pages mean is the business of those who fill them.
 //!
-//! Every page is sealed as it is written and verified as it is read. A file has its name only when
+//! Every page is tagged, and sealed if the database is encrypted, as it is written, and verified
+//! and opened as it is read. A file has its name only when
 //! it is whole and durable.
 
 use super::filter::Filter;
@@ -42,13 +43,14 @@ pub(crate) struct PageWriter {
 impl PageWriter {
     /// Begins a file.
     pub(crate) fn create(disk: &Arc<dyn Disk>, name: RunName) -> Result<PageWriter, RunError> {
-        let file = create_file(&**disk, name).map_err(|source| RunError::Io { name, source })?;
-        let header = header(name);
+        let io = |source| RunError::Io { name, source };
+        let file = create_file(&**disk, name).map_err(io)?;
+        let (header, key) = header(name, disk.database_key()).map_err(io)?;
         Ok(PageWriter {
             disk: Arc::clone(disk),
             file,
             name,
-            key: PageKey::of(&header, name.kind),
+            key,
             buffer: header.to_vec(),
             written_bytes: 0,
             synced_bytes: 0,
@@ -155,7 +157,7 @@ impl PageReader {
         }
         let mut page: Page = [0; PAGE_BYTES];
         file.read_exact_at(&mut page, 0).map_err(io)?;
-        let key = check_header(&page, name).map_err(damaged)?;
+        let key = check_header(&page, name, disk.database_key()).map_err(damaged)?;
         Ok(PageReader { name, file, key, pages_count })
     }
 
@@ -189,14 +191,33 @@ impl PageReader {
             self.file
                 .read_exact_at(bytes, offset)
                 .map_err(|source| RunError::Io { name, source })?;
-            let (pages, _) = bytes.as_chunks::<PAGE_BYTES>();
+            let (pages, _) = bytes.as_chunks_mut::<PAGE_BYTES>();
             for page in pages {
                 if !self.key.verifies(page, number) {
                     return Err(self.damaged(Damage::Page { page: number }));
                 }
+                self.key.open(page, number).map_err(|damage| self.damaged(damage))?;
                 visit(page);
                 number += 1;
                 left -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the tag of every page, which takes no database key.
+    ///
+    /// # Errors
+    /// See [`PageReader::read`].
+    pub(crate) fn scrub(&self) -> Result<(), RunError> {
+        let name = self.name;
+        let mut page: Page = [0; PAGE_BYTES];
+        for number in 1..self.pages_count {
+            self.file
+                .read_exact_at(&mut page, number * PAGE_BYTES_U64)
+                .map_err(|source| RunError::Io { name, source })?;
+            if !self.key.verifies(&page, number) {
+                return Err(self.damaged(Damage::Page { page: number }));
             }
         }
         Ok(())

@@ -76,6 +76,19 @@ pub enum Damage {
         /// Its number.
         page: u64,
     },
+    /// A page that the database key does not open: sealed with another one, or by somebody who has
+    /// none.
+    #[error("page {page} does not open with the database key")]
+    Seal {
+        /// Its number.
+        page: u64,
+    },
+    /// Nothing is wrong: it is sealed, and nobody gave the key.
+    #[error("it is sealed: give the database's key (--key-file or --pkcs11-module)")]
+    Sealed,
+    /// A run that is not sealed, in a database that is encrypted.
+    #[error("it is not sealed and the database is encrypted")]
+    Plain,
     /// A page that verifies but is not a block, or not that of the index.
     #[error("page {page} is not the block that the index names")]
     Block {

@@ -5,23 +5,34 @@
 //! directory of the present format, if there is none. Directories are never made again.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+#[path = "../keys/mod.rs"]
+mod keys;
 mod workload;
 
+use florin_core::disk::os::OsDisk;
 use florin_core::verify::verify;
-use florin_core::{Database, Options};
+use florin_core::{Database, Options, sealing};
+use florin_keys::KeyEncryptionKey;
 use florin_ledger::query::{AccountFilter, QueryFilter};
 use florin_ledger::{
     Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferFlags, TransferResult,
 };
+use keys::TestKey;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1");
+/// The same workload, encrypted.
+const GOLDEN_SEALED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1_sealed");
 
 /// Each opening is a second later than the one before; holds expire in between.
 fn open(directory: &Path, opening: u64) -> Database {
     let start = Timestamp(1_790_000_000_000_000_000 + opening * 1_000_000_000);
-    Database::open(directory, Options { clock_start: Some(start), ..Options::default() }).unwrap()
+    let is_sealed = directory.join(sealing::FILE_NAME).exists();
+    let key = is_sealed.then(|| Arc::new(TestKey::A) as Arc<dyn KeyEncryptionKey>);
+    let options = Options { clock_start: Some(start), key, ..Options::default() };
+    Database::open(directory, options).unwrap()
 }
 
 /// Writes the workload; says what was answered.
@@ -74,16 +85,38 @@ fn read(database: &Database) -> (Vec<Option<Account>>, Vec<Option<Transfer>>, Ve
 
 #[test]
 fn the_directory_of_version_1_opens_and_answers_as_it_did() {
-    if std::env::var_os("FLORIN_MAKE_GOLDEN").is_some() && !Path::new(GOLDEN).exists() {
-        write(Path::new(GOLDEN));
-        fs::remove_file(Path::new(GOLDEN).join("lock")).unwrap();
+    make_golden(Path::new(GOLDEN), false);
+    opens_and_answers_as_it_did(Path::new(GOLDEN));
+}
+
+#[test]
+fn the_encrypted_directory_of_version_1_opens_and_answers_as_it_did() {
+    make_golden(Path::new(GOLDEN_SEALED), true);
+    opens_and_answers_as_it_did(Path::new(GOLDEN_SEALED));
+}
+
+fn make_golden(golden: &Path, is_sealed: bool) {
+    if std::env::var_os("FLORIN_MAKE_GOLDEN").is_none() || golden.exists() {
+        return;
     }
+    if is_sealed {
+        let disk = OsDisk::open(golden).unwrap();
+        sealing::create(&disk, &TestKey::A).unwrap();
+    }
+    write(golden);
+    fs::remove_file(golden.join("lock")).unwrap();
+}
+
+fn opens_and_answers_as_it_did(golden: &Path) {
     let directory = tempfile::tempdir().unwrap();
     let (old, new): (PathBuf, PathBuf) =
         (directory.path().join("old"), directory.path().join("new"));
-    copy(Path::new(GOLDEN), &old);
+    copy(golden, &old);
     let (accounts, transfers) = write(&new);
-    let report = verify(&old, &mut |_| {}).unwrap();
+    let is_sealed = golden.join(sealing::FILE_NAME).exists();
+    let key = is_sealed.then_some(&TestKey::A as &dyn KeyEncryptionKey);
+    let report = verify(&old, key, &mut |_| {}).unwrap();
+    assert!(!report.is_locked);
     assert_eq!(report.findings, Vec::<String>::new());
 
     let openings = u64::try_from(workload::openings().len()).unwrap();

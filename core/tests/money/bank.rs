@@ -4,11 +4,13 @@
 use crate::book::Book;
 use crate::clock::HandClock;
 use crate::events::Step;
+use crate::keys::TestKey;
 use crate::model::Model;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::request::{AccountBatch, Reply, Request, Status, TransferBatch};
-use florin_core::{Database, Error, Options};
+use florin_core::{Database, Error, Options, sealing};
+use florin_keys::KeyEncryptionKey;
 use florin_ledger::{
     Account, AccountId, AccountResult, EventResult, Timestamp, Transfer, TransferResult,
 };
@@ -31,8 +33,19 @@ pub(crate) fn options() -> Options {
     }
 }
 
+/// Opens the bank; an encrypted one with its key.
 pub(crate) fn open(disk: &SimulatedDisk, clock: &Arc<HandClock>) -> Result<Database, Error> {
-    Database::open_on(Arc::new(disk.clone()), clock.clone(), options())
+    let is_encrypted = disk.contents(sealing::FILE_NAME).is_some();
+    let key: Option<Arc<dyn KeyEncryptionKey>> =
+        if is_encrypted { Some(Arc::new(TestKey::A)) } else { None };
+    Database::open_on(Arc::new(disk.clone()), clock.clone(), Options { key, ..options() })
+}
+
+/// A disk on which the bank will be encrypted.
+pub(crate) fn encrypted_disk() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    sealing::create(&disk, &TestKey::A).expect("an empty disk");
+    disk
 }
 
 /// What the bank must say between two steps.

@@ -2,7 +2,7 @@
 //! is there whole or not at all.
 
 use crate::audit::audit;
-use crate::bank::{Bank, Books};
+use crate::bank::{Bank, Books, encrypted_disk};
 use crate::days::{Case, random_day, seeds};
 use crate::events::Step;
 use crate::recovery::recover;
@@ -18,8 +18,12 @@ struct Played {
 
 impl Played {
     fn day(seed: u64, in_flight: usize) -> Played {
+        Played::day_on(SimulatedDisk::new(), seed, in_flight)
+    }
+
+    fn day_on(disk: SimulatedDisk, seed: u64, in_flight: usize) -> Played {
         let steps = random_day(seed, 60);
-        let mut bank = Bank::new();
+        let mut bank = Bank::found(disk).expect("an empty disk takes a database");
         let books = bank.play(&steps, in_flight);
         let disk = bank.disk.clone();
         bank.database.close().unwrap();
@@ -64,6 +68,14 @@ fn power_cuts_lose_nothing_that_was_acknowledged_one_by_one() {
 fn power_cuts_lose_nothing_that_was_acknowledged_in_groups() {
     for seed in seeds(4..8) {
         Played::day(seed, 5).cut_everywhere();
+    }
+}
+
+/// Faults 1, 4, 5, 15, 19, 25, 45: the same while everything is sealed.
+#[test]
+fn power_cuts_lose_nothing_that_was_sealed() {
+    for seed in seeds(20..22) {
+        Played::day_on(encrypted_disk(), seed, 4).cut_everywhere();
     }
 }
 

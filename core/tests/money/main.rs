@@ -16,6 +16,8 @@ mod days;
 #[path = "../../ledger/tests/rules/events.rs"]
 mod events;
 mod forms;
+#[path = "../keys/mod.rs"]
+mod keys;
 #[path = "../../ledger/tests/rules/model.rs"]
 mod model;
 

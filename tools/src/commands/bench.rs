@@ -13,6 +13,7 @@ use crate::bench::server::ServerProcess;
 use crate::credentials::Credentials;
 use crate::exit::{Exit, Failure};
 use crate::figure::Figure;
+use crate::key::KeyArguments;
 use crate::progress;
 use crate::target::{Ledger, PATIENCE, open_database};
 use clap::Args;
@@ -47,6 +48,9 @@ pub(crate) struct Bench {
     /// Keep the data directory here
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+
+    #[command(flatten)]
+    key: KeyArguments,
 
     /// Accounts to open
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
@@ -176,7 +180,10 @@ impl Bench {
         match (&self.connect, directory) {
             (Some(address), _) => Ok(Subject::Foreign(address.clone())),
             (None, Some(path)) if self.embedded => {
-                Ok(Subject::Embedded(open_database(path, None)?))
+                Ok(Subject::Embedded(open_database(path, None, self.key.open()?)?))
+            }
+            _ if self.key.open()?.is_some() => {
+                Err(Failure::usage("an encrypted directory is measured with --embedded"))
             }
             (None, Some(path)) => Ok(Subject::Started(ServerProcess::start(path)?)),
             (None, None) => Err(Failure::usage("name a directory: --data DIR")),

@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::inspect::{Log, ReadOnly, json, text};
+use crate::key::KeyArguments;
 use crate::progress;
 use clap::{Args, Subcommand};
 use florin_ledger::{Lsn, TransferId};
@@ -14,6 +15,9 @@ pub(crate) struct Inspect {
     /// The data directory
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+
+    #[command(flatten)]
+    key: KeyArguments,
 
     /// One JSON object a line
     #[arg(long)]
@@ -56,7 +60,7 @@ impl Inspect {
             Failure::unavailable(format!("can't read {}: {why}", self.data.display()))
         };
         let directory = ReadOnly::open(&self.data).map_err(|error| unavailable(&error))?;
-        let log = Log::open(directory).map_err(|error| unavailable(&error))?;
+        let log = Log::open(directory, self.key.open()?).map_err(|error| unavailable(&error))?;
         let found = match &self.subject {
             None | Some(Subject::Segments) => log.segments(),
             Some(Subject::Frames { from, limit }) => log.frames(from.map(Lsn), *limit),

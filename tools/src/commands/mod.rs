@@ -2,7 +2,9 @@
 
 mod bench;
 mod exec;
+mod init;
 mod inspect;
+mod kek;
 mod keys;
 mod rebuild;
 mod serve;
@@ -17,6 +19,7 @@ use clap::Subcommand;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    Init(init::Init),
     Serve(serve::Serve),
     Shell(shell::Shell),
     Exec(exec::Exec),
@@ -25,6 +28,7 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     Rebuild(rebuild::Rebuild),
     Inspect(inspect::Inspect),
+    Kek(kek::Kek),
     Keys(keys::Keys),
     Bench(bench::Bench),
     Version(version::Version),
@@ -37,6 +41,7 @@ impl Command {
     /// Why it could not be done, with the exit code that says so to scripts.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Command::Init(init) => init.run(),
             Command::Serve(serve) => serve.run(),
             Command::Shell(shell) => shell.run(),
             Command::Exec(exec) => exec.run(),
@@ -45,6 +50,7 @@ impl Command {
             Command::Verify(verify) => verify.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Inspect(inspect) => inspect.run(),
+            Command::Kek(kek) => kek.run(),
             Command::Keys(keys) => keys.run(),
             Command::Bench(bench) => bench.run(),
             Command::Version(version) => version.run(),

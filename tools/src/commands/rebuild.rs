@@ -2,6 +2,7 @@
 
 use super::verify;
 use crate::exit::{Exit, Failure};
+use crate::key::KeyArguments;
 use crate::progress;
 use clap::Args;
 use std::io::{self, Write};
@@ -17,13 +18,17 @@ pub(crate) struct Rebuild {
     /// The data directory
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+
+    #[command(flatten)]
+    key: KeyArguments,
 }
 
 impl Rebuild {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let key = self.key.open()?;
         let spinner = progress::spinner("rebuilding");
         spinner.enable_steady_tick(Duration::from_millis(200));
-        let rebuilt = florin_core::rebuild::rebuild(&self.data);
+        let rebuilt = florin_core::rebuild::rebuild(&self.data, key.as_deref());
         spinner.finish_and_clear();
         let status = rebuilt.map_err(|error| verify::failure(&self.data, &error))?;
         let mut output = io::stdout().lock();

@@ -3,6 +3,7 @@
 use crate::doors::{DoorFlags, Doorkeeper};
 use crate::events;
 use crate::exit::{Exit, Failure};
+use crate::key::KeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
 use florin_core::{Database, Options};
@@ -24,6 +25,9 @@ pub(crate) struct Serve {
     /// The data directory (made if it is new)
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+
+    #[command(flatten)]
+    key: KeyArguments,
 
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
@@ -85,6 +89,7 @@ impl Serve {
             clock_start: self.clock_start.map(Timestamp),
             scrub_bytes_per_second: self.scrub_mib << 20,
             observer: events::observer(),
+            key: self.key.open()?,
             ..Options::default()
         };
         let database = open_database_with(&self.data, options)?;

@@ -65,7 +65,7 @@ impl StatusCommand {
         let unavailable =
             |error: String| Failure::unavailable(format!("can't open {}: {error}", path.display()));
         let directory = ReadOnly::open(path).map_err(|error| unavailable(error.to_string()))?;
-        Log::open(directory).map(|_| ()).map_err(|error| unavailable(error.to_string()))
+        Log::open(directory, None).map(|_| ()).map_err(|error| unavailable(error.to_string()))
     }
 }
 

@@ -9,7 +9,8 @@ use florin_core::log::{
     End, FramePosition, FrameView, LogError, LogReader, ReadError, StoredRecord, identify,
     judge_end, segment,
 };
-use florin_core::{Error, ErrorKind};
+use florin_core::{Error, ErrorKind, sealing};
+use florin_keys::KeyEncryptionKey;
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{AccountId, Lsn, Slot, TransferId};
 use std::sync::Arc;
@@ -32,9 +33,16 @@ pub(crate) struct Found {
 
 impl Log {
     /// # Errors
-    /// If the directory holds no log, or one of another version; damage is no error here.
-    pub(crate) fn open(directory: ReadOnly) -> Result<Log, Error> {
-        let disk: Arc<dyn Disk> = Arc::new(directory);
+    /// If the directory holds no log, or one of another version, or if the key is not its; damage is
+    /// no error here. Without its key an encrypted log is shown as far as that goes.
+    pub(crate) fn open(
+        directory: ReadOnly,
+        key: Option<Arc<dyn KeyEncryptionKey>>,
+    ) -> Result<Log, Error> {
+        let mut disk: Arc<dyn Disk> = Arc::new(directory);
+        if key.is_some() {
+            disk = sealing::unlock(disk, key.as_deref())?;
+        }
         let Some(identity) = identify(disk.as_ref())? else {
             let message = "there is no log in this directory: name a data directory of florin";
             return Err(Error::new(ErrorKind::Unusable, message));

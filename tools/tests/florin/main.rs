@@ -5,5 +5,6 @@ mod closed;
 mod command_line;
 mod exec;
 mod process;
+mod sealed;
 mod shell;
 mod stored;

@@ -20,7 +20,8 @@ enum Imports {
 
 const HOUSE: &[Room] = &[
     Room { name: "florin-ledger", may_import: Imports::Only(&[]) },
-    Room { name: "florin-core", may_import: Imports::Only(&["florin-ledger"]) },
+    Room { name: "florin-keys", may_import: Imports::Only(&[]) },
+    Room { name: "florin-core", may_import: Imports::Only(&["florin-ledger", "florin-keys"]) },
     Room { name: "florin-wire", may_import: Imports::Only(&["florin-ledger"]) },
     Room {
         name: "florin-server",
@@ -38,6 +39,7 @@ const HOUSE: &[Room] = &[
         name: "florin",
         may_import: Imports::Only(&[
             "florin-ledger",
+            "florin-keys",
             "florin-core",
             "florin-wire",
             "florin-server",

@@ -47,7 +47,7 @@ fn check(
 }
 
 #[test]
-fn after_a_power_cut_at_any_operation_all_that_was_acknowledged_is_there() {
+pub(super) fn after_a_power_cut_at_any_operation_all_that_was_acknowledged_is_there() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     run(&disk, &mut log, 9);

@@ -15,7 +15,7 @@ fn overwrite(disk: &SimulatedDisk, name: &str, offset: usize, bytes: &[u8]) {
 }
 
 #[test]
-fn an_end_torn_at_any_sector_is_torn_and_loses_nothing_acknowledged() {
+pub(super) fn an_end_torn_at_any_sector_is_torn_and_loses_nothing_acknowledged() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     log.append(&transfers(5));
@@ -56,7 +56,7 @@ fn an_end_torn_at_any_sector_is_torn_and_loses_nothing_acknowledged() {
 
 /// One sync covers many frames: a later one may reach the disk before an earlier one.
 #[test]
-fn a_whole_frame_past_a_gap_proves_nothing() {
+pub(super) fn a_whole_frame_past_a_gap_proves_nothing() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     log.append(&transfers(5));
@@ -75,7 +75,7 @@ fn a_whole_frame_past_a_gap_proves_nothing() {
 }
 
 #[test]
-fn a_log_cut_short_below_a_witness_is_corrupt_and_above_is_clean() {
+pub(super) fn a_log_cut_short_below_a_witness_is_corrupt_and_above_is_clean() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     log.append(&transfers(60));
@@ -111,7 +111,7 @@ fn a_missing_segment_below_later_frames_is_corrupt() {
 
 /// The header's key is what proves blocks, so its loss must be proof by itself.
 #[test]
-fn a_lost_segment_header_above_frames_is_corrupt_without_any_witness() {
+pub(super) fn a_lost_segment_header_above_frames_is_corrupt_without_any_witness() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     log.append(&transfers(5));
@@ -124,7 +124,7 @@ fn a_lost_segment_header_above_frames_is_corrupt_without_any_witness() {
 
 /// A checkpoint of another history must not be continued with this log.
 #[test]
-fn a_position_with_another_chain_is_corrupt() {
+pub(super) fn a_position_with_another_chain_is_corrupt() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     log.append(&transfers(5));
@@ -164,7 +164,7 @@ fn a_frame_of_another_history_does_not_follow() {
 /// What an opening left of garbage must not survive into the next one, where it would lie below
 /// frames that are durable.
 #[test]
-fn beginning_to_write_clears_everything_past_the_end() {
+pub(super) fn beginning_to_write_clears_everything_past_the_end() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     log.append(&transfers(5));

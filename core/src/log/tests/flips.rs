@@ -70,12 +70,17 @@ fn check(judged: &End, part: Part, end: Lsn, case: &str) {
 
 #[test]
 fn every_flipped_bit_below_a_witness_is_detected_and_named() {
+    flip_bits_of_every(1);
+}
+
+/// Flips each bit of every so many bytes.
+pub(super) fn flip_bits_of_every(step: usize) {
     let disk = SimulatedDisk::new();
     let end = small_log(&disk);
     assert!(matches!(judged(&disk, &[end]), End::Clean { .. }));
     let mut seen = Vec::new();
     for number in 0..2 {
-        for (offset, part) in parts(&disk, number, end).into_iter().enumerate() {
+        for (offset, part) in parts(&disk, number, end).into_iter().enumerate().step_by(step) {
             for bit in 0..8 {
                 disk.corrupt(&file_name(number), offset, bit);
                 check(&judged(&disk, &[end]), part, end, &format!("{number}: {offset}.{bit}"));
@@ -91,7 +96,7 @@ fn every_flipped_bit_below_a_witness_is_detected_and_named() {
 
 /// Without a checkpoint, the next frames are the only witnesses.
 #[test]
-fn a_later_frame_that_knew_of_the_damaged_one_is_witness_enough() {
+pub(super) fn a_later_frame_that_knew_of_the_damaged_one_is_witness_enough() {
     let disk = SimulatedDisk::new();
     let mut log = begin(&disk, FramePosition::GENESIS, 1);
     for _ in 0..3 {

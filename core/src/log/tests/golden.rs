@@ -155,12 +155,13 @@ fn a_block_header() {
         index: 1,
         last: true,
         records_count: 2,
+        seal: [0x5E; 16],
         body: *blake3::hash(&body).as_bytes(),
         chain: [0xCC; 32],
     };
     let mut expect = hex("46424c4b d0000000 0050000400000000 0010000400000000 0900000000000000
          2211000000000000 0300000000000000 000f000400000000 01000000 01000000 02000000
-         000000000000000000000000 00000000000000000000000000000000");
+         000000000000000000000000 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e");
     expect.extend_from_slice(blake3::hash(&body).as_bytes());
     expect.extend_from_slice(&[0xCC; 32]);
     assert_eq!(expect.len(), 160);
@@ -177,14 +178,22 @@ fn a_block_header() {
 
 #[test]
 fn a_segment_header() {
+    check_segment_header(false, "00100000");
+    check_segment_header(true, "00100100");
+}
+
+fn check_segment_header(is_sealed: bool, bytes_and_flags: &str) {
+    let geometry = Geometry::new(64 << 20).unwrap();
     let header = SegmentHeader {
-        identity: Identity { incarnation: 0x0F0E, geometry: Geometry::new(64 << 20).unwrap() },
+        identity: Identity { incarnation: 0x0F0E, geometry, is_sealed },
         number: 7,
         key: HeaderKey([0x4B; 32]),
         salt: [0x53; 32],
     };
-    let mut expect = hex("464c4f52494e4c47 01000000 00100000 0e0f0000000000000000000000000000
-         0700000000000000 0000000400000000");
+    let mut expect = hex(&format!(
+        "464c4f52494e4c47 01000000 {bytes_and_flags} 0e0f0000000000000000000000000000
+         0700000000000000 0000000400000000"
+    ));
     expect.extend_from_slice(&[0x4B; 32]);
     expect.extend_from_slice(&[0x53; 32]);
     assert_eq!(expect.len(), 112);

@@ -12,5 +12,6 @@ mod layout;
 mod payloads;
 mod room;
 mod sample;
+mod sealed;
 mod time;
 mod writing;

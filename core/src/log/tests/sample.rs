@@ -1,11 +1,14 @@
 //! Records, frames and small logs for the tests.
 
 use crate::disk::Disk;
+use crate::disk::keyed::KeyedDisk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::log::{
     End, FrameBuilder, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer,
     PreparerOptions, begin_writing, judge,
 };
+use crate::sealing::DatabaseKey;
+use florin_keys::Zeroizing;
 use florin_ledger::commit::Topic;
 use florin_ledger::record::{
     AccountRecord, Balances, CommitRecord, DocumentChange, DocumentRecord, EpochRecord,
@@ -16,6 +19,7 @@ use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Lsn, Slot,
     TableId, Timestamp, TransferFlags, TransferId,
 };
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
@@ -24,8 +28,33 @@ pub(super) const SEGMENT_BYTES: u64 = 32 << 10;
 pub(super) const OPTIONS: PreparerOptions =
     PreparerOptions { slice_bytes: 16 << 10, reserve_bytes: 4 << 10, free_bytes_min: 0 };
 
+thread_local! {
+    static DATABASE_KEY: RefCell<Option<DatabaseKey>> = const { RefCell::new(None) };
+}
+
+/// Does what a test does, with every log sealed.
+pub(super) fn sealed(test: impl FnOnce()) {
+    DATABASE_KEY.set(Some(database_key(7)));
+    test();
+    DATABASE_KEY.set(None);
+}
+
+/// A database key of the log of [`identity`].
+pub(super) fn database_key(byte: u8) -> DatabaseKey {
+    DatabaseKey::new(Zeroizing::new([byte; 32]), 0x0f)
+}
+
+/// The disk, with the database key if logs are sealed.
+fn keyed(disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
+    match DATABASE_KEY.with_borrow(Clone::clone) {
+        Some(key) => Arc::new(KeyedDisk::new(disk, key)),
+        None => disk,
+    }
+}
+
 pub(super) fn identity() -> Identity {
-    Identity { incarnation: 0x0f, geometry: Geometry::new(SEGMENT_BYTES).unwrap() }
+    let is_sealed = DATABASE_KEY.with_borrow(Option::is_some);
+    Identity { incarnation: 0x0f, geometry: Geometry::new(SEGMENT_BYTES).unwrap(), is_sealed }
 }
 
 pub(super) fn transfer(number: u64) -> Record {
@@ -155,7 +184,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn begin(disk: Arc<dyn Disk>, at: FramePosition, epoch: u64) -> Log {
-        let writing = begin_writing(disk, identity(), at, OPTIONS).unwrap();
+        let writing = begin_writing(keyed(disk), identity(), at, OPTIONS).unwrap();
         Log {
             writer: writing.writer,
             preparer: writing.preparer,
@@ -222,7 +251,7 @@ pub(super) fn read_all(reader: &LogReader) -> (Vec<(Lsn, Timestamp, Record)>, Fr
 }
 
 pub(super) fn reader(disk: &SimulatedDisk) -> LogReader {
-    LogReader::new(Arc::new(disk.clone()), identity())
+    LogReader::new(keyed(Arc::new(disk.clone())), identity())
 }
 
 pub(super) fn judged(disk: &SimulatedDisk, witnesses: &[Lsn]) -> End {

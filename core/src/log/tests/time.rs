@@ -8,7 +8,7 @@ use crate::log::{FramePosition, LogReader};
 use florin_ledger::{Lsn, Timestamp};
 
 #[test]
-fn the_last_frame_begun_by_a_time_is_found() {
+pub(super) fn the_last_frame_begun_by_a_time_is_found() {
     let disk = SimulatedDisk::new();
     let log = log_of_frames(&disk, 120);
     assert!(5 < identity().geometry.segment(log.durable));

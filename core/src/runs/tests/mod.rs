@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod index;
 mod recent;
+mod sealed;
 mod set;
 
 use super::{Entry, Run, RunError, RunKind, RunName, RunWriter};
