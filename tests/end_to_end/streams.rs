@@ -37,10 +37,10 @@ fn transfers() -> StreamFilter {
     StreamFilter { kinds: ItemKinds::NONE.with(ItemKind::Transfer), ..StreamFilter::all() }
 }
 
-/// The ids of transfers until this one came.
+/// The ids of transfers until this one came, and what came along.
 async fn ids_until(stream: &mut Subscription, last: u64) -> Vec<u128> {
-    let mut ids = Vec::new();
-    while ids.last() != Some(&u128::from(last)) {
+    let mut ids: Vec<u128> = Vec::new();
+    while ids.last().is_none_or(|id| *id < u128::from(last)) {
         let batch = within("a batch", stream.next()).await.expect("the stream goes on");
         ids.extend(ids_of(&batch));
     }

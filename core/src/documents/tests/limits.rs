@@ -66,8 +66,9 @@ fn memory_is_full_at_its_bound_and_empty_after_a_freeze() {
     assert!(index.memory_bytes() <= DOCUMENT_RECENT_BYTES_MAX);
     assert!(DOCUMENT_RECENT_BYTES_MAX - 1_000 < index.memory_bytes());
     assert_eq!(index.fill_per_mille(), 1_000 / (1 + FROZEN_PARTS_MAX) - 1);
-    let insert = std::panic::AssertUnwindSafe(|| index.insert(&[0, 7], put(1)));
-    assert!(std::panic::catch_unwind(insert).is_ok(), "a short key still fits");
+    key[2..6].copy_from_slice(&count.wrapping_mul(0x9e37_79b1).to_be_bytes());
+    let insert = std::panic::AssertUnwindSafe(|| index.insert(&key, put(1)));
+    assert!(std::panic::catch_unwind(insert).is_err(), "one key too many");
     assert!(index.is_full(usize::MAX, usize::MAX));
     assert!(index.freeze(Lsn(2)).is_some());
     assert!(!index.is_full(100_000, 100_000 * INDEX_KEY_BYTES_MAX));
