@@ -252,9 +252,20 @@ impl Client {
         chains::create(path, events, *attempts_max, Instant::now() + self.deadline).await
     }
 
-    async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
-        let deadline = Instant::now() + self.deadline;
+    pub(crate) async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
+        self.ask_until(call, Instant::now() + self.deadline).await
+    }
+
+    pub(crate) async fn ask_until<C: Call>(
+        &self,
+        call: &C,
+        deadline: Instant,
+    ) -> Result<C::Answer, ClientError> {
         Ok(self.shared.path.ask(call, self.shared.attempts_max, deadline).await?.answer)
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
     }
 }
 

@@ -25,7 +25,10 @@ pub enum ClientError {
     /// effect whole answers `exists` and then `linked_event_failed`: look its members up before you
     /// believe that it failed. A transfer that failed for a reason that may pass answers
     /// `id_already_failed`.
-    #[error("unknown, send it again with the same ids: {message}")]
+    ///
+    /// Writes of documents, being the first and declarations of tables have no id: this client does
+    /// not send them again by itself, and their caller should read before it does.
+    #[error("unknown, send it again only with the same ids: {message}")]
     Unknown {
         /// What became of the answer.
         message: String,

@@ -2,9 +2,11 @@
 //!
 //! Every call ends in an answer or in a [`ClientError`] that says whether it may have taken
 //! effect: *not sent*, *refused*, or *unknown*. Calls are tried again by themselves, within their
-//! deadline and a number of attempts, where that may help. That is safe, because ids make every
-//! request idempotent: a transfer that was created by an attempt whose answer was lost is answered
-//! `exists`, with the timestamp of its creation.
+//! deadline and a number of attempts, where that may help. That is safe where ids make a request
+//! idempotent: a transfer that was created by an attempt whose answer was lost is answered `exists`,
+//! with the timestamp of its creation, and a commit what the lost attempt was answered. Writes of
+//! documents outside a commit have no id, nor have being the first and declarations of tables: they
+//! are not tried again once they may have taken effect.
 //!
 //! A chain of linked events that answers `exists` for its members took effect whole. Sent again by
 //! the client itself, it is answered so; sent again by the caller, it answers `exists` for the
@@ -41,8 +43,8 @@
 //! ```
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
-//! connects, `entrance` proves the key, `connection` sends and receives, `call` says how each
-//! question looks, `stream` reads the log.
+//! connects, `entrance` proves the key, `connection` sends and receives, `call` and `document_call`
+//! say how each question looks, `stream` reads the log.
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -50,6 +52,8 @@ mod call;
 mod chains;
 mod client;
 mod connection;
+mod document_call;
+mod documents;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod entrance;

@@ -28,7 +28,8 @@ pub(crate) struct Asked<A> {
 
 impl Path {
     /// Asks until there is an answer, no hope of one, or no time or attempt left. Asking again is
-    /// safe because ids make every request idempotent.
+    /// safe where nothing changes or ids make a request take effect once; anything else is not asked
+    /// again once an attempt may have taken effect.
     pub(crate) async fn ask<C: Call>(
         &self,
         call: &C,
@@ -45,7 +46,9 @@ impl Path {
             let pause = backoff::pause(attempt);
             attempt += 1;
             let worth_another = fate.note(&failure) && !self.has_ended(&failure);
-            if !worth_another || attempts_max <= attempt || deadline <= Instant::now() + pause {
+            let may_ask = C::OPERATION.may_be_repeated() || !fate.is_lost();
+            let has_time = attempt < attempts_max && Instant::now() + pause < deadline;
+            if !worth_another || !may_ask || !has_time {
                 return Err(fate.end(failure));
             }
             sleep(pause).await;

@@ -11,7 +11,14 @@ use florin_core::log::geometry::Geometry;
 use florin_core::log::record;
 use florin_core::log::segment::{Identity, SegmentHeader};
 use florin_core::sealing::WrappedKey;
-use florin_ledger::commit::Topic;
+use florin_ledger::commit::{
+    Commit, CommitDone, CommitId, CommitOutcome, Event, Precondition, Topic,
+};
+use florin_ledger::commit_bytes::encode_commit;
+use florin_ledger::document::{
+    Document, DocumentCondition, DocumentKey, DocumentScan, DocumentWrite, TableOptions,
+    UniqueResult, WriteResult,
+};
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
 use florin_ledger::record::{
     AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
@@ -20,14 +27,16 @@ use florin_ledger::record::{
 use florin_ledger::stream::{BatchEnd, BatchWriter, ItemContent, ItemKind, ItemKinds, TableFilter};
 use florin_ledger::{
     Account, AccountFlags, AccountId, Amount, Code, CreateAccountStatus, CreateTransferStatus,
-    EventResult, LedgerId, Lsn, Slot, StreamCursor, StreamFilter, StreamItem, StreamStart, TableId,
-    Timestamp, Transfer, TransferFlags, TransferId,
+    EventResult, LedgerId, Lsn, Position, Slot, StreamCursor, StreamFilter, StreamItem,
+    StreamStart, TableId, Timestamp, Transfer, TransferFlags, TransferId,
 };
 use florin_wire::array;
-use florin_wire::cold;
+use florin_wire::cold::{self, HistoryOf, Once};
+use florin_wire::documents::{self, Found};
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
 use florin_wire::operation::Operation;
+use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{AddressRole, Challenge, Proof, PublicKey, Verdict};
 use florin_wire::role::{Role, Roles};
@@ -90,6 +99,71 @@ fn wire() -> io::Result<()> {
         message: "the queue is full".to_owned(),
     };
     save("refusal", 19, &cold::to_bytes(&refusal))?;
+    commits()
+}
+
+fn commits() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("wire_decode", name, choice, body);
+    let version = Position { epoch: 1, lsn: Lsn(4096) };
+    let key = DocumentKey { table: TableId(16), key: b"payment/9".to_vec() };
+    let write = DocumentWrite {
+        table: key.table,
+        key: key.key.clone(),
+        value: Some(b"paid".to_vec()),
+        condition: DocumentCondition::Version(version),
+        ..DocumentWrite::default()
+    };
+    save("write_results", 20, &array::to_bytes(&[WriteResult::Written(version)]))?;
+    save("unique_result", 21, &array::to_bytes(&[UniqueResult::Seen(version)]))?;
+    let options = TableOptions { append_only: true, volatile: false, time_to_live: 60 };
+    save("tables", 22, &array::to_bytes(&[(TableId(17), options)]))?;
+    let scan = DocumentScan {
+        table: key.table,
+        prefix: b"payment/".to_vec(),
+        after: Some(key.key.clone()),
+        limit: 10,
+        ..DocumentScan::default()
+    };
+    save("scan", 23, &cold::to_bytes(&scan))?;
+    let history = HistoryOf { key: key.clone(), before: version, limit: 10 };
+    save("history", 24, &cold::to_bytes(&history))?;
+    save("once", 25, &cold::to_bytes(&Once { key: key.clone(), expires: INSTANT }))?;
+    let mut out = BytesMut::new();
+    documents::write_keys(&[key.clone()], &mut out);
+    save("document_keys", 26, &out.split())?;
+    let document = Document {
+        key: key.key.clone(),
+        version,
+        timestamp: INSTANT,
+        expires: Timestamp::NONE,
+        value: Some(b"paid".to_vec()),
+    };
+    let found =
+        Found { documents: vec![Some(document), None], more: true, next: Some(key.key.clone()) };
+    documents::write_found(&found, &mut out);
+    save("documents_found", 27, &out.split())?;
+    let done = CommitDone {
+        position: version,
+        timestamp: INSTANT,
+        transfers: vec![INSTANT],
+        documents: vec![version],
+        ..CommitDone::default()
+    };
+    save("outcome", 28, &outcome::to_bytes(&CommitOutcome::Done(done)))?;
+    let commit = Commit {
+        id: CommitId(5),
+        actor: b"teller 7".to_vec(),
+        preconditions: vec![
+            Precondition::Document { table: key.table, key: key.key, version },
+            Precondition::HoldPending { transfer_id: TransferId(9) },
+        ],
+        transfers: vec![transfer(10)],
+        documents: vec![write.clone()],
+        events: vec![Event { topic: Topic(1), key: b"1".to_vec(), value: b"paid in".to_vec() }],
+        ..Commit::default()
+    };
+    save("commit", 29, &encode_commit(&commit))?;
+    save("writes", 30, &documents::writes_to_bytes(&[write]))?;
     streams()
 }
 

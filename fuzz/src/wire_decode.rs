@@ -2,17 +2,21 @@
 //!
 //! The first byte chooses what the rest is taken for.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use florin_ledger::commit_bytes::{CommitView, encode_commit, parse_writes};
+use florin_ledger::document::{DocumentScan, TableId, TableOptions, UniqueResult, WriteResult};
 use florin_ledger::query::{AccountFilter, BalanceAt, QueryFilter, TrialBalance};
 use florin_ledger::stream::{BatchView, BatchWriter};
 use florin_ledger::{
     Account, AccountId, AccountResult, StreamCursor, Transfer, TransferId, TransferResult,
 };
 use florin_wire::array::{self, Fixed};
-use florin_wire::cold::{self, Cold};
+use florin_wire::cold::{self, Cold, HistoryOf, Once};
+use florin_wire::documents;
 use florin_wire::error::DecodeError;
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, ServerHello};
+use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{Challenge, Proof, Verdict};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
@@ -45,6 +49,17 @@ pub fn run(bytes: &[u8]) {
         17 => cold_one::<TrialBalance>(body),
         18 => cold_one::<Status>(body),
         19 => cold_one::<Refusal>(body),
+        20 => array_of::<WriteResult>(body),
+        21 => array_of::<UniqueResult>(body),
+        22 => array_of::<(TableId, TableOptions)>(body),
+        23 => cold_one::<DocumentScan>(body),
+        24 => cold_one::<HistoryOf>(body),
+        25 => cold_one::<Once>(body),
+        26 => whole(body, documents::decode_keys, |keys, out| documents::write_keys(keys, out)),
+        27 => whole(body, documents::decode_found, documents::write_found),
+        28 => whole(body, outcome::decode, outcome::write),
+        29 => commit(body),
+        30 => writes(body),
         32 => whole(body, Subscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
         33 => whole(body, Credit::decode, |value, out| out.put_slice(&value.to_bytes())),
         34 => whole(body, Unsubscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
@@ -68,10 +83,28 @@ fn batch(body: &[u8]) {
     }
 }
 
+fn commit(body: &[u8]) {
+    match CommitView::parse(body) {
+        Ok(view) => assert_eq!(encode_commit(&view.to_commit()), body),
+        Err(error) => assert!(error.offset <= body.len()),
+    }
+}
+
 fn cursor(body: &[u8]) {
     let Ok(text) = std::str::from_utf8(body) else { return };
     if let Ok(cursor) = text.parse::<StreamCursor>() {
         assert_eq!(cursor.to_string(), text);
+    }
+}
+
+fn writes(body: &[u8]) {
+    let Ok((count, rest)) = documents::split_writes(&Bytes::copy_from_slice(body)) else { return };
+    match parse_writes(&rest, count) {
+        Ok(writes) => {
+            let writes: Vec<_> = writes.iter().map(|write| write.to_write()).collect();
+            assert_eq!(documents::writes_to_bytes(&writes), body);
+        }
+        Err(error) => assert!(error.offset <= rest.len()),
     }
 }
 

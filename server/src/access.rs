@@ -12,7 +12,7 @@ use crate::question::Work;
 use crate::refusal_sink::{Forbidden, Resource};
 use florin_core::request::{Reply, Request};
 use florin_core::{Error, ErrorKind};
-use florin_ledger::{AccountId, LedgerId};
+use florin_ledger::{AccountId, LedgerId, TableId};
 use florin_wire::{Operation, Role};
 use std::sync::{Arc, mpsc};
 
@@ -35,6 +35,9 @@ pub(crate) fn check(key: &ClientKey, operation: u16, work: &Work) -> Result<(), 
         Ok(None) => return Ok(()),
         Err(lacking) => return Err(forbidden(lacking, None)),
     };
+    if let Some(role) = role_for_own_tables(key, work) {
+        return Err(forbidden(role, None));
+    }
     match resource_beyond(key, work) {
         Some(resource) => Err(forbidden(role, Some(resource))),
         None => Ok(()),
@@ -46,6 +49,31 @@ fn allowing_role(key: &ClientKey, operation: Operation) -> Result<Option<Role>, 
     let Some(first) = operation.roles().first() else { return Ok(None) };
     let role = operation.roles().iter().find(|role| key.roles.contains(**role));
     role.map(|role| Some(*role)).ok_or(*first)
+}
+
+/// The role that a key lacks for a table of the system's that the request writes to. Who could write
+/// there without it would let itself in as somebody else, or move the cursor of another's payments.
+fn role_for_own_tables(key: &ClientKey, work: &Work) -> Option<Role> {
+    let needed = |table: TableId| match table {
+        TableId::CONSUMERS => Some(Role::Stream),
+        table if table < TableId::FIRST_FREE => Some(Role::Operate),
+        _ => None,
+    };
+    let lacking = |table| {
+        let role = needed(table)?;
+        let has_it = key.roles.contains(role) || key.roles.contains(Role::Operate);
+        (!has_it).then_some(role)
+    };
+    match work {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+            commit.view().documents().find_map(|write| lacking(write.table))
+        }
+        Work::Submit(Request::WriteDocuments(batch)) => {
+            batch.writes().iter().find_map(|write| lacking(write.table))
+        }
+        Work::Submit(Request::InsertUnique(unique)) => lacking(unique.table),
+        _ => None,
+    }
 }
 
 /// The first thing that a request concerns and a key's limits leave out.
@@ -72,13 +100,17 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
         Work::Read(Read::QueryAccounts(filter) | Read::QueryTransfers(filter)) => {
             one(filter.ledger)
         }
-        // Answered within the limit, by `Sight`.
+        // Answered within the limit, by `Sight`; documents not at all.
         Work::Submit(Request::LookupAccounts(_))
         | Work::Read(
             Read::LookupTransfers(_)
             | Read::AccountTransfers(_)
             | Read::AccountBalances(_)
-            | Read::BalanceAsOf(_),
+            | Read::BalanceAsOf(_)
+            | Read::Documents(_)
+            | Read::ScanDocuments(_)
+            | Read::DocumentHistory(_)
+            | Read::Tables,
         ) => None,
         // A stream that could not be subscribed to can't be fed either.
         Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => None,
@@ -101,6 +133,12 @@ fn is_about_everything(work: &Work) -> bool {
     matches!(
         work,
         Work::Subscribe(_)
+            | Work::Read(
+                Read::Documents(_)
+                    | Read::ScanDocuments(_)
+                    | Read::DocumentHistory(_)
+                    | Read::Tables,
+            )
             | Work::Submit(
                 Request::Commit(_)
                     | Request::DryRun(_)
@@ -180,6 +218,12 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
             Some(&mut filter.account_id)
         }
         Read::BalanceAsOf(asked) => Some(&mut asked.account_id),
-        Read::LookupTransfers(_) | Read::QueryAccounts(_) | Read::QueryTransfers(_) => None,
+        Read::LookupTransfers(_)
+        | Read::QueryAccounts(_)
+        | Read::QueryTransfers(_)
+        | Read::Documents(_)
+        | Read::ScanDocuments(_)
+        | Read::DocumentHistory(_)
+        | Read::Tables => None,
     }
 }

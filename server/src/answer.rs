@@ -8,7 +8,9 @@ use crate::refusal;
 use bytes::{BufMut, BytesMut};
 use florin_core::Error;
 use florin_core::request::Reply;
-use florin_wire::{Outcome, Refusal, ReplyHeader, Status, array, cold, frame, page};
+use florin_wire::{
+    Outcome, Refusal, ReplyHeader, Status, array, cold, documents, frame, outcome, page,
+};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -83,14 +85,17 @@ impl Content {
             Content::Reply(Reply::LookedUpAccounts(accounts)) => array::write(accounts, out),
             Content::Reply(Reply::TrialBalance(sums)) => cold::write(sums, out),
             Content::Reply(Reply::Status(status)) => cold::write(&wire_status(status), out),
-            Content::Reply(
-                Reply::Commit(_) | Reply::Written(_) | Reply::Unique(_) | Reply::Recorded,
-            ) => unreachable!("no operation asks for it"),
+            Content::Reply(Reply::Commit(decided)) => outcome::write(decided, out),
+            Content::Reply(Reply::Written(results)) => array::write(results, out),
+            Content::Reply(Reply::Unique(result)) => array::write(&[*result], out),
+            Content::Reply(Reply::Recorded) => unreachable!("no operation asks for it"),
             Content::Found(Found::Transfers(transfers)) => array::write(transfers, out),
             Content::Found(Found::TransferPage(transfers)) => page::write(transfers, out),
             Content::Found(Found::BalancePage(balances)) => page::write(balances, out),
             Content::Found(Found::Balance(balance)) => cold::write(balance, out),
             Content::Found(Found::AccountPage(accounts)) => page::write(accounts, out),
+            Content::Found(Found::Documents(found)) => documents::write_found(found, out),
+            Content::Found(Found::Tables(tables)) => array::write(tables, out),
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),
             Content::Done => {}

@@ -1,13 +1,18 @@
 //! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
 
+use crate::documents;
 use florin_core::request::{Reply, Request};
 use florin_core::stream::{StreamBatch, Subscription};
 use florin_core::{Database, Error};
+use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
 };
-use florin_ledger::{StreamFilter, StreamStart, Transfer, TransferId};
-use florin_wire::cold::AsOf;
+use florin_ledger::{
+    DocumentKey, StreamFilter, StreamStart, TableId, TableOptions, Transfer, TransferId,
+};
+use florin_wire::cold::{AsOf, HistoryOf};
+use florin_wire::documents::fit_page;
 use std::time::Duration;
 
 /// An engine that a server serves; clones are handles to the same one.
@@ -60,6 +65,14 @@ pub enum Read {
     QueryAccounts(QueryFilter),
     /// A page of transfers.
     QueryTransfers(QueryFilter),
+    /// Documents by key.
+    Documents(Vec<DocumentKey>),
+    /// A page of documents.
+    ScanDocuments(DocumentScan),
+    /// Versions of a document.
+    DocumentHistory(HistoryOf),
+    /// The tables that were declared.
+    Tables,
 }
 
 /// The answer to a [`Read`].
@@ -75,6 +88,10 @@ pub enum Found {
     Balance(Option<BalanceAt>),
     /// A page.
     AccountPage(AccountPage),
+    /// Documents, as many as fit a reply.
+    Documents(florin_wire::documents::Found),
+    /// In order.
+    Tables(Vec<(TableId, TableOptions)>),
 }
 
 impl LogStream for Subscription {
@@ -108,6 +125,14 @@ impl Ledger for Database {
             }
             Read::QueryAccounts(filter) => Found::AccountPage(self.query_accounts(filter)?),
             Read::QueryTransfers(filter) => Found::TransferPage(self.query_transfers(filter)?),
+            Read::Documents(keys) => Found::Documents(documents::get(self, keys)?),
+            Read::ScanDocuments(scan) => {
+                let mut page = self.scan_documents(scan)?;
+                fit_page(&mut page);
+                Found::Documents(florin_wire::documents::Found::of_page(page))
+            }
+            Read::DocumentHistory(asked) => Found::Documents(documents::history(self, asked)?),
+            Read::Tables => Found::Tables(self.tables()?),
         })
     }
 }

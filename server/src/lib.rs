@@ -21,6 +21,7 @@ mod asker;
 mod budget;
 mod connection;
 mod directory;
+mod documents;
 mod doors;
 mod entrance;
 mod error;

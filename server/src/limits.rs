@@ -2,7 +2,7 @@
 
 use florin_ledger::stream::{BATCH_HEAD_BYTES, ITEM_BYTES_MAX};
 use florin_wire::frame::HEADER_BYTES;
-use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX};
+use florin_wire::limits::{DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX};
 use std::time::Duration;
 
 /// Connections at the same time, unless the options say otherwise. One more is told `busy`.
@@ -107,6 +107,10 @@ const _: () = assert!(
 const _: () = assert!(
     CONNECTION_BYTES_IN_FLIGHT_MAX <= SERVER_BYTES_IN_FLIGHT_MAX,
     "one connection alone never finds the server's bytes used up"
+);
+const _: () = assert!(
+    DOCUMENT_KEYS_MAX <= florin_core::limits::DOCUMENTS_READ_MAX,
+    "an engine reads as many documents as a request names"
 );
 const _: () = assert!(
     EVENTS_MAX == florin_core::limits::BATCH_EVENTS_MAX,

@@ -2,13 +2,19 @@
 
 use crate::ledger::Read;
 use bytes::Bytes;
+use florin_core::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use florin_core::request::{AccountBatch, BatchError, Request, TransferBatch};
+use florin_ledger::commit_bytes::{CommitError, CommitFlaw, CommitView, parse_writes};
+use florin_ledger::document::DOCUMENT_VALUE_BYTES_MAX;
 use florin_ledger::query::PAGE_COUNT_MAX;
-use florin_wire::cold;
+use florin_ledger::{DocumentKey, TableId, TableOptions};
+use florin_wire::cold::Once;
 use florin_wire::frame::HEADER_BYTES;
-use florin_wire::limits::{EVENTS_MAX, FRAME_BYTES_MAX};
+use florin_wire::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
-use florin_wire::{DecodeError, Operation, Reason, Refusal, RefusalKind, RequestHeader, array};
+use florin_wire::{
+    DecodeError, Operation, Reason, Refusal, RefusalKind, RequestHeader, array, cold, documents,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -47,6 +53,10 @@ pub(crate) enum Work {
 }
 
 const EVENT_BYTES: usize = 128;
+/// Bytes of the declaration of a table in an answer.
+const TABLE_BYTES: usize = 8;
+/// Tables that can be declared.
+const TABLES_MAX: usize = 1 << 16;
 
 impl Question {
     /// The request of a frame's payload. Batches stay where they lie in the payload.
@@ -91,12 +101,85 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::QueryAccounts => Work::Read(Read::QueryAccounts(cold::decode(&body)?)),
         Operation::QueryTransfers => Work::Read(Read::QueryTransfers(cold::decode(&body)?)),
         Operation::TrialBalance => Work::Submit(Request::TrialBalance(cold::decode(&body)?)),
-        Operation::Status if body.is_empty() => Work::Submit(Request::Status),
-        Operation::Status => return Err(DecodeError::new(0, Reason::TooLong)),
+        Operation::Status | Operation::ListTables if !body.is_empty() => {
+            return Err(DecodeError::new(0, Reason::TooLong));
+        }
+        Operation::Status => Work::Submit(Request::Status),
+        Operation::Commit => commit(body, Request::Commit)?,
+        Operation::DryRun => commit(body, Request::DryRun)?,
+        Operation::GetDocuments => get(documents::decode_keys(&body)?),
+        Operation::ScanDocuments => Work::Read(Read::ScanDocuments(cold::decode(&body)?)),
+        Operation::DocumentHistory => Work::Read(Read::DocumentHistory(cold::decode(&body)?)),
+        Operation::WriteDocuments => writes(&body)?,
+        Operation::InsertUnique => {
+            let Once { key: DocumentKey { table, key }, expires } = cold::decode(&body)?;
+            Work::Submit(Request::InsertUnique(UniqueRequest { table, key, expires }))
+        }
+        Operation::DeclareTable => {
+            let declared = array::decode_exactly::<(TableId, TableOptions)>(1, &body)?;
+            let (table, options) = declared[0];
+            Work::Submit(Request::DeclareTable(table, options))
+        }
+        Operation::ListTables => Work::Read(Read::Tables),
         Operation::Subscribe => Work::Subscribe(Box::new(Subscribe::decode(&body)?)),
         Operation::Credit => Work::Credit(Credit::decode(&body)?),
         Operation::Unsubscribe => Work::Unsubscribe(Unsubscribe::decode(&body)?),
     })
+}
+
+/// A commit is executed from the bytes of the payload.
+fn commit(
+    body: Bytes,
+    request: impl FnOnce(CommitRequest) -> Request,
+) -> Result<Work, DecodeError> {
+    match CommitRequest::from_bytes(body.clone()) {
+        Ok(commit) => Ok(Work::Submit(request(commit))),
+        Err(error) => match CommitView::parse(&body) {
+            Err(flaw) => refused_parts(flaw),
+            Ok(_) => {
+                Ok(Work::Refuse(Refusal::without_effect(RefusalKind::Invalid, error.to_string())))
+            }
+        },
+    }
+}
+
+fn writes(body: &Bytes) -> Result<Work, DecodeError> {
+    let (count, writes) = documents::split_writes(body)?;
+    match WriteBatch::from_bytes(writes.clone(), count) {
+        Ok(batch) => Ok(Work::Submit(Request::WriteDocuments(batch))),
+        Err(error) => match parse_writes(&writes, count) {
+            Err(flaw) => {
+                refused_parts(flaw).map_err(|error| error.after(body.len() - writes.len()))
+            }
+            Ok(_) => {
+                Ok(Work::Refuse(Refusal::without_effect(RefusalKind::Invalid, error.to_string())))
+            }
+        },
+    }
+}
+
+/// Parts that break a limit are refused with their whole request; bytes that are not what they say
+/// they are mean that the peer has a defect.
+fn refused_parts(flaw: CommitError) -> Result<Work, DecodeError> {
+    match flaw.what {
+        CommitFlaw::Length => Err(DecodeError::new(flaw.offset, Reason::TooShort)),
+        what => {
+            Ok(Work::Refuse(Refusal::without_effect(RefusalKind::of_flaw(what), flaw.to_string())))
+        }
+    }
+}
+
+fn get(keys: Vec<DocumentKey>) -> Work {
+    if DOCUMENT_KEYS_MAX < keys.len() {
+        return Work::Refuse(Refusal::without_effect(
+            RefusalKind::TooLarge,
+            format!(
+                "a request takes at most {DOCUMENT_KEYS_MAX} keys, this one has {}: split it",
+                keys.len()
+            ),
+        ));
+    }
+    Work::Read(Read::Documents(keys))
 }
 
 /// A batch of too many events is well-formed and refused whole; a ragged one is not well-formed.
@@ -127,21 +210,32 @@ fn lookup<Id>(ids: Vec<Id>, ask: impl FnOnce(Vec<Id>) -> Work) -> Work {
 
 impl Work {
     fn reply_bytes_max(&self) -> usize {
-        let items = match self {
-            Work::Submit(Request::LookupAccounts(ids)) => ids.len(),
-            Work::Read(Read::LookupTransfers(ids)) => ids.len(),
+        let (items, item_bytes) = match self {
+            Work::Submit(Request::LookupAccounts(ids)) => (ids.len(), EVENT_BYTES),
+            Work::Read(Read::LookupTransfers(ids)) => (ids.len(), EVENT_BYTES),
             Work::Read(Read::AccountTransfers(filter) | Read::AccountBalances(filter)) => {
-                page_items(filter.limit)
+                (page_items(filter.limit), EVENT_BYTES)
             }
             Work::Read(Read::QueryAccounts(filter) | Read::QueryTransfers(filter)) => {
-                page_items(filter.limit)
+                (page_items(filter.limit), EVENT_BYTES)
             }
-            // Their replies are smaller than the request, or than what any request weighs.
-            Work::Submit(_) | Work::Read(Read::BalanceAsOf(_)) | Work::Refuse(_) => 0,
+            Work::Read(Read::Documents(keys)) => (keys.len(), DOCUMENT_BYTES_MAX),
+            Work::Read(Read::DocumentHistory(asked)) => {
+                (page_items(asked.limit), DOCUMENT_BYTES_MAX)
+            }
+            Work::Read(Read::ScanDocuments(scan)) if scan.keys_only => {
+                (page_items(scan.limit), DOCUMENT_BYTES_MAX - DOCUMENT_VALUE_BYTES_MAX)
+            }
+            Work::Read(Read::ScanDocuments(scan)) => (page_items(scan.limit), DOCUMENT_BYTES_MAX),
+            Work::Read(Read::Tables) => (TABLES_MAX, TABLE_BYTES),
+            // Their replies are smaller than the request, or than what any request weighs. Of a
+            // commit that is because a timestamp answers 128 bytes and a position at least 41, but
+            // for events, whose positions are at most 16 KiB.
+            Work::Submit(_) | Work::Read(Read::BalanceAsOf(_)) | Work::Refuse(_) => (0, 0),
             // What a stream sends is bounded by its credit.
-            Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => 0,
+            Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => (0, 0),
         };
-        items * EVENT_BYTES
+        items * item_bytes
     }
 }
 

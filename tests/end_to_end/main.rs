@@ -14,12 +14,14 @@
 //! for tests need not have. The simulated disk in `core` does both.
 
 mod chance;
+mod contract;
 mod damage;
 mod differential;
 mod directory;
 mod examples;
 mod kill;
 mod load;
+mod positions;
 mod process;
 mod python;
 mod rebuild;

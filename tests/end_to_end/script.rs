@@ -1,6 +1,8 @@
 //! Lines for `florin exec`: transfers as JSON, answers read back, and random conversations over
 //! every operation, mistakes among them.
 
+mod documents;
+
 use crate::chance::Chance;
 use florin_ledger::{CreateTransferStatus, Timestamp, Transfer, TransferFlags, TransferResult};
 
@@ -43,6 +45,10 @@ pub(crate) fn results_of(answer: &str) -> Option<Vec<TransferResult>> {
 
 /// Where a question takes the cursor of the answer before it.
 pub(crate) const CURSOR: &str = "{cursor}";
+/// Where a question takes the members that go on behind the last page of documents.
+pub(crate) const AFTER: &str = "{after}";
+/// Where a question takes the last version that was heard of.
+pub(crate) const VERSION: &str = "{version}";
 
 const U128_MAX: &str = "340282366920938463463374607431768211455";
 const ACCOUNT_FLAGS: &[&str] = &[
@@ -81,6 +87,18 @@ const MISTAKES: &[&str] = &[
     r#"{"query_transfers":{"ledger":840}}"#,
     r#"{"trial_balance":{"ledger":4294967296}}"#,
     r#"{"drop_accounts":["1"]}"#,
+    r#"{"commit":{"id":"0"}}"#,
+    r#"{"commit":{"id":"1","transfers":[{"id":"1","flags":["linked"]}]}}"#,
+    r#"{"commit":{"id":"1","documents":[{"table":16,"key":"a","value":"","key":"b"}]}}"#,
+    r#"{"commit":{"id":"1","documents":[{"table":16,"key":"a","value":""},{"table":16,"key":"a","value":""}]}}"#,
+    r#"{"commit":{"id":"1","not_after":"18446744073709551615"}}"#,
+    r#"{"write_documents":[{"table":0,"key":"a","value":"b"}]}"#,
+    r#"{"write_documents":[{"table":65535,"key":"a","value":"b"}]}"#,
+    r#"{"get_documents":[{"table":16,"key":""}]}"#,
+    r#"{"scan_documents":{"table":16,"limit":8191}}"#,
+    r#"{"document_history":{"table":16,"key":"a","before":"7"}}"#,
+    r#"{"document_history":{"table":16,"key":"a","limit":1025}}"#,
+    r#"{"declare_table":{"table":3,"append_only":true}}"#,
 ];
 
 /// A conversation without end. Ids, ledgers and codes are few, so that they meet.
@@ -95,6 +113,9 @@ impl Conversation {
 
     /// The next question; [`CURSOR`] stands where a page may go on.
     pub(crate) fn next(&mut self) -> String {
+        if self.chance.once_in(3) {
+            return documents::next(self);
+        }
         match self.chance.below(20) {
             0..=1 => self.batch("create_accounts", Conversation::account),
             2..=9 => self.batch("create_transfers", Conversation::transfer),

@@ -24,6 +24,9 @@ ACCOUNT_TRANSFERS, ACCOUNT_BALANCES, BALANCE_AS_OF = 16, 17, 18
 QUERY_ACCOUNTS, QUERY_TRANSFERS, TRIAL_BALANCE, STATUS = 19, 20, 21, 22
 SUBSCRIBE, CREDIT, UNSUBSCRIBE = 48, 49, 50
 
+COMMIT, GET_DOCUMENTS, SCAN_DOCUMENTS, DOCUMENT_HISTORY, WRITE_DOCUMENTS = 32, 33, 34, 35, 36
+INSERT_UNIQUE, DECLARE_TABLE, LIST_TABLES, DRY_RUN = 37, 38, 39, 40
+
 ANSWERED, REFUSED, LAST_WORD, BATCH = 0, 1, 2, 3
 
 KINDS = {
@@ -80,6 +83,18 @@ imported_event_timestamp_must_postdate_credit_account imported_event_timeout_mus
 debit_account_already_closed credit_account_already_closed overflows_debits_pending
 overflows_credits_pending overflows_debits_posted overflows_credits_posted overflows_debits
 overflows_credits overflows_timeout exceeds_credits exceeds_debits""".split()
+
+
+OUTCOMES = ("done", "refused", "unmet", "exists_with_different_digest")
+UNMET = {
+    1: "too late",
+    2: "document",
+    3: "balance",
+    4: "no account",
+    5: "hold",
+    6: "write",
+    7: "append-only",
+}
 
 
 class Refused(Exception):
@@ -227,7 +242,7 @@ class TrialBalance(Layout):
 
 @dataclass
 class Status(Layout):
-    WIDTHS = (16, 8, 8, 8, 8, 8, 8, 8, 8, 1)
+    WIDTHS = (16, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 1)
     incarnation: int
     epoch: int
     applied: int
@@ -236,6 +251,8 @@ class Status(Layout):
     accounts: int
     transfers: int
     holds: int
+    documents: int
+    serving_since: int
     checkpoint: int
     disk_full: int
 
@@ -254,6 +271,10 @@ class Page:
 
 def optional(value, width):
     return b"\0" if value is None else b"\1" + uint(value, width)
+
+
+def sized(data):
+    return uint(len(data), 8) + data
 
 
 @dataclass
@@ -297,6 +318,161 @@ class QueryFilter:
         values = [getattr(self, field.name) for field in fields(self)]
         packed = b"".join(uint(int(value), width) for value, width in zip(values, widths))
         return packed + optional(self.cursor, 16) + uint(int(self.scan), 1)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Names a record of the log; of a document, its version. Zero names none."""
+
+    epoch: int = 0
+    lsn: int = 0
+
+    def pack(self):
+        return uint(self.epoch, 8) + uint(self.lsn, 8)
+
+    @classmethod
+    def unpack(cls, reader):
+        return cls(reader.uint(8), reader.uint(8))
+
+
+NONE = Position()
+
+
+@dataclass
+class Write:
+    """A document to be written, or deleted if it has no value. No version: whatever is there;
+    NONE: there must be none."""
+
+    table: int
+    key: bytes
+    value: bytes | None
+    version: Position | None = None
+    expires: int = 0
+
+    def pack(self):
+        condition = 0 if self.version is None else 1 if self.version == NONE else 2
+        value = self.value or b""
+        return b"".join(
+            (
+                uint(2 if self.value is None else 1, 1) + uint(condition, 1),
+                uint(self.table, 2) + uint(len(self.key), 2) + bytes(2),
+                uint(len(value), 4) + bytes(4) + uint(self.expires, 8),
+                (self.version or NONE).pack() + self.key + value,
+            )
+        )
+
+
+@dataclass
+class Event:
+    topic: int
+    key: bytes
+    value: bytes
+
+    def pack(self):
+        lengths = uint(len(self.key), 2) + uint(len(self.value), 4)
+        return uint(self.topic, 2) + lengths + self.key + self.value
+
+
+def _precondition(kind, field=0, table=0, key=b"", name=bytes(16), least=0, most=0):
+    head = uint(kind, 1) + uint(field, 1) + uint(table, 2) + uint(len(key), 2) + bytes(2)
+    return head + name + uint(least, 16) + uint(most, 16) + key
+
+
+def has_version(table, key, version):
+    return _precondition(1, table=table, key=key, name=version.pack())
+
+
+def has_balance(account_id, field, least, most):
+    return _precondition(2, field=field, name=uint(account_id, 16), least=least, most=most)
+
+
+def hold_is_pending(transfer_id):
+    return _precondition(3, name=uint(transfer_id, 16))
+
+
+CREDIT_AVAILABLE = 4
+
+
+@dataclass
+class Commit:
+    id: int
+    digest: bytes = bytes(32)
+    actor: bytes = b""
+    not_after: int = 0
+    preconditions: tuple = ()
+    accounts: tuple = ()
+    transfers: tuple = ()
+    documents: tuple = ()
+    events: tuple = ()
+
+    def pack(self):
+        parts = (self.preconditions, self.accounts, self.transfers, self.documents, self.events)
+        head = uint(self.id, 16) + self.digest + uint(self.not_after, 8)
+        counts = b"".join(uint(len(part), 4) for part in parts)
+        body = b"".join(
+            [part.pack() for part in (*self.accounts, *self.transfers)]
+            + list(self.preconditions)
+            + [part.pack() for part in (*self.documents, *self.events)]
+        )
+        return head + counts + uint(len(self.actor), 2) + bytes(2) + self.actor + body
+
+
+@dataclass
+class Outcome:
+    """What became of a commit; fields that its name does not speak of are zero or empty."""
+
+    name: str
+    what: str = ""
+    status: str = ""
+    index: int = 0
+    position: Position = NONE
+    timestamp: int = 0
+    balance: int = 0
+    accounts: tuple = ()
+    transfers: tuple = ()
+    documents: tuple = ()
+    events: tuple = ()
+
+    @classmethod
+    def unpack(cls, reader):
+        number, what, status, index = (reader.uint(width) for width in (1, 1, 2, 4))
+        if number >= len(OUTCOMES):
+            raise Malformed(f"outcome {number} of a commit")
+        outcome = cls(OUTCOMES[number], index=index, position=Position.unpack(reader))
+        outcome.timestamp, outcome.balance = reader.uint(8), reader.uint(16)
+        accounts, transfers, documents, events = (reader.uint(4) for _ in range(4))
+        outcome.accounts = tuple(reader.uint(8) for _ in range(accounts))
+        outcome.transfers = tuple(reader.uint(8) for _ in range(transfers))
+        outcome.documents = tuple(Position.unpack(reader) for _ in range(documents))
+        outcome.events = tuple(Position.unpack(reader) for _ in range(events))
+        if outcome.name == "refused":
+            outcome.what = {1: "account", 2: "transfer"}[what]
+            statuses = {1: ACCOUNT_STATUSES, 2: TRANSFER_STATUSES}[what]
+            outcome.status = statuses[status]
+        if outcome.name == "unmet":
+            outcome.what = UNMET[what]
+        return outcome
+
+
+@dataclass
+class Document:
+    key: bytes
+    version: Position
+    timestamp: int
+    expires: int
+    value: bytes | None
+
+    @classmethod
+    def unpack(cls, reader):
+        what = reader.uint(1)
+        reader.zero(1)
+        key_bytes, value_bytes = reader.uint(2), reader.uint(4)
+        timestamp, expires = reader.uint(8), reader.uint(8)
+        version = Position.unpack(reader)
+        key, value = reader.take(key_bytes), reader.take(value_bytes)
+        if what == 0:
+            return None
+        return cls(key, version, timestamp, expires, value if what == 1 else None)
 
 
 @dataclass
@@ -453,6 +629,63 @@ class Client:
     def status(self):
         return self._one(STATUS, b"", Status)
 
+    def commit(self, commit):
+        return self._one(COMMIT, commit.pack(), Outcome)
+
+    def dry_run(self, commit):
+        return self._one(DRY_RUN, commit.pack(), Outcome)
+
+    def documents(self, keys):
+        """One entry per (table, key), asking again for what did not fit an answer."""
+        found = []
+        while len(found) < len(keys):
+            rest = keys[len(found) :]
+            body = b"".join(uint(table, 2) + uint(len(key), 2) + key for table, key in rest)
+            _, _, documents = self._found(self.request(GET_DOCUMENTS, body))
+            if not documents:
+                raise Malformed("no document and no end")
+            found += documents
+        return found
+
+    def scan(self, table, prefix=b"", after=None, reversed=False, keys_only=False, limit=100):
+        """A page of documents, and the key to go on after, if there may be more."""
+        behind = b"\0" if after is None else b"\1" + sized(after)
+        flags = uint(int(reversed), 1) + uint(int(keys_only), 1)
+        body = uint(table, 2) + sized(prefix) + behind + flags + uint(limit, 4)
+        more, following, documents = self._found(self.request(SCAN_DOCUMENTS, body))
+        return documents, following if more else None
+
+    def history(self, table, key, before=NONE, limit=100):
+        """Versions of a document, newest first, and whether there may be more."""
+        body = uint(table, 2) + sized(key) + before.pack() + uint(limit, 4)
+        more, _, documents = self._found(self.request(DOCUMENT_HISTORY, body))
+        return documents, more
+
+    def write_documents(self, writes):
+        body = uint(len(writes), 4) + b"".join(write.pack() for write in writes)
+        statuses = ("written", "stale", "append-only", "no room")
+        return self._written(self.request(WRITE_DOCUMENTS, body), len(writes), statuses)
+
+    def insert_unique(self, table, key, expires=0):
+        body = uint(table, 2) + sized(key) + uint(expires, 8)
+        reply = self.request(INSERT_UNIQUE, body)
+        return self._written(reply, 1, ("fresh", "seen", "no room"))[0]
+
+    def declare_table(self, table, append_only=False, volatile=False, time_to_live=0):
+        flags = int(append_only) + 2 * int(volatile)
+        body = uint(table, 2) + uint(flags, 1) + bytes(1) + uint(time_to_live, 4)
+        return self._written(self.request(DECLARE_TABLE, body), 1, ("written",))[0]
+
+    def tables(self):
+        """Of every table that was declared: (append_only, volatile, time_to_live)."""
+        reader = Reader(self.request(LIST_TABLES, b""))
+        tables = {}
+        while reader.at < len(reader.data):
+            table, flags = reader.uint(2), reader.uint(1)
+            reader.zero(1)
+            tables[table] = (bool(flags & 1), bool(flags & 2), reader.uint(4))
+        return tables
+
     def request(self, operation, body, deadline_ms=0):
         """Sends one request and returns the body of its answer."""
         request_id = self.next_id
@@ -579,6 +812,32 @@ class Client:
             if status >= len(statuses):
                 raise Malformed(f"status {status}")
             results.append(Result(statuses[status], reader.uint(8)))
+        reader.end()
+        return results
+
+    @staticmethod
+    def _found(body):
+        reader = Reader(body)
+        more = reader.flag()
+        reader.zero(1)
+        next_bytes = reader.uint(2)
+        reader.zero(4)
+        following = reader.take(next_bytes)
+        documents = []
+        while reader.at < len(body):
+            documents.append(Document.unpack(reader))
+        return more, following, documents
+
+    @staticmethod
+    def _written(body, count, statuses):
+        reader = Reader(body)
+        results = []
+        for _ in range(count):
+            status = reader.uint(1)
+            reader.zero(7)
+            if status >= len(statuses):
+                raise Malformed(f"status {status}")
+            results.append((statuses[status], Position.unpack(reader)))
         reader.end()
         return results
 

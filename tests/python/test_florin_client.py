@@ -12,15 +12,23 @@ import unittest
 
 from florin_client import (
     CREATE_TRANSFERS,
+    CREDIT_AVAILABLE,
     LAST_WORD,
+    NONE,
     Account,
     AccountFilter,
     Client,
+    Commit,
+    Event,
     QueryFilter,
     Reader,
     Refused,
     Stream,
     Transfer,
+    Write,
+    has_balance,
+    has_version,
+    hold_is_pending,
 )
 
 ADDRESS = os.environ.get("FLORIN_ADDRESS")
@@ -105,6 +113,145 @@ class FlorinTest(unittest.TestCase):
         found = self.client.lookup_transfers([transfer.id, fresh_id()])
         transfer.timestamp = first.timestamp
         self.assertEqual(found, [transfer, None])
+
+    def fresh_key(self):
+        return secrets.token_bytes(16)
+
+    def test_a_commit_moves_money_and_writes_documents_once(self):
+        debit, credit = self.open_accounts(2)
+        key, transfer = self.fresh_key(), self.transfer(debit, credit, 500)
+        commit = Commit(
+            id=fresh_id(),
+            actor=b"teller 7",
+            preconditions=[has_version(16, key, NONE)],
+            accounts=[Account(id=fresh_id(), ledger=LEDGER, code=10)],
+            transfers=[transfer],
+            documents=[Write(16, key, b"paid", version=NONE), Write(16, key + b"2", b"")],
+            events=[Event(1, key, b"paid in")],
+        )
+        preview = self.client.dry_run(commit)
+        self.assertEqual((preview.name, preview.position), ("done", NONE))
+        self.assertEqual(self.client.documents([(16, key)]), [None])
+        done = self.client.commit(commit)
+        self.assertEqual(done.name, "done")
+        self.assertEqual(self.client.commit(commit), done)
+        counts = [len(part) for part in (done.accounts, done.transfers, done.documents, done.events)]
+        self.assertEqual(counts, [1, 1, 2, 1])
+        (found,) = self.client.lookup_transfers([transfer.id])
+        self.assertEqual((found.amount, found.timestamp), (500, done.transfers[0]))
+        paid, empty, missing = self.client.documents(
+            [(16, key), (16, key + b"2"), (16, key + b"3")]
+        )
+        self.assertEqual((paid.key, paid.value, paid.version), (key, b"paid", done.documents[0]))
+        self.assertEqual((empty.value, empty.version), (b"", done.documents[1]))
+        self.assertIsNone(missing)
+        other = self.client.commit(Commit(id=commit.id))
+        self.assertEqual(
+            (other.name, other.position), ("exists_with_different_digest", done.position)
+        )
+
+    def test_a_commit_that_can_not_be_leaves_nothing(self):
+        limited = Account(
+            id=fresh_id(), ledger=LEDGER, code=10, flags=Account.DEBITS_MUST_NOT_EXCEED_CREDITS
+        )
+        self.client.create_accounts([limited])
+        (other,) = self.open_accounts(1)
+        key = self.fresh_key()
+        commit = Commit(
+            id=fresh_id(),
+            transfers=[self.transfer(limited.id, other, 1)],
+            documents=[Write(16, key, b"paid")],
+        )
+        refused = self.client.commit(commit)
+        self.assertEqual(
+            (refused.name, refused.what, refused.index, refused.status),
+            ("refused", "transfer", 0, "exceeds_credits"),
+        )
+        self.assertEqual(self.client.commit(commit), refused)
+        self.assertEqual(self.client.documents([(16, key)]), [None])
+
+    def test_preconditions_say_what_they_found(self):
+        debit, credit = self.open_accounts(2)
+        key = self.fresh_key()
+        hold = self.transfer(debit, credit, 7, flags=Transfer.PENDING)
+        self.assertEqual(self.statuses(hold), ["created"])
+        ((_, version),) = self.client.write_documents([Write(16, key, b"1")])
+        cases = [
+            (has_version(16, key, NONE), "document", version, 0),
+            (has_balance(credit, CREDIT_AVAILABLE, 1, MAX), "balance", NONE, 0),
+            (has_balance(fresh_id(), CREDIT_AVAILABLE, 0, MAX), "no account", NONE, 0),
+            (hold_is_pending(fresh_id()), "hold", NONE, 0),
+        ]
+        commit_id = fresh_id()
+        met = hold_is_pending(hold.id)
+        for precondition, what, position, balance in cases:
+            unmet = self.client.commit(Commit(id=commit_id, preconditions=[met, precondition]))
+            self.assertEqual(
+                (unmet.name, unmet.what, unmet.index, unmet.position, unmet.balance),
+                ("unmet", what, 1, position, balance),
+            )
+        late = self.client.commit(Commit(id=commit_id, not_after=1))
+        self.assertEqual((late.name, late.what), ("unmet", "too late"))
+        self.assertGreater(late.timestamp, 1)
+        stale = self.client.commit(Commit(id=commit_id, documents=[Write(16, key, b"", NONE)]))
+        self.assertEqual((stale.what, stale.position), ("write", version))
+        # Nothing of that was binding.
+        self.assertEqual(self.client.commit(Commit(id=commit_id, preconditions=[met])).name, "done")
+
+    def test_documents_are_written_listed_and_remembered(self):
+        prefix = self.fresh_key()
+        keys = [prefix + bytes([last]) for last in range(5)]
+        results = self.client.write_documents([Write(16, key, key[-1:]) for key in keys])
+        self.assertEqual([status for status, _ in results], ["written"] * 5)
+        first = results[0][1]
+        results = self.client.write_documents(
+            [Write(16, keys[0], b"new", first), Write(16, keys[0], b"no", first), Write(16, keys[4], None)]
+        )
+        self.assertEqual([status for status, _ in results], ["written", "stale", "written"])
+        self.assertEqual(results[1][1], results[0][1])
+        page, after = self.client.scan(16, prefix, limit=3)
+        self.assertEqual([document.value for document in page], [b"new", b"\1", b"\2"])
+        rest, end = self.client.scan(16, prefix, after=after, keys_only=True)
+        self.assertEqual([(item.key, item.value) for item in rest], [(keys[3], None)])
+        self.assertIsNone(end)
+        backwards, _ = self.client.scan(16, prefix, reversed=True)
+        self.assertEqual([document.key for document in backwards], keys[3::-1])
+        versions, _ = self.client.history(16, keys[0])
+        self.assertEqual([version.value for version in versions], [b"new", b"\0"])
+        versions, _ = self.client.history(16, keys[0], before=versions[0].version)
+        self.assertEqual([version.version for version in versions], [first])
+        (deleted, written), _ = self.client.history(16, keys[4])
+        self.assertEqual((deleted.value, written.value), (None, b"\4"))
+
+    def test_large_documents_come_in_several_answers(self):
+        prefix = self.fresh_key()
+        keys = [(16, prefix + bytes([last])) for last in range(20)]
+        for table, key in keys:
+            self.client.write_documents([Write(table, key, key[-1:] * 65_536)])
+        found = self.client.documents(keys)
+        self.assertEqual([document.value[:1] for document in found], [key[-1:] for _, key in keys])
+
+    def test_once_is_once_and_tables_keep_their_word(self):
+        key = self.fresh_key()
+        status, version = self.client.insert_unique(16, key)
+        self.assertEqual(status, "fresh")
+        self.assertEqual(self.client.insert_unique(16, key), ("seen", version))
+        self.assertEqual(self.client.declare_table(17, append_only=True)[0], "written")
+        self.assertEqual(self.client.tables()[17], (True, False, 0))
+        ((_, version),) = self.client.write_documents([Write(17, key, b"kept")])
+        results = self.client.write_documents([Write(17, key, b"new"), Write(17, key, None)])
+        self.assertEqual(results, [("append-only", version)] * 2)
+
+    def test_what_breaks_a_limit_is_refused_whole(self):
+        key = self.fresh_key()
+        for write in (Write(16, bytes(257), b""), Write(16, key, bytes(65_537))):
+            with self.assertRaises(Refused) as caught:
+                self.client.write_documents([Write(16, key, b"1"), write])
+            self.assertEqual(caught.exception.kind, "too large")
+        with self.assertRaises(Refused) as caught:
+            self.client.commit(Commit(id=0))
+        self.assertEqual(caught.exception.kind, "invalid")
+        self.assertEqual(self.client.documents([(16, key)]), [None])
 
     def test_fault_15_the_same_id_twice_in_one_batch(self):
         debit, credit = self.open_accounts(2)

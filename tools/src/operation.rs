@@ -3,11 +3,13 @@
 use crate::page_of_stream::{StreamPage, StreamQuestion};
 use florin_client::{Client, ClientError};
 use florin_core::limits::BATCH_EVENTS_MAX;
+use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, LedgerId, Timestamp, Transfer, TransferId, TransferResult,
+    Account, AccountId, AccountResult, Commit, CommitOutcome, Document, DocumentKey, DocumentWrite,
+    LedgerId, Position, TableId, TableOptions, Timestamp, Transfer, TransferId, TransferResult,
 };
 
 /// Events, or ids, in one operation at most; one with more is refused whole.
@@ -26,6 +28,15 @@ pub(crate) enum Operation {
     QueryAccounts(QueryFilter),
     QueryTransfers(QueryFilter),
     TrialBalance(LedgerId),
+    Commit(Commit),
+    DryRun(Commit),
+    GetDocuments(Vec<DocumentKey>),
+    ScanDocuments(DocumentScan),
+    DocumentHistory { key: DocumentKey, before: Position, limit: u32 },
+    WriteDocuments(Vec<DocumentWrite>),
+    InsertUnique { key: DocumentKey, expires: Timestamp },
+    DeclareTable { table: TableId, options: TableOptions },
+    ListTables,
     Stream(StreamQuestion),
 }
 
@@ -43,13 +54,30 @@ pub(crate) enum Answer {
     BalancePage(BalancePage),
     Balance(Option<BalanceAt>),
     TrialBalance(TrialBalance),
+    Outcome(CommitOutcome),
+    /// One entry per key asked for, or one per version.
+    Documents(Vec<Option<Document>>),
+    DocumentPage(DocumentPage),
+    /// One entry per write.
+    Written(Vec<WriteResult>),
+    Declared(WriteResult),
+    Unique(UniqueResult),
+    Tables(Vec<(TableId, TableOptions)>),
     Stream(StreamPage),
 }
 
 impl Operation {
     /// Whether it may change the ledger.
     pub(crate) fn writes(&self) -> bool {
-        matches!(self, Operation::CreateAccounts(_) | Operation::CreateTransfers(_))
+        matches!(
+            self,
+            Operation::CreateAccounts(_)
+                | Operation::CreateTransfers(_)
+                | Operation::Commit(_)
+                | Operation::WriteDocuments(_)
+                | Operation::InsertUnique { .. }
+                | Operation::DeclareTable { .. }
+        )
     }
 
     /// Asks a ledger.
@@ -86,6 +114,26 @@ impl Operation {
             Operation::TrialBalance(ledger) => {
                 Answer::TrialBalance(client.trial_balance(*ledger).await?)
             }
+            Operation::Commit(commit) => Answer::Outcome(client.commit(commit).await?),
+            Operation::DryRun(commit) => Answer::Outcome(client.dry_run(commit).await?),
+            Operation::GetDocuments(keys) => Answer::Documents(client.documents(keys).await?),
+            Operation::ScanDocuments(scan) => {
+                Answer::DocumentPage(client.scan_documents(scan).await?)
+            }
+            Operation::DocumentHistory { key, before, limit } => {
+                let versions = client.document_history(key, *before, *limit).await?;
+                Answer::Documents(versions.into_iter().map(Some).collect())
+            }
+            Operation::WriteDocuments(writes) => {
+                Answer::Written(client.write_documents(writes).await?)
+            }
+            Operation::InsertUnique { key, expires } => {
+                Answer::Unique(client.insert_unique(key, *expires).await?)
+            }
+            Operation::DeclareTable { table, options } => {
+                Answer::Declared(client.declare_table(*table, *options).await?)
+            }
+            Operation::ListTables => Answer::Tables(client.tables().await?),
             Operation::Stream(question) => Answer::Stream(question.ask(client).await?),
         })
     }

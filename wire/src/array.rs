@@ -8,19 +8,27 @@
 //! result of an account or transfer   16  status u32, reserved u32 (zero), timestamp u64
 //! balance                            72  timestamp u64, then debits_pending, debits_posted,
 //!                                        credits_pending, credits_posted u128
+//! timestamp                           8  u64
+//! position                           16  epoch u64, lsn u64
+//! result of a write                  24  0 written, 1 stale, 2 append-only, 3 no room u8,
+//!                                        reserved 7 (zero), position
+//! result of being the first          24  0 fresh, 1 seen, 2 no room u8, reserved 7 (zero), position
+//! declaration of a table              8  table u16, flags u8 (1 append-only, 2 volatile),
+//!                                        reserved u8 (zero), time to live u32
 //! ```
 //! All little-endian.
 
 use crate::error::{DecodeError, Reason};
 use bytes::{BufMut, Bytes, BytesMut};
+use florin_ledger::document::{UniqueResult, WriteResult};
 use florin_ledger::query::BalanceAt;
 use florin_ledger::record::Balances;
 use florin_ledger::{
     Account, AccountId, AccountLayout, AccountResult, Amount, CreateAccountStatus,
-    CreateTransferStatus, EventResult, Timestamp, Transfer, TransferId, TransferLayout,
-    TransferResult,
+    CreateTransferStatus, EventResult, Lsn, Position, TableId, TableOptions, Timestamp, Transfer,
+    TransferId, TransferLayout, TransferResult,
 };
-use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// What has a fixed layout on the wire.
@@ -213,5 +221,128 @@ impl Fixed for BalanceAt {
                 credits_posted: Amount(layout.credits_posted.get()),
             },
         })
+    }
+}
+
+impl Fixed for Timestamp {
+    type Layout = U64;
+
+    fn to_layout(&self) -> U64 {
+        self.0.into()
+    }
+
+    fn from_layout(layout: &U64) -> Result<Timestamp, DecodeError> {
+        Ok(Timestamp(layout.get()))
+    }
+}
+
+/// A position as 16 bytes.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct PositionLayout {
+    epoch: U64,
+    lsn: U64,
+}
+
+const _: () = assert!(size_of::<PositionLayout>() == 16);
+
+impl Fixed for Position {
+    type Layout = PositionLayout;
+
+    fn to_layout(&self) -> PositionLayout {
+        PositionLayout { epoch: self.epoch.into(), lsn: self.lsn.0.into() }
+    }
+
+    fn from_layout(layout: &PositionLayout) -> Result<Position, DecodeError> {
+        Ok(Position { epoch: layout.epoch.get(), lsn: Lsn(layout.lsn.get()) })
+    }
+}
+
+/// What became of a write, or of an attempt to be the first, as 24 bytes.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct WrittenLayout {
+    status: u8,
+    reserved: [u8; 7],
+    position: PositionLayout,
+}
+
+const _: () = assert!(size_of::<WrittenLayout>() == 24);
+
+macro_rules! fixed_written {
+    ($result:ident { $($name:ident = $number:literal,)* } NoRoom = $no_room:literal) => {
+        impl Fixed for $result {
+            type Layout = WrittenLayout;
+
+            fn to_layout(&self) -> WrittenLayout {
+                let (status, position) = match self {
+                    $($result::$name(position) => ($number, *position),)*
+                    $result::NoRoom => ($no_room, Position::NONE),
+                };
+                WrittenLayout { status, reserved: [0; 7], position: position.to_layout() }
+            }
+
+            fn from_layout(layout: &WrittenLayout) -> Result<$result, DecodeError> {
+                if layout.reserved != [0; 7] {
+                    return Err(DecodeError::new(1, Reason::NotZero));
+                }
+                let position = Position::from_layout(&layout.position)?;
+                match layout.status {
+                    $($number => Ok($result::$name(position)),)*
+                    $no_room if position.is_some() => Err(DecodeError::new(8, Reason::NotZero)),
+                    $no_room => Ok($result::NoRoom),
+                    _ => Err(DecodeError::new(0, Reason::Unknown)),
+                }
+            }
+        }
+    };
+}
+
+fixed_written!(WriteResult { Written = 0, Stale = 1, AppendOnly = 2, } NoRoom = 3);
+fixed_written!(UniqueResult { Fresh = 0, Seen = 1, } NoRoom = 2);
+
+/// The declaration of a table as 8 bytes.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TableLayout {
+    table: U16,
+    flags: u8,
+    reserved: u8,
+    time_to_live: U32,
+}
+
+const _: () = assert!(size_of::<TableLayout>() == 8);
+
+const TABLE_APPEND_ONLY: u8 = 1;
+const TABLE_VOLATILE: u8 = 2;
+
+impl Fixed for (TableId, TableOptions) {
+    type Layout = TableLayout;
+
+    fn to_layout(&self) -> TableLayout {
+        let (table, options) = *self;
+        let append_only = if options.append_only { TABLE_APPEND_ONLY } else { 0 };
+        let volatile = if options.volatile { TABLE_VOLATILE } else { 0 };
+        TableLayout {
+            table: table.0.into(),
+            flags: append_only | volatile,
+            reserved: 0,
+            time_to_live: options.time_to_live.into(),
+        }
+    }
+
+    fn from_layout(layout: &TableLayout) -> Result<(TableId, TableOptions), DecodeError> {
+        if layout.flags & !(TABLE_APPEND_ONLY | TABLE_VOLATILE) != 0 {
+            return Err(DecodeError::new(2, Reason::NotZero));
+        }
+        if layout.reserved != 0 {
+            return Err(DecodeError::new(3, Reason::NotZero));
+        }
+        let options = TableOptions {
+            append_only: layout.flags & TABLE_APPEND_ONLY != 0,
+            volatile: layout.flags & TABLE_VOLATILE != 0,
+            time_to_live: layout.time_to_live.get(),
+        };
+        Ok((TableId(layout.table.get()), options))
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! The bytes are those of bincode 2 with fixed-width little-endian integers, which for what is
 //! used here means: the fields one after the other without padding, a `bool` as one byte 0 or 1,
-//! an `Option` as one byte 0, or one byte 1 and the value, a text as its length in bytes as u64
-//! and its UTF-8. docs/PROTOCOL.md lists the fields of each body.
+//! an `Option` as one byte 0, or one byte 1 and the value, bytes as their number as u64 and
+//! themselves, a text as its UTF-8 in bytes. docs/PROTOCOL.md lists the fields of each body.
 
 use crate::error::{DecodeError, Reason};
 use crate::limits::{COLD_BYTES_MAX, MESSAGE_BYTES_MAX};
@@ -15,9 +15,10 @@ use bincode::de::read::Reader;
 use bincode::enc::write::Writer;
 use bincode::error::{DecodeError as BincodeDecodeError, EncodeError};
 use bytes::{BufMut, Bytes, BytesMut};
+use florin_ledger::document::{DocumentKey, DocumentScan, TableId};
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, QueryFilter, TrialBalance};
 use florin_ledger::record::Balances;
-use florin_ledger::{AccountId, Amount, Code, LedgerId, Lsn, Timestamp};
+use florin_ledger::{AccountId, Amount, Code, LedgerId, Lsn, Position, Timestamp};
 
 /// What travels in a cold body.
 pub trait Cold: Sized {
@@ -182,6 +183,32 @@ mod fields {
     }
 
     #[derive(Encode, Decode)]
+    pub struct Scan {
+        pub table: u16,
+        pub prefix: Vec<u8>,
+        pub after: Option<Vec<u8>>,
+        pub reversed: bool,
+        pub keys_only: bool,
+        pub limit: u32,
+    }
+
+    #[derive(Encode, Decode)]
+    pub struct HistoryOf {
+        pub table: u16,
+        pub key: Vec<u8>,
+        pub before_epoch: u64,
+        pub before_lsn: u64,
+        pub limit: u32,
+    }
+
+    #[derive(Encode, Decode)]
+    pub struct Once {
+        pub table: u16,
+        pub key: Vec<u8>,
+        pub expires: u64,
+    }
+
+    #[derive(Encode, Decode)]
     pub struct Refusal {
         pub kind: u8,
         pub effect: u8,
@@ -196,6 +223,89 @@ pub struct AsOf {
     pub account_id: AccountId,
     /// When.
     pub timestamp: Timestamp,
+}
+
+/// The question of [`crate::Operation::DocumentHistory`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HistoryOf {
+    /// Which document.
+    pub key: DocumentKey,
+    /// Only versions before this one; [`Position::NONE`]: from the present one on.
+    pub before: Position,
+    /// Versions at most.
+    pub limit: u32,
+}
+
+/// The question of [`crate::Operation::InsertUnique`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Once {
+    /// What may happen once.
+    pub key: DocumentKey,
+    /// When it is forgotten; [`Timestamp::NONE`]: as its table says.
+    pub expires: Timestamp,
+}
+
+impl Cold for DocumentScan {
+    type Fields = fields::Scan;
+
+    fn to_fields(&self) -> fields::Scan {
+        fields::Scan {
+            table: self.table.0,
+            prefix: self.prefix.clone(),
+            after: self.after.clone(),
+            reversed: self.reversed,
+            keys_only: self.keys_only,
+            limit: self.limit,
+        }
+    }
+
+    fn from_fields(fields: fields::Scan) -> Option<DocumentScan> {
+        Some(DocumentScan {
+            table: TableId(fields.table),
+            prefix: fields.prefix,
+            after: fields.after,
+            reversed: fields.reversed,
+            keys_only: fields.keys_only,
+            limit: fields.limit,
+        })
+    }
+}
+
+impl Cold for HistoryOf {
+    type Fields = fields::HistoryOf;
+
+    fn to_fields(&self) -> fields::HistoryOf {
+        fields::HistoryOf {
+            table: self.key.table.0,
+            key: self.key.key.clone(),
+            before_epoch: self.before.epoch,
+            before_lsn: self.before.lsn.0,
+            limit: self.limit,
+        }
+    }
+
+    fn from_fields(fields: fields::HistoryOf) -> Option<HistoryOf> {
+        Some(HistoryOf {
+            key: DocumentKey { table: TableId(fields.table), key: fields.key },
+            before: Position { epoch: fields.before_epoch, lsn: Lsn(fields.before_lsn) },
+            limit: fields.limit,
+        })
+    }
+}
+
+impl Cold for Once {
+    type Fields = fields::Once;
+
+    fn to_fields(&self) -> fields::Once {
+        fields::Once { table: self.key.table.0, key: self.key.key.clone(), expires: self.expires.0 }
+    }
+
+    fn from_fields(fields: fields::Once) -> Option<Once> {
+        Some(Once {
+            key: DocumentKey { table: TableId(fields.table), key: fields.key },
+            expires: Timestamp(fields.expires),
+        })
+    }
 }
 
 impl Cold for AccountFilter {

@@ -4,18 +4,21 @@
 //! offset; they never panic and never allocate by a length that they have not checked.
 //!
 //! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`proof`] how
-//! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`] and
-//! [`page`] the bodies on the hot path, [`stream`] those that open a stream, [`cold`] all others,
-//! [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the same without Rust.
+//! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`], [`page`],
+//! [`documents`] and [`outcome`] the bodies on the hot path, [`stream`] those that open a stream,
+//! [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
+//! same without Rust.
 #![forbid(unsafe_code)]
 
 pub mod array;
 pub mod cold;
+pub mod documents;
 pub mod error;
 pub mod frame;
 pub mod hello;
 pub mod limits;
 pub mod operation;
+pub mod outcome;
 pub mod page;
 pub mod proof;
 pub mod refusal;

@@ -2,6 +2,8 @@
 
 use crate::frame::HEADER_BYTES;
 use crate::page::PAGE_HEAD_BYTES;
+use florin_ledger::commit_bytes::COMMIT_BYTES_MAX;
+use florin_ledger::document::{DOCUMENT_KEY_BYTES_MAX, DOCUMENT_VALUE_BYTES_MAX};
 
 /// Bytes of a frame after its length prefix. A longer one is a protocol error.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
@@ -13,6 +15,10 @@ pub const HELLO_BYTES_MAX: usize = 4_096;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of the message of a refusal; a longer one is cut.
 pub const MESSAGE_BYTES_MAX: usize = 1_024;
+/// Keys of one request for documents.
+pub const DOCUMENT_KEYS_MAX: usize = 1_024;
+/// Bytes of one document in an answer: what is said of it, its key and its value.
+pub const DOCUMENT_BYTES_MAX: usize = 40 + DOCUMENT_KEY_BYTES_MAX + DOCUMENT_VALUE_BYTES_MAX;
 /// Bytes of a cold body.
 pub const COLD_BYTES_MAX: usize = 4_096;
 
@@ -25,3 +31,7 @@ const _: () = assert!(
 );
 const _: () = assert!(MESSAGE_BYTES_MAX + 256 <= COLD_BYTES_MAX, "a refusal is a cold body");
 const _: () = assert!(MESSAGE_BYTES_MAX + 256 <= HELLO_BYTES_MAX, "a hello can be a refusal");
+const _: () = assert!(
+    HEADER_BYTES + 4 + COMMIT_BYTES_MAX <= FRAME_BYTES_MAX,
+    "the largest commit and the most writes fit one frame"
+);

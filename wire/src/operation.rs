@@ -58,6 +58,24 @@ operations! {
     TrialBalance = 21 "trial_balance",
     /// Nothing; status.
     Status = 22 "status",
+    /// Commit; outcome.
+    Commit = 32 "commit",
+    /// Keys; documents found.
+    GetDocuments = 33 "get_documents",
+    /// Scan; documents found.
+    ScanDocuments = 34 "scan_documents",
+    /// Key, where to begin, how many; documents found.
+    DocumentHistory = 35 "document_history",
+    /// Writes; array of results.
+    WriteDocuments = 36 "write_documents",
+    /// Key and expiry; one result.
+    InsertUnique = 37 "insert_unique",
+    /// One declaration; one result.
+    DeclareTable = 38 "declare_table",
+    /// Nothing; array of declarations.
+    ListTables = 39 "list_tables",
+    /// Commit; outcome.
+    DryRun = 40 "dry_run",
     /// Subscribe; batches, then nothing once it is unsubscribed.
     Subscribe = 48 "subscribe",
     /// Credit; nothing.
@@ -70,14 +88,41 @@ impl Operation {
     /// Whether it can change anything. One that can't has nothing to take effect twice.
     #[must_use]
     pub const fn writes(self) -> bool {
-        matches!(self, Operation::CreateAccounts | Operation::CreateTransfers)
+        matches!(
+            self,
+            Operation::CreateAccounts
+                | Operation::CreateTransfers
+                | Operation::Commit
+                | Operation::WriteDocuments
+                | Operation::InsertUnique
+                | Operation::DeclareTable
+        )
+    }
+
+    /// Whether it may be sent again although it may have taken effect: it changes nothing, or ids
+    /// make it take effect once and its second answer tells what the first would have. A write of a
+    /// document would be written over what another wrote meanwhile, or be told `stale` for its own
+    /// version; being the first would be told `seen` for its own.
+    #[must_use]
+    pub const fn may_be_repeated(self) -> bool {
+        let has_ids = matches!(
+            self,
+            Operation::CreateAccounts | Operation::CreateTransfers | Operation::Commit
+        );
+        has_ids || !self.writes()
     }
 
     /// The roles that may ask for it: one of them is enough. Empty: every key may.
     #[must_use]
     pub const fn roles(self) -> &'static [Role] {
         match self {
-            Operation::CreateAccounts | Operation::CreateTransfers => &[Role::Write],
+            Operation::CreateAccounts
+            | Operation::CreateTransfers
+            | Operation::Commit
+            | Operation::WriteDocuments
+            | Operation::InsertUnique => &[Role::Write],
+            Operation::DryRun => &[Role::Write, Role::Read, Role::Audit],
+            Operation::DeclareTable => &[Role::Operate],
             Operation::LookupAccounts
             | Operation::LookupTransfers
             | Operation::AccountTransfers
@@ -85,7 +130,11 @@ impl Operation {
             | Operation::BalanceAsOf
             | Operation::QueryAccounts
             | Operation::QueryTransfers
-            | Operation::TrialBalance => &[Role::Read, Role::Audit],
+            | Operation::TrialBalance
+            | Operation::GetDocuments
+            | Operation::ScanDocuments
+            | Operation::DocumentHistory
+            | Operation::ListTables => &[Role::Read, Role::Audit],
             Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],
             Operation::Status => &[],
         }

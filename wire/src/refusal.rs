@@ -1,6 +1,7 @@
 //! Why a request did not get its answer, and whether it may have taken effect all the same.
 
 use core::fmt;
+use florin_ledger::commit_bytes::CommitFlaw;
 
 /// What is said instead of an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,6 +95,21 @@ kinds! {
     Fork = 17 "fork",
     /// The cursor lies behind the log's end: the log was rewound, or the server is behind.
     NotYet = 18 "not yet",
+}
+
+impl RefusalKind {
+    /// What a commit, or writes of documents, are refused as that have this flaw.
+    #[must_use]
+    pub const fn of_flaw(flaw: CommitFlaw) -> RefusalKind {
+        match flaw {
+            CommitFlaw::TooMany | CommitFlaw::Actor | CommitFlaw::Key | CommitFlaw::Value => {
+                RefusalKind::TooLarge
+            }
+            CommitFlaw::Length | CommitFlaw::Id | CommitFlaw::Field | CommitFlaw::Table => {
+                RefusalKind::Invalid
+            }
+        }
+    }
 }
 
 impl fmt::Display for RefusalKind {

@@ -2,6 +2,9 @@
 //! was ever released: it needs a new version of the protocol.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+#[path = "golden_bytes/documents.rs"]
+mod documents;
+
 use bytes::BytesMut;
 use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};

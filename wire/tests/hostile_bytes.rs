@@ -2,17 +2,20 @@
 //! bytes: a panic would stop a bank, and an allocation by a length that nobody checked would stop
 //! it more quietly. What decodes is canonical: written again it gives the same bytes.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use florin_ledger::commit_bytes::parse_writes;
+use florin_ledger::document::{DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{AccountFilter, BalanceAt, QueryFilter, TrialBalance};
 use florin_ledger::{
-    Account, AccountId, AccountResult, LedgerId, Transfer, TransferId, TransferResult,
+    Account, AccountId, AccountResult, LedgerId, Position, TableId, TableOptions, Timestamp,
+    Transfer, TransferId, TransferResult,
 };
 use florin_wire::array::{self, Fixed};
-use florin_wire::cold::{self, AsOf, Cold};
+use florin_wire::cold::{self, AsOf, Cold, HistoryOf, Once};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
-    ReplyHeader, RequestHeader, ServerHello, Status, Verdict, Versions, page,
+    ReplyHeader, RequestHeader, ServerHello, Status, Verdict, Versions, documents, outcome, page,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,6 +44,14 @@ fn check_cold<T: Cold>(bytes: &[u8]) {
     check(bytes, cold::decode::<T>(bytes), |value, out| cold::write(value, out));
 }
 
+/// A number of writes that is not theirs, or that nobody could hold, is an error.
+fn check_writes(bytes: &[u8]) {
+    let Ok((count, rest)) = documents::split_writes(&Bytes::copy_from_slice(bytes)) else { return };
+    let Ok(writes) = parse_writes(&rest, count) else { return };
+    let writes: Vec<_> = writes.iter().map(|write| write.to_write()).collect();
+    assert_eq!(documents::writes_to_bytes(&writes), bytes, "not canonical");
+}
+
 fn check_all(bytes: &[u8]) {
     check(bytes, Subscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, Credit::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
@@ -65,6 +76,18 @@ fn check_all(bytes: &[u8]) {
     check_cold::<TrialBalance>(bytes);
     check_cold::<Status>(bytes);
     check_cold::<Refusal>(bytes);
+    check_array::<Timestamp>(bytes);
+    check_array::<Position>(bytes);
+    check_array::<WriteResult>(bytes);
+    check_array::<UniqueResult>(bytes);
+    check_array::<(TableId, TableOptions)>(bytes);
+    check_cold::<DocumentScan>(bytes);
+    check_cold::<HistoryOf>(bytes);
+    check_cold::<Once>(bytes);
+    check(bytes, documents::decode_keys(bytes), |keys, out| documents::write_keys(keys, out));
+    check(bytes, documents::decode_found(bytes), documents::write_found);
+    check(bytes, outcome::decode(bytes), outcome::write);
+    check_writes(bytes);
     check(bytes, RequestHeader::decode(bytes), |header, out| {
         out.extend_from_slice(&header.to_bytes());
     });
@@ -118,6 +141,43 @@ proptest! {
             check_all(&bytes);
         }
     }
+}
+
+/// What is found in a body must not be taken for more than it is: a client that believed a count,
+/// a length or a reserved byte would hand its caller another bank's document, or none.
+#[test]
+fn what_was_found_and_decided_is_read_strictly() {
+    let error = |offset, reason| DecodeError::new(offset, reason);
+    let mut found = vec![0; 48];
+    assert_eq!(documents::decode_found(&found).unwrap().documents, [None]);
+    found[9] = 1;
+    assert_eq!(documents::decode_found(&found).unwrap_err(), error(9, Reason::NotZero));
+    found[9] = 0;
+    found[16] = 1;
+    assert_eq!(documents::decode_found(&found).unwrap_err(), error(8, Reason::NotZero));
+    found[8] = 3;
+    assert_eq!(documents::decode_found(&found).unwrap_err(), error(8, Reason::Unknown));
+    found[8] = 1;
+    found[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(documents::decode_found(&found).unwrap_err(), error(48, Reason::TooShort));
+    found[8] = 2;
+    assert_eq!(documents::decode_found(&found).unwrap_err(), error(12, Reason::NotZero));
+    assert_eq!(documents::decode_found(&[2; 8]).unwrap_err(), error(0, Reason::Unknown));
+
+    let mut decided = vec![0; 64];
+    decided[48..52].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(outcome::decode(&decided).unwrap_err(), error(64, Reason::TooShort));
+    decided[48..52].fill(0);
+    decided[32] = 1;
+    assert_eq!(outcome::decode(&decided).unwrap_err(), error(32, Reason::NotZero));
+    decided[0] = 4;
+    assert_eq!(outcome::decode(&decided).unwrap_err(), error(0, Reason::Unknown));
+    decided[0] = 2;
+    assert_eq!(outcome::decode(&decided).unwrap_err(), error(1, Reason::Unknown));
+    decided[0] = 1;
+    decided[1] = 2;
+    decided[2] = 200;
+    assert_eq!(outcome::decode(&decided).unwrap_err(), error(2, Reason::Unknown));
 }
 
 /// A text that claims to be longer than the body, by a little or by the whole address space.

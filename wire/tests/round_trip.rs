@@ -3,6 +3,9 @@
 //! (fault 11).
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+#[path = "round_trip/documents.rs"]
+mod documents;
+
 use bytes::BytesMut;
 use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};

@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod documents;
 mod endings;
 mod flights;
 mod keys;

@@ -6,18 +6,21 @@ use crate::harness::{Peer, Running, created, open, transfer};
 use bytes::{Bytes, BytesMut};
 use florin_core::request::Reply;
 use florin_core::{Database, Options};
+use florin_ledger::commit_bytes::encode_commit;
+use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
 use florin_ledger::{
-    Account, AccountId, Amount, Code, CreateTransferStatus, LedgerId, StreamFilter, StreamStart,
-    Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
+    Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey,
+    DocumentWrite, LedgerId, Position, StreamFilter, StreamStart, TableId, TableOptions, Timestamp,
+    Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_server::{
     ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource, ServerOptions,
 };
-use florin_wire::cold::AsOf;
+use florin_wire::cold::{AsOf, HistoryOf, Once};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    Binding, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array, cold, page,
+    Binding, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array, cold, documents, page,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -117,6 +120,19 @@ fn subscribe(credit_bytes: u32) -> Subscribe {
     Subscribe { incarnation: 0, start: StreamStart::Begin, filter, credit_bytes }
 }
 
+fn write(table: u16) -> DocumentWrite {
+    DocumentWrite {
+        table: TableId(table),
+        key: b"a".to_vec(),
+        value: Some(Vec::new()),
+        ..DocumentWrite::default()
+    }
+}
+
+fn writes(table: u16) -> Bytes {
+    documents::writes_to_bytes(&[write(table)])
+}
+
 fn keyed(number: u8, roles: &[Role]) -> ClientKey {
     ClientKey { roles: roles.iter().copied().collect(), ..teller(&secret(number)) }
 }
@@ -148,7 +164,15 @@ async fn every_operation_needs_its_role() {
     let reading = &[Role::Read, Role::Audit][..];
     let everyone = Role::ALL;
     let streaming = &[Role::Stream][..];
-    let cases: [(Operation, Bytes, &[Role]); 14] = [
+    let commit = |id| Bytes::from(encode_commit(&Commit { id: CommitId(id), ..Commit::default() }));
+    let key = DocumentKey { table: TableId(16), key: b"a".to_vec() };
+    let mut keys = BytesMut::new();
+    documents::write_keys(&[key.clone()], &mut keys);
+    let history = HistoryOf { key: key.clone(), before: Position::NONE, limit: 1 };
+    let scan = DocumentScan { table: key.table, limit: 1, ..DocumentScan::default() };
+    let once = Once { key, expires: Timestamp::NONE };
+    let table = array::to_bytes(&[(TableId(17), TableOptions::default())]);
+    let cases: [(Operation, Bytes, &[Role]); 23] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -160,6 +184,15 @@ async fn every_operation_needs_its_role() {
         (Operation::QueryTransfers, query, reading),
         (Operation::TrialBalance, cold::to_bytes(&DOLLARS), reading),
         (Operation::Status, Bytes::new(), everyone),
+        (Operation::Commit, commit(1), &[Role::Write]),
+        (Operation::DryRun, commit(2), &[Role::Write, Role::Read, Role::Audit]),
+        (Operation::GetDocuments, keys.freeze(), reading),
+        (Operation::ScanDocuments, cold::to_bytes(&scan), reading),
+        (Operation::DocumentHistory, cold::to_bytes(&history), reading),
+        (Operation::WriteDocuments, writes(16), &[Role::Write]),
+        (Operation::InsertUnique, cold::to_bytes(&once), &[Role::Write]),
+        (Operation::DeclareTable, table, &[Role::Operate]),
+        (Operation::ListTables, Bytes::new(), reading),
         (Operation::Subscribe, subscribe(0).to_bytes(), streaming),
         (Operation::Credit, Credit { subscription: 9, bytes: 1 }.to_bytes(), streaming),
         (Operation::Unsubscribe, Unsubscribe { subscription: 9 }.to_bytes(), streaming),
@@ -182,8 +215,72 @@ async fn every_operation_needs_its_role() {
         }
     }
     let heard = bank.heard.0.lock().unwrap().clone();
-    assert_eq!(heard.len(), 2 * 5 + 8 * 4 + 3 * 5, "each was heard of once");
+    assert_eq!(heard.len(), (5 + 3 + 1) * 5 + 12 * 4 + 3, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
+    bank.close().await;
+}
+
+/// Whoever can write documents could write itself a key with every role, or move the cursor by which
+/// another makes its payments once.
+#[tokio::test]
+async fn the_systems_own_tables_need_a_role_of_their_own() {
+    let bank = Bank::open([
+        keyed(1, &[Role::Write]),
+        keyed(2, &[Role::Write, Role::Stream]),
+        keyed(3, &[Role::Write, Role::Operate]),
+    ])
+    .await;
+    for (number, table, needed) in [
+        (1, 1, Some("operate")),
+        (1, 2, Some("stream")),
+        (1, 3, Some("operate")),
+        (1, 15, Some("operate")),
+        (1, 16, None),
+        (2, 1, Some("operate")),
+        (2, 2, None),
+        (3, 2, None),
+        (3, 15, None),
+    ] {
+        let mut peer = bank.admitted(number).await;
+        let key = DocumentKey { table: TableId(table), key: b"a".to_vec() };
+        let commit = Commit {
+            id: CommitId(u128::from(table) << 8 | u128::from(number)),
+            documents: vec![write(table)],
+            ..Commit::default()
+        };
+        let commit = encode_commit(&commit);
+        let once = cold::to_bytes(&Once { key, expires: Timestamp::NONE });
+        let writes = writes(table);
+        let asked: [(Operation, &[u8]); 4] = [
+            (Operation::WriteDocuments, &writes),
+            (Operation::Commit, &commit),
+            (Operation::DryRun, &commit),
+            (Operation::InsertUnique, &once),
+        ];
+        for (operation, body) in asked {
+            if let Some(needed) = needed {
+                let message = peer.forbidden(operation, body).await;
+                assert!(message.contains(&format!("the role {needed}")), "{table}: {message}");
+            } else {
+                peer.answered(operation, body).await;
+            }
+        }
+    }
+    bank.close().await;
+}
+
+/// Documents are not cut to a key's limits, so a limited key gets none of them.
+#[tokio::test]
+async fn a_limited_key_sees_no_documents() {
+    let bank = two_ledgers().await;
+    let mut shop = bank.admitted(2).await;
+    let scan = DocumentScan { table: TableId(16), limit: 1, ..DocumentScan::default() };
+    shop.forbidden(Operation::ScanDocuments, &cold::to_bytes(&scan)).await;
+    shop.forbidden(Operation::ListTables, &[]).await;
+    shop.forbidden(Operation::WriteDocuments, &writes(16)).await;
+    let commit = encode_commit(&Commit { id: CommitId(1), ..Commit::default() });
+    shop.forbidden(Operation::Commit, &commit).await;
+    shop.forbidden(Operation::DryRun, &commit).await;
     bank.close().await;
 }
 

@@ -7,8 +7,8 @@ use florin_core::request::{Reply, Request, Status};
 use florin_core::{Error, ErrorKind};
 use florin_ledger::query::Page;
 use florin_ledger::{
-    Account, AccountId, CreateTransferStatus, EventResult, Lsn, StreamFilter, StreamStart,
-    Timestamp, Transfer, TransferId, TransferResult,
+    Account, AccountId, CreateTransferStatus, Document, EventResult, Lsn, Position, StreamFilter,
+    StreamStart, Timestamp, Transfer, TransferId, TransferResult,
 };
 use florin_server::ledger::{Found, Read};
 use florin_server::{Doors, Ledger, Server, ServerOptions};
@@ -75,6 +75,10 @@ impl Ledger for HandLedger {
             Read::LookupTransfers(ids) => {
                 Found::Transfers(ids.iter().map(|id| Some(transfer(id.0))).collect())
             }
+            Read::Documents(keys) => {
+                let found = keys.iter().map(|key| Some(document(&key.key))).collect();
+                Found::Documents(florin_wire::documents::Found::of_keys(found, keys.len()))
+            }
             _ => Found::TransferPage(Page { items: vec![transfer(1)], next_cursor: None }),
         })
     }
@@ -128,6 +132,17 @@ pub(crate) fn status() -> Status {
 
 pub(crate) fn transfer(id: u128) -> Transfer {
     Transfer { id: TransferId(id), ..Transfer::default() }
+}
+
+/// A document whose value is its key.
+fn document(key: &[u8]) -> Document {
+    Document {
+        key: key.to_vec(),
+        version: Position { epoch: 1, lsn: Lsn(4096) },
+        timestamp: Timestamp(1),
+        expires: Timestamp::NONE,
+        value: Some(key.to_vec()),
+    }
 }
 
 pub(crate) fn account(id: u128) -> Account {

@@ -7,6 +7,7 @@ mod harness;
 
 mod admission;
 mod deadlines;
+mod documents;
 mod forbidden;
 mod handshake;
 mod malformed;

@@ -57,6 +57,14 @@ async fn malformed_frames_are_named_by_their_offset() {
         (framed(&request(1, Operation::LookupAccounts.number(), 0, &[0; 17])), "offset 32"),
         (framed(&request(1, Operation::AccountTransfers.number(), 0, &[0; 17])), "offset 33"),
         (framed(&request(1, Operation::Status.number(), 0, &[0])), "offset 16"),
+        (framed(&request(1, Operation::ListTables.number(), 0, &[0])), "offset 16"),
+        (framed(&request(1, Operation::Commit.number(), 0, &[1; 79])), "offset 16 of its payload"),
+        (framed(&request(1, Operation::WriteDocuments.number(), 0, &[1, 0])), "offset 18"),
+        (framed(&request(1, Operation::WriteDocuments.number(), 0, &[1, 0, 0, 0, 1])), "offset 20"),
+        (framed(&request(1, Operation::GetDocuments.number(), 0, &[16, 0, 9, 0, 1])), "offset 21"),
+        (framed(&request(1, Operation::ScanDocuments.number(), 0, &[0; 9])), "offset 25"),
+        (framed(&request(1, Operation::DeclareTable.number(), 0, &[0; 16])), "not the 1 items"),
+        (framed(&request(1, Operation::InsertUnique.number(), 0, &[0xFF; 20])), "offset 18"),
     ];
     for (bytes, expected) in cases {
         check(&server, &mut engine, &bytes, expected).await;

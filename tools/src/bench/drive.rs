@@ -159,7 +159,7 @@ impl Load {
     }
 
     /// Asks `count` questions over all connections; `question` says whether its answer was right.
-    async fn ask<Question, Answered>(
+    pub(super) async fn ask<Question, Answered>(
         &self,
         count: u64,
         in_flight: usize,
@@ -267,12 +267,12 @@ impl Lane {
 }
 
 impl Transferred {
-    fn see(&mut self, first: u64, last: u64) {
+    pub(super) fn see(&mut self, first: u64, last: u64) {
         let (seen_first, seen_last) = self.timestamps.unwrap_or((first, last));
         self.timestamps = Some((seen_first.min(first), seen_last.max(last)));
     }
 
-    fn add(&mut self, lane: Transferred) {
+    pub(super) fn add(&mut self, lane: Transferred) {
         self.samples.extend(lane.samples);
         self.posted += lane.posted;
         for (name, count) in lane.refused {

@@ -2,6 +2,7 @@
 //! work as possible ([`drive`]), and set beside what the machine allows ([`disk`], [`machine`]).
 
 pub(crate) mod disk;
+pub(crate) mod documents;
 pub(crate) mod drive;
 pub(crate) mod latency;
 pub(crate) mod machine;

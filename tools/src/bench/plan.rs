@@ -60,6 +60,7 @@ impl Source {
     const HOT: Source = Source(5);
     const PENDING: Source = Source(6);
     const INSTANT: Source = Source(7);
+    const KEY: Source = Source(8);
 }
 
 /// What a transfer of a group is.
@@ -109,6 +110,12 @@ impl Plan {
         let span = u128::from(last - first) + 1;
         let offset = u128::from(self.random(Source::INSTANT, index)) % span;
         first + u64::try_from(offset).expect("at most last - first")
+    }
+
+    /// The key of a document, all over the place and never the same twice.
+    pub(crate) fn document_key(&self, index: u64) -> [u8; 16] {
+        let high = self.random(Source::KEY, index);
+        ((u128::from(high) << 64) | u128::from(mix(high))).to_be_bytes()
     }
 
     /// A transfer to send.

@@ -37,8 +37,27 @@ pub(crate) struct Report {
     pub(crate) disk_sync_us: Option<DiskSync>,
     /// What the disk alone would allow with this much in flight.
     pub(crate) limit_transfers_per_second: Option<Figure>,
+    /// With `--commits` only.
+    #[serde(flatten)]
+    pub(crate) committed: Option<Committed>,
     pub(crate) machine: String,
     pub(crate) version: &'static str,
+}
+
+/// What a run of commits measured besides: each of its transfers was a commit, so that rates and
+/// latencies of transfers and batches are those of commits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Committed {
+    pub(crate) commits: u64,
+    pub(crate) commits_per_second: Option<Figure>,
+    pub(crate) documents_per_commit: u64,
+    pub(crate) document_bytes: u64,
+    /// Written before the first commit.
+    pub(crate) preloaded_documents: u64,
+    /// Of everything that was written while commits ran, shared among their documents.
+    pub(crate) written_bytes_per_document: Option<Figure>,
+    /// Pages of 1,000 from any key on, one request in flight per connection.
+    pub(crate) scan_latency_us: Option<Percentiles>,
 }
 
 /// How long the disk takes until a write is durable.
@@ -77,6 +96,13 @@ impl Report {
         if let Some(sync) = self.disk_sync_us {
             writeln!(out, "disk sync, 4 KiB    p50 {} p99 {} us", sync.page.p50, sync.page.p99)?;
             writeln!(out, "disk sync, batch    p50 {} p99 {} us", sync.batch.p50, sync.batch.p99)?;
+        }
+        if let Some(committed) = &self.committed {
+            let written = shown(committed.written_bytes_per_document);
+            writeln!(out, "commits a second    {}", shown(committed.commits_per_second))?;
+            writeln!(out, "preloaded           {} documents", committed.preloaded_documents)?;
+            writeln!(out, "bytes written       {written} a document")?;
+            percentiles(out, "scan latency", committed.scan_latency_us)?;
         }
         writeln!(out, "machine             {}", self.machine)?;
         writeln!(out, "florin              {}", self.version)
@@ -126,6 +152,7 @@ mod tests {
             server_cpu_seconds: figure,
             disk_sync_us: Some(DiskSync { page: sync, batch: sync }),
             limit_transfers_per_second: figure,
+            committed: None,
             machine: String::from("m"),
             version: "v",
         };
@@ -140,6 +167,23 @@ mod tests {
             r#""limit_transfers_per_second":2.5,"machine":"m","version":"v"}"#,
         );
         assert_eq!(serde_json::to_string(&report).expect("figures"), expect);
+        let committed = Committed {
+            commits: 10,
+            commits_per_second: figure,
+            documents_per_commit: 3,
+            document_bytes: 500,
+            preloaded_documents: 7,
+            written_bytes_per_document: figure,
+            scan_latency_us: None,
+        };
+        let with_commits = Report { committed: Some(committed), ..report.clone() };
+        let expect = concat!(
+            r#""limit_transfers_per_second":2.5,"commits":10,"commits_per_second":2.5,"#,
+            r#""documents_per_commit":3,"document_bytes":500,"preloaded_documents":7,"#,
+            r#""written_bytes_per_document":2.5,"scan_latency_us":null,"machine":"m""#,
+        );
+        let line = serde_json::to_string(&with_commits).expect("figures");
+        assert!(line.contains(expect), "{line}");
         assert!(report.text().contains("history latency     not measured\n"));
     }
 }

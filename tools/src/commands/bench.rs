@@ -3,12 +3,13 @@
 use super::serve::shutdown_signal;
 use super::version::VERSION;
 use crate::bench::disk::{self, SyncFigures, SyncTimes};
+use crate::bench::documents::Documents;
 use crate::bench::drive::{Asked, Load, Transferred};
 use crate::bench::latency::{Percentiles, slices};
 use crate::bench::machine::machine;
 use crate::bench::plan::{IdOrder, Plan};
 use crate::bench::process::Process;
-use crate::bench::report::{DiskSync, Report};
+use crate::bench::report::{Committed, DiskSync, Report};
 use crate::bench::server::ServerProcess;
 use crate::credentials::Credentials;
 use crate::exit::{Exit, Failure};
@@ -92,6 +93,30 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     history_queries: u64,
 
+    /// Send commits of one transfer and some documents each, for a time, in the place of --transfers
+    #[arg(long)]
+    commits: bool,
+
+    /// Documents in each commit
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "commits", value_parser = clap::value_parser!(u64).range(0..=1_024))]
+    documents_per_commit: u64,
+
+    /// Bytes of each document
+    #[arg(long, value_name = "N", default_value_t = 500, requires = "commits", value_parser = clap::value_parser!(u64).range(0..=65_536))]
+    document_bytes: u64,
+
+    /// Documents that are there before the first commit
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "commits")]
+    preload_documents: u64,
+
+    /// How long commits are sent
+    #[arg(long, value_name = "N", default_value_t = 30, requires = "commits", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+
+    /// Pages of 1,000 documents to read
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "commits")]
+    scans: u64,
+
     /// Repeats a run; other seeds send other ids, accounts and amounts
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -100,6 +125,9 @@ pub(crate) struct Bench {
     #[arg(long)]
     json: bool,
 }
+
+/// More commits than any run sends.
+const COMMITS_MAX: u64 = 1 << 40;
 
 /// Where the ledger that is measured runs.
 enum Subject {
@@ -115,8 +143,11 @@ struct Observed {
     lookups: Asked,
     history: Asked,
     as_of: Asked,
+    scans: Asked,
     cpu: Option<Duration>,
     written_bytes: Option<u64>,
+    /// While transfers or commits ran.
+    written_meanwhile: Option<u64>,
     memory_peak_bytes: Option<u64>,
     /// What does not add up; empty when all is well.
     findings: Vec<String>,
@@ -193,11 +224,12 @@ impl Bench {
     fn load(&self, runtime: &Runtime, subject: &Subject) -> Result<Load, Failure> {
         let plan = Plan {
             accounts_count: self.accounts,
-            transfers_count: self.transfers,
+            // How many commits there will be, nobody knows; holds are not among them.
+            transfers_count: if self.commits { COMMITS_MAX } else { self.transfers },
             batch_count: self.batch,
             id_order: self.id_order,
             hot_percent: self.hot_percent,
-            pending_percent: self.pending_percent,
+            pending_percent: if self.commits { 0 } else { self.pending_percent },
             seed: self.seed,
         };
         let in_flight = usize::try_from(self.in_flight).expect("bounded by the command line");
@@ -232,26 +264,38 @@ impl Bench {
         let before = load.trial_balance().await?;
         let process = subject.process();
         let server = subject.server();
+        let documents = self.documents();
+        if let Some(documents) = documents {
+            load.preload(documents).await?;
+        }
         let cpu_before = server.as_ref().and_then(Process::cpu);
         let written_before = process.as_ref().and_then(Process::written_bytes);
-        let transferred = load.transfer().await?;
+        let transferred = match documents {
+            None => load.transfer().await?,
+            Some(documents) => load.commit(documents).await?,
+        };
         let cpu_after = server.as_ref().and_then(Process::cpu);
+        let written_then = process.as_ref().and_then(Process::written_bytes);
         let after = load.trial_balance().await?;
         let timestamps = transferred.timestamps.unwrap_or((0, 0));
         let lookups = load.look_up(self.lookups).await?;
         let history = load.read_history(self.history_queries, timestamps).await?;
         let as_of = load.read_balances(self.history_queries, timestamps).await?;
+        let scans = load.scan(self.scans).await?;
         let written_after = process.as_ref().and_then(Process::written_bytes);
+        let written = |until: Option<u64>| {
+            written_before.zip(until).map(|(before, after)| after.saturating_sub(before))
+        };
         Ok(Observed {
             findings: findings(&before, &after, &transferred),
             transferred,
             lookups,
             history,
             as_of,
+            scans,
             cpu: cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before)),
-            written_bytes: written_before
-                .zip(written_after)
-                .map(|(before, after)| after.saturating_sub(before)),
+            written_bytes: written(written_after),
+            written_meanwhile: written(written_then),
             memory_peak_bytes: server.as_ref().and_then(Process::memory_peak_bytes),
         })
     }
@@ -266,14 +310,14 @@ impl Bench {
         let measure = |path: &Path| disk::measure(path, self.batch, requests);
         let sync = directory.map(measure).transpose().map_err(unreadable)?;
         let transferred = &observed.transferred;
-        let per_transfer =
-            |bytes: u64| Figure::ratio(u128::from(bytes), u128::from(self.transfers));
+        let transfers = transferred.samples.iter().map(|sample| sample.events_count).sum();
+        let per_transfer = |bytes: u64| Figure::ratio(u128::from(bytes), u128::from(transfers));
         let latencies = transferred.samples.iter().map(|sample| sample.latency).collect();
         let lookups = if observed.lookups.latencies.is_empty() { 0 } else { self.lookups };
         Ok(Report {
-            transfers: self.transfers,
+            transfers,
             seconds: Figure::seconds(transferred.elapsed),
-            transfers_per_second: Figure::per_second(self.transfers, transferred.elapsed),
+            transfers_per_second: Figure::per_second(transfers, transferred.elapsed),
             batch_latency_us: Percentiles::of(latencies),
             slices_per_second: slices(&transferred.samples, transferred.elapsed),
             lookups_per_second: Figure::per_second(lookups, observed.lookups.elapsed)
@@ -290,8 +334,37 @@ impl Bench {
             limit_transfers_per_second: sync
                 .as_ref()
                 .and_then(|times| disk::limit(times, self.batch, requests)),
+            committed: self.committed(observed, transfers),
             machine: machine(directory),
             version: VERSION,
+        })
+    }
+}
+
+impl Bench {
+    /// What is committed, if anything is.
+    fn documents(&self) -> Option<Documents> {
+        self.commits.then(|| Documents {
+            per_commit: self.documents_per_commit,
+            value_bytes: usize::try_from(self.document_bytes).expect("bounded by the command line"),
+            preload_count: self.preload_documents,
+            time: Duration::from_secs(self.seconds),
+        })
+    }
+
+    fn committed(&self, observed: &Observed, commits: u64) -> Option<Committed> {
+        let documents = self.documents()?;
+        let written_count = u128::from(commits) * u128::from(documents.per_commit);
+        Some(Committed {
+            commits,
+            commits_per_second: Figure::per_second(commits, observed.transferred.elapsed),
+            documents_per_commit: documents.per_commit,
+            document_bytes: self.document_bytes,
+            preloaded_documents: documents.preload_count,
+            written_bytes_per_document: observed
+                .written_meanwhile
+                .and_then(|bytes| Figure::ratio(u128::from(bytes), written_count)),
+            scan_latency_us: Percentiles::of(observed.scans.latencies.clone()),
         })
     }
 }

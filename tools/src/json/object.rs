@@ -1,7 +1,9 @@
 //! A JSON object whose every member is asked for by name, so that a member nobody asked for is
 //! found and refused.
 
+use super::hexadecimal::from_hexadecimal;
 use super::number::{preview, whole};
+use florin_ledger::Position;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -138,10 +140,64 @@ impl<'a> Object<'a> {
         Ok(bits)
     }
 
+    /// Bytes, as the text of one member or the hexadecimal digits of the other; `None` if both were
+    /// left out.
+    pub(super) fn bytes(
+        &mut self,
+        text_name: &'static str,
+        digits_name: &'static str,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        let (text, digits) = (self.take(text_name), self.take(digits_name));
+        match (text, digits) {
+            (None, None) => Ok(None),
+            (Some(raw), None) => {
+                let text = string(raw).map_err(|error| error.in_member(text_name))?;
+                Ok(Some(text.into_bytes()))
+            }
+            (None, Some(raw)) => {
+                let bytes = hexadecimal(raw).map_err(|error| error.in_member(digits_name))?;
+                Ok(Some(bytes))
+            }
+            (Some(_), Some(_)) => {
+                Err(ReadError::new(format!("give {text_name} or {digits_name}, not both")))
+            }
+        }
+    }
+
+    /// Bytes of a member that has them as hexadecimal digits; `None` if it was left out.
+    pub(super) fn digits(&mut self, name: &'static str) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        hexadecimal(raw).map(Some).map_err(|error| error.in_member(name))
+    }
+
+    /// A position, `None` if it was left out.
+    pub(super) fn position(&mut self, name: &'static str) -> Result<Option<Position>, ReadError> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let position = string(raw).and_then(|text| {
+            text.parse().map_err(|error| ReadError::new(format!("{error}, not {}", preview(&text))))
+        });
+        position.map(Some).map_err(|error| error.in_member(name))
+    }
+
     fn number(&mut self, name: &'static str, max: u128) -> Result<u128, ReadError> {
         let Some(raw) = self.take(name) else { return Ok(0) };
         whole(raw, max).map_err(|message| ReadError::new(message).in_member(name))
     }
+}
+
+fn string(raw: &RawValue) -> Result<String, ReadError> {
+    if !raw.get().starts_with('"') {
+        return Err(ReadError::new(format!("expected a string, found {}", preview(raw.get()))));
+    }
+    serde_json::from_str(raw.get())
+        .map_err(|error| ReadError::new(format!("unreadable string: {error}")))
+}
+
+fn hexadecimal(raw: &RawValue) -> Result<Vec<u8>, ReadError> {
+    let text = string(raw)?;
+    from_hexadecimal(&text).ok_or_else(|| {
+        ReadError::new(format!("expected pairs of hexadecimal digits, found {}", preview(&text)))
+    })
 }
 
 /// The elements of an array, unread.

@@ -1,5 +1,7 @@
 //! From a line of JSON to the operation it asks for.
 
+mod documents;
+
 use super::number::{preview, whole};
 use super::object::{Object, ReadError, elements};
 use crate::commands::tail;
@@ -17,7 +19,7 @@ use florin_ledger::{
 use serde_json::value::RawValue;
 
 /// Every operation, as a line names it.
-pub(crate) const OPERATIONS: [&str; 11] = [
+pub(crate) const OPERATIONS: [&str; 20] = [
     "create_accounts",
     "create_transfers",
     "lookup_accounts",
@@ -28,6 +30,15 @@ pub(crate) const OPERATIONS: [&str; 11] = [
     "query_accounts",
     "query_transfers",
     "trial_balance",
+    "commit",
+    "dry_run",
+    "get_documents",
+    "scan_documents",
+    "document_history",
+    "write_documents",
+    "insert_unique",
+    "declare_table",
+    "list_tables",
     "stream",
 ];
 
@@ -81,6 +92,18 @@ fn argue(name: &str, raw: &RawValue) -> Result<Operation, ReadError> {
         "query_accounts" => Ok(Operation::QueryAccounts(query_filter(raw)?)),
         "query_transfers" => Ok(Operation::QueryTransfers(query_filter(raw)?)),
         "trial_balance" => trial_balance(raw),
+        "commit" => Ok(Operation::Commit(documents::commit(raw)?)),
+        "dry_run" => Ok(Operation::DryRun(documents::commit(raw)?)),
+        "get_documents" => Ok(Operation::GetDocuments(batch(raw, documents::key)?)),
+        "scan_documents" => Ok(Operation::ScanDocuments(documents::scan(raw)?)),
+        "document_history" => documents::history(raw),
+        "write_documents" => Ok(Operation::WriteDocuments(batch(raw, documents::write)?)),
+        "insert_unique" => documents::insert_unique(raw),
+        "declare_table" => documents::declare_table(raw),
+        "list_tables" => {
+            Object::read(raw)?.finish()?;
+            Ok(Operation::ListTables)
+        }
         "stream" => Ok(Operation::Stream(stream(raw)?)),
         _ => Err(ReadError::new(format!("unknown operation {}", preview(name)))),
     }

@@ -1,5 +1,7 @@
 //! From an answer to its line of JSON. The order of the fields below is the order on the line.
 
+mod documents;
+
 use super::item::ItemJson;
 use crate::operation::Answer;
 use crate::page_of_stream::StreamPage;
@@ -30,6 +32,13 @@ pub(crate) fn answer(answer: &Answer) -> String {
         Answer::BalancePage(page) => line(&Balances::from(page)),
         Answer::Balance(balance) => line(&Balance { balance: balance.map(BalanceJson::from) }),
         Answer::TrialBalance(sums) => line(&TrialBalanceJson::from(sums)),
+        Answer::Outcome(outcome) => documents::outcome(outcome),
+        Answer::Documents(found) => documents::documents(found),
+        Answer::DocumentPage(page) => documents::page(page),
+        Answer::Written(results) => documents::written(results),
+        Answer::Declared(result) => documents::declared(result),
+        Answer::Unique(result) => documents::unique(result),
+        Answer::Tables(tables) => documents::tables(tables),
         Answer::Stream(page) => line(&Items::from(page)),
     }
 }

@@ -6,10 +6,11 @@
 use super::words::{Words, number};
 use crate::json;
 use crate::operation::Operation;
-use florin_ledger::query::{AccountFilter, Cursor, QueryFilter};
+use florin_ledger::document::DocumentScan;
+use florin_ledger::query::{AccountFilter, Cursor, PAGE_COUNT_DEFAULT, QueryFilter};
 use florin_ledger::{
-    Account, AccountFlags, AccountId, Amount, Code, LedgerId, Timestamp, Transfer, TransferFlags,
-    TransferId,
+    Account, AccountFlags, AccountId, Amount, Code, DocumentKey, DocumentWrite, LedgerId, TableId,
+    Timestamp, Transfer, TransferFlags, TransferId,
 };
 
 /// What one line asks for.
@@ -81,6 +82,8 @@ const FIND_WORDS: &[&str] = &[
     "user_data_32",
 ];
 
+const SCAN_WORDS: &[&str] = &["prefix", "after", "reversed", "limit"];
+
 /// Every command, in the order in which help shows them.
 pub(crate) const COMMANDS: &[CommandLine] = &[
     CommandLine {
@@ -140,6 +143,19 @@ pub(crate) const COMMANDS: &[CommandLine] = &[
         words: FIND_WORDS,
     },
     CommandLine { name: "trial", usage: "LEDGER", about: "the trial balance", words: &[] },
+    CommandLine {
+        name: "put",
+        usage: "TABLE KEY VALUE",
+        about: "write a document (words without spaces; JSON for any bytes)",
+        words: &[],
+    },
+    CommandLine { name: "document", usage: "TABLE KEY", about: "show a document", words: &[] },
+    CommandLine {
+        name: "documents",
+        usage: "TABLE [prefix TEXT] [after KEY] [reversed] [limit N]",
+        about: "the documents of a table, in order of their keys",
+        words: SCAN_WORDS,
+    },
     CommandLine { name: "more", usage: "", about: "the next page", words: &[] },
     CommandLine { name: "status", usage: "", about: "how the ledger is doing", words: &[] },
     CommandLine { name: "help", usage: "", about: "this page", words: &[] },
@@ -174,6 +190,12 @@ pub(crate) fn parse(line: &str) -> Result<Request, String> {
             let ledger = LedgerId(words.number("the ledger")?);
             words.finish().map(|()| Request::Ask(Operation::TrialBalance(ledger)))
         }
+        "put" => put(words),
+        "document" => {
+            let key = document_key(&mut words)?;
+            words.finish().map(|()| Request::Ask(Operation::GetDocuments(vec![key])))
+        }
+        "documents" => documents(words),
         "more" => words.finish().map(|()| Request::More),
         "status" => words.finish().map(|()| Request::Status),
         "help" | "?" => words.finish().map(|()| Request::Help),
@@ -322,6 +344,40 @@ fn find(mut words: Words<'_>) -> Result<Request, String> {
         Some("transfers") => Ok(Request::Ask(Operation::QueryTransfers(filter))),
         _ => Err(String::from("find what? accounts or transfers")),
     }
+}
+
+fn document_key(words: &mut Words<'_>) -> Result<DocumentKey, String> {
+    let table = TableId(words.number("the table")?);
+    let key = words.next().ok_or("the key is missing")?;
+    Ok(DocumentKey { table, key: key.as_bytes().to_vec() })
+}
+
+fn put(mut words: Words<'_>) -> Result<Request, String> {
+    let DocumentKey { table, key } = document_key(&mut words)?;
+    let value = words.next().ok_or("the value is missing")?.as_bytes().to_vec();
+    words.finish()?;
+    let write = DocumentWrite { table, key, value: Some(value), ..DocumentWrite::default() };
+    Ok(Request::Ask(Operation::WriteDocuments(vec![write])))
+}
+
+fn documents(mut words: Words<'_>) -> Result<Request, String> {
+    let table = TableId(words.number("the table")?);
+    let mut scan = DocumentScan { table, limit: PAGE_COUNT_DEFAULT, ..DocumentScan::default() };
+    while let Some(word) = words.name()? {
+        match word {
+            "prefix" => scan.prefix = bytes(&mut words, word)?,
+            "after" => scan.after = Some(bytes(&mut words, word)?),
+            "reversed" => scan.reversed = true,
+            "limit" => scan.limit = words.number(word)?,
+            other => return Err(unknown(other, SCAN_WORDS)),
+        }
+    }
+    Ok(Request::Ask(Operation::ScanDocuments(scan)))
+}
+
+fn bytes(words: &mut Words<'_>, what: &str) -> Result<Vec<u8>, String> {
+    let word = words.next().ok_or_else(|| format!("{what} is missing"))?;
+    Ok(word.as_bytes().to_vec())
 }
 
 fn ids<T>(mut words: Words<'_>, of: impl Fn(u128) -> T) -> Result<Vec<T>, String> {

@@ -1,12 +1,14 @@
 //! Answers as text for people.
 
 use super::grammar::COMMANDS;
+use crate::json;
+use crate::json::hexadecimal::{as_text, hexadecimal};
 use crate::json::item;
 use crate::json::write::{account_flags, transfer_flags};
 use crate::operation::Answer;
 use crate::table::Table;
 use florin_ledger::query::{BalanceAt, Cursor, TrialBalance};
-use florin_ledger::{Account, AccountFlags, EventResult, Transfer, TransferFlags};
+use florin_ledger::{Account, AccountFlags, Document, EventResult, Transfer, TransferFlags};
 
 /// The lines that show an answer.
 pub(crate) fn answer(answer: &Answer) -> String {
@@ -25,6 +27,15 @@ pub(crate) fn answer(answer: &Answer) -> String {
         Answer::Balance(Some(at)) => balances(&[*at]),
         Answer::Balance(None) => String::from("there was no such account\n"),
         Answer::TrialBalance(sums) => trial_balance(sums),
+        Answer::Documents(found) => {
+            documents(found.iter().flatten()) + &missing(found.iter().filter(|one| one.is_none()))
+        }
+        Answer::DocumentPage(page) => documents(page.items.iter()) + &after(page.next.as_deref()),
+        Answer::Written(_)
+        | Answer::Outcome(_)
+        | Answer::Declared(_)
+        | Answer::Unique(_)
+        | Answer::Tables(_) => json::write::answer(answer) + "\n",
         Answer::Stream(page) => page.items().map(|found| item::line(&found) + "\n").collect(),
     }
 }
@@ -74,6 +85,33 @@ fn missing<T>(absent: impl Iterator<Item = T>) -> String {
 
 fn more(cursor: Option<Cursor>) -> String {
     if cursor.is_some() { String::from("there is more: type more\n") } else { String::new() }
+}
+
+fn after(next: Option<&[u8]>) -> String {
+    next.map_or_else(String::new, |next| format!("there is more: after {}\n", shown(next)))
+}
+
+/// Bytes as text, or as digits that can't be taken for text.
+fn shown(bytes: &[u8]) -> String {
+    as_text(bytes).map_or_else(|| format!("0x{}", hexadecimal(bytes)), String::from)
+}
+
+fn documents<'a>(documents: impl Iterator<Item = &'a Document>) -> String {
+    let mut table = Table::new(&["key", "version", "timestamp", "expires", "value"]);
+    for document in documents {
+        let expires = match document.expires.0 {
+            0 => String::new(),
+            instant => instant.to_string(),
+        };
+        table.row(vec![
+            shown(&document.key),
+            document.version.to_string(),
+            document.timestamp.to_string(),
+            expires,
+            document.value.as_deref().map_or_else(String::new, shown),
+        ]);
+    }
+    table.render()
 }
 
 fn accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> String {

@@ -131,3 +131,11 @@ fn instants_reach_both_ends() {
     let whole = plan().any_instant(3, 0, u64::MAX);
     assert_ne!(whole, 0);
 }
+
+/// A key that comes twice would replace a document: fewer would be there than the figures say.
+#[test]
+fn no_two_documents_have_one_key() {
+    let keys: HashSet<_> = (0..10_000).map(|index| plan().document_key(index)).collect();
+    assert_eq!(keys.len(), 10_000);
+    assert_ne!(plan().document_key(1), Plan { seed: 8, ..plan() }.document_key(1));
+}

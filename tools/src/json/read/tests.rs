@@ -1,6 +1,9 @@
 //! What a line may say, and that nothing in it is ever dropped in silence.
 
 use super::*;
+use florin_ledger::commit::{BalanceField, Commit, CommitId, Event, Precondition, Topic};
+use florin_ledger::document::{DocumentCondition, DocumentScan};
+use florin_ledger::{DocumentKey, DocumentWrite, Lsn, Position, TableId, TableOptions};
 use proptest::prelude::*;
 
 fn filter(line: &str) -> AccountFilter {
@@ -164,10 +167,147 @@ fn what_is_not_understood_is_refused_and_named() {
         (r#"{"query_transfers":{"cursor":"x"}}"#, "cursor: x is not a whole number"),
         (r#"{"trial_balance":840}"#, "trial_balance: expected an object, found 840"),
         (r#"{"balance_as_of":{"account_id":1,"at":2}}"#, "unknown field at"),
+        (r#"{"commit":{"id":1,"digest":"00"}}"#, "commit: unknown field digest"),
+        (r#"{"commit":{"digest_hex":"00"}}"#, "digest_hex: a digest has 32 bytes, this one has 1"),
+        (r#"{"commit":{"actor_hex":"0"}}"#, "actor_hex: expected pairs of hexadecimal digits"),
+        (r#"{"commit":{"actor":7}}"#, "actor: expected a string, found 7"),
+        (r#"{"commit":{"actor":"a","actor_hex":"61"}}"#, "give actor or actor_hex, not both"),
+        (r#"{"commit":{"preconditions":[{}]}}"#, "preconditions[0]: a precondition is one of"),
+        (
+            r#"{"commit":{"preconditions":[{"document":{"key":"a","version":"0:0"},"hold_pending":{}}]}}"#,
+            "a precondition is one of",
+        ),
+        (r#"{"dry_run":{"preconditions":[{"frozen":{}}]}}"#, "unknown field frozen"),
+        (r#"{"commit":{"preconditions":[{"document":{"key":"a"}}]}}"#, "give its version"),
+        (
+            r#"{"commit":{"preconditions":[{"balance":{"field":"posted"}}]}}"#,
+            "balance.field: give one of debits_pending",
+        ),
+        (r#"{"commit":{"documents":[{"key":"a","version":"7"}]}}"#, "version: a position is two"),
+        (r#"{"write_documents":[{"table":16,"key":"a"}]}"#, "give its value or value_hex"),
+        (r#"{"write_documents":[{"table":16,"key":"a","value":null}]}"#, "give its value or"),
+        (
+            r#"{"write_documents":[{"table":16,"key":"a","value":"b","delete":true}]}"#,
+            "give its value or value_hex",
+        ),
+        (
+            r#"{"write_documents":[{"table":16,"key":"a","delete":true,"expires":1}]}"#,
+            "what is deleted has no expiry",
+        ),
+        (r#"{"get_documents":[{"table":65536,"key":"a"}]}"#, "table: 65536 is above"),
+        (r#"{"scan_documents":{"cursor":"a"}}"#, "unknown field cursor"),
+        (r#"{"document_history":{"key":"a","before":"x"}}"#, "before: a position is two numbers"),
+        (r#"{"declare_table":{"appendonly":true}}"#, "unknown field appendonly"),
+        (r#"{"list_tables":{"table":1}}"#, "unknown field table"),
+        (r#"{"insert_unique":{"table":16}}"#, "give its key or key_hex"),
     ];
     for (line, expect) in cases {
         let error = operation(line).expect_err(line).to_string();
         assert!(error.contains(expect), "{line}\n  answered: {error}\n  expected: {expect}");
+    }
+}
+
+#[test]
+fn every_field_of_a_commit_is_read() {
+    let line = r#"{"commit":{"id":"5","digest_hex":"0101010101010101010101010101010101010101010101010101010101010101",
+        "actor":"me","not_after":"2","preconditions":[
+        {"document":{"table":16,"key":"k","version":"1:4096"}},
+        {"balance":{"account_id":"1","field":"credit_available","min":"6","max":"7"}},
+        {"balance":{"account_id":"1","field":"debits_pending"}},
+        {"hold_pending":{"transfer_id":"9"}}],
+        "accounts":[{"id":"1"}],"transfers":[{"id":"2"}],
+        "documents":[{"table":16,"key_hex":"00ff","value":"v","expires":3,"version":"1:5"},
+        {"table":17,"key":"k","delete":true,"version":"0:0"},{"table":17,"key":"l","value_hex":""}],
+        "events":[{"topic":8,"key":"k","value_hex":"7f"}]}}"#;
+    let position = |lsn| Position { epoch: 1, lsn: Lsn(lsn) };
+    let balance = |field, min, max| Precondition::Balance {
+        account_id: AccountId(1),
+        field,
+        min: Amount(min),
+        max: Amount(max),
+    };
+    let write = |table, key: &[u8], value: Option<&[u8]>, expires, condition| DocumentWrite {
+        table: TableId(table),
+        key: key.to_vec(),
+        value: value.map(<[u8]>::to_vec),
+        expires: Timestamp(expires),
+        condition,
+    };
+    let (any, absent) = (DocumentCondition::Any, DocumentCondition::Absent);
+    let expect = Commit {
+        id: CommitId(5),
+        digest: [1; 32],
+        actor: b"me".to_vec(),
+        not_after: Timestamp(2),
+        preconditions: vec![
+            Precondition::Document {
+                table: TableId(16),
+                key: b"k".to_vec(),
+                version: position(4096),
+            },
+            balance(BalanceField::CreditAvailable, 6, 7),
+            balance(BalanceField::DebitsPending, 0, u128::MAX),
+            Precondition::HoldPending { transfer_id: TransferId(9) },
+        ],
+        accounts: vec![Account { id: AccountId(1), ..Account::default() }],
+        transfers: vec![Transfer { id: TransferId(2), ..Transfer::default() }],
+        documents: vec![
+            write(16, &[0, 0xff], Some(b"v"), 3, DocumentCondition::Version(position(5))),
+            write(17, b"k", None, 0, absent),
+            write(17, b"l", Some(b""), 0, any),
+        ],
+        events: vec![Event { topic: Topic(8), key: b"k".to_vec(), value: vec![0x7f] }],
+    };
+    assert_eq!(operation(line), Ok(Operation::Commit(expect)));
+}
+
+#[test]
+fn questions_of_documents_are_read() {
+    let key = || DocumentKey { table: TableId(16), key: b"a".to_vec() };
+    let cases = [
+        (
+            r#"{"scan_documents":{"table":16,"prefix":"a","after_hex":"61ff","reversed":true,"keys_only":true,"limit":7}}"#,
+            Operation::ScanDocuments(DocumentScan {
+                table: TableId(16),
+                prefix: b"a".to_vec(),
+                after: Some(b"a\xff".to_vec()),
+                reversed: true,
+                keys_only: true,
+                limit: 7,
+            }),
+        ),
+        (
+            r#"{"scan_documents":{"table":16}}"#,
+            Operation::ScanDocuments(DocumentScan {
+                table: TableId(16),
+                limit: PAGE_COUNT_DEFAULT,
+                ..DocumentScan::default()
+            }),
+        ),
+        (r#"{"get_documents":[{"table":16,"key":"a"}]}"#, Operation::GetDocuments(vec![key()])),
+        (
+            r#"{"document_history":{"table":16,"key":"a","before":"1:2","limit":3}}"#,
+            Operation::DocumentHistory {
+                key: key(),
+                before: Position { epoch: 1, lsn: Lsn(2) },
+                limit: 3,
+            },
+        ),
+        (
+            r#"{"insert_unique":{"table":16,"key":"a","expires":"9"}}"#,
+            Operation::InsertUnique { key: key(), expires: Timestamp(9) },
+        ),
+        (
+            r#"{"declare_table":{"table":16,"append_only":true,"volatile":true,"time_to_live":60}}"#,
+            Operation::DeclareTable {
+                table: TableId(16),
+                options: TableOptions { append_only: true, volatile: true, time_to_live: 60 },
+            },
+        ),
+        (r#"{"list_tables":{}}"#, Operation::ListTables),
+    ];
+    for (line, expect) in cases {
+        assert_eq!(operation(line), Ok(expect), "{line}");
     }
 }
 

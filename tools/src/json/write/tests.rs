@@ -3,11 +3,13 @@
 use super::*;
 use crate::json::read::operation;
 use crate::operation::Operation;
+use florin_ledger::commit::{BrokenRule, CommitDone, CommitOutcome, CommitRefused, Unmet};
+use florin_ledger::document::{Document, DocumentPage, UniqueResult, WriteResult};
 use florin_ledger::query::{Cursor, Page};
 use florin_ledger::record::Balances;
 use florin_ledger::{
-    AccountId, Amount, Code, CreateAccountStatus, CreateTransferStatus, LedgerId, Timestamp,
-    TransferId,
+    AccountId, Amount, Code, CreateAccountStatus, CreateTransferStatus, LedgerId, Lsn, Position,
+    TableId, TableOptions, Timestamp, TransferId,
 };
 use proptest::prelude::*;
 
@@ -117,6 +119,127 @@ fn balances_and_sums_are_as_the_contract_shows_them() {
         )
     );
     assert_eq!(error("a \"quote\"", 7), r#"{"error":"a \"quote\"","line":7}"#);
+}
+
+fn position(lsn: u64) -> Position {
+    Position { epoch: 1, lsn: Lsn(lsn) }
+}
+
+#[test]
+fn outcomes_are_as_the_contract_shows_them() {
+    let done = CommitOutcome::Done(CommitDone {
+        position: position(9),
+        timestamp: Timestamp(1),
+        accounts: vec![Timestamp(2)],
+        transfers: vec![Timestamp(3)],
+        documents: vec![position(4)],
+        events: vec![position(5)],
+    });
+    let status = CreateAccountStatus::Exists;
+    let refused = CommitOutcome::Refused(CommitRefused {
+        position: position(9),
+        timestamp: Timestamp(1),
+        broken: BrokenRule::Account { index: 2, status },
+    });
+    let unmet = CommitOutcome::Unmet;
+    let version = position(9);
+    let cases = [
+        (
+            done,
+            r#"{"outcome":"done","position":"1:9","timestamp":"1","accounts":["2"],"transfers":["3"],"documents":["1:4"],"events":["1:5"]}"#,
+        ),
+        (
+            refused,
+            r#"{"outcome":"refused","position":"1:9","timestamp":"1","kind":"account","index":2,"status":"exists"}"#,
+        ),
+        (
+            unmet(Unmet::TooLate(Timestamp(7))),
+            r#"{"outcome":"unmet","what":"too_late","timestamp":"7"}"#,
+        ),
+        (
+            unmet(Unmet::Document { index: 0, version: Position::NONE }),
+            r#"{"outcome":"unmet","what":"document","index":0,"version":"0:0"}"#,
+        ),
+        (
+            unmet(Unmet::Balance { index: 1, balance: Some(Amount(u128::MAX)) }),
+            r#"{"outcome":"unmet","what":"balance","index":1,"balance":"340282366920938463463374607431768211455"}"#,
+        ),
+        (
+            unmet(Unmet::Balance { index: 1, balance: None }),
+            r#"{"outcome":"unmet","what":"balance","index":1,"balance":null}"#,
+        ),
+        (unmet(Unmet::Hold { index: 2 }), r#"{"outcome":"unmet","what":"hold","index":2}"#),
+        (
+            unmet(Unmet::Write { index: 3, version }),
+            r#"{"outcome":"unmet","what":"write","index":3,"version":"1:9"}"#,
+        ),
+        (
+            unmet(Unmet::AppendOnly { index: 4, version }),
+            r#"{"outcome":"unmet","what":"append_only","index":4,"version":"1:9"}"#,
+        ),
+        (
+            CommitOutcome::ExistsWithDifferentDigest(version),
+            r#"{"outcome":"exists_with_different_digest","position":"1:9"}"#,
+        ),
+    ];
+    for (outcome, expect) in cases {
+        assert_eq!(answer(&Answer::Outcome(outcome)), expect);
+    }
+}
+
+#[test]
+fn documents_are_text_where_they_are_and_digits_where_not() {
+    let document = |key: &[u8], value: Option<&[u8]>| Document {
+        key: key.to_vec(),
+        version: position(9),
+        timestamp: Timestamp(1),
+        expires: Timestamp(2),
+        value: value.map(<[u8]>::to_vec),
+    };
+    let found = vec![Some(document(b"a", Some(b"\xff\n"))), None, Some(document(b"\x1b", None))];
+    assert_eq!(
+        answer(&Answer::Documents(found)),
+        concat!(
+            r#"{"documents":[{"key":"a","version":"1:9","timestamp":"1","expires":"2","value_hex":"ff0a"},"#,
+            r#"null,{"key_hex":"1b","version":"1:9","timestamp":"1","expires":"2","value":null}]}"#,
+        )
+    );
+    let page = |next: Option<&[u8]>| {
+        let next = next.map(<[u8]>::to_vec);
+        answer(&Answer::DocumentPage(DocumentPage { items: vec![], next }))
+    };
+    assert_eq!(page(None), r#"{"documents":[]}"#);
+    assert_eq!(page(Some(b"a")), r#"{"documents":[],"next":"a"}"#);
+    assert_eq!(page(Some(b"a\xff")), r#"{"documents":[],"next_hex":"61ff"}"#);
+}
+
+#[test]
+fn results_of_writes_are_as_the_contract_shows_them() {
+    let results = vec![
+        WriteResult::Written(position(9)),
+        WriteResult::Stale(Position::NONE),
+        WriteResult::AppendOnly(position(8)),
+        WriteResult::NoRoom,
+    ];
+    assert_eq!(
+        answer(&Answer::Written(results)),
+        concat!(
+            r#"{"results":[{"status":"written","version":"1:9"},{"status":"stale","version":"0:0"},"#,
+            r#"{"status":"append_only","version":"1:8"},{"status":"no_room"}]}"#,
+        )
+    );
+    let declared = Answer::Declared(WriteResult::Written(position(9)));
+    assert_eq!(answer(&declared), r#"{"status":"written","version":"1:9"}"#);
+    let fresh = Answer::Unique(UniqueResult::Fresh(position(9)));
+    assert_eq!(answer(&fresh), r#"{"status":"fresh","version":"1:9"}"#);
+    let seen = Answer::Unique(UniqueResult::Seen(position(9)));
+    assert_eq!(answer(&seen), r#"{"status":"seen","version":"1:9"}"#);
+    assert_eq!(answer(&Answer::Unique(UniqueResult::NoRoom)), r#"{"status":"no_room"}"#);
+    let options = TableOptions { append_only: true, volatile: false, time_to_live: 60 };
+    assert_eq!(
+        answer(&Answer::Tables(vec![(TableId(16), options)])),
+        r#"{"tables":[{"table":16,"append_only":true,"volatile":false,"time_to_live":60}]}"#
+    );
 }
 
 proptest! {

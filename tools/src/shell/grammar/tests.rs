@@ -155,3 +155,31 @@ fn every_command_of_the_help_page_is_understood() {
         }
     }
 }
+
+#[test]
+fn documents_are_written_shown_and_listed() {
+    let key = DocumentKey { table: TableId(16), key: b"payment/9".to_vec() };
+    assert_eq!(ask("document 16 payment/9"), Operation::GetDocuments(vec![key.clone()]));
+    let write = DocumentWrite {
+        table: key.table,
+        key: key.key,
+        value: Some(b"paid".to_vec()),
+        ..DocumentWrite::default()
+    };
+    assert_eq!(ask("put 16 payment/9 paid"), Operation::WriteDocuments(vec![write]));
+    let scan = DocumentScan {
+        table: TableId(16),
+        prefix: b"payment/".to_vec(),
+        after: Some(b"payment/9".to_vec()),
+        reversed: true,
+        keys_only: false,
+        limit: 7,
+    };
+    let line = "documents 16 limit 7 reversed prefix payment/ after payment/9";
+    assert_eq!(ask(line), Operation::ScanDocuments(scan));
+    // A value of two words would be cut without a word.
+    for line in ["put 16 k", "put 16 k a b", "put k v", "document 16", "documents", "documents 1 x"]
+    {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
