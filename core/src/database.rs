@@ -4,10 +4,11 @@ use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
-use crate::driver::Threads;
 use crate::driver::inbox::{Inbox, Task};
 use crate::driver::promise::{Promise, stopped};
+use crate::driver::{Threads, Watching};
 use crate::error::{Error, ErrorKind};
+use crate::event::Observer;
 use crate::limits::CHECKPOINT_INTERVAL_BYTES;
 use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
@@ -43,6 +44,10 @@ pub struct Options {
     /// Bytes of log after which the next checkpoint begins: what an opening replays at most, more
     /// or less.
     pub checkpoint_bytes: u64,
+    /// Bytes a second that the scrubber reads at most; 0: there is none. See [`crate::scrub`].
+    pub scrub_bytes_per_second: u64,
+    /// Who is told of what happens inside.
+    pub observer: Observer,
 }
 
 /// Bytes of a segment at least: it must hold the largest request.
@@ -55,6 +60,8 @@ impl Default for Options {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             preparer: PreparerOptions::default(),
             checkpoint_bytes: CHECKPOINT_INTERVAL_BYTES,
+            scrub_bytes_per_second: 0,
+            observer: Observer::default(),
         }
     }
 }
@@ -136,7 +143,11 @@ impl Database {
             checkpoint_bytes: options.checkpoint_bytes,
         };
         let opened = opening::open(&disk, log, clock.as_ref())?;
-        let (threads, reads, watch) = Threads::start(opened, disk, clock)
+        let watching = Watching {
+            observer: options.observer,
+            scrub_bytes_per_second: options.scrub_bytes_per_second,
+        };
+        let (threads, reads, watch) = Threads::start(opened, disk, clock, watching)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
         Ok(Database {
             shared: Arc::new(Shared {
@@ -435,6 +446,17 @@ impl Database {
     /// that was answered is durable all the same.
     pub fn close(&self) -> Result<(), Error> {
         self.shared.close()
+    }
+
+    /// What a test looks through.
+    #[cfg(test)]
+    pub(crate) fn durable(&self) -> Arc<crate::driver::durable::Durable> {
+        self.shared.watch.durable.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.shared.inbox.clone()
     }
 
     fn call(&self, request: Request) -> Result<Reply, Error> {

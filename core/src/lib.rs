@@ -4,7 +4,8 @@
 //! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
-//! tells what happened as it happens; [`metrics`] counts it. [`disk`] is all that touches
+//! tells what happened as it happens; [`metrics`] counts it, [`scrub`] reads again what is stored.
+//! [`disk`] is all that touches
 //! files. docs/ARCHITECTURE.md walks one transfer through all of it.
 
 pub mod commits;
@@ -18,12 +19,14 @@ mod derived;
 pub mod documents;
 mod driver;
 mod engine;
+pub mod event;
 pub mod log;
 pub mod metrics;
 mod opening;
 mod reads;
 pub mod rebuild;
 pub mod runs;
+pub mod scrub;
 pub mod stream;
 pub mod verify;
 

@@ -68,6 +68,10 @@ pub trait DiskFile: Send + Sync {
     /// since the last success; callers latch and never call again.
     fn sync(&self) -> io::Result<()>;
 
+    /// Lets go what the system has cached of the file's durable bytes, so that the next read comes
+    /// from the disk. A wish: nothing is lost by it, and where it can't be granted nothing happens.
+    fn forget_cached(&self) {}
+
     /// The file's length in bytes.
     fn bytes(&self) -> io::Result<u64>;
 

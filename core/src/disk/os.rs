@@ -208,6 +208,11 @@ impl DiskFile for OsFile {
         self.cached.sync_data()
     }
 
+    fn forget_cached(&self) {
+        let all = None;
+        let _ = rustix::fs::fadvise(&self.cached, 0, all, rustix::fs::Advice::DontNeed);
+    }
+
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.cached.metadata()?.len())
     }

@@ -5,6 +5,7 @@ use super::background::{Done, Job};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::event::{Event, Observer};
 use crate::metrics::Metrics;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) struct Backstage {
     metrics: Arc<Metrics>,
     /// Tells when a checkpoint was made.
     clock: Arc<dyn Clock>,
+    observer: Observer,
 }
 
 impl Backstage {
@@ -30,8 +32,10 @@ impl Backstage {
         done: Receiver<Result<Done, Error>>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
+        observer: Observer,
     ) -> Backstage {
-        Backstage { jobs, done, waiting: VecDeque::new(), failure: None, metrics, clock }
+        let waiting = VecDeque::new();
+        Backstage { jobs, done, waiting, failure: None, metrics, clock, observer }
     }
 
     /// Whether the next turn should come soon, because a checkpoint is being copied.
@@ -128,9 +132,11 @@ impl Backstage {
             Ok(Done::Checkpoint(position)) => {
                 engine.end_checkpoint(position);
                 self.metrics.checkpoint.made(position.0, self.clock.elapsed());
+                self.observer.tell(&Event::CheckpointMade(position));
             }
             Err(error) => {
                 self.metrics.checkpoint.failed();
+                self.observer.tell(&Event::CheckpointFailed(error.clone()));
                 self.failure.get_or_insert(error);
             }
         }

@@ -5,6 +5,7 @@
 //!                      |    ^                     |
 //!                      |    +---- RoomAhead ------+-- preparer thread
 //!                      +-> jobs -> background thread (runs, merges, checkpoints)
+//! scrubber thread -> Inbox, as any reader
 //! ```
 //!
 //! Who waits for whom, and never the other way round: the engine for the preparer and for the log
@@ -21,4 +22,4 @@ pub(crate) mod promise;
 pub(crate) mod room;
 mod threads;
 
-pub(crate) use threads::Threads;
+pub(crate) use threads::{Threads, Watching};

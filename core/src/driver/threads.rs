@@ -11,12 +11,15 @@ use super::room::{self, RoomAhead};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
-use crate::log::{PrepareError, Preparer};
-use crate::metrics::{Metrics, Watch};
+use crate::event::Observer;
+use crate::log::{LogReader, PrepareError, Preparer};
+use crate::metrics::{Metrics, ScrubMetrics, Watch};
 use crate::opening::Opened;
 use crate::reads::Reads;
+use crate::scrub::{Eyes, Findings, Scrubber};
 use std::collections::VecDeque;
 use std::io;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
@@ -34,6 +37,8 @@ pub(crate) struct Threads {
     log: JoinHandle<io::Result<()>>,
     preparer: JoinHandle<Preparer>,
     background: JoinHandle<()>,
+    /// With what ends it; `None` if it was not asked for.
+    scrubber: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Threads {
@@ -42,6 +47,7 @@ impl Threads {
         opened: Opened,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
+        watching: Watching,
     ) -> io::Result<(Threads, Reads, Watch)> {
         let inbox = Arc::new(Inbox::default());
         let durable = Arc::new(Durable::new(opened.durable));
@@ -53,7 +59,20 @@ impl Threads {
         let metrics = Arc::new(Metrics::default());
         metrics.engine.stands(&opened.engine.status());
         metrics.checkpoint.opened(opened.engine.status().checkpoint.0, clock.elapsed());
+        let scrub = Arc::new(ScrubMetrics::default());
+        let findings = Arc::new(Findings::new(scrub.clone(), watching.observer.clone()));
+        let eyes = Eyes {
+            log: LogReader::new(disk.clone(), opened.reader.identity()),
+            disk: disk.clone(),
+            durable: durable.clone(),
+            inbox: inbox.clone(),
+            findings: findings.clone(),
+            metrics: scrub.clone(),
+            clock: clock.clone(),
+        };
         let watch = Watch {
+            scrub,
+            findings,
             metrics: metrics.clone(),
             inbox: inbox.clone(),
             durable: durable.clone(),
@@ -61,7 +80,13 @@ impl Threads {
             clock: clock.clone(),
         };
         let engine = EngineThread {
-            backstage: Backstage::new(job_sender, done, metrics.clone(), clock.clone()),
+            backstage: Backstage::new(
+                job_sender,
+                done,
+                metrics.clone(),
+                clock.clone(),
+                watching.observer,
+            ),
             metrics: metrics.clone(),
             inbox: inbox.clone(),
             log: log_sender,
@@ -101,12 +126,18 @@ impl Threads {
             preparer: named("florin-preparer")
                 .spawn(move || room::run(preparer, &preparer_room))?,
             background: named("florin-background").spawn(move || background.run())?,
+            scrubber: start_scrubber(eyes, watching.scrub_bytes_per_second)?,
         };
         Ok((threads, reads, watch))
     }
 
     /// Finishes what was accepted, writes a witness and a checkpoint, and ends all threads.
     pub(crate) fn close(self) -> Result<(), Error> {
+        if let Some((stop, scrubber)) = self.scrubber {
+            drop(stop);
+            // A defect in it harmed nobody, and was told when it happened.
+            drop(scrubber.join());
+        }
         let (sender, receiver) = mpsc::sync_channel(1);
         let promise = Promise::new(move |answer| drop(sender.send(answer)));
         self.inbox.submit(Task::Close(promise));
@@ -135,8 +166,30 @@ impl Threads {
     pub(crate) fn is_this_one(&self) -> bool {
         let this = std::thread::current().id();
         let handles = [self.engine.thread(), self.log.thread(), self.background.thread()];
-        handles.iter().any(|thread| thread.id() == this)
+        let scrubber = self.scrubber.iter().map(|(_, scrubber)| scrubber.thread());
+        handles.into_iter().chain(scrubber).any(|thread| thread.id() == this)
     }
+}
+
+/// What is done beside serving.
+pub(crate) struct Watching {
+    pub(crate) observer: Observer,
+    /// 0: no scrubber.
+    pub(crate) scrub_bytes_per_second: u64,
+}
+
+fn start_scrubber(
+    eyes: Eyes,
+    bytes_per_second: u64,
+) -> io::Result<Option<(Sender<()>, JoinHandle<()>)>> {
+    if bytes_per_second == 0 {
+        return Ok(None);
+    }
+    let (stop, stopping) = mpsc::channel();
+    let scrubber = Scrubber::new(eyes);
+    let thread =
+        named("florin-scrubber").spawn(move || scrubber.run(bytes_per_second, &stopping))?;
+    Ok(Some((stop, thread)))
 }
 
 fn named(name: &str) -> Builder {

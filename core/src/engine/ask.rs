@@ -6,6 +6,7 @@ use crate::documents::{DocumentLookup, DocumentRuns, DocumentScan, KeyOrder, Key
 use crate::runs::{RunKind, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
 use florin_ledger::record::Balances;
+use florin_ledger::trial::LedgerSums;
 use florin_ledger::{Account, AccountId, Lsn, Slot, TableId, TableOptions};
 
 /// A reader's question.
@@ -27,6 +28,12 @@ pub(crate) enum Ask {
     Scan(KeyRange, KeyOrder, usize),
     /// The tables that were declared.
     Tables,
+    /// Where the history of the account in a slot begins.
+    AccountAt(Slot),
+    /// The sums over some rows of the account table.
+    Rows { from: Slot, count: u32 },
+    /// The runs of every index.
+    Runs,
 }
 
 impl Ask {
@@ -40,7 +47,10 @@ impl Ask {
                 .saturating_mul(size_of::<Account>()),
             Ask::Documents(places) => places.iter().map(|place| place.len()).sum(),
             Ask::Scan(_, _, limit) => limit * SCAN_KEY_BYTES,
-            Ask::Account(_) | Ask::End | Ask::Tables => 0,
+            Ask::Rows { count, .. } => {
+                usize::try_from(*count).unwrap_or(usize::MAX).saturating_mul(size_of::<Account>())
+            }
+            Ask::Account(_) | Ask::AccountAt(_) | Ask::End | Ask::Runs | Ask::Tables => 0,
         }
     }
 }
@@ -64,6 +74,22 @@ pub(crate) enum Answer {
     Scan(Box<DocumentScan>),
     /// Each with what it promises, in order.
     Tables(Vec<(TableId, TableOptions)>),
+    /// The sums.
+    Rows(RowSums),
+    /// One set per index.
+    Runs(Vec<RunSet>),
+}
+
+/// The sums over some rows, and what they reflect.
+#[derive(Clone, Debug)]
+pub(crate) struct RowSums {
+    pub(crate) sums: LedgerSums,
+    /// How many rows there were.
+    pub(crate) count: u32,
+    /// The rows reflect exactly the records before this position.
+    pub(crate) at: Lsn,
+    /// The end of the last finished frame, not past `at`.
+    pub(crate) frame_end: Lsn,
 }
 
 /// What memory knows of a document.

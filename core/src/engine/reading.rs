@@ -1,7 +1,7 @@
 //! What the engine answers to readers: positions, names, and pages of the account table.
 
 use super::Engine;
-use super::ask::{AccountPosition, Answer, Ask, DocumentPlace};
+use super::ask::{AccountPosition, Answer, Ask, DocumentPlace, RowSums};
 use super::documents::IndexKey;
 use super::past::find_in_memory;
 use crate::error::Error;
@@ -13,7 +13,15 @@ use florin_ledger::{Account, AccountId, Code, LedgerId, Slot, Timestamp};
 impl Engine {
     pub(crate) fn answer(&self, ask: &Ask) -> Result<Answer, Error> {
         Ok(match ask {
-            Ask::Account(id) => Answer::Account(self.position_of(*id)),
+            Ask::Account(id) => {
+                Answer::Account(self.ledger.slot(*id).and_then(|slot| self.position_at(slot)))
+            }
+            Ask::AccountAt(slot) => Answer::Account(self.position_at(*slot)),
+            Ask::Rows { from, count } => Answer::Rows(self.row_sums(*from, *count)),
+            Ask::Runs => {
+                let indexes = self.past.indexes.all();
+                Answer::Runs(indexes.into_iter().map(|index| index.runs().clone()).collect())
+            }
             Ask::Find(kind, keys) => {
                 let index = self.index(*kind);
                 let found = keys.iter().map(|key| find_in_memory(index, *key)).collect();
@@ -52,8 +60,7 @@ impl Engine {
         DocumentPlace::Indexed(documents.index.lookup(place))
     }
 
-    fn position_of(&self, id: AccountId) -> Option<AccountPosition> {
-        let slot = self.ledger.slot(id)?;
+    fn position_at(&self, slot: Slot) -> Option<AccountPosition> {
         let row = self.ledger.row(slot)?;
         Some(AccountPosition {
             account: self.ledger.account_at(slot)?,
@@ -61,6 +68,19 @@ impl Engine {
             last_posting: row.last_posting,
             last_waypoint: row.last_waypoint,
         })
+    }
+
+    fn row_sums(&self, from: Slot, count: u32) -> RowSums {
+        let end = u64::from(from.0.saturating_add(count)).min(self.ledger.accounts_count());
+        let end = u32::try_from(end).expect("slots are 32 bits").max(from.0);
+        // Requests of this very turn are in the rows already, and their records in the open frame.
+        let open_end = self.past.open.as_ref().map(|frame| frame.end());
+        RowSums {
+            sums: self.ledger.sums_of(from.0..end),
+            count: end - from.0,
+            at: open_end.unwrap_or(self.log.applied),
+            frame_end: self.log.applied,
+        }
     }
 
     fn names_of(&self, slots: &[Slot]) -> Result<Vec<AccountId>, Error> {

@@ -273,6 +273,13 @@ impl LogReader {
         self.position_before(self.block_covering(lsn)?.header.frame_lsn)
     }
 
+    /// Lets the system forget what it has cached of a segment: the next reads tell of the disk.
+    pub(crate) fn forget_cached(&self, number: u64) {
+        if let Ok(Some(segment)) = self.segment(number) {
+            segment.file.forget_cached();
+        }
+    }
+
     /// What all segments of this log have in common.
     #[must_use]
     pub fn identity(&self) -> Identity {

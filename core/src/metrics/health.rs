@@ -21,6 +21,10 @@ pub enum Trouble {
     DiskFull,
     /// The machine's clock has jumped ahead.
     ClockJumped,
+    /// Debits and credits differ on some ledger.
+    Unbalanced,
+    /// The scrubber found something that does not hold.
+    Findings,
     /// There are no more checkpoints until the next opening.
     CheckpointFailed,
 }
@@ -32,6 +36,8 @@ impl Trouble {
         Trouble::Stopped,
         Trouble::DiskFull,
         Trouble::ClockJumped,
+        Trouble::Unbalanced,
+        Trouble::Findings,
         Trouble::CheckpointFailed,
     ];
 
@@ -44,6 +50,8 @@ impl Trouble {
             Trouble::DiskFull => "disk_full",
             Trouble::ClockJumped => "clock_jumped",
             Trouble::CheckpointFailed => "checkpoint_failed",
+            Trouble::Unbalanced => "unbalanced",
+            Trouble::Findings => "findings",
         }
     }
 
@@ -57,6 +65,10 @@ impl Trouble {
             Trouble::ClockJumped => {
                 "the clock has jumped ahead, writes are refused: check it, restart to confirm it"
             }
+            Trouble::Unbalanced => {
+                "debits and credits differ on a ledger: stop, run florin verify, restore a backup"
+            }
+            Trouble::Findings => "the scrubber found damage: see the findings, run florin verify",
             Trouble::CheckpointFailed => {
                 "there are no more checkpoints: make room or mend the disk, then restart"
             }
@@ -70,7 +82,7 @@ impl Trouble {
             Trouble::LogFailed | Trouble::Stopped | Trouble::DiskFull | Trouble::ClockJumped => {
                 true
             }
-            Trouble::CheckpointFailed => false,
+            Trouble::CheckpointFailed | Trouble::Unbalanced | Trouble::Findings => false,
         }
     }
 
@@ -81,6 +93,10 @@ impl Trouble {
             Trouble::DiskFull => metrics.log.is_full,
             Trouble::ClockJumped => !metrics.engine.clock_jump.is_zero(),
             Trouble::CheckpointFailed => metrics.checkpoint.has_failed,
+            Trouble::Unbalanced => {
+                metrics.scrub.conservation.as_ref().is_some_and(|sums| !sums.unbalanced.is_empty())
+            }
+            Trouble::Findings => metrics.scrub.checks.iter().any(|check| check.standing != 0),
         }
     }
 }

@@ -9,14 +9,17 @@
 
 mod health;
 mod instrument;
+mod scrub;
 mod snapshot;
 
 pub use health::{Health, Trouble};
 pub use instrument::Distribution;
+pub use scrub::{CheckFigures, ConservationFigures, ScrubFigures};
 pub use snapshot::{
     CheckpointFigures, EngineFigures, LogFigures, MetricsSnapshot, QueueFigures, RequestFigures,
 };
 
+pub(crate) use scrub::ScrubMetrics;
 pub(crate) use snapshot::Watch;
 
 use crate::error::{Error, ErrorKind};

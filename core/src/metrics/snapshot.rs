@@ -1,12 +1,14 @@
 //! The figures as they are read: [`MetricsSnapshot`], and who takes it.
 
 use super::instrument::Distribution;
-use super::{Metrics, RequestKind};
+use super::scrub::ScrubFigures;
+use super::{Metrics, RequestKind, ScrubMetrics};
 use crate::clock::Clock;
 use crate::driver::durable::Durable;
 use crate::driver::inbox::Inbox;
 use crate::driver::room::RoomAhead;
 use crate::error::ErrorKind;
+use crate::scrub::Findings;
 use florin_ledger::{CreateAccountStatus, CreateTransferStatus, Lsn, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,8 @@ pub struct MetricsSnapshot {
     pub log: LogFigures,
     /// Checkpoints, runs and merges.
     pub checkpoint: CheckpointFigures,
+    /// The scrubber.
+    pub scrub: ScrubFigures,
 }
 
 /// What was asked, and what came of it.
@@ -149,6 +153,8 @@ pub(crate) struct Watch {
     pub(crate) durable: Arc<Durable>,
     pub(crate) room: Arc<RoomAhead>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) scrub: Arc<ScrubMetrics>,
+    pub(crate) findings: Arc<Findings>,
 }
 
 impl Watch {
@@ -159,6 +165,7 @@ impl Watch {
             queue: self.inbox.figures(),
             log: self.log(),
             checkpoint: self.checkpoint(),
+            scrub: self.scrub.figures(self.findings.all(), self.clock.elapsed()),
         }
     }
 

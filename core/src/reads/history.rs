@@ -14,7 +14,7 @@ use crate::engine::ask::AccountPosition;
 use crate::error::Error;
 use crate::log::LogReader;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor};
-use florin_ledger::record::{Balances, Record};
+use florin_ledger::record::{Balances, Record, WAYPOINT_INTERVAL};
 use florin_ledger::{Code, Lsn, Timestamp};
 use std::collections::VecDeque;
 
@@ -188,4 +188,56 @@ pub(super) fn balance_as_of(mut walk: Walk<'_>, instant: Timestamp) -> Result<Ba
         }
     }
     Ok(BalanceAt { timestamp: walk.account.account.timestamp, balances: Balances::default() })
+}
+
+/// What came of recomputing an account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Recount {
+    /// Postings that were read.
+    pub(crate) postings_count: u64,
+    /// What differs, in words that say what to do.
+    pub(crate) difference: Option<String>,
+}
+
+/// Takes back every posting since the account's last waypoint, or since it was opened, from its
+/// balances, and compares what is left with the waypoint, or with nothing.
+///
+/// # Errors
+/// Whatever reading the log says.
+pub(crate) fn recount(
+    log: &LogReader,
+    durable: Lsn,
+    account: AccountPosition,
+) -> Result<Recount, Error> {
+    let (base, expected) = match account.last_waypoint {
+        Lsn::NONE => (Lsn::NONE, Balances::default()),
+        lsn => match log.record(lsn, durable)?.record {
+            Record::Waypoint(waypoint) if waypoint.slot == account.slot => {
+                (waypoint.posting, waypoint.balances)
+            }
+            _ => {
+                return Err(Error::corrupt(format!(
+                    "the record at {lsn} is no waypoint of slot {}: run `florin verify`",
+                    account.slot
+                )));
+            }
+        },
+    };
+    let mut walk = Walk::new(log, durable, account);
+    let mut postings_count = 0;
+    while walk.next != base && postings_count <= WAYPOINT_INTERVAL {
+        if walk.step()?.is_none() {
+            break;
+        }
+        postings_count += 1;
+    }
+    let is_whole = walk.next == base && walk.balances == expected;
+    let difference = (!is_whole).then(|| {
+        format!(
+            "account {} has balances that its postings do not give ({:?} is left where {:?} must \
+             be): stop, run `florin verify`, then `florin rebuild`",
+            account.account.id, walk.balances, expected
+        )
+    });
+    Ok(Recount { postings_count, difference })
 }

@@ -20,6 +20,7 @@ use florin_ledger::query::{
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
 use history::Walk;
+pub(crate) use history::recount;
 use posting::Cause;
 pub(crate) use posting::timestamp_of;
 use std::collections::HashMap;

@@ -131,6 +131,11 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
+    /// Lets the system forget what it has cached of the file.
+    pub(crate) fn forget_cached(&self) {
+        self.file.forget_cached();
+    }
+
     /// Opens a file of at least `pages_min` pages and checks its header.
     ///
     /// # Errors
