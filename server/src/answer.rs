@@ -12,6 +12,7 @@ use florin_wire::{Outcome, Refusal, ReplyHeader, Status, array, cold, frame, pag
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::debug;
 
 /// A reply to one request.
 #[derive(Debug)]
@@ -122,7 +123,44 @@ pub(crate) struct Responder {
     operation: u16,
     /// Taken by the answer.
     duty: Option<(UnboundedSender<Answer>, Place)>,
-    metrics: Arc<ServerMetrics>,
+    meter: Meter,
+}
+
+/// Counts the answer, and tells of it.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    pub(crate) metrics: Arc<ServerMetrics>,
+    /// Names the connection in the server's log.
+    pub(crate) connection: u64,
+}
+
+impl Meter {
+    fn count(&self, id: u64, operation: u16, content: &Content) {
+        let Meter { metrics, connection } = self;
+        match content {
+            Content::Reply(reply) => {
+                metrics.answer(operation);
+                debug!(connection, request = id, operation, at = last_event(reply), "answered");
+            }
+            Content::Found(_) | Content::Batch(_) | Content::Done => {
+                metrics.answer(operation);
+                debug!(connection, request = id, operation, "answered");
+            }
+            Content::Refusal(refusal) => {
+                metrics.refuse(operation, refusal.kind);
+                debug!(connection, request = id, operation, kind = refusal.kind.name(), "refused");
+            }
+        }
+    }
+}
+
+/// The recorded time of the last event of a batch: `florin inspect` finds the frame by it.
+fn last_event(reply: &Reply) -> Option<u64> {
+    match reply {
+        Reply::Accounts(results) => results.last().map(|result| result.timestamp.0),
+        Reply::Transfers(results) => results.last().map(|result| result.timestamp.0),
+        _ => None,
+    }
 }
 
 impl Responder {
@@ -131,9 +169,9 @@ impl Responder {
         operation: u16,
         answers: UnboundedSender<Answer>,
         place: Place,
-        metrics: Arc<ServerMetrics>,
+        meter: Meter,
     ) -> Responder {
-        Responder { id, operation, duty: Some((answers, place)), metrics }
+        Responder { id, operation, duty: Some((answers, place)), meter }
     }
 
     pub(crate) fn reply(self, result: Result<Reply, Error>) {
@@ -186,12 +224,7 @@ impl Responder {
 
     fn discharge(&mut self, content: Content) {
         if let Some((answers, place)) = self.duty.take() {
-            match &content {
-                Content::Reply(_) | Content::Found(_) | Content::Batch(_) | Content::Done => {
-                    self.metrics.answer(self.operation)
-                }
-                Content::Refusal(refusal) => self.metrics.refuse(self.operation, refusal.kind),
-            }
+            self.meter.count(self.id, self.operation, &content);
             let _held = Held::Place { _place: place };
             let answer = Answer { id: self.id, operation: self.operation, content, _held };
             // The writer is gone when the peer is: nobody is left to tell.

@@ -5,7 +5,7 @@
 //! connection's places: a request holds its place, counted in bytes, until its answer is written,
 //! and without a place nothing more is read.
 
-use crate::answer::{Answer, Place, Responder};
+use crate::answer::{Answer, Meter, Place, Responder};
 use crate::asker::Asker;
 use crate::budget::Budget;
 use crate::entrance::{self, Dismissal, Guest};
@@ -31,6 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
 
 /// What all connections of a server share.
 pub(crate) struct Shared<L> {
@@ -143,7 +144,7 @@ pub(crate) async fn serve<L, R, W>(
     let end = tokio::select! {
         biased;
         _ = stopping.wait_for(|stop| *stop) => End::Stopping,
-        end = serve_guest(&shared, &mut guest, &mut frames, answers, subscriptions) => end,
+        end = serve_guest(&shared, &mut guest, &mut frames, answers, subscriptions, staged.number()) => end,
         _ = &mut writing => End::Gone,
     };
     staged.move_to(Stage::Closing);
@@ -187,6 +188,7 @@ async fn serve_guest<L, R>(
     frames: &mut Frames<R>,
     answers: UnboundedSender<Answer>,
     subscriptions: Subscriptions,
+    number: u64,
 ) -> End
 where
     L: Ledger,
@@ -196,7 +198,7 @@ where
     tokio::select! {
         biased;
         dismissal = standing.dismissed() => End::Dismissed(dismissal),
-        end = read_requests(shared, asker, frames, answers, subscriptions) => end,
+        end = read_requests(shared, asker, frames, answers, subscriptions, number) => end,
     }
 }
 
@@ -207,6 +209,7 @@ async fn read_requests<L, R>(
     frames: &mut Frames<R>,
     answers: UnboundedSender<Answer>,
     mut subscriptions: Subscriptions,
+    number: u64,
 ) -> End
 where
     L: Ledger,
@@ -234,7 +237,7 @@ where
         let connection = connection.expect("the connection's places are never closed");
         let server = shared.budget.lend(question.cost_bytes);
         let place = Place::new(connection, server);
-        begin(shared, asker, question, place, answers.clone(), &mut subscriptions);
+        begin(shared, asker, question, place, answers.clone(), &mut subscriptions, number);
     }
 }
 
@@ -246,12 +249,14 @@ fn begin<L: Ledger>(
     place: Place,
     answers: UnboundedSender<Answer>,
     subscriptions: &mut Subscriptions,
+    connection: u64,
 ) {
     let refusal = asker.refusal(&question);
     let Question { id, operation, deadline, work, cost_bytes, .. } = question;
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
-    let responder = Responder::new(id, operation, answers, place, metrics);
+    debug!(connection, request = id, operation, "asked");
+    let responder = Responder::new(id, operation, answers, place, Meter { metrics, connection });
     if let Some(refusal) = refusal {
         responder.refuse(refusal);
         return;

@@ -106,14 +106,20 @@ impl HandshakeFailure {
 pub(crate) struct Staged {
     metrics: Arc<ServerMetrics>,
     stage: Stage,
+    /// Names the connection in the server's log.
+    number: u64,
 }
 
 impl Staged {
     /// Counts a connection that was just accepted.
     pub(crate) fn accepted(metrics: Arc<ServerMetrics>) -> Staged {
-        add(&metrics.accepted, 1);
+        let number = metrics.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         add(&metrics.connections[Stage::Handshake.index()], 1);
-        Staged { metrics, stage: Stage::Handshake }
+        Staged { metrics, stage: Stage::Handshake, number }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(crate) fn move_to(&mut self, stage: Stage) {

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(KEEPALIVE_IDLE)
@@ -81,12 +82,13 @@ impl<L: Ledger> Server<L> {
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => ended.expect("a connection panicked"),
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         let arrival = Arrival {
                             stranger: shared.lobby.enter(),
                             staged: Staged::accepted(Arc::clone(&shared.metrics)),
                             deadline: Instant::now() + shared.options.handshake_timeout,
                         };
+                        debug!(connection = arrival.staged.number(), %peer, "connected");
                         let shared = Arc::clone(&shared);
                         connections.spawn(serve_stream(shared, stream, arrival, stopping.clone()));
                     }

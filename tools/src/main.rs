@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 mod credentials;
 mod doors;
+mod events;
 mod exit;
 mod figure;
 mod inspect;

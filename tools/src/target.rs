@@ -111,6 +111,11 @@ impl Ledger {
 /// Opens the database in a directory, with its clock fixed if a start is given.
 pub(crate) fn open_database(path: &Path, clock_start: Option<u64>) -> Result<Database, Failure> {
     let options = Options { clock_start: clock_start.map(Timestamp), ..Options::default() };
+    open_database_with(path, options)
+}
+
+/// Opens the database in a directory.
+pub(crate) fn open_database_with(path: &Path, options: Options) -> Result<Database, Failure> {
     Database::open(path, options)
         .map_err(|error| Failure::unavailable(format!("can't open {}: {error}", path.display())))
 }

@@ -67,6 +67,11 @@ impl Exposition {
         self.labelled(name, label, samples);
     }
 
+    /// The head of a family of gauges, whose samples follow by [`Exposition::sample`].
+    pub(super) fn gauge_family(&mut self, name: &str, help: &str) {
+        self.head(name, help, "gauge");
+    }
+
     /// The head of a family of counters, whose samples follow by [`Exposition::sample`].
     pub(super) fn counter_family(&mut self, name: &str, help: &str) {
         self.head(name, help, "counter");

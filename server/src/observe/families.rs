@@ -5,7 +5,8 @@ use super::exposition::{Exposition, Seconds};
 use crate::metrics::{HandshakeFailure, ServerMetrics, Stage};
 use florin_core::MetricsSnapshot;
 use florin_core::metrics::{
-    CheckpointFigures, EngineFigures, LogFigures, QueueFigures, RequestFigures, Trouble,
+    CheckpointFigures, ConservationFigures, EngineFigures, LogFigures, QueueFigures,
+    RequestFigures, ScrubFigures, Trouble,
 };
 use florin_wire::{Operation, RefusalKind};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
     log(&mut page, &ledger.log);
     durations(&mut page, &ledger.log);
     checkpoint(&mut page, &ledger.checkpoint);
+    scrubber(&mut page, &ledger.scrub);
+    conservation(&mut page, ledger.scrub.conservation.as_ref());
     connections(&mut page, server);
     served(&mut page, server);
     page.into_text()
@@ -182,6 +185,83 @@ fn checkpoint(page: &mut Exposition, checkpoint: &CheckpointFigures) {
         "Merges of runs given up until the next opening.",
         checkpoint.merge_failures,
     );
+}
+
+fn scrubber(page: &mut Exposition, scrub: &ScrubFigures) {
+    let checks = || scrub.checks.iter();
+    page.counters(
+        "florin_scrub_passes_total",
+        "Whole passes of the scrubber.",
+        "check",
+        checks().map(|check| (check.check.name(), check.passes)),
+    );
+    page.counters(
+        "florin_scrub_read_bytes_total",
+        "What the scrubber read, as it counts against its rate.",
+        "check",
+        checks().map(|check| (check.check.name(), check.bytes)),
+    );
+    page.counters(
+        "florin_scrub_found_total",
+        "Findings so far, each once.",
+        "check",
+        checks().map(|check| (check.check.name(), check.found)),
+    );
+    page.gauges(
+        "florin_scrub_findings",
+        "Findings that still hold.",
+        "check",
+        checks().map(|check| (check.check.name(), check.standing)),
+    );
+    page.gauge(
+        "florin_scrub_log_position_bytes",
+        "Where the scrubber's pass over the log is.",
+        scrub.log_position.0,
+    );
+}
+
+/// Ledgers that are shown; the others are only compared.
+const LEDGERS_SHOWN_MAX: usize = 64;
+
+fn conservation(page: &mut Exposition, sums: Option<&ConservationFigures>) {
+    let sums_count = |sums: &ConservationFigures| sums.ledgers.len();
+    page.gauge("florin_ledgers", "Ledgers whose sums were compared.", sums.map_or(0, sums_count));
+    page.gauge(
+        "florin_ledgers_unbalanced",
+        "Ledgers on which debits and credits differ.",
+        sums.map_or(0, |sums| sums.unbalanced.len()),
+    );
+    let Some(sums) = sums else { return };
+    page.gauge(
+        "florin_conservation_position_bytes",
+        "The sums are exact at this log position.",
+        sums.position.0,
+    );
+    page.gauge(
+        "florin_conservation_age_seconds",
+        "Time since the sums were taken.",
+        seconds(sums.age),
+    );
+    let shown = || {
+        let fitting =
+            sums.ledgers.iter().filter_map(|(ledger, sums)| Some((ledger, sums.as_ref()?)));
+        fitting.take(LEDGERS_SHOWN_MAX)
+    };
+    if shown().next().is_none() {
+        return;
+    }
+    const NAME: &str = "florin_ledger_sum";
+    page.gauge_family(NAME, "The sum over all accounts of a ledger, in its smallest unit.");
+    for (ledger, sums) in shown() {
+        for (side, state, sum) in [
+            ("debits", "posted", sums.debits_posted),
+            ("credits", "posted", sums.credits_posted),
+            ("debits", "pending", sums.debits_pending),
+            ("credits", "pending", sums.credits_pending),
+        ] {
+            page.sample(NAME, &[("ledger", ledger), ("side", &side), ("state", &state)], sum.0);
+        }
+    }
 }
 
 fn connections(page: &mut Exposition, server: &ServerMetrics) {

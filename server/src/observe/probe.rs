@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// How a ledger is doing, as one JSON object. Wide integers are strings, as everywhere.
 #[derive(Serialize)]
-struct StatusJson {
+struct StatusJson<'a> {
     ready: bool,
     troubles: Vec<TroubleJson>,
     epoch: String,
@@ -21,6 +21,14 @@ struct StatusJson {
     holds: String,
     queue_tasks: u64,
     queue_bytes: u64,
+    findings: Vec<FindingJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingJson<'a> {
+    check: &'static str,
+    position: Option<String>,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -50,6 +58,11 @@ pub(super) fn status(metrics: &MetricsSnapshot) -> String {
         .troubles
         .iter()
         .map(|trouble| TroubleJson { name: trouble.name(), message: trouble.message() });
+    let findings = metrics.scrub.findings.iter().map(|finding| FindingJson {
+        check: finding.check.name(),
+        position: finding.position.map(|position| position.to_string()),
+        message: &finding.message,
+    });
     let status = StatusJson {
         ready: health.takes_writes(),
         troubles: troubles.collect(),
@@ -65,6 +78,7 @@ pub(super) fn status(metrics: &MetricsSnapshot) -> String {
         holds: metrics.engine.holds_count.to_string(),
         queue_tasks: metrics.queue.tasks_count,
         queue_bytes: metrics.queue.bytes,
+        findings: findings.collect(),
     };
     let mut line = serde_json::to_string(&status).expect("strings and numbers can't fail");
     line.push('\n');

@@ -1,10 +1,12 @@
 //! `florin serve`: a data directory, served over TCP until it is told to stop.
 
 use crate::doors::{DoorFlags, Doorkeeper};
+use crate::events;
 use crate::exit::{Exit, Failure};
-use crate::target::open_database;
+use crate::target::open_database_with;
 use clap::Args;
-use florin_core::Database;
+use florin_core::{Database, Options};
+use florin_ledger::Timestamp;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -39,6 +41,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "SECONDS")]
     idle_timeout: Option<NonZeroU32>,
 
+    /// MiB a second that the scrubber reads at most, looking for damage; 0 switches it off
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=65_536))]
+    scrub_mib: u64,
+
+    #[command(flatten)]
+    log: events::Log,
+
     /// Fix the clock: the first event takes the nanosecond after this, each later one the next
     #[arg(long, value_name = "NANOSECONDS")]
     clock_start: Option<u64>,
@@ -72,7 +81,14 @@ impl Serve {
             .map_err(|error| Failure::usage(error.to_string()))?;
         refuse_taken(address)?;
         let observe = self.observe_address(&runtime)?;
-        let database = open_database(&self.data, self.clock_start)?;
+        self.log.begin()?;
+        let options = Options {
+            clock_start: self.clock_start.map(Timestamp),
+            scrub_bytes_per_second: self.scrub_mib << 20,
+            observer: events::observer(),
+            ..Options::default()
+        };
+        let database = open_database_with(&self.data, options)?;
         let served = runtime.block_on(self.serve(address, observe, doorkeeper, database.clone()));
         let closed = database.close();
         served?;
