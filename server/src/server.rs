@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(KEEPALIVE_IDLE)
@@ -88,6 +89,7 @@ impl<L: Ledger> Server<L> {
                             deadline: Instant::now() + shared.options.handshake_timeout,
                             peer: Some(peer),
                         };
+                        debug!(connection = arrival.staged.number(), %peer, "connected");
                         let shared = Arc::clone(&shared);
                         connections.spawn(serve_stream(shared, stream, arrival, stopping.clone()));
                     }
