@@ -3,7 +3,7 @@
 //! Batches keep the fixed layout they arrived in: a batch from a socket is executed from the bytes
 //! of the socket's buffer, and each event is read from there once, when its turn comes.
 
-use crate::commits::{CommitRequest, RefusedRequest, UniqueRequest, WriteBatch};
+use crate::commits::{CallerId, CommitRequest, RefusedRequest, UniqueRequest, WriteBatch};
 use crate::limits::{BATCH_EVENTS_MAX, TURN_BYTES_MAX};
 use bytes::Bytes;
 use florin_ledger::document::{UniqueResult, WriteResult};
@@ -187,6 +187,15 @@ pub enum BatchError {
 }
 
 impl Request {
+    /// The same, asked by a caller: refusals of its commits count against that one's budget.
+    #[must_use]
+    pub fn by(self, caller: CallerId) -> Request {
+        match self {
+            Request::Commit(commit) => Request::Commit(commit.by(caller)),
+            request => request,
+        }
+    }
+
     /// Whether it can change anything: then it needs a clock that can be trusted, and room.
     #[must_use]
     pub fn is_write(&self) -> bool {

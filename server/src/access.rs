@@ -12,7 +12,8 @@ use crate::question::Work;
 use crate::refusal_sink::{Forbidden, Resource};
 use florin_core::request::{Reply, Request};
 use florin_core::{Error, ErrorKind};
-use florin_ledger::{AccountId, LedgerId, TableId};
+use florin_ledger::commit_bytes::PreconditionView;
+use florin_ledger::{Account, AccountId, LedgerId, TableId, Transfer};
 use florin_wire::{Operation, Role};
 use std::sync::{Arc, mpsc};
 
@@ -79,8 +80,11 @@ fn role_for_own_tables(key: &ClientKey, work: &Work) -> Option<Role> {
 /// The first thing that a request concerns and a key's limits leave out.
 fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
     let is_limited = key.limits.ledgers.is_some() || key.limits.tables.is_some();
-    if is_limited && is_about_everything(work) {
+    if is_limited && is_about_everything(key, work) {
         return Some(Resource::Everything);
+    }
+    if let Some(table) = tables_of(work).into_iter().find(|table| !key.reaches_table(table.0)) {
+        return Some(Resource::Table(table));
     }
     key.limits.ledgers.as_ref()?;
     let beyond = |ledger: LedgerId| !key.reaches_ledger(ledger) || ledger == LedgerId(0);
@@ -96,11 +100,17 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
         Work::Submit(Request::CreateTransfers(batch)) => {
             of_events(Box::new(batch.events().map(|transfer| transfer.ledger)))
         }
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+            let view = commit.view();
+            let accounts = view.accounts.iter().map(|account| Account::from(account).ledger);
+            let transfers = view.transfers.iter().map(|it| Transfer::from(it).ledger);
+            of_events(Box::new(accounts)).or_else(|| of_events(Box::new(transfers)))
+        }
         Work::Submit(Request::TrialBalance(ledger)) => one(*ledger),
         Work::Read(Read::QueryAccounts(filter) | Read::QueryTransfers(filter)) => {
             one(filter.ledger)
         }
-        // Answered within the limit, by `Sight`; documents not at all.
+        // Answered within the limit, by `Sight`; documents belong to no ledger.
         Work::Submit(Request::LookupAccounts(_))
         | Work::Read(
             Read::LookupTransfers(_)
@@ -116,8 +126,6 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
         Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => None,
         Work::Submit(
             Request::Status
-            | Request::Commit(_)
-            | Request::DryRun(_)
             | Request::WriteDocuments(_)
             | Request::InsertUnique(_)
             | Request::DeclareTable(..)
@@ -127,27 +135,43 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
     }
 }
 
-/// Whether a request may concern several ledgers and tables without its parts being looked at: no
-/// key with limits may ask it.
-fn is_about_everything(work: &Work) -> bool {
-    matches!(
-        work,
-        Work::Subscribe(_)
-            | Work::Read(
-                Read::Documents(_)
-                    | Read::ScanDocuments(_)
-                    | Read::DocumentHistory(_)
-                    | Read::Tables,
-            )
-            | Work::Submit(
-                Request::Commit(_)
-                    | Request::DryRun(_)
-                    | Request::WriteDocuments(_)
-                    | Request::InsertUnique(_)
-                    | Request::DeclareTable(..)
-                    | Request::RecordRefusal(_),
-            )
-    )
+/// Whether a request may concern ledgers and tables that can't be told from it: no key with limits
+/// may ask it. A stream shows the whole log. A commit's preconditions on balances and holds would tell
+/// a key that is limited to ledgers about accounts of others.
+fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
+    match work {
+        Work::Subscribe(_) => true,
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+            let view = commit.view();
+            let mut preconditions = view.preconditions();
+            key.limits.ledgers.is_some()
+                && preconditions.any(|it| !matches!(it, PreconditionView::Document { .. }))
+        }
+        _ => false,
+    }
+}
+
+/// The tables whose documents a request reads, needs or writes.
+fn tables_of(work: &Work) -> Vec<TableId> {
+    match work {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+            let view = commit.view();
+            let needed = view.preconditions().filter_map(|it| match it {
+                PreconditionView::Document { table, .. } => Some(table),
+                PreconditionView::Balance { .. } | PreconditionView::HoldPending { .. } => None,
+            });
+            needed.chain(view.documents().map(|write| write.table)).collect()
+        }
+        Work::Submit(Request::WriteDocuments(batch)) => {
+            batch.writes().iter().map(|write| write.table).collect()
+        }
+        Work::Submit(Request::InsertUnique(unique)) => vec![unique.table],
+        Work::Submit(Request::DeclareTable(table, _)) => vec![*table],
+        Work::Read(Read::Documents(keys)) => keys.iter().map(|key| key.table).collect(),
+        Work::Read(Read::ScanDocuments(scan)) => vec![scan.table],
+        Work::Read(Read::DocumentHistory(asked)) => vec![asked.key.table],
+        _ => Vec::new(),
+    }
 }
 
 /// What a key sees of answers.

@@ -5,7 +5,9 @@ use crate::key::ClientKey;
 use crate::members::Membership;
 use crate::question::Question;
 use crate::refusal_sink::RefusalSink;
-use florin_wire::{Refusal, RefusalKind};
+use florin_core::commits::{CallerId, RefusedRequest};
+use florin_ledger::record::RefusalReason;
+use florin_wire::{PublicKey, Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,8 +37,22 @@ impl Asker {
         self.sight.clone()
     }
 
-    /// The refusal that a question gets for who asks it; `None` if it may be asked.
-    pub(crate) fn refusal(&self, question: &Question) -> Option<Refusal> {
+    /// Its number in the engine's budgets.
+    pub(crate) fn caller(&self) -> CallerId {
+        self.membership.as_ref().map_or(CallerId(0), |membership| {
+            let PublicKey(bytes) = membership.key().key;
+            let (first, _) = bytes.split_first_chunk::<8>().expect("a public key has 32 bytes");
+            CallerId(u64::from_le_bytes(*first))
+        })
+    }
+
+    /// The refusal that a question gets for who asks it; `None` if it may be asked. One for lack of a
+    /// role, or beyond the key's limits, is handed to `record`, which puts it into the log.
+    pub(crate) fn refusal(
+        &self,
+        question: &Question,
+        record: impl FnOnce(RefusedRequest),
+    ) -> Option<Refusal> {
         let membership = self.membership.as_ref()?;
         let key = membership.key();
         if let Err(wait) = membership.admit(question.payload_bytes, Instant::now()) {
@@ -44,7 +60,13 @@ impl Asker {
         }
         let forbidden = access::check(key, question.operation, &question.work).err()?;
         self.refusals.forbidden(&forbidden);
-        Some(Refusal::without_effect(RefusalKind::Forbidden, forbidden.to_string()))
+        let message = forbidden.to_string();
+        record(RefusedRequest {
+            caller: self.caller(),
+            reason: RefusalReason::Forbidden,
+            actor: message.clone().into_bytes(),
+        });
+        Some(Refusal::without_effect(RefusalKind::Forbidden, message))
     }
 }
 

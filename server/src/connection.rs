@@ -23,6 +23,7 @@ use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
 use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
+use florin_core::request::Request;
 use florin_wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
 use florin_wire::{Binding, Refusal, RefusalKind, ReplyHeader, cold, frame};
 use std::net::SocketAddr;
@@ -255,7 +256,10 @@ fn begin<L: Ledger>(
     subscriptions: &mut Subscriptions,
     connection: u64,
 ) {
-    let refusal = asker.refusal(&question);
+    // Nobody waits for the record; over the key's budget it is only counted.
+    let refusal = asker.refusal(&question, |refused| {
+        shared.ledger.submit(Request::RecordRefusal(refused), drop);
+    });
     let Question { id, operation, deadline, work, cost_bytes, .. } = question;
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
@@ -278,7 +282,7 @@ fn begin<L: Ledger>(
     match work {
         Work::Submit(request) => {
             let sight = asker.sight();
-            shared.ledger.submit(request, move |result| {
+            shared.ledger.submit(request.by(asker.caller()), move |result| {
                 responder.reply(result.map(|reply| sight.dim(reply)));
             });
         }

@@ -1,6 +1,6 @@
 //! Who hears of requests that a key was not allowed to make.
 
-use florin_ledger::LedgerId;
+use florin_ledger::{LedgerId, TableId};
 use florin_wire::{Operation, PublicKey, Role};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,8 @@ pub enum Resource {
     },
     /// The ledger that a question names; zero if it asks about all.
     Ledger(LedgerId),
+    /// A table whose documents it would read, need or write.
+    Table(TableId),
     /// More than one ledger and table: what is not cut to a key's limits, like a stream, a limited
     /// key does not get.
     Everything,
@@ -84,6 +86,10 @@ impl fmt::Display for Forbidden {
                 f,
                 "the key `{key_name}` may {role} in some ledgers only, and {operation} names none: \
                  name one"
+            ),
+            Some(Resource::Table(table)) => write!(
+                f,
+                "the key `{key_name}` may not {role} in table {table}, which {operation} names"
             ),
             Some(Resource::Everything) => write!(
                 f,

@@ -18,6 +18,7 @@ mod contract;
 mod damage;
 mod differential;
 mod directory;
+mod exactly_once;
 mod examples;
 mod kill;
 mod load;

@@ -23,7 +23,10 @@ pub(crate) async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
 
 /// The binary, with arguments; killed when the test lets go of it.
 fn florin(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_florin"));
+    piped(Command::new(env!("CARGO_BIN_EXE_florin")), arguments)
+}
+
+fn piped(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -95,7 +98,16 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Running {
-        let mut child = florin(arguments).spawn().expect("the binary starts");
+        Running::spawn(florin(arguments))
+    }
+
+    /// Another program.
+    pub(crate) fn start_program(program: &Path, arguments: &[&str]) -> Running {
+        Running::spawn(piped(Command::new(program), arguments))
+    }
+
+    fn spawn(mut command: Command) -> Running {
+        let mut child = command.spawn().expect("the program starts");
         let (input, lines) = unbounded_channel();
         tokio::spawn(write_lines(child.stdin.take().expect("piped"), lines));
         let output = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -170,7 +182,8 @@ impl Server {
     /// The same where another server listened before.
     pub(crate) async fn start_at(address: &str, directory: &Path) -> Server {
         let data = argument(directory);
-        let arguments = ["serve", "--json", "--listen", address, "--data", data];
+        let arguments =
+            ["serve", "--json", "--insecure-loopback", "--listen", address, "--data", data];
         Server::answering(Running::start(&arguments)).await
     }
 

@@ -9,11 +9,7 @@ use florin_core::{Database, Options};
 use florin_ledger::commit_bytes::encode_commit;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
-use florin_ledger::{
-    Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey,
-    DocumentWrite, LedgerId, Position, StreamFilter, StreamStart, TableId, TableOptions, Timestamp,
-    Transfer, TransferFlags, TransferId, TransferResult,
-};
+use florin_ledger::{Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey, DocumentWrite, LedgerId, Position, Precondition, StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult};
 use florin_server::{
     ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource, ServerOptions,
 };
@@ -269,18 +265,47 @@ async fn the_systems_own_tables_need_a_role_of_their_own() {
     bank.close().await;
 }
 
-/// Documents are not cut to a key's limits, so a limited key gets none of them.
+/// A key that is limited to tables gets at no other by any way: not by a commit that writes there, nor
+/// by one that only asks. What it may not is on record.
 #[tokio::test]
-async fn a_limited_key_sees_no_documents() {
+async fn a_key_limited_to_tables_keeps_to_them() {
+    let limits = KeyLimits { tables: Some([20].into()), ..KeyLimits::default() };
+    let key = ClientKey { limits, ..keyed(2, &[Role::Read, Role::Write]) };
+    let bank = Bank::open([key]).await;
+    let mut shop = bank.admitted(2).await;
+    let scan = |table| DocumentScan { table: TableId(table), limit: 1, ..DocumentScan::default() };
+    shop.answered(Operation::ScanDocuments, &cold::to_bytes(&scan(20))).await;
+    let message = shop.forbidden(Operation::ScanDocuments, &cold::to_bytes(&scan(16))).await;
+    assert!(message.contains("table 16"), "{message}");
+    shop.answered(Operation::WriteDocuments, &writes(20)).await;
+    shop.forbidden(Operation::WriteDocuments, &writes(16)).await;
+    let asks = Precondition::Document {
+        table: TableId(16),
+        key: b"k".to_vec(),
+        version: Position::NONE,
+    };
+    let commit = Commit { id: CommitId(1), preconditions: vec![asks], ..Commit::default() };
+    shop.forbidden(Operation::Commit, &encode_commit(&commit)).await;
+    shop.forbidden(Operation::DryRun, &encode_commit(&commit)).await;
+    let commit = Commit { preconditions: Vec::new(), ..commit };
+    shop.answered(Operation::Commit, &encode_commit(&commit)).await;
+    bank.close().await;
+}
+
+/// A commit is no way round a limit: its transfers are looked at, and it may not ask about balances.
+#[tokio::test]
+async fn a_commit_keeps_to_the_ledgers_of_its_key() {
     let bank = two_ledgers().await;
     let mut shop = bank.admitted(2).await;
-    let scan = DocumentScan { table: TableId(16), limit: 1, ..DocumentScan::default() };
-    shop.forbidden(Operation::ScanDocuments, &cold::to_bytes(&scan)).await;
-    shop.forbidden(Operation::ListTables, &[]).await;
-    shop.forbidden(Operation::WriteDocuments, &writes(16)).await;
-    let commit = encode_commit(&Commit { id: CommitId(1), ..Commit::default() });
-    shop.forbidden(Operation::Commit, &commit).await;
-    shop.forbidden(Operation::DryRun, &commit).await;
+    let commit = |transfers| Commit { id: CommitId(1), transfers, ..Commit::default() };
+    let euros = encode_commit(&commit(vec![payment(300, 11, 12, EUROS)]));
+    let message = shop.forbidden(Operation::Commit, &euros).await;
+    assert!(message.contains("ledger 978"), "{message}");
+    let asks = Precondition::HoldPending { transfer_id: TransferId(9) };
+    let curious = Commit { preconditions: vec![asks], ..commit(Vec::new()) };
+    shop.forbidden(Operation::DryRun, &encode_commit(&curious)).await;
+    let dollars = encode_commit(&commit(vec![payment(301, 1, 2, DOLLARS)]));
+    shop.answered(Operation::Commit, &dollars).await;
     bank.close().await;
 }
 

@@ -196,7 +196,7 @@ fn documents_found() {
 #[test]
 fn documents_asked_for_and_written() {
     let key = DocumentKey { table: TableId(16), key: b"k1".to_vec() };
-    check(&written(|out| documents::write_keys(&[key.clone()], out)), "1000 0200 6b31");
+    check(&written(|out| documents::write_keys(std::slice::from_ref(&key), out)), "1000 0200 6b31");
     check(&documents::writes_to_bytes(&[write()]), &format!("01000000 {WRITE}"));
     check(
         &array::to_bytes(&[
