@@ -79,6 +79,17 @@ impl KeyArguments {
         })
     }
 
+    /// A server has opened its directory already.
+    ///
+    /// # Errors
+    /// If a key is named.
+    pub(crate) fn check_absent(&self) -> Result<(), Failure> {
+        if self.key_file.is_none() && self.pkcs11_module.is_none() {
+            return Ok(());
+        }
+        Err(Failure::usage("a key opens a directory: name it with --data, or leave the key out"))
+    }
+
     /// The key in a token, if one is named.
     pub(crate) fn token(&self) -> Option<TokenOptions> {
         Some(TokenOptions {

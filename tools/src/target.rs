@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 /// How long one request may take where its answer is worth the wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The two flags that name a ledger, and those that open it.
+/// The two flags that name a ledger.
 #[derive(Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Target {
@@ -27,12 +27,9 @@ pub(crate) struct Target {
     /// Speak to the server that listens here
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) connect: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) key: KeyArguments,
 }
 
-/// A ledger that is named, and how its server is known.
+/// A ledger that is named, how its server is known, and how its directory is opened.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Destination {
     #[command(flatten)]
@@ -40,6 +37,9 @@ pub(crate) struct Destination {
 
     #[command(flatten)]
     credentials: Credentials,
+
+    #[command(flatten)]
+    key: KeyArguments,
 }
 
 /// A ledger that answers. Close it: only that reports what went wrong at the end.
@@ -63,9 +63,10 @@ impl Destination {
             (Some(path), _) => {
                 // clap passes over what an argument requires that conflicts with another.
                 self.credentials.check_absent()?;
-                Ledger::open(runtime, path, clock_start, self.target.key.open()?)
+                Ledger::open(runtime, path, clock_start, self.key.open()?)
             }
             (None, Some(address)) => {
+                self.key.check_absent()?;
                 let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
                 let options = self.credentials.apply(options)?;
                 Ledger::connect(runtime, address, options)

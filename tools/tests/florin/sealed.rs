@@ -72,7 +72,11 @@ fn a_missing_wrong_or_needless_key_ends_with_3_and_changes_nothing() {
     done(&run(&["kek", "generate", argument(&other)], ""), "made file:");
     let before = files(&data);
     let check = |flags: &[&str], expect: &str| {
-        for command in [&["exec"][..], &["rebuild"], &["serve", "--listen", "127.0.0.1:0"]] {
+        for command in [
+            &["exec"][..],
+            &["rebuild"],
+            &["serve", "--insecure-loopback", "--listen", "127.0.0.1:0"],
+        ] {
             let arguments = [command, &["--data", argument(&data)], flags].concat();
             let ended = run(&arguments, "");
             assert_eq!(ended.code, Some(3), "{arguments:?}: {ended:?}");
