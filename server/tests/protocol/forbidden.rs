@@ -9,7 +9,11 @@ use florin_core::{Database, Options};
 use florin_ledger::commit_bytes::encode_commit;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
-use florin_ledger::{Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey, DocumentWrite, LedgerId, Position, Precondition, StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult};
+use florin_ledger::{
+    Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey,
+    DocumentWrite, LedgerId, Position, Precondition, StreamFilter, StreamStart, TableId,
+    TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
+};
 use florin_server::{
     ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource, ServerOptions,
 };
@@ -279,11 +283,8 @@ async fn a_key_limited_to_tables_keeps_to_them() {
     assert!(message.contains("table 16"), "{message}");
     shop.answered(Operation::WriteDocuments, &writes(20)).await;
     shop.forbidden(Operation::WriteDocuments, &writes(16)).await;
-    let asks = Precondition::Document {
-        table: TableId(16),
-        key: b"k".to_vec(),
-        version: Position::NONE,
-    };
+    let asks =
+        Precondition::Document { table: TableId(16), key: b"k".to_vec(), version: Position::NONE };
     let commit = Commit { id: CommitId(1), preconditions: vec![asks], ..Commit::default() };
     shop.forbidden(Operation::Commit, &encode_commit(&commit)).await;
     shop.forbidden(Operation::DryRun, &encode_commit(&commit)).await;
