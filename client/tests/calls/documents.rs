@@ -274,7 +274,7 @@ async fn what_breaks_a_limit_is_refused_before_it_is_sent() {
     assert_eq!(many, Err(RefusalKind::TooLarge));
     for key in [key(""), key(&long)] {
         let refused = [
-            client.documents(&[key.clone()]).await.map(drop).map_err(kind),
+            client.documents(std::slice::from_ref(&key)).await.map(drop).map_err(kind),
             client.document_history(&key, Position::NONE, 1).await.map(drop).map_err(kind),
             client.insert_unique(&key, Timestamp::NONE).await.map(drop).map_err(kind),
         ];
