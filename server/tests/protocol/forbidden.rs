@@ -167,7 +167,7 @@ async fn every_operation_needs_its_role() {
     let commit = |id| Bytes::from(encode_commit(&Commit { id: CommitId(id), ..Commit::default() }));
     let key = DocumentKey { table: TableId(16), key: b"a".to_vec() };
     let mut keys = BytesMut::new();
-    documents::write_keys(&[key.clone()], &mut keys);
+    documents::write_keys(std::slice::from_ref(&key), &mut keys);
     let history = HistoryOf { key: key.clone(), before: Position::NONE, limit: 1 };
     let scan = DocumentScan { table: key.table, limit: 1, ..DocumentScan::default() };
     let once = Once { key, expires: Timestamp::NONE };
