@@ -32,7 +32,10 @@ fn open(disk: &SimulatedDisk, key: Option<TestKey>) -> Result<Database, Error> {
         reserve_bytes: 32 << 10,
         ..PreparerOptions::default()
     };
-    let key = key.map(|key| Arc::new(key) as Arc<dyn KeyEncryptionKey>);
+    let key: Option<Arc<dyn KeyEncryptionKey>> = match key {
+        Some(key) => Some(Arc::new(key)),
+        None => None,
+    };
     let options = Options {
         segment_bytes: 8 << 20,
         preparer,

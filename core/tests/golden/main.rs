@@ -30,7 +30,8 @@ const GOLDEN_SEALED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v
 fn open(directory: &Path, opening: u64) -> Database {
     let start = Timestamp(1_790_000_000_000_000_000 + opening * 1_000_000_000);
     let is_sealed = directory.join(sealing::FILE_NAME).exists();
-    let key = is_sealed.then(|| Arc::new(TestKey::A) as Arc<dyn KeyEncryptionKey>);
+    let key: Option<Arc<dyn KeyEncryptionKey>> =
+        if is_sealed { Some(Arc::new(TestKey::A)) } else { None };
     let options = Options { clock_start: Some(start), key, ..Options::default() };
     Database::open(directory, options).unwrap()
 }
@@ -114,7 +115,7 @@ fn opens_and_answers_as_it_did(golden: &Path) {
     copy(golden, &old);
     let (accounts, transfers) = write(&new);
     let is_sealed = golden.join(sealing::FILE_NAME).exists();
-    let key = is_sealed.then_some(&TestKey::A as &dyn KeyEncryptionKey);
+    let key: Option<&dyn KeyEncryptionKey> = if is_sealed { Some(&TestKey::A) } else { None };
     let report = verify(&old, key, &mut |_| {}).unwrap();
     assert!(!report.is_locked);
     assert_eq!(report.findings, Vec::<String>::new());

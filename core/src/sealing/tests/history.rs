@@ -45,7 +45,7 @@ fn work(database: &Database, round: u64) {
             amount: Amount(1),
             ledger: LEDGER,
             code: Code(1),
-            flags: if number % 5 == 0 { TransferFlags::PENDING } else { TransferFlags(0) },
+            flags: if number.is_multiple_of(5) { TransferFlags::PENDING } else { TransferFlags(0) },
             ..Transfer::default()
         };
         let transfers: Vec<Transfer> = (1..=60).map(transfer).collect();
