@@ -201,7 +201,7 @@ fn a_flipped_bit_anywhere_is_named() {
 fn names_have_limits() {
     let (disk, kek) = (SimulatedDisk::new(), kek(1));
     let keyring = open(&disk, &kek).unwrap();
-    let long = vec![1; NAME_BYTES_MAX + 1];
+    let long = [1; NAME_BYTES_MAX + 1];
     for names in [vec![&b""[..]], vec![&long[..]], vec![&b"a"[..]; NAMES_MAX + 1]] {
         assert_eq!(keyring.create(&names).unwrap_err().kind(), ErrorKind::Invalid);
     }

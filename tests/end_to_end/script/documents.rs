@@ -65,6 +65,9 @@ fn write(talk: &mut Conversation) -> String {
     format!("{{{fields}}}")
 }
 
+/// Says one part of a commit.
+type Part = fn(&mut Conversation) -> String;
+
 fn commit(talk: &mut Conversation) -> String {
     let mut fields = format!(r#""id":{}"#, 1 + talk.chance.below(300));
     if talk.chance.once_in(2) {
@@ -76,7 +79,7 @@ fn commit(talk: &mut Conversation) -> String {
     if talk.chance.once_in(8) {
         fields += &format!(r#","digest_hex":"{}""#, "0a".repeat(32));
     }
-    let parts: [(&str, fn(&mut Conversation) -> String); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("preconditions", precondition),
         ("accounts", |talk| talk.account()),
         ("transfers", posting),
