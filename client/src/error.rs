@@ -1,5 +1,7 @@
-//! How a call ends that did not get its answer, and why nobody could be called.
+//! How a call ends that did not get its answer, why a consumer does not go on, and why nobody could
+//! be called.
 
+use florin_ledger::Position;
 use florin_wire::RefusalKind;
 
 /// A call that did not get its answer. The variant says whether it may have taken effect.
@@ -33,6 +35,35 @@ pub enum ClientError {
         /// What became of the answer.
         message: String,
     },
+}
+
+/// A named consumer that does not go on.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConsumerError {
+    /// Another instance of it has read on. Nothing of what this one sent took effect, nor will
+    /// anything else: end it, or drop it and open it anew.
+    #[error(
+        "another instance of the consumer `{name}` has read on, its cursor has version {version} \
+         now: end this one, or open it anew"
+    )]
+    Fenced {
+        /// The consumer's name.
+        name: String,
+        /// The cursor's version now.
+        version: Position,
+    },
+    /// The document that should hold its cursor holds something else.
+    #[error(
+        "the document `{name}` of table 2 holds no cursor: write one there, or delete it to begin \
+         anew"
+    )]
+    NotACursor {
+        /// The consumer's name.
+        name: String,
+    },
+    /// A call did not get its answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// Something that a connection needs and that can't be used.

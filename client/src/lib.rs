@@ -44,7 +44,7 @@
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
 //! connects, `entrance` proves the key, `connection` sends and receives, `call` and `document_call`
-//! say how each question looks, `stream` reads the log.
+//! say how each question looks, `stream` reads the log, `consumer` keeps how far it was read.
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -52,6 +52,7 @@ mod call;
 mod chains;
 mod client;
 mod connection;
+mod consumer;
 mod document_call;
 mod documents;
 #[cfg(feature = "embedded")]
@@ -70,7 +71,8 @@ mod stream;
 mod tls;
 
 pub use client::Client;
-pub use error::{ClientError, ConnectError};
+pub use consumer::Consumer;
+pub use error::{ClientError, ConnectError, ConsumerError};
 pub use florin_wire::{PublicKey, RefusalKind, Status};
 pub use key::SecretKey;
 pub use options::ClientOptions;

@@ -22,6 +22,8 @@ pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const STREAM_WINDOW_BYTES: usize = 8 << 20;
 /// Bytes of a stream that its reader has taken before more are granted.
 pub(crate) const STREAM_GRANT_BYTES: usize = STREAM_WINDOW_BYTES / 8;
+/// Bytes of a commit's items, as a consumer gathers them. A commit is smaller.
+pub(crate) const COMMIT_ITEMS_BYTES_MAX: usize = 8 << 20;
 /// Reads of history that an embedded engine answers at the same time.
 #[cfg(feature = "embedded")]
 pub(crate) const READS_AT_ONCE_MAX: usize = 16;
