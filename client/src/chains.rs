@@ -10,7 +10,7 @@ use crate::error::ClientError;
 use crate::path::{Asked, Path};
 use florin_ledger::{
     Account, AccountFlags, Amount, CreateAccountStatus, CreateTransferStatus, EventResult,
-    Timestamp, Transfer, TransferFlags,
+    Position, Timestamp, Transfer, TransferFlags,
 };
 use std::ops::Range;
 use tokio::time::Instant;
@@ -39,14 +39,15 @@ pub(crate) async fn create<E: Event>(
     attempts_max: u32,
     deadline: Instant,
 ) -> Result<Vec<EventResult<E::Status>>, ClientError> {
-    let asked = path.ask(&E::create(events), attempts_max, deadline).await?;
+    let asked = path.ask(&E::create(events), Position::NONE, attempts_max, deadline).await?;
     let Asked { answer: mut results, after_loss } = asked;
     let chains = if after_loss { in_doubt(events, &results) } else { Vec::new() };
     if chains.is_empty() {
         return Ok(results);
     }
     let members = chains.iter().flat_map(|chain| events[chain.clone()].iter().copied());
-    let found = path.ask(&E::look_up(members), attempts_max, deadline).await;
+    let looking_up = E::look_up(members);
+    let found = path.ask(&looking_up, Position::NONE, attempts_max, deadline).await;
     let found = found.map_err(|error| ClientError::Unknown {
         message: format!("a chain's reply was lost and its members were not found out: {error}"),
     })?;

@@ -18,8 +18,8 @@ use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
 };
 use florin_ledger::{
-    Account, AccountId, AccountResult, EventResult, LedgerId, StreamFilter, StreamStart, Timestamp,
-    Transfer, TransferFlags, TransferId, TransferResult,
+    Account, AccountId, AccountResult, EventResult, LedgerId, Lsn, Position, StreamFilter,
+    StreamStart, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::cold::AsOf;
 use florin_wire::limits::EVENTS_MAX;
@@ -35,6 +35,8 @@ use tokio::time::Instant;
 pub struct Client {
     shared: Arc<Shared>,
     deadline: Duration,
+    /// What whoever answers a read must have reached.
+    after: Position,
 }
 
 struct Shared {
@@ -72,7 +74,32 @@ impl Client {
     /// The same client with another deadline for its calls.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Client {
-        Client { shared: Arc::clone(&self.shared), deadline }
+        Client { deadline, ..self.clone() }
+    }
+
+    /// The same client, whose reads see at least what was written up to a position: that of a commit,
+    /// the version of a document, or what [`Client::position`] says. So whoever is handed it with a
+    /// message reads what the message is about, whichever copy of the database answers. Streams and
+    /// batches of accounts and transfers ask for nothing.
+    ///
+    /// A server that is behind is waited for, for half of the deadline at most; then reads are refused
+    /// with [`RefusalKind::NotYet`]. At once they are with [`RefusalKind::Fork`], if what was written
+    /// there will never be seen here, because the history is another one; and with
+    /// [`RefusalKind::Gone`].
+    #[must_use]
+    pub fn after(&self, position: Position) -> Client {
+        Client { after: position, ..self.clone() }
+    }
+
+    /// A position behind everything that this server has answered so far: for whoever reads elsewhere
+    /// what was posted here.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn position(&self) -> Result<Position, ClientError> {
+        let Status { epoch, durable, .. } = self.status().await?;
+        // Of the last byte that is durable: it names what lies before the end, not what will follow.
+        Ok(Position { epoch, lsn: Lsn(durable.0.saturating_sub(1)) })
     }
 
     /// Opens accounts in one request, in order; returns when they are durable. One result per
@@ -241,7 +268,7 @@ impl Client {
 
     fn new(path: Path, attempts_max: u32, deadline: Duration) -> Client {
         let shared = Shared { path: Arc::new(path), attempts_max, singles: OnceLock::new() };
-        Client { shared: Arc::new(shared), deadline }
+        Client { shared: Arc::new(shared), deadline, after: Position::NONE }
     }
 
     async fn create<E: Event>(
@@ -261,7 +288,8 @@ impl Client {
         call: &C,
         deadline: Instant,
     ) -> Result<C::Answer, ClientError> {
-        Ok(self.shared.path.ask(call, self.shared.attempts_max, deadline).await?.answer)
+        let Shared { path, attempts_max, .. } = &*self.shared;
+        Ok(path.ask(call, self.after, *attempts_max, deadline).await?.answer)
     }
 
     pub(crate) fn deadline(&self) -> Duration {

@@ -8,20 +8,24 @@ use crate::entrance;
 use crate::failure::Failure;
 use crate::flights::{End, Flight, Flights, Ticket};
 use crate::limits::{
-    BODY_BYTES_COPIED_MAX, READ_BUFFER_BYTES, REQUESTS_PER_WRITE_MAX, SILENCE_MAX, WRITE_BYTES,
+    AWAIT_PATIENCE_MAX, BODY_BYTES_COPIED_MAX, READ_BUFFER_BYTES, REQUESTS_PER_WRITE_MAX,
+    SILENCE_MAX, WRITE_BYTES,
 };
 use crate::options::ClientOptions;
 use bytes::{BufMut, Bytes, BytesMut};
+use florin_ledger::Position;
+use florin_wire::cold::Await;
 use florin_wire::frame::{self, HEADER_BYTES, LENGTH_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::{
-    Binding, DecodeError, Operation, Outcome, Refusal, ReplyHeader, RequestHeader, cold,
+    Binding, DecodeError, Operation, Outcome, Refusal, RefusalKind, ReplyHeader, RequestHeader,
+    cold,
 };
 use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -40,6 +44,8 @@ pub(crate) struct Connection {
     places: Arc<Semaphore>,
     next_id: AtomicU64,
     incarnation: u128,
+    /// The newest position that the server is known to have reached.
+    reached: Mutex<Position>,
     driver: AbortHandle,
 }
 
@@ -138,6 +144,7 @@ impl Connection {
             places,
             next_id: AtomicU64::new(1),
             incarnation: welcome.incarnation,
+            reached: Mutex::default(),
             driver: driver.abort_handle(),
         })
     }
@@ -176,6 +183,43 @@ impl Connection {
             // The queue was dropped with the request still in it.
             Ok(Err(_)) => Err(self.unsent()),
             Err(_) => Err(Failure::Lost(String::from("no reply came before the deadline"))),
+        }
+    }
+
+    /// Waits until the server has reached a position, unless it is known to have.
+    pub(crate) async fn await_position(
+        &self,
+        position: Position,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let reached = || self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of another opening it may be of another history, too.
+        let is_known = {
+            let known = reached();
+            known.epoch == position.epoch && position.lsn <= known.lsn
+        };
+        if is_known || !position.is_some() {
+            return Ok(());
+        }
+        // The other half is for the answer.
+        let mut left = deadline.saturating_duration_since(Instant::now()) / 2;
+        loop {
+            let patience = left.min(AWAIT_PATIENCE_MAX);
+            left -= patience;
+            let patience_ms = u32::try_from(patience.as_millis()).expect("it is bounded");
+            let asked = cold::to_bytes(&Await { position, patience_ms });
+            match self.request(Operation::AwaitPosition, asked, deadline).await {
+                Ok(_) => {
+                    let mut known = reached();
+                    *known = position.max(*known);
+                    return Ok(());
+                }
+                Err(Failure::Refused(refusal))
+                    if refusal.kind == RefusalKind::NotYet && left != Duration::ZERO => {}
+                // Nothing of what is asked for was sent yet.
+                Err(Failure::Lost(message)) => return Err(Failure::NotSent(message)),
+                Err(failure) => return Err(failure),
+            }
         }
     }
 

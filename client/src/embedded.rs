@@ -9,7 +9,7 @@ use crate::stream::{StreamBatch, refused};
 use bytes::Bytes;
 use florin_core::request::{self, Reply, Request};
 use florin_core::{Database, Error, ErrorKind, stream};
-use florin_ledger::{StreamFilter, StreamStart};
+use florin_ledger::{Position, StreamFilter, StreamStart};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,15 +39,37 @@ impl Embedded {
         Embedded { database, reads: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)) }
     }
 
-    /// One attempt at a call.
+    /// One attempt at a call, once the engine has reached a position.
     pub(crate) async fn attempt<C: Call>(
         &self,
         call: &C,
+        after: Position,
         deadline: Instant,
     ) -> Result<C::Answer, Failure> {
-        let refused = |error: &Error| Failure::Refused(refusal(error, C::OPERATION.writes()));
+        if after.is_some() {
+            let patience = deadline.saturating_duration_since(Instant::now()) / 2;
+            let wait: Reading<()> = Box::new(move |database| database.wait_for(after, patience));
+            let reached = self.perform(Task::Read(wait), false, deadline).await;
+            reached.map_err(|failure| match failure {
+                // Nothing of what is asked for was asked yet.
+                Failure::Lost(message) => Failure::NotSent(message),
+                failure => failure,
+            })?;
+        }
+        let writes = C::OPERATION.writes();
+        let task = call.task().map_err(|error| Failure::Refused(refusal(&error, writes)))?;
+        self.perform(task, writes, deadline).await
+    }
+
+    async fn perform<A: Send + 'static>(
+        &self,
+        task: Task<A>,
+        writes: bool,
+        deadline: Instant,
+    ) -> Result<A, Failure> {
+        let refused = |error: &Error| Failure::Refused(refusal(error, writes));
         let (sender, receiver) = oneshot::channel();
-        match call.task().map_err(|error| refused(&error))? {
+        match task {
             Task::Submit(request, take) => {
                 self.database.submit(request, move |result| {
                     // Nobody listens any more if the deadline has passed.

@@ -18,6 +18,9 @@ pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// A connection that owes an answer and has said nothing for so long is given up; or for half of
 /// the usual deadline, if that is longer.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// How long a server is asked to wait for a position at once: well below the silence after which it is
+/// given up.
+pub(crate) const AWAIT_PATIENCE_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a stream that a server may send ahead of its reader.
 pub(crate) const STREAM_WINDOW_BYTES: usize = 8 << 20;
 /// Bytes of a stream that its reader has taken before more are granted.

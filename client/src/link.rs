@@ -5,6 +5,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::options::ClientOptions;
 use crate::tls;
+use florin_ledger::Position;
 use florin_wire::Binding;
 use std::io;
 use std::net::SocketAddr;
@@ -51,10 +52,12 @@ impl Link {
         link
     }
 
-    /// One attempt at a call.
+    /// One attempt at a call, of a server that has reached a position. Both go over one connection:
+    /// behind one address there may be servers of which another is behind.
     pub(crate) async fn attempt<C: Call>(
         &self,
         call: &C,
+        after: Position,
         deadline: Instant,
     ) -> Result<C::Answer, Failure> {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else {
@@ -62,6 +65,7 @@ impl Link {
             return Err(Failure::NotSent(message));
         };
         let connection = connection?;
+        connection.await_position(after, deadline).await?;
         let reply = connection.request(C::OPERATION, call.body(), deadline).await?;
         call.decode(&reply).map_err(|error| {
             let message = format!("the server sent a malformed reply {error}");

@@ -7,6 +7,7 @@ use crate::embedded::Embedded;
 use crate::error::ClientError;
 use crate::failure::{Failure, Fate};
 use crate::link::Link;
+use florin_ledger::Position;
 use florin_wire::RefusalKind;
 use tokio::time::{Instant, sleep};
 
@@ -30,16 +31,19 @@ impl Path {
     /// Asks until there is an answer, no hope of one, or no time or attempt left. Asking again is
     /// safe where nothing changes or ids make a request take effect once; anything else is not asked
     /// again once an attempt may have taken effect.
+    ///
+    /// Whoever answers has reached the position `after`.
     pub(crate) async fn ask<C: Call>(
         &self,
         call: &C,
+        after: Position,
         attempts_max: u32,
         deadline: Instant,
     ) -> Result<Asked<C::Answer>, ClientError> {
         let mut fate = Fate::new(C::OPERATION.writes());
         let mut attempt = 0;
         loop {
-            let failure = match self.attempt(call, deadline).await {
+            let failure = match self.attempt(call, after, deadline).await {
                 Ok(answer) => return Ok(Asked { answer, after_loss: fate.is_lost() }),
                 Err(failure) => failure,
             };
@@ -68,11 +72,16 @@ impl Path {
         stopped && !comes_back
     }
 
-    async fn attempt<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Answer, Failure> {
+    async fn attempt<C: Call>(
+        &self,
+        call: &C,
+        after: Position,
+        deadline: Instant,
+    ) -> Result<C::Answer, Failure> {
         match self {
-            Path::Tcp(link) => link.attempt(call, deadline).await,
+            Path::Tcp(link) => link.attempt(call, after, deadline).await,
             #[cfg(feature = "embedded")]
-            Path::Embedded(embedded) => embedded.attempt(call, deadline).await,
+            Path::Embedded(embedded) => embedded.attempt(call, after, deadline).await,
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::call::CreateTransfers;
 use crate::error::ClientError;
 use crate::path::Path;
-use florin_ledger::{Transfer, TransferResult};
+use florin_ledger::{Position, Transfer, TransferResult};
 use florin_wire::limits::EVENTS_MAX;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +70,8 @@ async fn send_queued(mut queued: mpsc::Receiver<Single>, path: Arc<Path>, attemp
         });
         let Some(deadline) = batch.iter().map(|single| single.deadline).max() else { continue };
         let transfers: Vec<_> = batch.iter().map(|single| single.transfer).collect();
-        match path.ask(&CreateTransfers::new(&transfers), attempts_max, deadline).await {
+        let call = CreateTransfers::new(&transfers);
+        match path.ask(&call, Position::NONE, attempts_max, deadline).await {
             Ok(asked) => {
                 for (single, result) in batch.drain(..).zip(asked.answer) {
                     // Its caller may have given up.

@@ -25,12 +25,13 @@ use florin_ledger::query::{
 };
 use florin_ledger::{
     Account, AccountId, AccountResult, Commit, CommitOutcome, Document, DocumentKey, DocumentWrite,
-    LedgerId, Position, StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer,
+    LedgerId, Lsn, Position, StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer,
     TransferId, TransferResult,
 };
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::time::Duration;
 
 /// How to open a database.
 #[derive(Clone, Debug)]
@@ -416,6 +417,26 @@ impl Database {
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.shared.watch.snapshot()
+    }
+
+    /// Waits until what was written at a position is here and durable: every read that begins
+    /// afterwards sees it, and all before it. For positions that come from elsewhere: what this
+    /// database has answered it has also reached. [`Position::NONE`] is reached by any.
+    ///
+    /// Cost: a block of the log is read; for a position that is not of this log, up to a segment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotYet`] if it does not come within `patience`; at once [`ErrorKind::Fork`] if it
+    /// never can, since this log has another history, and [`ErrorKind::Gone`] if the log does not
+    /// reach back so far; see [`ErrorKind`].
+    pub fn wait_for(&self, position: Position, patience: Duration) -> Result<(), Error> {
+        self.reads()?.wait_for(position, patience)
+    }
+
+    /// Everything before this is durable. It rises.
+    #[must_use]
+    pub fn durable_end(&self) -> Lsn {
+        self.shared.watch.durable.get()
     }
 
     /// Reads the log from a position on, then what becomes durable: every record that the filter

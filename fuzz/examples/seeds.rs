@@ -31,7 +31,7 @@ use florin_ledger::{
     StreamStart, TableId, Timestamp, Transfer, TransferFlags, TransferId,
 };
 use florin_wire::array;
-use florin_wire::cold::{self, HistoryOf, Once};
+use florin_wire::cold::{self, Await, HistoryOf, Once};
 use florin_wire::documents::{self, Found};
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
@@ -164,6 +164,7 @@ fn commits() -> io::Result<()> {
     };
     save("commit", 29, &encode_commit(&commit))?;
     save("writes", 30, &documents::writes_to_bytes(&[write]))?;
+    save("await", 31, &cold::to_bytes(&Await { position: version, patience_ms: 1_000 }))?;
     streams()
 }
 

@@ -11,7 +11,7 @@ use florin_ledger::{
     Account, AccountId, AccountResult, StreamCursor, Transfer, TransferId, TransferResult,
 };
 use florin_wire::array::{self, Fixed};
-use florin_wire::cold::{self, Cold, HistoryOf, Once};
+use florin_wire::cold::{self, Await, Cold, HistoryOf, Once};
 use florin_wire::documents;
 use florin_wire::error::DecodeError;
 use florin_wire::frame::{ReplyHeader, RequestHeader};
@@ -60,6 +60,7 @@ pub fn run(bytes: &[u8]) {
         28 => whole(body, outcome::decode, outcome::write),
         29 => commit(body),
         30 => writes(body),
+        31 => cold_one::<Await>(body),
         32 => whole(body, Subscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
         33 => whole(body, Credit::decode, |value, out| out.put_slice(&value.to_bytes())),
         34 => whole(body, Unsubscribe::decode, |value, out| out.put_slice(&value.to_bytes())),

@@ -120,7 +120,8 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Read::Documents(_)
             | Read::ScanDocuments(_)
             | Read::DocumentHistory(_)
-            | Read::Tables,
+            | Read::Tables
+            | Read::Reached(_),
         ) => None,
         // A stream that could not be subscribed to can't be fed either.
         Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => None,
@@ -131,6 +132,7 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Request::DeclareTable(..)
             | Request::RecordRefusal(_),
         )
+        | Work::Await(_)
         | Work::Refuse(_) => None,
     }
 }
@@ -248,6 +250,7 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
         | Read::Documents(_)
         | Read::ScanDocuments(_)
         | Read::DocumentHistory(_)
-        | Read::Tables => None,
+        | Read::Tables
+        | Read::Reached(_) => None,
     }
 }

@@ -96,9 +96,9 @@ impl Content {
             Content::Found(Found::AccountPage(accounts)) => page::write(accounts, out),
             Content::Found(Found::Documents(found)) => documents::write_found(found, out),
             Content::Found(Found::Tables(tables)) => array::write(tables, out),
+            Content::Found(Found::Reached) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),
-            Content::Done => {}
         }
     }
 }

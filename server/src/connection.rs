@@ -19,6 +19,7 @@ use crate::lobby::{Lobby, Stranger};
 use crate::members::Members;
 use crate::metrics::{HandshakeFailure, ServerMetrics, Stage, Staged};
 use crate::options::ServerOptions;
+use crate::positions;
 use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
 use crate::streams::{Streams, Subscriptions};
@@ -44,7 +45,7 @@ pub(crate) struct Shared<L> {
     /// Told in every hello.
     pub(crate) epoch: u64,
     pub(crate) budget: Budget,
-    pub(crate) reads: Reads,
+    pub(crate) reads: Arc<Reads>,
     /// Of those who have not come in.
     pub(crate) lobby: Lobby,
     /// Of those who have.
@@ -74,7 +75,7 @@ impl<L: Ledger> Shared<L> {
             incarnation,
             epoch,
             budget: Budget::new(SERVER_BYTES_IN_FLIGHT_MAX),
-            reads: Reads::new(),
+            reads: Arc::new(Reads::new()),
             streams,
             lobby: Lobby::default(),
             places,
@@ -288,6 +289,10 @@ fn begin<L: Ledger>(
         }
         Work::Read(read) => {
             shared.reads.start(&shared.ledger, asker.sight(), read, deadline, responder);
+        }
+        Work::Await(asked) => {
+            let stopping = subscriptions.stopping();
+            positions::answer(shared, asker.sight(), asked, deadline, stopping, responder);
         }
         Work::Subscribe(subscribe) => {
             subscriptions.begin(&shared.streams, &shared.ledger, id, *subscribe, responder);

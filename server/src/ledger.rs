@@ -9,7 +9,8 @@ use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
 };
 use florin_ledger::{
-    DocumentKey, StreamFilter, StreamStart, TableId, TableOptions, Transfer, TransferId,
+    DocumentKey, Lsn, Position, StreamFilter, StreamStart, TableId, TableOptions, Transfer,
+    TransferId,
 };
 use florin_wire::cold::{AsOf, HistoryOf};
 use florin_wire::documents::fit_page;
@@ -38,6 +39,9 @@ pub trait Ledger: Clone + Send + Sync + 'static {
 
     /// Calls `risen` whenever more is durable, from any thread.
     fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static);
+
+    /// Everything before this is durable. Cheap.
+    fn durable_end(&self) -> Lsn;
 }
 
 /// A reader of the log.
@@ -73,6 +77,8 @@ pub enum Read {
     DocumentHistory(HistoryOf),
     /// The tables that were declared.
     Tables,
+    /// Whether a position is reached; otherwise the error says why not. Does not wait.
+    Reached(Position),
 }
 
 /// The answer to a [`Read`].
@@ -92,6 +98,8 @@ pub enum Found {
     Documents(florin_wire::documents::Found),
     /// In order.
     Tables(Vec<(TableId, TableOptions)>),
+    /// The position is reached.
+    Reached,
 }
 
 impl LogStream for Subscription {
@@ -109,6 +117,10 @@ impl Ledger for Database {
 
     fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static) {
         Database::on_durable(self, risen);
+    }
+
+    fn durable_end(&self) -> Lsn {
+        Database::durable_end(self)
     }
 
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
@@ -133,6 +145,10 @@ impl Ledger for Database {
             }
             Read::DocumentHistory(asked) => Found::Documents(documents::history(self, asked)?),
             Read::Tables => Found::Tables(self.tables()?),
+            Read::Reached(position) => {
+                self.wait_for(*position, Duration::ZERO)?;
+                Found::Reached
+            }
         })
     }
 }

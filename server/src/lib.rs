@@ -37,6 +37,7 @@ mod metered;
 pub mod metrics;
 pub mod observe;
 mod options;
+mod positions;
 mod question;
 mod rate;
 mod reads;

@@ -80,6 +80,8 @@ pub const OBSERVE_CONNECTIONS_MAX: usize = 16;
 pub const OBSERVE_HEAD_BYTES_MAX: usize = 16 << 10;
 /// How long a connection to the observing port lasts.
 pub const OBSERVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a position at most.
+pub const AWAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a stream is silent at most while its reader has room.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a stream that has caught up gathers what becomes durable before it reads on, so that many

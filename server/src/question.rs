@@ -8,7 +8,7 @@ use florin_ledger::commit_bytes::{CommitError, CommitFlaw, CommitView, parse_wri
 use florin_ledger::document::DOCUMENT_VALUE_BYTES_MAX;
 use florin_ledger::query::PAGE_COUNT_MAX;
 use florin_ledger::{DocumentKey, TableId, TableOptions};
-use florin_wire::cold::Once;
+use florin_wire::cold::{Await, Once};
 use florin_wire::frame::HEADER_BYTES;
 use florin_wire::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
@@ -42,6 +42,8 @@ pub(crate) enum Work {
     Submit(Request),
     /// For a thread that may block.
     Read(Read),
+    /// Waits until the log has come so far.
+    Await(Await),
     /// Opens a stream.
     Subscribe(Box<Subscribe>),
     /// Lets a stream send more.
@@ -105,6 +107,7 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
             return Err(DecodeError::new(0, Reason::TooLong));
         }
         Operation::Status => Work::Submit(Request::Status),
+        Operation::AwaitPosition => Work::Await(cold::decode(&body)?),
         Operation::Commit => commit(body, Request::Commit)?,
         Operation::DryRun => commit(body, Request::DryRun)?,
         Operation::GetDocuments => get(documents::decode_keys(&body)?),
@@ -231,7 +234,10 @@ impl Work {
             // Their replies are smaller than the request, or than what any request weighs. Of a
             // commit that is because a timestamp answers 128 bytes and a position at least 41, but
             // for events, whose positions are at most 16 KiB.
-            Work::Submit(_) | Work::Read(Read::BalanceAsOf(_)) | Work::Refuse(_) => (0, 0),
+            Work::Submit(_)
+            | Work::Read(Read::BalanceAsOf(_) | Read::Reached(_))
+            | Work::Await(_)
+            | Work::Refuse(_) => (0, 0),
             // What a stream sends is bounded by its credit.
             Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => (0, 0),
         };

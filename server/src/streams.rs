@@ -47,6 +47,13 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// Changes whenever more is durable.
+    pub(crate) fn risen(&self) -> watch::Receiver<u64> {
+        self.risen.clone()
+    }
+}
+
 /// The streams of one connection. Dropping it ends them.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
@@ -57,6 +64,11 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     pub(crate) fn new(stopping: watch::Receiver<bool>) -> Subscriptions {
         Subscriptions { feeds: HashMap::new(), stopping }
+    }
+
+    /// Says when the connection ends.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
     }
 
     /// Begins a stream, or says why not. `id` is that of the request.

@@ -202,6 +202,13 @@ mod fields {
     }
 
     #[derive(Encode, Decode)]
+    pub struct Await {
+        pub epoch: u64,
+        pub lsn: u64,
+        pub patience_ms: u32,
+    }
+
+    #[derive(Encode, Decode)]
     pub struct Once {
         pub table: u16,
         pub key: Vec<u8>,
@@ -223,6 +230,15 @@ pub struct AsOf {
     pub account_id: AccountId,
     /// When.
     pub timestamp: Timestamp,
+}
+
+/// The question of [`crate::Operation::AwaitPosition`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Await {
+    /// What must be reached.
+    pub position: Position,
+    /// Milliseconds to wait for it at most, within the server's own limit.
+    pub patience_ms: u32,
 }
 
 /// The question of [`crate::Operation::DocumentHistory`].
@@ -268,6 +284,20 @@ impl Cold for DocumentScan {
             keys_only: fields.keys_only,
             limit: fields.limit,
         })
+    }
+}
+
+impl Cold for Await {
+    type Fields = fields::Await;
+
+    fn to_fields(&self) -> fields::Await {
+        let Position { epoch, lsn } = self.position;
+        fields::Await { epoch, lsn: lsn.0, patience_ms: self.patience_ms }
+    }
+
+    fn from_fields(fields: fields::Await) -> Option<Await> {
+        let position = Position { epoch: fields.epoch, lsn: Lsn(fields.lsn) };
+        Some(Await { position, patience_ms: fields.patience_ms })
     }
 }
 

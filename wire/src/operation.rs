@@ -58,6 +58,8 @@ operations! {
     TrialBalance = 21 "trial_balance",
     /// Nothing; status.
     Status = 22 "status",
+    /// Position and patience; nothing, once it is reached.
+    AwaitPosition = 23 "await_position",
     /// Commit; outcome.
     Commit = 32 "commit",
     /// Keys; documents found.
@@ -136,7 +138,8 @@ impl Operation {
             | Operation::DocumentHistory
             | Operation::ListTables => &[Role::Read, Role::Audit],
             Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],
-            Operation::Status => &[],
+            // Who was told a position may ask for it: its answer tells nothing else.
+            Operation::Status | Operation::AwaitPosition => &[],
         }
     }
 }

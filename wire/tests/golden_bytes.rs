@@ -15,10 +15,10 @@ use florin_ledger::stream::{
 };
 use florin_ledger::{
     AccountId, AccountResult, Amount, Code, CommitId, CreateAccountStatus, CreateTransferStatus,
-    EventResult, LedgerId, Lsn, StreamCursor, StreamFilter, StreamItem, StreamStart, TableId,
-    Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
+    EventResult, LedgerId, Lsn, Position, StreamCursor, StreamFilter, StreamItem, StreamStart,
+    TableId, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
-use florin_wire::cold::{self, AsOf};
+use florin_wire::cold::{self, AsOf, Await};
 use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
@@ -236,6 +236,11 @@ fn cold_answers() {
     check(
         &cold::to_bytes(&AsOf { account_id: AccountId(1), timestamp: Timestamp(2) }),
         "01000000000000000000000000000000 0200000000000000",
+    );
+    let position = Position { epoch: 3, lsn: Lsn(4096) };
+    check(
+        &cold::to_bytes(&Await { position, patience_ms: 1_000 }),
+        "0300000000000000 0010000000000000 e8030000",
     );
     check(&cold::to_bytes(&LedgerId(840)), "48030000");
     check(&cold::to_bytes(&None::<BalanceAt>), "00");

@@ -11,7 +11,7 @@ use florin_ledger::{
     Transfer, TransferId, TransferResult,
 };
 use florin_wire::array::{self, Fixed};
-use florin_wire::cold::{self, AsOf, Cold, HistoryOf, Once};
+use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
@@ -83,6 +83,7 @@ fn check_all(bytes: &[u8]) {
     check_array::<(TableId, TableOptions)>(bytes);
     check_cold::<DocumentScan>(bytes);
     check_cold::<HistoryOf>(bytes);
+    check_cold::<Await>(bytes);
     check_cold::<Once>(bytes);
     check(bytes, documents::decode_keys(bytes), |keys, out| documents::write_keys(keys, out));
     check(bytes, documents::decode_found(bytes), documents::write_found);

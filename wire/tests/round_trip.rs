@@ -13,11 +13,11 @@ use florin_ledger::record::Balances;
 use florin_ledger::stream::{ItemKind, ItemKinds, TableFilter};
 use florin_ledger::{
     Account, AccountFlags, AccountId, AccountResult, Amount, Code, CreateAccountStatus,
-    CreateTransferStatus, EventResult, LedgerId, Lsn, StreamCursor, StreamFilter, StreamStart,
-    TableId, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
+    CreateTransferStatus, EventResult, LedgerId, Lsn, Position, StreamCursor, StreamFilter,
+    StreamStart, TableId, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::array::{self, Fixed};
-use florin_wire::cold::{self, AsOf, Cold};
+use florin_wire::cold::{self, AsOf, Await, Cold};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
@@ -269,6 +269,8 @@ proptest! {
         check_cold(&refusal);
         check_cold(&LedgerId(ledger));
         check_cold(&AsOf { account_id: AccountId(sums[0]), timestamp: Timestamp(accounts_count) });
+        let position = Position { epoch: accounts_count, lsn: Lsn(!accounts_count) };
+        check_cold(&Await { position, patience_ms: ledger });
         check_cold(&TrialBalance {
             debits_posted: Amount(sums[0]),
             credits_posted: Amount(sums[1]),

@@ -7,4 +7,5 @@ mod documents;
 mod endings;
 mod flights;
 mod keys;
+mod positions;
 mod singles;

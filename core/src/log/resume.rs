@@ -8,7 +8,8 @@ use crate::log::FramePosition;
 use crate::log::block;
 use crate::log::error::{Damage, ReadError};
 use crate::log::reader::{CheckedBlock, LogReader};
-use florin_ledger::{Lsn, StreamCursor, Timestamp};
+use florin_ledger::{Lsn, Position, StreamCursor, Timestamp};
+use std::sync::Arc;
 
 /// Where to go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,19 +52,9 @@ impl LogReader {
         if durable <= cursor.lsn {
             return Ok(Err(NoWay::NotYet));
         }
-        if let Some(gone) = self.gone(cursor.lsn)? {
-            return Ok(Err(gone));
-        }
-        let block = match self.block_covering(cursor.lsn) {
+        let block = match self.written_block(cursor.lsn, durable)? {
             Ok(block) => block,
-            // The filling of a cell, or a segment's header.
-            Err(ReadError::NoRecord { .. }) => return Ok(Err(NoWay::Fork)),
-            Err(ReadError::Corrupt(damage))
-                if damage.what == Damage::NoBlock && self.passes_over(cursor.lsn, durable)? =>
-            {
-                return Ok(Err(NoWay::Fork));
-            }
-            Err(error) => return Err(error),
+            Err(no_way) => return Ok(Err(no_way)),
         };
         if block.header.epoch != cursor.epoch || block.hash() != cursor.hash {
             return Ok(Err(NoWay::Fork));
@@ -77,6 +68,48 @@ impl LogReader {
         }
         let from = self.position_before(block.header.frame_lsn)?;
         Ok(Ok(Resume { from, cursor }))
+    }
+
+    /// Whether what an opening wrote at a position is in this log, and durable.
+    ///
+    /// A position has no hash. So two copies of one database that were both opened, as their n-th time,
+    /// are told apart only by their incarnations; everything else that is not of this log is a fork.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`], [`ReadError::Io`].
+    pub fn holds(&self, position: Position, durable: Lsn) -> Result<Result<(), NoWay>, ReadError> {
+        if durable <= position.lsn {
+            // A later opening is at work: what an earlier one has not left here it never will.
+            let newest = self.epoch_of(Lsn(durable.0 - 1))?;
+            let no_way = if position.epoch < newest { NoWay::Fork } else { NoWay::NotYet };
+            return Ok(Err(no_way));
+        }
+        let block = self.written_block(position.lsn, durable)?;
+        Ok(block.and_then(|block| {
+            if block.header.epoch == position.epoch { Ok(()) } else { Err(NoWay::Fork) }
+        }))
+    }
+
+    /// The block that this log has at a position that is durable, or why there is none.
+    fn written_block(
+        &self,
+        lsn: Lsn,
+        durable: Lsn,
+    ) -> Result<Result<Arc<CheckedBlock>, NoWay>, ReadError> {
+        if let Some(gone) = self.gone(lsn)? {
+            return Ok(Err(gone));
+        }
+        match self.block_covering(lsn) {
+            Ok(block) => Ok(Ok(block)),
+            // The filling of a cell, or a segment's header.
+            Err(ReadError::NoRecord { .. }) => Ok(Err(NoWay::Fork)),
+            Err(ReadError::Corrupt(damage))
+                if damage.what == Damage::NoBlock && self.passes_over(lsn, durable)? =>
+            {
+                Ok(Err(NoWay::Fork))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Begins with the first record of all.

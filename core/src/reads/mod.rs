@@ -4,6 +4,7 @@
 mod documents;
 mod history;
 mod posting;
+mod reached;
 mod scan;
 
 use crate::driver::durable::Durable;

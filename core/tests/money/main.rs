@@ -31,6 +31,7 @@ mod faults;
 mod full;
 mod gate;
 mod ids;
+mod positions;
 mod restarts;
 mod streams;
 mod streams_resumed;

@@ -17,7 +17,7 @@ use florin_ledger::{
 use florin_server::{
     ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource, ServerOptions,
 };
-use florin_wire::cold::{AsOf, HistoryOf, Once};
+use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Binding, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array, cold, documents, page,
@@ -172,7 +172,8 @@ async fn every_operation_needs_its_role() {
     let scan = DocumentScan { table: key.table, limit: 1, ..DocumentScan::default() };
     let once = Once { key, expires: Timestamp::NONE };
     let table = array::to_bytes(&[(TableId(17), TableOptions::default())]);
-    let cases: [(Operation, Bytes, &[Role]); 23] = [
+    let reached = cold::to_bytes(&Await { position: Position::NONE, patience_ms: 0 });
+    let cases: [(Operation, Bytes, &[Role]); 24] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -184,6 +185,7 @@ async fn every_operation_needs_its_role() {
         (Operation::QueryTransfers, query, reading),
         (Operation::TrialBalance, cold::to_bytes(&DOLLARS), reading),
         (Operation::Status, Bytes::new(), everyone),
+        (Operation::AwaitPosition, reached, everyone),
         (Operation::Commit, commit(1), &[Role::Write]),
         (Operation::DryRun, commit(2), &[Role::Write, Role::Read, Role::Audit]),
         (Operation::GetDocuments, keys.freeze(), reading),

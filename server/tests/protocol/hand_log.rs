@@ -1,10 +1,12 @@
 //! A log that grows when the test says so: transfers, one to a block, numbered from 1.
 
-use crate::harness::transfer;
+use crate::harness::{EPOCH, transfer};
 use florin_core::{Error, ErrorKind};
 use florin_ledger::stream::{BatchEnd, BatchWriter, ItemContent};
-use florin_ledger::{Lsn, StreamCursor, StreamFilter, StreamItem, StreamStart, Timestamp};
-use florin_server::ledger::LogStream;
+use florin_ledger::{
+    Lsn, Position, StreamCursor, StreamFilter, StreamItem, StreamStart, Timestamp,
+};
+use florin_server::ledger::{Found, LogStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -29,6 +31,18 @@ impl HandLog {
     pub(crate) fn grow(&self, count: u64) {
         self.count.fetch_add(count, Ordering::SeqCst);
         self.watchers.lock().unwrap().iter().for_each(|watcher| watcher());
+    }
+
+    pub(crate) fn durable_end(&self) -> Lsn {
+        Lsn(self.count.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn reached(&self, position: Position) -> Result<Found, Error> {
+        if position.lsn < self.durable_end() {
+            return Ok(Found::Reached);
+        }
+        let kind = if position.epoch < EPOCH { ErrorKind::Fork } else { ErrorKind::NotYet };
+        Err(Error::new(kind, "not here"))
     }
 
     pub(crate) fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static) {

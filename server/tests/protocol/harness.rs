@@ -60,6 +60,10 @@ impl Ledger for HandLedger {
         self.log.on_durable(risen);
     }
 
+    fn durable_end(&self) -> Lsn {
+        self.log.durable_end()
+    }
+
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
         if matches!(request, Request::Status) {
             return reply(Ok(Reply::Status(status())));
@@ -79,6 +83,7 @@ impl Ledger for HandLedger {
                 let found = keys.iter().map(|key| Some(document(&key.key))).collect();
                 Found::Documents(florin_wire::documents::Found::of_keys(found, keys.len()))
             }
+            Read::Reached(position) => self.log.reached(*position)?,
             _ => Found::TransferPage(Page { items: vec![transfer(1)], next_cursor: None }),
         })
     }

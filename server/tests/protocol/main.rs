@@ -12,5 +12,6 @@ mod forbidden;
 mod handshake;
 mod malformed;
 mod pipelining;
+mod positions;
 mod shutdown;
 mod streams;
