@@ -30,6 +30,7 @@ use florin_ledger::{
 };
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
@@ -460,6 +461,21 @@ impl Database {
         if let Ok(reads) = self.reads() {
             reads.durable().watch(risen);
         }
+    }
+
+    /// Calls `changed` when documents of [`TableId::CLIENT_KEYS`] were written, deleted or have
+    /// expired, as long as the database is open; several changes may share a call. What is read from
+    /// then on says so. On the log's own thread, as [`Database::on_durable`]; for everybody else a
+    /// commit costs one load more.
+    pub fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static) {
+        let count = Arc::clone(&self.shared.watch.client_keys);
+        let seen = AtomicU64::new(count.load(Ordering::Acquire));
+        self.on_durable(move || {
+            let now = count.load(Ordering::Acquire);
+            if seen.swap(now, Ordering::AcqRel) != now {
+                changed();
+            }
+        });
     }
 
     /// Calls `stopped` once when the engine takes no more requests, with the reason: it was closed,

@@ -78,6 +78,7 @@ impl Threads {
             durable: durable.clone(),
             room: room.clone(),
             clock: clock.clone(),
+            client_keys: opened.engine.client_keys(),
         };
         let engine = EngineThread {
             backstage: Backstage::new(

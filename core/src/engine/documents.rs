@@ -7,6 +7,8 @@ use crate::limits::INDEX_KEY_BYTES_MAX;
 use florin_ledger::record::{DocumentChange, DocumentRecord};
 use florin_ledger::{Lsn, TableId, TableOptions, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Documents as the log has them up to some record.
 pub(crate) struct Documents {
@@ -17,6 +19,8 @@ pub(crate) struct Documents {
     pub(crate) expiries: Expiries,
     /// Documents that have a value.
     pub(crate) count: u64,
+    /// Rises with every record of [`TableId::CLIENT_KEYS`], before it is durable.
+    pub(crate) client_keys: Arc<AtomicU64>,
 }
 
 impl Documents {
@@ -24,7 +28,8 @@ impl Documents {
     /// [`Documents::declare`].
     pub(crate) fn new(index: DocumentIndex, count: u64, passed: Timestamp) -> Documents {
         let expiries = Expiries::unread_from(passed);
-        Documents { index, tables: BTreeMap::new(), expiries, count }
+        let client_keys = Arc::default();
+        Documents { index, tables: BTreeMap::new(), expiries, count, client_keys }
     }
 
     /// What a table promises.
@@ -53,6 +58,9 @@ impl Documents {
         }
         if is_put && record.table == TableId::DECLARATIONS {
             self.declare(key, value);
+        }
+        if record.table == TableId::CLIENT_KEYS {
+            self.client_keys.fetch_add(1, Ordering::Release);
         }
     }
 

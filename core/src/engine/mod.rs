@@ -51,6 +51,7 @@ use florin_ledger::{
 };
 use journal::FrameJournal;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use volatile::Volatile;
 
 /// The state of the database and the order of its changes.
@@ -120,6 +121,11 @@ impl Engine {
 
     pub(crate) fn set_durable(&mut self, durable: Lsn) {
         self.past.set_durable(durable);
+    }
+
+    /// Rises whenever a client's key is written, deleted or expires.
+    pub(crate) fn client_keys(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.past.indexes.documents.client_keys)
     }
 
     /// The end of what has been decided.

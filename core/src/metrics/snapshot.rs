@@ -11,6 +11,7 @@ use crate::error::ErrorKind;
 use crate::scrub::Findings;
 use florin_ledger::{CreateAccountStatus, CreateTransferStatus, Lsn, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Everything that a database counts, since it was opened. Figures of different threads were read
@@ -155,6 +156,8 @@ pub(crate) struct Watch {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) scrub: Arc<ScrubMetrics>,
     pub(crate) findings: Arc<Findings>,
+    /// Rises whenever a client's key is written, deleted or expires.
+    pub(crate) client_keys: Arc<AtomicU64>,
 }
 
 impl Watch {
