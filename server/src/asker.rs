@@ -37,6 +37,11 @@ impl Asker {
         self.sight.clone()
     }
 
+    /// The key that it has proved, if it was asked for one.
+    pub(crate) fn key(&self) -> Option<PublicKey> {
+        self.membership.as_ref().map(|membership| membership.key().key)
+    }
+
     /// Its number in the engine's budgets.
     pub(crate) fn caller(&self) -> CallerId {
         self.membership.as_ref().map_or(CallerId(0), |membership| {

@@ -8,8 +8,10 @@
 use crate::answer::{Answer, Meter, Place, Responder};
 use crate::asker::Asker;
 use crate::budget::Budget;
+use crate::directory::KeyDirectory;
 use crate::entrance::{self, Dismissal, Guest};
 use crate::frames::{Broken, Frames, Malformed};
+use crate::key_changes::{self, KeyChanges, KeyRequest};
 use crate::ledger::Ledger;
 use crate::limits::{
     CONNECTION_BYTES_IN_FLIGHT_MAX, LINGER_TIMEOUT, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT,
@@ -24,7 +26,7 @@ use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
 use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
-use florin_core::request::Request;
+use florin_core::request::{Request, Status};
 use florin_wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
 use florin_wire::{Binding, Refusal, RefusalKind, ReplyHeader, cold, frame};
 use std::net::SocketAddr;
@@ -53,6 +55,15 @@ pub(crate) struct Shared<L> {
     pub(crate) members: Members,
     pub(crate) metrics: Arc<ServerMetrics>,
     pub(crate) streams: Streams,
+    /// Who may come in; `None`: everyone who reaches the address.
+    pub(crate) keys: Option<Arc<dyn KeyDirectory>>,
+    pub(crate) key_changes: KeyChanges,
+}
+
+/// What a server knows of its clients' keys.
+pub(crate) struct KnownKeys {
+    pub(crate) directory: Option<Arc<dyn KeyDirectory>>,
+    pub(crate) changes: KeyChanges,
 }
 
 /// A connection that was accepted and has not come in.
@@ -66,7 +77,14 @@ pub(crate) struct Arrival {
 }
 
 impl<L: Ledger> Shared<L> {
-    pub(crate) fn new(ledger: L, options: ServerOptions, incarnation: u128, epoch: u64) -> Self {
+    pub(crate) fn new(
+        ledger: L,
+        options: ServerOptions,
+        status: &Status,
+        keys: KnownKeys,
+        metrics: Arc<ServerMetrics>,
+    ) -> Self {
+        let Status { incarnation, epoch, .. } = *status;
         let places = Arc::new(Semaphore::new(options.connections_max));
         let streams = Streams::new(&ledger, incarnation);
         Shared {
@@ -80,7 +98,9 @@ impl<L: Ledger> Shared<L> {
             lobby: Lobby::default(),
             places,
             members: Members::default(),
-            metrics: Arc::default(),
+            metrics,
+            keys: keys.directory,
+            key_changes: keys.changes,
         }
     }
 }
@@ -243,11 +263,16 @@ where
         let connection = connection.expect("the connection's places are never closed");
         let server = shared.budget.lend(question.cost_bytes);
         let place = Place::new(connection, server);
-        begin(shared, asker, question, place, answers.clone(), &mut subscriptions, number);
+        let begun =
+            begin(shared, asker, question, place, answers.clone(), &mut subscriptions, number);
+        if let Some(asked) = begun {
+            shared.key_changes.make(&shared.ledger, asked).await;
+        }
     }
 }
 
-/// Begins a request: after this it will be answered.
+/// Begins a request: after this it will be answered. One that changes keys is handed back to be begun
+/// in its turn.
 fn begin<L: Ledger>(
     shared: &Shared<L>,
     asker: &Asker,
@@ -256,7 +281,7 @@ fn begin<L: Ledger>(
     answers: UnboundedSender<Answer>,
     subscriptions: &mut Subscriptions,
     connection: u64,
-) {
+) -> Option<KeyRequest> {
     // Nobody waits for the record; over the key's budget it is only counted.
     let refusal = asker.refusal(&question, |refused| {
         shared.ledger.submit(Request::RecordRefusal(refused), drop);
@@ -268,22 +293,33 @@ fn begin<L: Ledger>(
     let responder = Responder::new(id, operation, answers, place, Meter { metrics, connection });
     if let Some(refusal) = refusal {
         responder.refuse(refusal);
-        return;
+        return None;
     }
     if !has_place {
         let message =
             format!("the server has no room for {cost_bytes} bytes more: send it again later");
         responder.refuse(Refusal::without_effect(RefusalKind::Busy, message));
-        return;
+        return None;
     }
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         responder.refuse(reads::expired());
-        return;
+        return None;
     }
+    let changes = match key_changes::changes_of(&work, asker.key()) {
+        Ok(changes) => changes,
+        Err(improper) => {
+            responder.refuse(key_changes::refusal(&improper));
+            return None;
+        }
+    };
     match work {
         Work::Submit(request) => {
+            let request = request.by(asker.caller());
+            if let Some(changes) = changes {
+                return Some(KeyRequest { request, changes, deadline, responder });
+            }
             let sight = asker.sight();
-            shared.ledger.submit(request.by(asker.caller()), move |result| {
+            shared.ledger.submit(request, move |result| {
                 responder.reply(result.map(|reply| sight.dim(reply)));
             });
         }
@@ -307,6 +343,7 @@ fn begin<L: Ledger>(
         }
         Work::Refuse(refusal) => responder.refuse(refusal),
     }
+    None
 }
 
 fn stopping_refusal() -> Refusal {

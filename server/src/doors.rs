@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub struct Doors {
     /// What keeps others from reading and changing what travels.
     pub transport: Transport,
-    /// Who may come in; `None`: everyone who reaches the address, which must be loopback then.
-    pub keys: Option<Arc<dyn KeyDirectory>>,
+    /// Who may come in.
+    pub admission: Admission,
     /// Hears of what keys were not allowed.
     pub refusals: Arc<dyn RefusalSink>,
 }
@@ -28,19 +28,31 @@ pub enum Transport {
     Tls(Arc<Certificates>),
 }
 
+/// Who may come in.
+#[derive(Clone)]
+pub enum Admission {
+    /// Everyone who reaches the address, which must be loopback then.
+    Everyone,
+    /// The keys that are documents of the ledger itself, in [`florin_ledger::TableId::CLIENT_KEYS`].
+    Documents,
+    /// The keys that a directory knows which the caller keeps.
+    Directory(Arc<dyn KeyDirectory>),
+}
+
 impl Doors {
     /// Open to everyone on this machine.
     #[must_use]
     pub fn insecure_loopback() -> Doors {
         let refusals = Arc::new(CountedRefusals::default());
-        Doors { transport: Transport::InsecureLoopback, keys: None, refusals }
+        Doors { transport: Transport::InsecureLoopback, admission: Admission::Everyone, refusals }
     }
 
-    /// TLS, and known keys only.
+    /// TLS, and the ledger's own keys only.
     #[must_use]
-    pub fn closed(certificates: Arc<Certificates>, keys: Arc<dyn KeyDirectory>) -> Doors {
+    pub fn closed(certificates: Arc<Certificates>) -> Doors {
         let refusals = Arc::new(CountedRefusals::default());
-        Doors { transport: Transport::Tls(certificates), keys: Some(keys), refusals }
+        let transport = Transport::Tls(certificates);
+        Doors { transport, admission: Admission::Documents, refusals }
     }
 
     /// Whether a server with these doors would listen there: to be asked before anything is opened
@@ -53,10 +65,10 @@ impl Doors {
         if address.ip().to_canonical().is_loopback() {
             return Ok(());
         }
-        match (&self.transport, &self.keys) {
+        match (&self.transport, &self.admission) {
             (Transport::InsecureLoopback, _) => Err(ServerError::NotLoopback { address }),
-            (Transport::Tls(_), None) => Err(ServerError::NoKeys { address }),
-            (Transport::Tls(_), Some(_)) => Ok(()),
+            (Transport::Tls(_), Admission::Everyone) => Err(ServerError::NoKeys { address }),
+            (Transport::Tls(_), Admission::Documents | Admission::Directory(_)) => Ok(()),
         }
     }
 }
@@ -65,7 +77,17 @@ impl fmt::Debug for Doors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Doors")
             .field("transport", &self.transport)
-            .field("keys", &self.keys.is_some())
+            .field("admission", &self.admission)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Admission::Everyone => "Everyone",
+            Admission::Documents => "Documents",
+            Admission::Directory(_) => "Directory",
+        })
     }
 }

@@ -156,7 +156,7 @@ where
         );
         return Err(farewell(RefusalKind::UnsupportedVersion, message));
     };
-    let asks_for_keys = shared.options.doors.keys.is_some();
+    let asks_for_keys = shared.keys.is_some();
     if asks_for_keys && hello.features & FEATURE_KEY == 0 {
         let message = "this server lets in nobody without a key: connect with one (--key FILE)";
         return Err(farewell(RefusalKind::Unauthenticated, String::from(message)));
@@ -192,8 +192,7 @@ fn judge<L>(
     binding: &Binding,
     proof: &Proof,
 ) -> Result<(Verdict, Guest), Verdict> {
-    let keys =
-        shared.options.doors.keys.as_ref().expect("proofs are asked for by those who know keys");
+    let keys = shared.keys.as_ref().expect("proofs are asked for by those who know keys");
     let transcript = Transcript {
         version: greeting.version,
         incarnation: shared.incarnation,

@@ -19,7 +19,7 @@ pub enum ServerError {
     /// Without keys the server listens on loopback only.
     #[error(
         "{address} is not a loopback address, and without keys everyone who can reach it could \
-         read and post: say whom to let in (--keys), or listen on 127.0.0.1 or [::1]"
+         read and post: let in known keys only, or listen on 127.0.0.1 or [::1]"
     )]
     NoKeys {
         /// The address asked for.

@@ -65,6 +65,22 @@ pub enum KeyDocumentError {
 }
 
 impl KeyDocument {
+    /// Of a key that may operate a server, and nothing else.
+    #[must_use]
+    pub fn operator(name: &str) -> KeyDocument {
+        KeyDocument {
+            version: 1,
+            name: String::from(name),
+            roles: vec![String::from(Role::Operate.name())],
+            ledgers: None,
+            tables: None,
+            requests_per_second: None,
+            bytes_per_second: None,
+            connections: None,
+            revoked: false,
+        }
+    }
+
     /// The document of a value.
     ///
     /// # Errors

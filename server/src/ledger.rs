@@ -42,6 +42,10 @@ pub trait Ledger: Clone + Send + Sync + 'static {
 
     /// Everything before this is durable. Cheap.
     fn durable_end(&self) -> Lsn;
+
+    /// Calls `changed` whenever documents of [`TableId::CLIENT_KEYS`] have changed, from any thread:
+    /// what is read from then on says so.
+    fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static);
 }
 
 /// A reader of the log.
@@ -121,6 +125,10 @@ impl Ledger for Database {
 
     fn durable_end(&self) -> Lsn {
         Database::durable_end(self)
+    }
+
+    fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static) {
+        Database::on_client_keys(self, changed);
     }
 
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {

@@ -17,8 +17,8 @@ pub const KEY_CONNECTIONS_MAX: u32 = 128;
 pub const KEYS_REMEMBERED_MAX: usize = 10_000;
 /// Keys that the server knows.
 pub const KEYS_MAX: usize = 10_000;
-/// Bytes of a file of keys.
-pub const KEY_FILE_BYTES_MAX: u64 = 16 << 20;
+/// Documents of keys that are read at once.
+pub const KEYS_PAGE: u32 = 256;
 /// Bytes of a key's name.
 pub const KEY_NAME_BYTES_MAX: usize = 64;
 /// Ledgers or tables that a key can be limited to.
@@ -60,6 +60,8 @@ pub const READ_BUFFER_BYTES: usize = 16 << 10;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection whose key was revoked may take over the answers that it is still owed.
 pub const REVOKED_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause before the table of keys is read again after it could not be.
+pub const KEYS_PAUSE: Duration = Duration::from_millis(250);
 /// How long the system waits for a sign of life of a silent peer before it asks for one, between
 /// askings, and how often it asks before it gives the peer up.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);

@@ -18,6 +18,11 @@ pub struct ServerMetrics {
     /// By operation, and one more for operations that the server does not know.
     requests: [Requests; Operation::ALL.len() + 1],
     refusals: [AtomicU64; RefusalKind::ALL.len()],
+    /// Documents of keys: that may come in, that were revoked, that let nobody in.
+    keys_active: AtomicU64,
+    keys_revoked: AtomicU64,
+    keys_broken: AtomicU64,
+    keys_read_failures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +63,10 @@ impl Default for ServerMetrics {
             sent_bytes: AtomicU64::default(),
             requests: std::array::from_fn(|_| Requests::default()),
             refusals: std::array::from_fn(|_| AtomicU64::default()),
+            keys_active: AtomicU64::default(),
+            keys_revoked: AtomicU64::default(),
+            keys_broken: AtomicU64::default(),
+            keys_read_failures: AtomicU64::default(),
         }
     }
 }
@@ -199,6 +208,40 @@ impl ServerMetrics {
     pub fn refusals(&self, kind: RefusalKind) -> u64 {
         let index = RefusalKind::ALL.iter().position(|known| *known == kind);
         get(&self.refusals[index.expect("all kinds are listed")])
+    }
+
+    /// Keys of the ledger's own documents that may come in.
+    #[must_use]
+    pub fn keys_active(&self) -> u64 {
+        get(&self.keys_active)
+    }
+
+    /// Keys of its documents that were revoked.
+    #[must_use]
+    pub fn keys_revoked(&self) -> u64 {
+        get(&self.keys_revoked)
+    }
+
+    /// Documents of keys that let nobody in although nobody revoked them.
+    #[must_use]
+    pub fn keys_broken(&self) -> u64 {
+        get(&self.keys_broken)
+    }
+
+    /// Times that the documents of keys could not be read, so that the keys stayed as they were.
+    #[must_use]
+    pub fn keys_read_failures(&self) -> u64 {
+        get(&self.keys_read_failures)
+    }
+
+    pub(crate) fn know_keys(&self, active: usize, revoked: usize, broken: usize) {
+        self.keys_active.store(count(active), Ordering::Relaxed);
+        self.keys_revoked.store(count(revoked), Ordering::Relaxed);
+        self.keys_broken.store(count(broken), Ordering::Relaxed);
+    }
+
+    pub(crate) fn fail_to_read_keys(&self) {
+        add(&self.keys_read_failures, 1);
     }
 
     pub(crate) fn turn_away(&self) {

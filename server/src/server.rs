@@ -1,13 +1,15 @@
 //! The listener: who may connect, and how it ends.
 
-use crate::connection::{self, Arrival, Shared};
-use crate::doors::Transport;
+use crate::connection::{self, Arrival, KnownKeys, Shared};
+use crate::doors::{Admission, Transport};
 use crate::error::ServerError;
+use crate::key_changes::KeyChanges;
 use crate::ledger::Ledger;
 use crate::limits::{ACCEPT_PAUSE, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
 use crate::metered::Metered;
 use crate::metrics::{HandshakeFailure, ServerMetrics, Staged};
 use crate::options::ServerOptions;
+use crate::table_keys::{Follower, TableKeys};
 use crate::tls;
 use florin_core::request::{Reply, Request, Status};
 use florin_core::{Database, Error, ErrorKind};
@@ -32,6 +34,8 @@ pub struct Server<L = Database> {
     listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared<L>>,
+    /// Keeps the keys as the ledger has them; `None` if it is not the ledger that knows them.
+    follower: Option<Follower>,
 }
 
 impl<L: Ledger> Server<L> {
@@ -39,7 +43,7 @@ impl<L: Ledger> Server<L> {
     ///
     /// # Errors
     /// If the doors are not closed enough for the address, it can't be listened on, or the engine
-    /// does not answer.
+    /// does not answer or can't read its clients' keys.
     pub async fn bind(
         address: SocketAddr,
         options: ServerOptions,
@@ -50,8 +54,24 @@ impl<L: Ledger> Server<L> {
         let listen = |source| ServerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let shared = Arc::new(Shared::new(ledger, options, status.incarnation, status.epoch));
-        Ok(Server { listener, address, shared })
+        let metrics = Arc::<ServerMetrics>::default();
+        let (keys, follower) = match &options.doors.admission {
+            Admission::Everyone => {
+                (KnownKeys { directory: None, changes: KeyChanges::new(None) }, None)
+            }
+            Admission::Directory(keys) => {
+                let directory = Some(Arc::clone(keys));
+                (KnownKeys { directory, changes: KeyChanges::new(None) }, None)
+            }
+            Admission::Documents => {
+                let opened = TableKeys::open(&ledger, Arc::clone(&metrics)).await;
+                let (keys, follower) = opened.map_err(ServerError::Engine)?;
+                let changes = KeyChanges::new(Some(keys.clone()));
+                (KnownKeys { directory: Some(Arc::new(keys)), changes }, Some(follower))
+            }
+        };
+        let shared = Arc::new(Shared::new(ledger, options, &status, keys, metrics));
+        Ok(Server { listener, address, shared, follower })
     }
 
     /// Where it listens.
@@ -72,7 +92,7 @@ impl<L: Ledger> Server<L> {
     /// # Panics
     /// If a connection panicked: that is a defect, and the caller decides whether to go on.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Server { listener, shared, .. } = self;
+        let Server { listener, shared, follower, .. } = self;
         let (stop, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -103,6 +123,9 @@ impl<L: Ledger> Server<L> {
         stop.send_replace(true);
         while let Some(ended) = connections.join_next().await {
             ended.expect("a connection panicked");
+        }
+        if let Some(follower) = follower {
+            follower.end().await;
         }
     }
 }

@@ -21,14 +21,14 @@ async fn a_client_written_from_the_protocols_page_alone_works() {
 async fn a_client_written_from_the_protocols_page_alone_proves_its_key() {
     let directory = empty();
     let office = empty();
-    let (key, keys) = (office.path().join("key.pem"), office.path().join("keys.json"));
+    let key = office.path().join("key.pem");
     let made = run_florin(&["keys", "generate", argument(&key)], "").await;
     let public = made.output.trim();
-    let keys = argument(&keys);
+    let data = argument(directory.path());
     let rights = ["--name", "python", "--role", "read", "--ledger", "840", public];
-    let added = run_florin(&[&["keys", "add", "--keys", keys][..], &rights].concat(), "").await;
+    let added = run_florin(&[&["keys", "add", "--data", data][..], &rights].concat(), "").await;
     assert_eq!(added.code, Some(0), "{added:?}");
-    let server = Server::start(directory.path(), &["--keys", keys]).await;
+    let server = Server::start(directory.path(), &["--ask-for-keys"]).await;
     let environment = [("FLORIN_ADDRESS", &*server.address), ("FLORIN_KEY", argument(&key))];
     let said = python("test_proof", &environment).await;
     assert!(said.contains("test_a_known_key_comes_in"), "{said}");

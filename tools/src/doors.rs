@@ -2,20 +2,17 @@
 
 use crate::exit::Failure;
 use clap::Args;
-use florin_server::{Certificates, Doors, Forbidden, KeyFile, MemoryKeys, RefusalSink, Transport};
+use florin_server::{Admission, Certificates, Doors, Forbidden, RefusalSink, Transport};
 use std::fmt;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::time::interval;
 
-/// How often the file of keys is looked at: a revoked key is out a second later at most.
-const KEYS_INTERVAL: Duration = Duration::from_millis(250);
 /// How often the certificate's files are looked at.
 const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(30);
 /// Refusals that wait to be written; more are counted only.
@@ -33,28 +30,20 @@ pub(crate) struct DoorFlags {
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
 
-    /// Let in the keys of this file and nobody else; read again on SIGHUP and when it changes
-    #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
-
     /// Serve without TLS, on loopback only: everyone on this machine may listen in, and read and
-    /// post unless --keys says otherwise
+    /// post unless --ask-for-keys says otherwise
     #[arg(long)]
     insecure_loopback: bool,
+
+    /// Let in the ledger's own keys and nobody else (florin keys); always so with TLS
+    #[arg(long)]
+    ask_for_keys: bool,
 }
 
 /// The doors of a server that runs.
 pub(crate) struct Doorkeeper {
     pub(crate) doors: Doors,
     certificates: Option<Arc<Certificates>>,
-    keys: Option<Keys>,
-}
-
-/// A file of keys and what was read of it.
-struct Keys {
-    path: PathBuf,
-    known: MemoryKeys,
-    written: Option<(SystemTime, u64)>,
 }
 
 impl DoorFlags {
@@ -78,58 +67,46 @@ impl DoorFlags {
             None => {
                 return Err(Failure::usage(
                     "say how the server is protected: --tls-certificate FILE --tls-key FILE \
-                     --keys FILE lets known keys in over TLS, --insecure-loopback lets in everyone \
-                     on this machine, without TLS",
+                     lets known keys in over TLS, --insecure-loopback lets in everyone on this \
+                     machine, without TLS",
                 ));
             }
-        };
-        if certificates.is_some() && self.keys.is_none() {
-            return Err(Failure::usage(
-                "say whom to let in: --keys FILE names the file that florin keys add writes",
-            ));
-        }
-        let keys = match &self.keys {
-            Some(path) => {
-                let written = written(path);
-                let file = KeyFile::read(path).map_err(|error| unusable(&error))?;
-                let known = MemoryKeys::new(file.client_keys());
-                Some(Keys { path: path.clone(), known, written })
-            }
-            None => None,
         };
         let mut doors = Doors::insecure_loopback();
         doors.transport = transport;
         doors.refusals = Arc::new(ReportedRefusals::start());
-        if let Some(keys) = &keys {
-            doors.keys = Some(Arc::new(keys.known.clone()));
+        if certificates.is_some() || self.ask_for_keys {
+            doors.admission = Admission::Documents;
         }
-        Ok(Doorkeeper { doors, certificates, keys })
+        Ok(Doorkeeper { doors, certificates })
     }
 }
 
 impl Doorkeeper {
-    /// Reads the files again whenever they change or `hangup` (SIGHUP) comes; never returns. What
-    /// can't be used is reported, and what was read before stays.
-    pub(crate) async fn keep(mut self, mut hangup: Signal) {
-        let mut keys_interval = interval(KEYS_INTERVAL);
+    /// Reads the certificate again whenever its files change or `hangup` (SIGHUP) comes; never
+    /// returns. What can't be used is reported, and what was read before stays.
+    pub(crate) async fn keep(self, mut hangup: Signal) {
         let mut certificates_interval = interval(CERTIFICATES_INTERVAL);
         loop {
             tokio::select! {
-                _ = hangup.recv() => {
-                    self.read_keys();
-                    self.read_certificates();
-                }
-                _ = keys_interval.tick() => {
-                    if self.keys.as_ref().is_some_and(|keys| written(&keys.path) != keys.written) {
-                        self.read_keys();
-                    }
-                }
+                _ = hangup.recv() => self.read_certificates(),
                 _ = certificates_interval.tick() => {
                     if self.certificates.as_ref().is_some_and(|it| it.have_changed()) {
                         self.read_certificates();
                     }
                 }
             }
+        }
+    }
+
+    /// Says so if nobody can come in: whoever starts a new server learns how to.
+    pub(crate) fn warn_of_no_keys(&self, data: &Path, active_count: u64) {
+        if matches!(self.doors.admission, Admission::Documents) && active_count == 0 {
+            report(&format_args!(
+                "no key may come in: stop the server, and let in an operator's with florin keys add \
+                 --data {} --name NAME --role operate PUBLICKEY",
+                data.display()
+            ));
         }
     }
 
@@ -140,26 +117,6 @@ impl Doorkeeper {
             Err(error) => report(&format_args!("{error}; the certificate stays as it was")),
         }
     }
-
-    fn read_keys(&mut self) {
-        let Some(keys) = &mut self.keys else { return };
-        keys.written = written(&keys.path);
-        match KeyFile::read(&keys.path) {
-            Ok(file) => {
-                let client_keys = file.client_keys();
-                let count = client_keys.len();
-                keys.known.replace(client_keys);
-                report(&format_args!("{count} keys may come in by {}", keys.path.display()));
-            }
-            Err(error) => report(&format_args!("{error}; the keys stay as they were")),
-        }
-    }
-}
-
-/// When a file was last written, and how long it is; `None` if it is gone.
-fn written(path: &Path) -> Option<(SystemTime, u64)> {
-    let found = fs::metadata(path).ok()?;
-    Some((found.modified().ok()?, found.len()))
 }
 
 /// Says on standard error what happened. If even that can't be written, nobody is left to tell.

@@ -1,8 +1,8 @@
 //! What a server writes to standard error while it runs: lines of `tracing`, for people or as JSON.
 //!
-//! At `info` and above only the database speaks, and no peer can make it write a line; what peers do
-//! is told at `debug`. Lines name connections, requests, positions and counts, never ids of customers,
-//! amounts, documents or keys.
+//! At `info` and above only the database speaks, and no peer but one that operates it can make it write
+//! a line; what peers do is told at `debug`. Lines name connections, requests, positions, counts and
+//! broken documents of clients' keys, never ids of customers, amounts, documents of callers or secrets.
 
 use crate::exit::Failure;
 use clap::{Args, ValueEnum};

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod client_keys;
 mod commands;
 mod credentials;
 mod doors;

@@ -4,7 +4,7 @@ use crate::credentials::Credentials;
 use crate::exit::Failure;
 use crate::key::KeyArguments;
 use clap::Args;
-use florin_client::{Client, ClientOptions};
+use florin_client::{Client, ClientOptions, PublicKey, SecretKey};
 use florin_core::{Database, Options};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::Timestamp;
@@ -45,6 +45,8 @@ pub(crate) struct Destination {
 /// A ledger that answers. Close it: only that reports what went wrong at the end.
 pub(crate) struct Ledger {
     pub(crate) client: Client,
+    /// The key that was proved to the server, if there is one.
+    pub(crate) asker: Option<PublicKey>,
     /// `None` when a server owns it.
     database: Option<Database>,
 }
@@ -86,7 +88,8 @@ impl Ledger {
     ) -> Result<Ledger, Failure> {
         let _guard = runtime.enter();
         let database = open_database(path, clock_start, key)?;
-        Ok(Ledger { client: Client::embedded(database.clone()), database: Some(database) })
+        let client = Client::embedded(database.clone());
+        Ok(Ledger { client, asker: None, database: Some(database) })
     }
 
     /// Connects to a server.
@@ -95,10 +98,11 @@ impl Ledger {
         address: &str,
         options: ClientOptions,
     ) -> Result<Ledger, Failure> {
+        let asker = options.key.as_ref().map(SecretKey::public);
         let client = runtime
             .block_on(Client::connect(address, options))
             .map_err(|error| Failure::unavailable(format!("can't reach {address}: {error}")))?;
-        Ok(Ledger { client, database: None })
+        Ok(Ledger { client, asker, database: None })
     }
 
     /// The same, waiting longer for an answer: whoever asks has nothing better to do, and some

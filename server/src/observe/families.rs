@@ -31,6 +31,7 @@ pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
     conservation(&mut page, ledger.scrub.conservation.as_ref());
     connections(&mut page, server);
     served(&mut page, server);
+    keys(&mut page, server);
     page.into_text()
 }
 
@@ -318,6 +319,24 @@ fn served(page: &mut Exposition, server: &ServerMetrics) {
         "Requests refused, by reason.",
         "reason",
         RefusalKind::ALL.iter().map(|kind| (kind.name().replace(' ', "_"), server.refusals(*kind))),
+    );
+}
+
+fn keys(page: &mut Exposition, server: &ServerMetrics) {
+    page.gauges(
+        "florin_server_keys",
+        "Documents of clients' keys by what they come to.",
+        "state",
+        [
+            ("active", server.keys_active()),
+            ("revoked", server.keys_revoked()),
+            ("broken", server.keys_broken()),
+        ],
+    );
+    page.counter(
+        "florin_server_keys_read_failures_total",
+        "Times that the documents of keys could not be read.",
+        server.keys_read_failures(),
     );
 }
 

@@ -5,7 +5,9 @@ use crate::harness::{Engine, Peer, Running, transfer};
 use bytes::{Bytes, BytesMut};
 use ed25519_dalek::{Signer, SigningKey};
 use florin_ledger::LedgerId;
-use florin_server::{ALPN, Certificates, ClientKey, Doors, KeyLimits, MemoryKeys, ServerOptions};
+use florin_server::{
+    ALPN, Admission, Certificates, ClientKey, Doors, KeyLimits, MemoryKeys, ServerOptions,
+};
 use florin_wire::proof::{EXPORTER_LABEL, FEATURE_KEY};
 use florin_wire::{
     Binding, Challenge, ClientHello, Proof, PublicKey, Role, Roles, ServerHello, Transcript,
@@ -127,7 +129,8 @@ impl Closed {
         let directory = tempfile::tempdir().unwrap();
         let certificates = authority.certify(directory.path()).load();
         let keys = MemoryKeys::new(keys);
-        let doors = Doors::closed(Arc::clone(&certificates), Arc::new(keys.clone()));
+        let admission = Admission::Directory(Arc::new(keys.clone()));
+        let doors = Doors { admission, ..Doors::closed(Arc::clone(&certificates)) };
         let (server, engine) = Running::start(ServerOptions::behind(doors)).await;
         Closed { server, engine, authority, certificates, keys, directory }
     }

@@ -15,7 +15,8 @@ use florin_ledger::{
     TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_server::{
-    ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource, ServerOptions,
+    Admission, ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource,
+    ServerOptions,
 };
 use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
@@ -53,7 +54,7 @@ impl Bank {
         let database = Database::open(directory.path(), Options::default()).unwrap();
         let heard = Arc::new(Heard::default());
         let doors = Doors {
-            keys: Some(Arc::new(MemoryKeys::new(keys))),
+            admission: Admission::Directory(Arc::new(MemoryKeys::new(keys))),
             refusals: heard.clone(),
             ..Doors::insecure_loopback()
         };

@@ -7,7 +7,7 @@ use crate::closed::{
 use crate::harness::{Engine, Peer, Running, Still, created, transfer};
 use florin_core::request::Reply;
 use florin_server::limits::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
-use florin_server::{Doors, MemoryKeys, Server, ServerError, ServerOptions, Transport};
+use florin_server::{Admission, Doors, Server, ServerError, ServerOptions, Transport};
 use florin_wire::{
     Binding, ClientHello, Outcome, Proof, RefusalKind, Role, Roles, ServerHello, Verdict, Versions,
 };
@@ -49,7 +49,7 @@ async fn without_keys_only_loopback_is_listened_on() {
     let bound = Server::bind("0.0.0.0:0".parse().unwrap(), options, ledger).await;
     let Err(error) = bound else { unreachable!("it was listened on") };
     assert!(matches!(error, ServerError::NoKeys { .. }), "{error}");
-    let closed = Doors { keys: Some(Arc::new(MemoryKeys::new([]))), ..doors };
+    let closed = Doors { admission: Admission::Documents, ..doors };
     assert!(closed.check_address("0.0.0.0:1".parse().unwrap()).is_ok());
     let plain = Doors { transport: Transport::InsecureLoopback, ..closed };
     assert!(plain.check_address("0.0.0.0:1".parse().unwrap()).is_err());

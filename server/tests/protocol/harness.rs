@@ -11,7 +11,7 @@ use florin_ledger::{
     StreamStart, Timestamp, Transfer, TransferId, TransferResult,
 };
 use florin_server::ledger::{Found, Read};
-use florin_server::{Doors, Ledger, Server, ServerOptions};
+use florin_server::{Doors, Ledger, Server, ServerMetrics, ServerOptions};
 use florin_wire::frame::{self, HEADER_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::{
@@ -62,6 +62,10 @@ impl Ledger for HandLedger {
 
     fn durable_end(&self) -> Lsn {
         self.log.durable_end()
+    }
+
+    fn on_client_keys(&self, _: impl Fn() + Send + Sync + 'static) {
+        // Its documents never change.
     }
 
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
@@ -183,6 +187,7 @@ impl Still {
 /// A server that runs in this test's runtime.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    pub(crate) metrics: Arc<ServerMetrics>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -196,12 +201,12 @@ impl Running {
     /// A server over any engine.
     pub(crate) async fn over(ledger: impl Ledger, options: ServerOptions) -> Running {
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), options, ledger).await.unwrap();
-        let address = server.address();
+        let (address, metrics) = (server.address(), server.metrics());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
-        Running { address, stop, serving }
+        Running { address, metrics, stop, serving }
     }
 
     pub(crate) async fn default() -> (Running, Engine) {

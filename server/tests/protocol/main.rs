@@ -10,6 +10,7 @@ mod deadlines;
 mod documents;
 mod forbidden;
 mod handshake;
+mod key_documents;
 mod malformed;
 mod pipelining;
 mod positions;

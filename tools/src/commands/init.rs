@@ -1,11 +1,14 @@
 //! `florin init`: a new database, encrypted or not.
 
+use crate::client_keys::{ClientKeys, public_key};
 use crate::exit::{Exit, Failure};
 use crate::key::KeyArguments;
-use crate::target::open_database;
+use crate::target::{Ledger, runtime};
 use clap::Args;
+use florin_client::PublicKey;
 use florin_core::disk::os::OsDisk;
 use florin_core::sealing;
+use florin_server::{KeyChange, KeyDocument};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -25,6 +28,15 @@ pub(crate) struct Init {
     #[arg(long)]
     encrypt: bool,
 
+    /// Let in this public key (or the one in a file) as the first operator, so that the others can
+    /// be let in while the server runs
+    #[arg(long, value_name = "PUBLICKEY", value_parser = public_key)]
+    operator_key: Option<PublicKey>,
+
+    /// The operator's name
+    #[arg(long, value_name = "NAME", default_value = "operator", requires = "operator_key")]
+    operator_name: String,
+
     #[command(flatten)]
     key: KeyArguments,
 }
@@ -42,8 +54,17 @@ impl Init {
             let disk = OsDisk::open(&self.data).map_err(failed)?;
             sealing::create(&disk, key.as_ref()).map_err(failed)?;
         }
-        let database = open_database(&self.data, None, key.clone())?;
-        database.close().map_err(|error| Failure::at_close(&error))?;
+        let runtime = runtime()?;
+        let ledger = Ledger::open(&runtime, &self.data, None, key.clone())?;
+        let operator = self.operator_key.map(|operator| {
+            let keys = ClientKeys::read(&runtime, &ledger)?;
+            let document = KeyDocument::operator(&self.operator_name);
+            let change = KeyChange { key: operator, document: Some(document) };
+            keys.change(&format!("init {}", self.operator_name), &[change])
+        });
+        let closed = ledger.close();
+        operator.transpose()?;
+        closed?;
         let data = self.data.display();
         let mut output = io::stdout().lock();
         match key {
@@ -51,6 +72,9 @@ impl Init {
                 writeln!(output, "made an encrypted database in {data}, its key is {}", key.id())?
             }
             None => writeln!(output, "made a database in {data}, not encrypted")?,
+        }
+        if let Some(operator) = self.operator_key {
+            writeln!(output, "the key {operator} may operate it, as `{}`", self.operator_name)?;
         }
         Ok(Exit::Done)
     }

@@ -1,17 +1,26 @@
 //! `florin keys`: who may come in.
 
+use crate::client_keys::{ClientKeys, public_key};
 use crate::exit::{Exit, Failure};
-use clap::{Args, Subcommand};
+use crate::target::{Destination, runtime};
+use clap::{Args, Subcommand, ValueEnum};
 use florin_client::{PublicKey, SecretKey};
-use florin_server::{KeyDocument, KeyFile, KeyFileError};
+use florin_server::{KeyChange, KeyDocument, KeyFlaw};
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Make keys, and say who may come in with which
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Keys are documents of the ledger itself. With --connect a key that has the \
+role operate changes them while the server runs; with --data whoever may open the directory does, \
+while no server has it open: that is how the first key comes in, and the way back if nobody can \
+operate any more."
+)]
 pub(crate) struct Keys {
     #[command(subcommand)]
     command: KeysCommand,
@@ -24,46 +33,51 @@ enum KeysCommand {
         /// Where to write it (PEM, readable for its owner alone); must be new
         file: PathBuf,
     },
-    /// Let a key in, or give one other roles and limits
+    /// Let a key in
     Add(Add),
     /// List all keys
     List {
         #[command(flatten)]
-        place: Place,
+        destination: Destination,
         /// As JSON, one key a line
         #[arg(long)]
         json: bool,
     },
     /// Show one key
-    Show {
+    Show(One),
+    /// Give a key other roles or limits; what is not named stays as it is
+    Limit(Limit),
+    /// Let another key in in the place of one, with its name, roles and limits; the one is revoked
+    Replace {
         #[command(flatten)]
-        place: Place,
-        /// Its name or the public key
-        key: String,
+        one: One,
+        /// The public key that comes in, or a file that holds it
+        #[arg(value_parser = public_key)]
+        by: PublicKey,
     },
-    /// Let a key in no more; its connections end within a second
-    Revoke {
-        #[command(flatten)]
-        place: Place,
-        /// Its name or the public key
-        key: String,
-    },
+    /// Let a key in no more; its connections end at once
+    Revoke(One),
+    /// Forget the document of a key, revoked or broken: what was done with it keeps its name in the log
+    Delete(One),
 }
 
-/// Where keys are kept.
+/// A key that is there.
 #[derive(Args, Debug)]
-struct Place {
-    /// The file of keys that the server is given
-    #[arg(long = "keys", value_name = "FILE")]
-    path: PathBuf,
+struct One {
+    #[command(flatten)]
+    destination: Destination,
+    /// Its name or the public key
+    #[arg(value_name = "KEY")]
+    wanted: String,
 }
 
 #[derive(Args, Debug)]
 struct Add {
     #[command(flatten)]
-    place: Place,
+    destination: Destination,
 
-    /// The public key, as florin keys generate prints it
+    /// The public key, as florin keys generate prints it, or a file that holds it
+    #[arg(value_parser = public_key)]
     public_key: PublicKey,
 
     /// For people: names the key in messages and records
@@ -74,6 +88,29 @@ struct Add {
     #[arg(long = "role", required = true)]
     roles: Vec<String>,
 
+    #[command(flatten)]
+    limits: Limits,
+}
+
+#[derive(Args, Debug)]
+struct Limit {
+    #[command(flatten)]
+    one: One,
+
+    /// What it may do from now on, repeatable, in the place of all roles that it had
+    #[arg(long = "role")]
+    roles: Vec<String>,
+
+    #[command(flatten)]
+    limits: Limits,
+
+    /// Take a limit away, repeatable
+    #[arg(long, value_enum)]
+    lift: Vec<Lift>,
+}
+
+#[derive(Args, Debug)]
+struct Limits {
     /// Only in this ledger, repeatable
     #[arg(long = "ledger")]
     ledgers: Vec<u32>,
@@ -95,79 +132,159 @@ struct Add {
     connections: Option<u32>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+enum Lift {
+    Ledgers,
+    Tables,
+    RequestsPerSecond,
+    BytesPerSecond,
+    Connections,
+}
+
 impl Keys {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.command {
             KeysCommand::Generate { file } => generate(file),
-            KeysCommand::Add(add) => add.run(),
-            KeysCommand::List { place, json } => list(place, *json),
-            KeysCommand::Show { place, key } => {
-                let keys = place.read()?;
-                let key = find(&keys, key)?;
-                say(key, keys.document(key).expect("it was found"))
+            KeysCommand::Add(add) => with(&add.destination, |keys| add.run(keys)),
+            KeysCommand::List { destination, json } => with(destination, |keys| list(keys, *json)),
+            KeysCommand::Show(one) => with(&one.destination, |keys| {
+                let (key, document) = find(keys, &one.wanted)?;
+                say(key, &document)
+            }),
+            KeysCommand::Limit(limit) => with(&limit.one.destination, |keys| limit.run(keys)),
+            KeysCommand::Replace { one, by } => {
+                with(&one.destination, |keys| replace(keys, &one.wanted, *by))
             }
-            KeysCommand::Revoke { place, key } => revoke(place, key),
+            KeysCommand::Revoke(one) => with(&one.destination, |keys| revoke(keys, &one.wanted)),
+            KeysCommand::Delete(one) => with(&one.destination, |keys| delete(keys, &one.wanted)),
         }
     }
 }
 
-impl Place {
-    fn read(&self) -> Result<KeyFile, Failure> {
-        KeyFile::read(&self.path).map_err(|error| Failure::unavailable(error.to_string()))
-    }
-
-    /// The same, with no keys if there is no file yet.
-    fn read_or_begin(&self) -> Result<KeyFile, Failure> {
-        match KeyFile::read(&self.path) {
-            Err(KeyFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                Ok(KeyFile::default())
-            }
-            read => read.map_err(|error| Failure::unavailable(error.to_string())),
-        }
-    }
-
-    fn write(&self, keys: &KeyFile) -> Result<(), Failure> {
-        keys.write(&self.path).map_err(|error| Failure::unavailable(error.to_string()))
-    }
+/// Reads the keys, does something with them, and closes what was opened for it.
+fn with(
+    destination: &Destination,
+    act: impl FnOnce(&ClientKeys<'_>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let runtime = runtime()?;
+    let ledger = destination.open(&runtime, None)?;
+    let acted = ClientKeys::read(&runtime, &ledger).and_then(|keys| act(&keys));
+    let closed = ledger.close();
+    // What went wrong first may be why it can't be closed.
+    let exit = acted?;
+    closed.map(|()| exit)
 }
 
 impl Add {
-    fn run(&self) -> Result<Exit, Failure> {
-        let mut keys = self.place.read_or_begin()?;
-        let has_name = |(key, document): &(PublicKey, &KeyDocument)| {
-            *key != self.public_key && !document.revoked && document.name == self.name
-        };
-        if let Some((key, _)) = keys.iter().find(has_name) {
-            let name = &self.name;
+    fn run(&self, keys: &ClientKeys<'_>) -> Result<Exit, Failure> {
+        if let Some(known) = keys.table.get(self.public_key)
+            && !known.revoked
+        {
+            let name = &known.name;
             return Err(Failure::usage(format!(
-                "the name {name} belongs to the key {key} already"
+                "this key is known as `{name}` already: florin keys limit changes what it may"
             )));
         }
-        if keys.document(self.public_key).is_some_and(|document| document.revoked) {
-            return Err(Failure::usage(
-                "this key was revoked, and stays so: have its owner generate another",
-            ));
-        }
-        let document = KeyDocument {
-            version: 1,
-            name: self.name.clone(),
-            roles: self.roles.clone(),
-            ledgers: some_if_any(&self.ledgers),
-            tables: some_if_any(&self.tables),
-            requests_per_second: self.requests_per_second,
-            bytes_per_second: self.bytes_per_second,
-            connections: self.connections,
-            revoked: false,
-        };
-        document.check().map_err(|error| Failure::usage(error.to_string()))?;
-        keys.put(self.public_key, document.clone());
-        self.place.write(&keys)?;
-        say(self.public_key, &document)
+        let roles = self.roles.clone();
+        let mut document = KeyDocument { roles, ..KeyDocument::operator(&self.name) };
+        self.limits.apply(&mut document);
+        put(keys, &format!("add {}", self.name), self.public_key, document)
     }
 }
 
-fn some_if_any<T: Copy + Ord>(items: &[T]) -> Option<std::collections::BTreeSet<T>> {
-    (!items.is_empty()).then(|| items.iter().copied().collect())
+impl Limits {
+    /// Sets what is named.
+    fn apply(&self, document: &mut KeyDocument) {
+        if !self.ledgers.is_empty() {
+            document.ledgers = Some(BTreeSet::from_iter(self.ledgers.iter().copied()));
+        }
+        if !self.tables.is_empty() {
+            document.tables = Some(BTreeSet::from_iter(self.tables.iter().copied()));
+        }
+        document.requests_per_second = self.requests_per_second.or(document.requests_per_second);
+        document.bytes_per_second = self.bytes_per_second.or(document.bytes_per_second);
+        document.connections = self.connections.or(document.connections);
+    }
+}
+
+impl Limit {
+    fn run(&self, keys: &ClientKeys<'_>) -> Result<Exit, Failure> {
+        let (key, mut document) = find(keys, &self.one.wanted)?;
+        if document.revoked {
+            return Err(Failure::usage("this key was revoked: it may do nothing any more"));
+        }
+        if !self.roles.is_empty() {
+            document.roles.clone_from(&self.roles);
+        }
+        for lift in &self.lift {
+            match lift {
+                Lift::Ledgers => document.ledgers = None,
+                Lift::Tables => document.tables = None,
+                Lift::RequestsPerSecond => document.requests_per_second = None,
+                Lift::BytesPerSecond => document.bytes_per_second = None,
+                Lift::Connections => document.connections = None,
+            }
+        }
+        self.limits.apply(&mut document);
+        put(keys, &format!("limit {}", document.name), key, document)
+    }
+}
+
+fn put(
+    keys: &ClientKeys<'_>,
+    what: &str,
+    key: PublicKey,
+    document: KeyDocument,
+) -> Result<Exit, Failure> {
+    keys.change(what, &[KeyChange { key, document: Some(document.clone()) }])?;
+    say(key, &document)
+}
+
+fn replace(keys: &ClientKeys<'_>, old: &str, by: PublicKey) -> Result<Exit, Failure> {
+    let (old, document) = find(keys, old)?;
+    if document.revoked || keys.table.get(by).is_some() {
+        return Err(Failure::usage(
+            "a key that may come in is replaced by one that was never let in: see florin keys list",
+        ));
+    }
+    let revoked = KeyDocument { revoked: true, ..document.clone() };
+    let changes = [
+        KeyChange { key: old, document: Some(revoked) },
+        KeyChange { key: by, document: Some(document.clone()) },
+    ];
+    keys.change(&format!("replace {}", document.name), &changes)?;
+    say(by, &document)
+}
+
+fn revoke(keys: &ClientKeys<'_>, key: &str) -> Result<Exit, Failure> {
+    let (key, document) = find(keys, key)?;
+    let document = KeyDocument { revoked: true, ..document };
+    put(keys, &format!("revoke {}", document.name), key, document)
+}
+
+fn delete(keys: &ClientKeys<'_>, wanted: &str) -> Result<Exit, Failure> {
+    let key = match find(keys, wanted) {
+        Ok((_, document)) if !document.revoked => {
+            return Err(Failure::usage("this key may come in: revoke it first"));
+        }
+        Ok((key, _)) => key.0.to_vec(),
+        // A broken document has no name; its key need not even be one.
+        Err(unknown) => match bytes(wanted).filter(|key| keys.has_document(key)) {
+            Some(key) => key,
+            None => return Err(unknown),
+        },
+    };
+    keys.delete("delete", key)?;
+    Ok(Exit::Done)
+}
+
+fn bytes(hexadecimal: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = hexadecimal
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 fn generate(path: &Path) -> Result<Exit, Failure> {
@@ -186,10 +303,9 @@ fn generate(path: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn list(place: &Place, json: bool) -> Result<Exit, Failure> {
-    let keys = place.read()?;
+fn list(keys: &ClientKeys<'_>, json: bool) -> Result<Exit, Failure> {
     let mut output = io::stdout().lock();
-    for (key, document) in keys.iter() {
+    for (key, document) in keys.table.iter() {
         if json {
             writeln!(output, "{}", line(key, document))?;
         } else {
@@ -197,27 +313,25 @@ fn list(place: &Place, json: bool) -> Result<Exit, Failure> {
             writeln!(output, "{key}  {}  {}  {state}", document.name, document.roles.join(","))?;
         }
     }
-    Ok(Exit::Done)
-}
-
-fn revoke(place: &Place, key: &str) -> Result<Exit, Failure> {
-    let mut keys = place.read()?;
-    let key = find(&keys, key)?;
-    let document =
-        KeyDocument { revoked: true, ..keys.document(key).expect("it was found").clone() };
-    keys.put(key, document.clone());
-    place.write(&keys)?;
-    say(key, &document)
+    for flaw in keys.table.flaws() {
+        if json {
+            let KeyFlaw { reason, .. } = flaw;
+            writeln!(output, "{}", serde_json::json!({ "key": flaw.key_text(), "flaw": reason }))?;
+        } else {
+            writeln!(output, "{flaw}")?;
+        }
+    }
+    Ok(if keys.table.flaws().is_empty() { Exit::Done } else { Exit::Findings })
 }
 
 /// The key of this name, or this key. A name may have belonged to keys that were revoked: the one
 /// that may come in is meant.
-fn find(keys: &KeyFile, wanted: &str) -> Result<PublicKey, Failure> {
+fn find(keys: &ClientKeys<'_>, wanted: &str) -> Result<(PublicKey, KeyDocument), Failure> {
     let matches = |(key, document): &(PublicKey, &KeyDocument)| {
         document.name == wanted || key.to_string() == wanted
     };
-    let found = keys.iter().filter(matches).min_by_key(|(_, document)| document.revoked);
-    found.map(|(key, _)| key).ok_or_else(|| {
+    let found = keys.table.iter().filter(matches).min_by_key(|(_, document)| document.revoked);
+    found.map(|(key, document)| (key, document.clone())).ok_or_else(|| {
         Failure::new(Exit::Findings, format!("there is no key {wanted}: see florin keys list"))
     })
 }

@@ -126,6 +126,7 @@ impl Serve {
         options.idle_timeout =
             self.idle_timeout.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
         let server = Server::bind(address, options, database.clone()).await.map_err(unavailable)?;
+        doorkeeper.warn_of_no_keys(&self.data, server.metrics().keys_active());
         let observe = match observe {
             Some(address) => {
                 let bound = Observe::bind(address, database, server.metrics()).await;

@@ -120,6 +120,12 @@ impl Running {
         self.child.wait().expect("it ends").code()
     }
 
+    /// Ends it without a word (SIGKILL).
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
     /// Closes its input and waits for its exit code.
     pub(crate) fn finish(mut self) -> Option<i32> {
         self.input = None;
