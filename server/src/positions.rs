@@ -13,7 +13,7 @@ use florin_wire::{Refusal, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 /// Answers once the position is reached, or says why it is not.
 pub(crate) fn answer<L: Ledger>(
@@ -38,12 +38,11 @@ pub(crate) fn answer<L: Ledger>(
     let until = Instant::now() + patience;
     let mut risen = shared.streams.risen();
     tokio::spawn(async move {
-        let is_reached = risen.wait_for(|_| position.lsn < ledger.durable_end());
+        let rise = risen.wait_for(|_| position.lsn < ledger.durable_end());
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stop| *stop) => return responder.refuse(stopped()),
-            _ = is_reached => {}
-            () = sleep_until(until) => {}
+            _ = timeout_at(until, rise) => {}
         }
         find_out(&ledger, responder);
     });
