@@ -30,6 +30,7 @@ use florin_ledger::{
     EventResult, LedgerId, Lsn, Position, Slot, StreamCursor, StreamFilter, StreamItem,
     StreamStart, TableId, Timestamp, Transfer, TransferFlags, TransferId,
 };
+use florin_server::KeyDocument;
 use florin_wire::array;
 use florin_wire::cold::{self, Await, HistoryOf, Once};
 use florin_wire::documents::{self, Found};
@@ -43,6 +44,7 @@ use florin_wire::role::{Role, Roles};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::io;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 const INSTANT: Timestamp = Timestamp(1_790_000_000_000_000_001);
@@ -52,7 +54,8 @@ const CODE: Code = Code(10);
 fn main() -> io::Result<()> {
     wire()?;
     log()?;
-    documents()
+    documents()?;
+    keys()
 }
 
 fn save(target: &str, name: &str, choice: u8, body: &[u8]) -> io::Result<()> {
@@ -310,6 +313,27 @@ fn documents() -> io::Result<()> {
     std::fs::write(directory.join("block"), &builder.finish()[16..400])?;
     assert!(builder.push(&[0, 16], entry(0, false)), "a page holds a key");
     std::fs::write(directory.join("one_key"), &builder.finish()[16..32])
+}
+
+fn keys() -> io::Result<()> {
+    let directory: PathBuf =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join("key_documents");
+    std::fs::create_dir_all(&directory)?;
+    let operator = KeyDocument::operator("operator");
+    let limited = KeyDocument {
+        roles: vec![String::from("read"), String::from("write")],
+        ledgers: Some([840, 978].into()),
+        tables: Some([16].into()),
+        requests_per_second: Some(NonZeroU32::MIN),
+        bytes_per_second: Some(NonZeroU64::MIN),
+        connections: Some(2),
+        ..KeyDocument::operator("shop")
+    };
+    let revoked = KeyDocument { revoked: true, ..limited.clone() };
+    let [operator, limited, revoked] = [operator, limited, revoked].map(|it| it.encode());
+    std::fs::write(directory.join("limited"), &limited)?;
+    std::fs::write(directory.join("table"), [&*operator, &limited, &revoked].join("\n"))?;
+    std::fs::write(directory.join("flaws"), format!("{operator}\n!{limited}\n{operator}\n{{}}"))
 }
 
 fn account(id: u128) -> Account {

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod document_block;
+pub mod key_documents;
 pub mod log_block;
 pub mod log_judge;
 pub mod wire_decode;
@@ -28,4 +29,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log_block", run: log_block::run },
     Target { name: "log_judge", run: log_judge::run },
     Target { name: "document_block", run: document_block::run },
+    Target { name: "key_documents", run: key_documents::run },
 ];
