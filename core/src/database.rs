@@ -9,6 +9,7 @@ use crate::driver::promise::{Promise, stopped};
 use crate::driver::{Threads, Watching};
 use crate::error::{Error, ErrorKind};
 use crate::event::Observer;
+use crate::keyring::custody::Custody;
 use crate::limits::CHECKPOINT_INTERVAL_BYTES;
 use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
@@ -115,6 +116,7 @@ struct Shared {
     reads: RwLock<Option<Arc<Reads>>>,
     threads: Mutex<Option<Threads>>,
     watch: Watch,
+    keyring: Custody,
 }
 
 impl Database {
@@ -157,19 +159,23 @@ impl Database {
         let disk = sealing::unlock(disk, options.key.as_deref())?;
         let opened = opening::open(&disk, log, clock.as_ref())?;
         let watching = Watching {
-            observer: options.observer,
+            observer: options.observer.clone(),
             scrub_bytes_per_second: options.scrub_bytes_per_second,
         };
-        let (threads, reads, watch) = Threads::start(opened, disk, clock, watching)
+        let (threads, reads, watch) = Threads::start(opened, disk.clone(), clock, watching)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
-        Ok(Database {
+        let database = Database {
             shared: Arc::new(Shared {
                 inbox: reads.inbox(),
                 reads: RwLock::new(Some(Arc::new(reads))),
                 threads: Mutex::new(Some(threads)),
                 watch,
+                keyring: Custody::new(),
             }),
-        })
+        };
+        // Nobody has the handle yet, so no key is handed out before.
+        database.custody().settle(&database, &disk, options.key, &options.observer);
+        Ok(database)
     }
 
     /// Hands a request to the engine; requests take effect in the order in which they are handed
@@ -507,6 +513,10 @@ impl Database {
         self.shared.inbox.clone()
     }
 
+    pub(crate) fn custody(&self) -> &Custody {
+        &self.shared.keyring
+    }
+
     fn call(&self, request: Request) -> Result<Reply, Error> {
         let (sender, receiver) = mpsc::sync_channel(1);
         // The receiver waits below for exactly this answer.
@@ -530,6 +540,7 @@ impl Shared {
         let Some(threads) = open.take() else { return Ok(()) };
         let closed = threads.close();
         *self.reads.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.keyring.close();
         closed
     }
 }

@@ -17,6 +17,11 @@ pub enum Event {
     CheckpointMade(Lsn),
     /// A checkpoint failed: there are no more until the next opening.
     CheckpointFailed(Error),
+    /// The keyring can't be used, and why; the ledger can.
+    KeyringRefused(Error),
+    /// The log says of so many names that their keys are destroyed, and the keyring did not know: it
+    /// is an older copy, or a crash came in between. They are destroyed now.
+    KeysDestroyedAgain(u64),
 }
 
 type Tell = dyn Fn(&Event) + Send + Sync;

@@ -6,7 +6,7 @@
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
 //! tells what happened as it happens; [`metrics`] counts it, [`scrub`] reads again what is stored.
 //! [`disk`] is all that touches files, [`sealing`] what they are encrypted with; [`keyring`] holds the
-//! keys that must be destroyable. docs/ARCHITECTURE.md walks one transfer through all of it.
+//! keys that must be destroyable, and keeps the log and itself saying the same of them. docs/ARCHITECTURE.md walks one transfer through all of it.
 
 pub mod commits;
 pub mod database;
@@ -38,6 +38,8 @@ pub mod disk;
 
 pub use database::{Database, Options};
 pub use error::{Error, ErrorKind};
+/// What [`Options::key`] takes.
+pub use florin_keys as keys;
 pub use metrics::MetricsSnapshot;
 
 /// The README's example is a test.

@@ -5,7 +5,8 @@
 //! 2. every record fits those before it: previous postings, holds, balances, waypoints;
 //! 3. debits equal credits on every ledger, pending and posted, summed afresh over the accounts;
 //! 4. every page, hold and run of the checkpoint carries its checksum, and the accounts, holds, ids
-//!    and documents that opening would load equal those of the log.
+//!    and documents that opening would load equal those of the log;
+//! 5. every bucket of the keyring opens, and there are as many keys as its root says.
 //!
 //! Nothing is written: all is read through an overlay that would keep changes in memory. Ids are
 //! compared by count and by a sum of hashes, and checked to be unique by reading the runs in order,
@@ -20,6 +21,7 @@ use crate::disk::overlay::Overlay;
 use crate::documents::DocumentIndex;
 use crate::engine::{IndexKey, for_each_key};
 use crate::error::{Error, ErrorKind};
+use crate::keyring::{self, KeyringStatus};
 use crate::log::recovery::judge_end;
 use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
 use crate::opening::{Checkpoint, check_key, load};
@@ -69,6 +71,8 @@ pub struct VerifyReport {
     /// Whether the database is encrypted and its key was not given: checksums, places and the chain
     /// of everything stored were verified, contents were not.
     pub is_locked: bool,
+    /// What the keyring holds, if there is one and the key was given.
+    pub keyring: Option<KeyringStatus>,
     /// What does not hold, in words that say what to do. Empty: everything holds.
     pub findings: Vec<String>,
 }
@@ -92,7 +96,11 @@ pub fn verify(
     if key.is_some() {
         disk = sealing::unlock(disk, key)?;
     }
-    verify_on(&disk, progress)?.ok_or_else(|| no_database(directory))
+    let mut report = verify_on(&disk, progress)?.ok_or_else(|| no_database(directory))?;
+    if let Some(key) = key {
+        verify_keyring(&disk, key, &mut report)?;
+    }
+    Ok(report)
 }
 
 /// Verifies the database on any disk; `None` if there is none. An encrypted one may have been
@@ -116,6 +124,24 @@ pub fn verify_on(
     verification.read(&disk, identity, &mut report, progress)?;
     verification.conclude(&mut report)?;
     Ok(Some(report))
+}
+
+/// Verifies the keyring of a database that was unlocked with this key.
+///
+/// # Errors
+/// [`ErrorKind::Io`]. What does not hold is a finding.
+pub fn verify_keyring(
+    disk: &Arc<dyn Disk>,
+    key: &dyn KeyEncryptionKey,
+    report: &mut VerifyReport,
+) -> Result<(), Error> {
+    let Some(database_key) = disk.database_key() else { return Ok(()) };
+    match keyring::verify(disk.clone(), key, database_key) {
+        Ok(keyring) => report.keyring = keyring,
+        Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+        Err(error) => report.findings.push(error.to_string()),
+    }
+    Ok(())
 }
 
 /// Two derivations side by side: one from the log alone, one from the checkpoint on.

@@ -24,6 +24,9 @@ impl TableId {
     pub const CONSUMERS: TableId = TableId(2);
     /// What a server itself may see only once.
     pub const SERVER_ONCE: TableId = TableId(3);
+    /// Names whose keys were destroyed: key = keyed hash of the name; value = who destroyed it.
+    /// Append-only, without being declared so.
+    pub const DESTROYED_KEYS: TableId = TableId(4);
     /// The first table that is free for callers.
     pub const FIRST_FREE: TableId = TableId(16);
     /// Never a caller's: the index keeps the expiries of documents under it.

@@ -8,14 +8,15 @@
 //!     14      2  zero
 //!     16      8  number, as in the file's name
 //!     24     16  incarnation of the database
-//!     40      …  sealed under the bucket's key: for each name, rising, its length (1), state (1: 1 a key,
-//!                2 destroyed), the key (32, zeros if it is destroyed) and the name
+//!     40      …  sealed under the bucket's key: for each name, rising, its hash (32), state (1: 1 a key,
+//!                2 destroyed) and the key (32, zeros if it is destroyed)
 //!      …     16  seal of that, which covers the head, too
 //! ```
 //! All little-endian. A bucket key seals once, as number 0.
 
+use super::name::{NameHash, Tally};
 use super::root::BucketPlace;
-use super::{BUCKETS, Held, NAME_BYTES_MAX};
+use super::{BUCKETS, Held};
 use crate::sealing::{SEAL_BYTES, SealingKey};
 use florin_keys::{Secret, Zeroizing};
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ const MAGIC: [u8; 8] = *b"FLORINKB";
 const VERSION: u32 = 1;
 const KEY: u8 = 1;
 const DESTROYED: u8 = 2;
-/// Bytes of an entry before its name.
-const ENTRY_HEAD_BYTES: usize = 34;
+/// Bytes of an entry.
+const ENTRY_BYTES: usize = 65;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -41,7 +42,6 @@ struct Head {
 }
 
 const _: () = assert!(size_of::<Head>() == 40);
-const _: () = assert!(NAME_BYTES_MAX <= 255);
 
 /// What there is under a name.
 pub(super) enum Entry {
@@ -61,7 +61,7 @@ impl Entry {
 /// A bucket that was opened.
 #[derive(Default)]
 pub(super) struct Bucket {
-    entries: BTreeMap<Vec<u8>, Entry>,
+    entries: BTreeMap<NameHash, Entry>,
 }
 
 /// The path of a bucket's file with this number.
@@ -78,32 +78,47 @@ pub(super) fn place_of(file: &str) -> Option<(u16, u64)> {
 }
 
 impl Bucket {
-    pub(super) fn get(&self, name: &[u8]) -> Option<&Entry> {
-        self.entries.get(name)
+    pub(super) fn held(&self, name: NameHash) -> Held {
+        self.entries.get(&name).map_or(Held::Unknown, Entry::held)
     }
 
     /// # Panics
     /// If the name's key is destroyed: it gets no other.
-    pub(super) fn set(&mut self, name: &[u8], entry: Entry) {
-        let before = self.entries.insert(name.to_vec(), entry);
+    pub(super) fn set(&mut self, name: NameHash, entry: Entry) {
+        let before = self.entries.insert(name, entry);
         assert!(!matches!(before, Some(Entry::Destroyed)), "what is destroyed stays so");
+    }
+
+    /// Counts what is in it.
+    pub(super) fn add_to(&self, tally: &mut Tally) {
+        for (name, entry) in &self.entries {
+            match entry {
+                Entry::Key(_) => tally.keys_count += 1,
+                Entry::Destroyed => tally.destroyed.add(*name),
+            }
+        }
+    }
+
+    /// The names whose keys are destroyed.
+    pub(super) fn destroyed(&self) -> impl Iterator<Item = NameHash> + '_ {
+        let is_destroyed =
+            |(name, entry): (&NameHash, &Entry)| matches!(entry, Entry::Destroyed).then_some(*name);
+        self.entries.iter().filter_map(is_destroyed)
     }
 
     /// The file.
     pub(super) fn sealed(&self, incarnation: u128, bucket: u16, place: &BucketPlace) -> Vec<u8> {
         let head = head(incarnation, bucket, place.number);
         // Reserved at once: a buffer that grew would leave copies of keys behind.
-        let bytes = self.entries.keys().map(|name| ENTRY_HEAD_BYTES + name.len()).sum();
-        let mut entries = Vec::with_capacity(bytes);
+        let mut entries = Vec::with_capacity(self.entries.len() * ENTRY_BYTES);
         for (name, entry) in &self.entries {
             let (state, key) = match entry {
                 Entry::Key(key) => (KEY, key.as_slice()),
                 Entry::Destroyed => (DESTROYED, &[0; 32][..]),
             };
-            entries.push(u8::try_from(name.len()).expect("names are short"));
+            entries.extend_from_slice(&name.0);
             entries.push(state);
             entries.extend_from_slice(key);
-            entries.extend_from_slice(name);
         }
         // Sealing is in place: no key is left in this buffer.
         let seal = SealingKey::new(&place.key).seal(0, head.as_bytes(), &mut entries);
@@ -125,20 +140,18 @@ impl Bucket {
         if is_whole { Bucket::decoded(&entries) } else { None }
     }
 
-    fn decoded(mut bytes: &[u8]) -> Option<Bucket> {
+    fn decoded(bytes: &[u8]) -> Option<Bucket> {
+        let (entries, []) = bytes.as_chunks::<ENTRY_BYTES>() else { return None };
         let mut bucket = Bucket::default();
-        while !bytes.is_empty() {
-            let (head, rest) = bytes.split_first_chunk::<ENTRY_HEAD_BYTES>()?;
-            let (&length, head) = head.split_first()?;
-            let (&state, key) = head.split_first()?;
-            let (name, rest) = rest.split_at_checked(usize::from(length))?;
+        for entry in entries {
+            let (name, rest) = entry.split_first_chunk::<32>()?;
+            let (&state, key) = rest.split_first()?;
             let entry = match state {
                 KEY => Entry::Key(Zeroizing::new(*key.as_array::<32>()?)),
                 DESTROYED => Entry::Destroyed,
                 _ => return None,
             };
-            bucket.entries.insert(name.to_vec(), entry);
-            bytes = rest;
+            bucket.entries.insert(NameHash(*name), entry);
         }
         Some(bucket)
     }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! key-encryption key --wraps--> root key --seals--> table of bucket keys   keyring/root-<number>
-//!                               bucket key --seals--> names and keys       keyring/bucket-<bucket>-<number>
+//!                               bucket key --seals--> hashes and keys      keyring/bucket-<bucket>-<number>
 //! ```
 //!
 //! Invariants:
@@ -17,30 +17,40 @@
 //!   the only copy of the old bucket key, is overwritten and removed before the change is answered.
 //!   So who has the data directory afterwards, and the key-encryption key, and every backup of the
 //!   log, has nothing that opens the bucket as it was;
-//! - a name whose key was destroyed is never given another.
+//! - a name whose key was destroyed is never given another;
+//! - **the log says which names are destroyed before their keys are** (`custody`), and opening
+//!   destroys what the log says is destroyed before it hands out any key: an older copy of the keyring
+//!   beside a newer log brings nothing back.
 //!
 //! Not in its power: copies of `keyring/` that were made before. They are backed up apart from the log
 //! and must be destroyed within the time that the bank has promised. And a disk that remaps what is
 //! overwritten may keep the old root: it is sealed under the key-encryption key, which can be rotated
-//! ([`Keyring::rotate`]) and then destroyed.
+//! ([`rotate`]) and then destroyed.
 //!
 //! Cost: a change writes one bucket, the root (164 KiB) and syncs both; many names at once share the
-//! root. A look-up reads and opens one bucket. Nothing secret stays in memory.
+//! root. A look-up reads and opens one bucket; the bucket keys stay in memory while the database is
+//! open, so that no token is asked.
 
 mod bucket;
+pub(crate) mod custody;
+mod evidence;
+mod files;
+mod name;
 mod root;
 
 #[cfg(test)]
 mod tests;
 
-use crate::disk::{Access, Disk};
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
+use crate::sealing::{self, DatabaseKey};
 use bucket::{Bucket, Entry};
-use florin_keys::{KeyEncryptionKey, KeyError, Secret, Zeroizing};
+use files::Files;
+use florin_keys::{KeyEncryptionKey, Secret, Zeroizing};
+use name::{DestroyedSum, NameHash, NamingKey, Tally};
 use root::{BucketPlace, Root};
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::sync::Arc;
 
 /// The directory of the keyring, in the data directory.
 pub const DIRECTORY: &str = "keyring";
@@ -48,31 +58,19 @@ pub const DIRECTORY: &str = "keyring";
 pub const NAME_BYTES_MAX: usize = 128;
 /// Names in one call.
 pub const NAMES_MAX: usize = 1_024;
+/// Bytes of who destroyed a key; what is beyond is cut.
+pub const BY_BYTES_MAX: usize = 256;
 /// Buckets that names are spread over.
 const BUCKETS: u16 = 4_096;
 
-/// An open keyring. Any thread may ask; changes wait for each other.
-pub struct Keyring {
-    disk: Arc<dyn Disk>,
-    kek: Arc<dyn KeyEncryptionKey>,
-    incarnation: u128,
-    /// The number of the newest root; `None` after a change that failed half-way: then only opening
-    /// the keyring again says what holds.
-    number: Mutex<Option<u64>>,
-}
-
-impl std::fmt::Debug for Keyring {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keyring").field("kek", &self.kek.id()).finish_non_exhaustive()
-    }
-}
+const _: () = assert!(BY_BYTES_MAX <= florin_ledger::document::DOCUMENT_VALUE_BYTES_MAX);
 
 /// What there is under a name.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Held {
     /// A key.
     Key(Secret),
-    /// There was one, and it is destroyed.
+    /// Its key is destroyed, and it gets no other.
     Destroyed,
     /// There never was one.
     Unknown,
@@ -88,122 +86,188 @@ impl std::fmt::Debug for Held {
     }
 }
 
+/// What became of the wish to destroy a name's key. In every case there is none now, and never will
+/// be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DestroyResult {
+    /// There was a key.
+    Destroyed,
+    /// It was destroyed before.
+    AlreadyDestroyed,
+    /// There never was one.
+    Unknown,
+}
+
+/// How many names a keyring has.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct KeyringStatus {
+    /// Those that have a key.
+    pub keys_count: u64,
+    /// Those whose keys are destroyed.
+    pub destroyed_count: u64,
+}
+
+impl From<Tally> for KeyringStatus {
+    fn from(tally: Tally) -> KeyringStatus {
+        let Tally { keys_count, destroyed } = tally;
+        KeyringStatus { keys_count, destroyed_count: destroyed.count }
+    }
+}
+
+/// An open keyring.
+pub(crate) struct Keyring {
+    files: Files,
+    kek: Arc<dyn KeyEncryptionKey>,
+    naming: NamingKey,
+    /// The newest root; `None` after a change that failed half-way: then only opening the keyring
+    /// again says what holds.
+    root: Option<Root>,
+}
+
 impl Keyring {
-    /// Opens the keyring of a database, making it if there is none, and removes what a crash left.
+    /// Opens the keyring of a database, and removes what a crash left; `None` if there is none.
     ///
     /// # Errors
     /// [`ErrorKind::Unusable`] with another key-encryption key than it was written with, or if it is
     /// another database's; [`ErrorKind::Corrupt`] if it is damaged: restore the newest copy of it.
     /// Nothing was changed then.
-    pub fn open(
+    pub(crate) fn open(
         disk: Arc<dyn Disk>,
         kek: Arc<dyn KeyEncryptionKey>,
-        incarnation: u128,
-    ) -> Result<Keyring, Error> {
-        let keyring = Keyring { disk, kek, incarnation, number: Mutex::new(None) };
-        let newest = keyring.newest_root()?;
-        let (number, named) = match newest {
-            Some(number) => (number, keyring.read_root(number)?.places().collect()),
-            None => {
-                keyring.begin().map_err(|error| keyring.io_error(&error))?;
-                let number = keyring.write_root(&Root::empty(1))?;
-                (number, BTreeMap::new())
-            }
-        };
-        keyring.remove_all_but(number, &named).map_err(|error| keyring.io_error(&error))?;
-        *keyring.number.lock().unwrap_or_else(PoisonError::into_inner) = Some(number);
-        Ok(keyring)
+        database_key: &DatabaseKey,
+    ) -> Result<Option<Keyring>, Error> {
+        let files = Files::new(disk, database_key.incarnation());
+        let Some(root) = files.newest_root(kek.as_ref())? else { return Ok(None) };
+        files.remove_all_but(&root)?;
+        let naming = NamingKey::new(database_key.naming_key());
+        Ok(Some(Keyring { files, kek, naming, root: Some(root) }))
     }
 
-    /// Makes a key for each name that has none yet; returns when they are durable. What there was
-    /// before, for each: with [`Held::Unknown`] the key was made now.
+    /// Makes a keyring without keys where there is none.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for names that are too many, empty or too long; [`ErrorKind::Io`],
-    /// [`ErrorKind::Corrupt`]: none of them may be relied on, ask again once the keyring is open
-    /// again.
-    pub fn create(&self, names: &[&[u8]]) -> Result<Vec<Held>, Error> {
-        check_names(names)?;
-        self.change(names, |bucket, name| match bucket.get(name) {
-            Some(entry) => Ok((entry.held(), false)),
-            None => {
-                bucket.set(name, Entry::Key(random_secret()?));
-                Ok((Held::Unknown, true))
+    /// [`ErrorKind::Io`], [`ErrorKind::DiskFull`]; [`ErrorKind::Unusable`] if the key-encryption key
+    /// can't be used.
+    pub(crate) fn begin(
+        disk: Arc<dyn Disk>,
+        kek: Arc<dyn KeyEncryptionKey>,
+        database_key: &DatabaseKey,
+    ) -> Result<Keyring, Error> {
+        let files = Files::new(disk, database_key.incarnation());
+        files.begin()?;
+        let root = Root::empty(1);
+        files.write_root(&root, kek.as_ref())?;
+        let naming = NamingKey::new(database_key.naming_key());
+        Ok(Keyring { files, kek, naming, root: Some(root) })
+    }
+
+    /// What the names are known by.
+    pub(crate) fn hashes(&self, names: &[&[u8]]) -> Vec<NameHash> {
+        names.iter().map(|name| self.naming.hash(name)).collect()
+    }
+
+    /// Makes a key for each name that has none yet; returns when they are durable, with what there is
+    /// now: a key, or that it is destroyed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`], [`ErrorKind::Corrupt`]: nothing happened. [`ErrorKind::Stopped`]: none of them
+    /// may be relied on, ask again once the keyring is open again.
+    pub(crate) fn make(&mut self, names: &[NameHash]) -> Result<Vec<Held>, Error> {
+        self.change(names, |bucket, name, tally| {
+            let held = bucket.held(name);
+            if held != Held::Unknown {
+                return Ok((held, false));
             }
+            let key = random_secret()?;
+            bucket.set(name, Entry::Key(key.clone()));
+            tally.keys_count += 1;
+            Ok((Held::Key(key), true))
         })
     }
 
-    /// The key of a name.
+    /// What there is under names. Reads each of their buckets once.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a name that none can have; [`ErrorKind::Io`],
-    /// [`ErrorKind::Corrupt`].
-    pub fn key(&self, name: &[u8]) -> Result<Held, Error> {
-        check_names(&[name])?;
-        let number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
-        let root = self.read_root(number.ok_or_else(failed_before)?)?;
-        let place = root.place(bucket_of(name));
-        let held = match self.read_bucket(bucket_of(name), place)? {
-            None => Held::Unknown,
-            Some(bucket) => bucket.get(name).map_or(Held::Unknown, Entry::held),
-        };
-        Ok(held)
+    /// [`ErrorKind::Io`], [`ErrorKind::Corrupt`].
+    pub(crate) fn held(&self, names: &[NameHash]) -> Result<Vec<Held>, Error> {
+        let root = self.root()?;
+        let mut buckets: BTreeMap<u16, Bucket> = BTreeMap::new();
+        let held = names.iter().map(|name| {
+            let bucket = match buckets.entry(name.bucket()) {
+                btree_map::Entry::Occupied(read) => read.into_mut(),
+                btree_map::Entry::Vacant(vacant) => {
+                    let at = *vacant.key();
+                    vacant.insert(self.files.read_bucket(at, root)?)
+                }
+            };
+            Ok(bucket.held(*name))
+        });
+        held.collect()
     }
 
-    /// Destroys the key of a name, for ever; a name that never had one gets none any more. Returns,
-    /// with what there was before, when nothing in the data directory opens it any more.
+    /// Destroys the keys of names, for ever; a name that never had one gets none any more. Returns
+    /// when nothing in the data directory opens them any more.
     ///
     /// # Errors
-    /// As [`Keyring::create`]: after an error the key may or may not be destroyed, ask again.
-    pub fn destroy(&self, name: &[u8]) -> Result<Held, Error> {
-        check_names(&[name])?;
-        let before = self.change(&[name], |bucket, name| {
-            let before = bucket.get(name).map_or(Held::Unknown, Entry::held);
-            let changes = before != Held::Destroyed;
-            if changes {
-                bucket.set(name, Entry::Destroyed);
-            }
-            Ok((before, changes))
-        })?;
-        Ok(before.into_iter().next().expect("one name has one answer"))
+    /// As [`Keyring::make`].
+    pub(crate) fn destroy(&mut self, names: &[NameHash]) -> Result<Vec<DestroyResult>, Error> {
+        self.change(names, |bucket, name, tally| {
+            let result = match bucket.held(name) {
+                Held::Destroyed => return Ok((DestroyResult::AlreadyDestroyed, false)),
+                Held::Unknown => DestroyResult::Unknown,
+                Held::Key(_) => {
+                    tally.keys_count -= 1;
+                    DestroyResult::Destroyed
+                }
+            };
+            bucket.set(name, Entry::Destroyed);
+            tally.destroyed.add(name);
+            Ok((result, true))
+        })
     }
 
-    /// Writes the root anew under another key-encryption key, and returns the keyring that it opens.
-    /// The old one is of no use for this keyring afterwards.
+    /// How many names there are.
     ///
     /// # Errors
-    /// As [`Keyring::create`].
-    pub fn rotate(self, kek: Arc<dyn KeyEncryptionKey>) -> Result<Keyring, Error> {
-        let number = self.number.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut root = self.read_root(number.ok_or_else(failed_before)?)?;
-        let Keyring { disk, incarnation, .. } = self;
-        let rotated = Keyring { disk, kek, incarnation, number: Mutex::new(None) };
-        root.number += 1;
-        let number = rotated.write_root(&root)?;
-        let named = root.places().collect();
-        rotated.remove_all_but(number, &named).map_err(|error| rotated.io_error(&error))?;
-        *rotated.number.lock().unwrap_or_else(PoisonError::into_inner) = Some(number);
-        Ok(rotated)
+    /// [`ErrorKind::Stopped`] after a change that failed half-way.
+    pub(crate) fn status(&self) -> Result<KeyringStatus, Error> {
+        Ok(self.root()?.tally.into())
+    }
+
+    /// Of the names whose keys are destroyed.
+    fn destroyed_sum(&self) -> Result<DestroyedSum, Error> {
+        Ok(self.root()?.tally.destroyed)
+    }
+
+    /// The names whose keys are destroyed. O(keys).
+    fn destroyed(&self) -> Result<BTreeSet<NameHash>, Error> {
+        let root = self.root()?;
+        let mut destroyed = BTreeSet::new();
+        for (at, _) in root.places() {
+            destroyed.extend(self.files.read_bucket(at, root)?.destroyed());
+        }
+        Ok(destroyed)
     }
 
     /// Changes the buckets of some names, and then the root, if anything changed.
-    fn change(
-        &self,
-        names: &[&[u8]],
-        mut act: impl FnMut(&mut Bucket, &[u8]) -> Result<(Held, bool), Error>,
-    ) -> Result<Vec<Held>, Error> {
-        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut root = self.read_root(number.ok_or_else(failed_before)?)?;
+    fn change<T>(
+        &mut self,
+        names: &[NameHash],
+        mut act: impl FnMut(&mut Bucket, NameHash, &mut Tally) -> Result<(T, bool), Error>,
+    ) -> Result<Vec<T>, Error> {
+        let root = self.root()?;
+        let mut tally = root.tally;
         let mut buckets: BTreeMap<u16, (Bucket, bool)> = BTreeMap::new();
         let mut answers = Vec::with_capacity(names.len());
         for name in names {
-            let at = bucket_of(name);
-            if let std::collections::btree_map::Entry::Vacant(vacant) = buckets.entry(at) {
-                let bucket = self.read_bucket(at, root.place(at))?.unwrap_or_default();
-                vacant.insert((bucket, false));
-            }
-            let (bucket, is_changed) = buckets.get_mut(&at).expect("it was read");
-            let (answer, changes) = act(bucket, name)?;
+            let (bucket, is_changed) = match buckets.entry(name.bucket()) {
+                btree_map::Entry::Occupied(read) => read.into_mut(),
+                btree_map::Entry::Vacant(vacant) => {
+                    let at = *vacant.key();
+                    vacant.insert((self.files.read_bucket(at, root)?, false))
+                }
+            };
+            let (answer, changes) = act(bucket, *name, &mut tally)?;
             *is_changed |= changes;
             answers.push(answer);
         }
@@ -212,143 +276,77 @@ impl Keyring {
             return Ok(answers);
         }
         // From here on what fails leaves it open which root is the newest.
-        *number = None;
+        let mut root = self.root.take().expect("it was there");
         root.number += 1;
-        for (at, (bucket, _)) in &buckets {
-            let place = BucketPlace { number: root.number, key: random_secret()? };
-            self.write_bucket(*at, &place, bucket)?;
-            root.set_place(*at, place);
-        }
-        let written = self.write_root(&root)?;
-        let named = root.places().collect();
-        self.remove_all_but(written, &named).map_err(|error| self.io_error(&error))?;
-        *number = Some(written);
+        root.tally = tally;
+        let buckets = buckets.into_iter().map(|(at, (bucket, _))| (at, bucket));
+        self.write(&mut root, buckets).map_err(|error| half_way(&error.to_string()))?;
+        self.root = Some(root);
         Ok(answers)
     }
 
-    /// Makes the directory.
-    fn begin(&self) -> io::Result<()> {
-        self.disk.create_directory(DIRECTORY)?;
-        self.disk.sync_directory("")
-    }
-
-    /// The number of the newest root, if there is a keyring.
-    fn newest_root(&self) -> Result<Option<u64>, Error> {
-        let files = match self.disk.list(DIRECTORY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            files => files.map_err(|error| self.io_error(&error))?,
-        };
-        let newest = files.iter().filter_map(|file| root::number_of(file)).max();
-        let has_buckets = files.iter().any(|file| bucket::place_of(file).is_some());
-        if newest.is_none() && has_buckets {
-            return Err(damaged("the root is missing"));
+    /// Writes buckets under new keys, then the root that names them, and destroys the old ones.
+    fn write(
+        &self,
+        root: &mut Root,
+        buckets: impl Iterator<Item = (u16, Bucket)>,
+    ) -> Result<(), Error> {
+        for (at, bucket) in buckets {
+            let place = BucketPlace { number: root.number, key: random_secret()? };
+            self.files.write_bucket(at, &place, &bucket)?;
+            root.set_place(at, place);
         }
-        Ok(newest)
+        self.files.write_root(root, self.kek.as_ref())?;
+        self.files.remove_all_but(root)
     }
 
-    fn read_root(&self, number: u64) -> Result<Root, Error> {
-        let bytes = self.read(&root::path(number))?;
-        let (head, sealed) = root::split(&bytes).ok_or_else(|| damaged("its root"))?;
-        if head.incarnation() != self.incarnation {
-            return Err(unusable("the keyring is another database's: restore the one of this"));
-        }
-        let wrapped = head.wrapped(sealed).ok_or_else(|| damaged("its root"))?;
-        let key = self.kek.unwrap(wrapped).map_err(|error| match error {
-            KeyError::WrongKey { .. } => unusable(format!(
-                "the keyring was written with another key-encryption key ({}) than this one ({})",
-                head.kek_id(sealed).unwrap_or("unnamed"),
-                self.kek.id()
-            )),
-            other => unusable(format!("the key-encryption key can't be used: {other}")),
-        })?;
-        Root::opened(&bytes, number, &key).ok_or_else(|| damaged("its root"))
-    }
-
-    fn write_root(&self, root: &Root) -> Result<u64, Error> {
-        let key = random_secret()?;
-        let wrapped = self
-            .kek
-            .wrap(&key)
-            .map_err(|error| unusable(format!("the key-encryption key can't be used: {error}")))?;
-        let bytes = root.sealed(self.incarnation, self.kek.id(), &wrapped, &key);
-        self.write(&root::path(root.number), &bytes)?;
-        Ok(root.number)
-    }
-
-    fn read_bucket(&self, at: u16, place: Option<&BucketPlace>) -> Result<Option<Bucket>, Error> {
-        let Some(place) = place else { return Ok(None) };
-        let bytes = self.read(&bucket::path(at, place.number))?;
-        let bucket = Bucket::opened(&bytes, self.incarnation, at, place);
-        bucket.map(Some).ok_or_else(|| damaged(&format!("bucket {at}")))
-    }
-
-    fn write_bucket(&self, at: u16, place: &BucketPlace, bucket: &Bucket) -> Result<(), Error> {
-        let bytes = bucket.sealed(self.incarnation, at, place);
-        self.write(&bucket::path(at, place.number), &bytes)
-    }
-
-    /// The whole of a file; wiped when it is dropped, since what is opened in place is secret.
-    fn read(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let read = || {
-            let file = self.disk.open(path, Access::Read)?;
-            let length = usize::try_from(file.bytes()?).map_err(io::Error::other)?;
-            let mut bytes = Zeroizing::new(vec![0; length]);
-            file.read_exact_at(&mut bytes, 0)?;
-            Ok(bytes)
-        };
-        read().map_err(|error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => damaged(&format!("{path} is missing: it")),
-            _ => self.io_error(&error),
-        })
-    }
-
-    /// Writes a file that none had before; it has its name when it is whole and durable.
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
-        let partial = format!("{path}.partial");
-        let write = || {
-            match self.disk.remove(&partial) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let file = self.disk.create(&partial, Access::Buffered)?;
-            file.write_all_at(bytes, 0)?;
-            file.sync()?;
-            self.disk.rename(&partial, path)?;
-            self.disk.sync_directory(DIRECTORY)
-        };
-        write().map_err(|error| self.io_error(&error))
-    }
-
-    /// Overwrites and removes whatever the newest root does not name.
-    fn remove_all_but(&self, root: u64, named: &BTreeMap<u16, u64>) -> io::Result<()> {
-        let mut removed = false;
-        for file in self.disk.list(DIRECTORY)? {
-            let is_kept = match bucket::place_of(&file) {
-                Some((at, number)) => named.get(&at) == Some(&number),
-                None => root::number_of(&file) == Some(root),
-            };
-            if !is_kept {
-                let path = format!("{DIRECTORY}/{file}");
-                let old = self.disk.open(&path, Access::Buffered)?;
-                let length = usize::try_from(old.bytes()?).map_err(io::Error::other)?;
-                old.write_all_at(&vec![0; length], 0)?;
-                old.sync()?;
-                self.disk.remove(&path)?;
-                removed = true;
-            }
-        }
-        if removed { self.disk.sync_directory(DIRECTORY) } else { Ok(()) }
-    }
-
-    fn io_error(&self, error: &io::Error) -> Error {
-        Error::new(ErrorKind::of_io(error), format!("the keyring: {error}"))
+    fn root(&self) -> Result<&Root, Error> {
+        self.root.as_ref().ok_or_else(|| half_way("before this"))
     }
 }
 
-/// Spreads names over the buckets, the same in every copy.
-fn bucket_of(name: &[u8]) -> u16 {
-    let [low, high, ..] = *blake3::hash(name).as_bytes();
-    u16::from_le_bytes([low, high]) % BUCKETS
+/// Writes the root of a database's keyring, if there is one, under another key-encryption key. The old
+/// one is of no use for it afterwards. Interrupted, one of the two opens it; it may be called again
+/// with both. Call it before [`sealing::rotate`]; after it, for an older copy of the keyring, it does as
+/// well.
+///
+/// # Errors
+/// As [`sealing::unlock`] with the old key, if the new one does not open the database; as for opening a
+/// keyring; [`ErrorKind::DiskFull`].
+pub fn rotate(
+    disk: Arc<dyn Disk>,
+    old: &dyn KeyEncryptionKey,
+    new: &dyn KeyEncryptionKey,
+) -> Result<(), Error> {
+    let unlocked = sealing::unlock(disk.clone(), Some(new));
+    let disk = unlocked.or_else(|_| sealing::unlock(disk, Some(old)))?;
+    let Some(database_key) = disk.database_key() else { return Ok(()) };
+    let files = Files::new(disk.clone(), database_key.incarnation());
+    // An attempt before this one may have come so far.
+    if let Ok(Some(root)) = files.newest_root(new) {
+        return files.remove_all_but(&root);
+    }
+    let Some(mut root) = files.newest_root(old)? else { return Ok(()) };
+    root.number += 1;
+    files.write_root(&root, new)?;
+    files.remove_all_but(&root)
+}
+
+/// Reads the whole keyring of a database and counts it; `None` if there is none. Changes nothing.
+///
+/// # Errors
+/// As for opening a keyring; [`ErrorKind::Corrupt`] for damage anywhere in it.
+pub(crate) fn verify(
+    disk: Arc<dyn Disk>,
+    kek: &dyn KeyEncryptionKey,
+    database_key: &DatabaseKey,
+) -> Result<Option<KeyringStatus>, Error> {
+    let files = Files::new(disk, database_key.incarnation());
+    let Some(root) = files.newest_root(kek)? else { return Ok(None) };
+    if files.counted(&root)? != root.tally {
+        return Err(damaged("its root counts other keys than there are"));
+    }
+    Ok(Some(root.tally.into()))
 }
 
 fn check_names(names: &[&[u8]]) -> Result<(), Error> {
@@ -373,13 +371,16 @@ fn damaged(what: &str) -> Error {
     Error::corrupt(format!("the keyring is damaged ({what}): restore the newest copy of it"))
 }
 
-fn unusable(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unusable, message)
-}
-
-fn failed_before() -> Error {
+fn half_way(when: &str) -> Error {
     Error::new(
         ErrorKind::Stopped,
-        "a change of the keyring failed half-way: open it again to know what holds",
+        format!(
+            "a change of the keyring failed half-way ({when}): open the database again to know what \
+             holds"
+        ),
     )
+}
+
+fn unusable(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unusable, message)
 }

@@ -1,4 +1,5 @@
-//! The root of the keyring: which file of each bucket counts, and the key that opens it.
+//! The root of the keyring: which file of each bucket counts, the key that opens it, and how many
+//! names there are.
 //!
 //! ```text
 //! offset  bytes  field
@@ -10,13 +11,15 @@
 //!     24     16  incarnation of the database
 //!     40     24  zero
 //!     64      …  id, UTF-8; then the wrapped root key
-//!      …      …  sealed under the root key: for each of 4096 buckets the number of its file (8, 0 for
-//!                none) and its key (32)
+//!      …      …  sealed under the root key: number of keys (8), number of destroyed names (8), sum of
+//!                the first halves of their hashes (16); then for each of 4096 buckets the number of
+//!                its file (8, 0 for none) and its key (32)
 //!      …     16  seal of that, which covers everything before, too
 //! ```
 //! All little-endian. A root key seals once, as number 0.
 
 use super::BUCKETS;
+use super::name::{DestroyedSum, Tally};
 use crate::sealing::{SEAL_BYTES, SealingKey};
 use florin_keys::{Secret, Zeroizing};
 use std::collections::BTreeMap;
@@ -26,6 +29,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 const MAGIC: [u8; 8] = *b"FLORINKR";
 const VERSION: u32 = 1;
 const PLACE_BYTES: usize = 8 + 32;
+const SEALED_BYTES: usize = size_of::<TallyLayout>() + 4_096 * PLACE_BYTES;
 
 /// What a root says in clear.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -40,7 +44,18 @@ pub(super) struct Head {
     reserved: [u8; 24],
 }
 
+/// What comes first of what it seals.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct TallyLayout {
+    keys_count: U64,
+    destroyed_count: U64,
+    destroyed_sum: U128,
+}
+
 const _: () = assert!(size_of::<Head>() == 64);
+const _: () = assert!(size_of::<TallyLayout>() == 32);
+const _: () = assert!(BUCKETS == 4_096, "as many as the layout has");
 
 /// Which file of a bucket counts, and what opens it.
 pub(super) struct BucketPlace {
@@ -51,6 +66,8 @@ pub(super) struct BucketPlace {
 /// A root that was opened.
 pub(super) struct Root {
     pub(super) number: u64,
+    /// Of all buckets.
+    pub(super) tally: Tally,
     places: BTreeMap<u16, BucketPlace>,
 }
 
@@ -96,7 +113,7 @@ impl Head {
 impl Root {
     /// No bucket yet.
     pub(super) fn empty(number: u64) -> Root {
-        Root { number, places: BTreeMap::new() }
+        Root { number, tally: Tally::default(), places: BTreeMap::new() }
     }
 
     pub(super) fn place(&self, bucket: u16) -> Option<&BucketPlace> {
@@ -132,8 +149,15 @@ impl Root {
             reserved: [0; 24],
         };
         let clear = [head.as_bytes(), id.as_bytes(), wrapped].concat();
-        let mut table = vec![0; usize::from(BUCKETS) * PLACE_BYTES];
-        let (slots, _) = table.as_chunks_mut::<PLACE_BYTES>();
+        let tally = TallyLayout {
+            keys_count: self.tally.keys_count.into(),
+            destroyed_count: self.tally.destroyed.count.into(),
+            destroyed_sum: self.tally.destroyed.sum.into(),
+        };
+        let mut table = vec![0; SEALED_BYTES];
+        let (counts, places) = table.split_at_mut(size_of::<TallyLayout>());
+        counts.copy_from_slice(tally.as_bytes());
+        let (slots, _) = places.as_chunks_mut::<PLACE_BYTES>();
         for (bucket, place) in &self.places {
             let slot = &mut slots[usize::from(*bucket)];
             slot[..8].copy_from_slice(&place.number.to_le_bytes());
@@ -149,14 +173,18 @@ impl Root {
         let (clear, rest) = bytes.split_at_checked(head.clear_bytes())?;
         let (table, seal) = rest.split_last_chunk::<SEAL_BYTES>()?;
         let mut table = Zeroizing::new(table.to_vec());
-        let is_whole = table.len() == usize::from(BUCKETS) * PLACE_BYTES
+        let is_whole = table.len() == SEALED_BYTES
             && head.number.get() == number
             && SealingKey::new(key).open(0, clear, seal, &mut table);
         if !is_whole {
             return None;
         }
         let mut root = Root::empty(number);
-        let (slots, _) = table.as_chunks::<PLACE_BYTES>();
+        let (tally, places) = TallyLayout::ref_from_prefix(&table).ok()?;
+        root.tally.keys_count = tally.keys_count.get();
+        root.tally.destroyed =
+            DestroyedSum { count: tally.destroyed_count.get(), sum: tally.destroyed_sum.get() };
+        let (slots, _) = places.as_chunks::<PLACE_BYTES>();
         for (bucket, slot) in (0..).zip(slots) {
             let (file, secret) = slot.split_first_chunk::<8>()?;
             let file = u64::from_le_bytes(*file);

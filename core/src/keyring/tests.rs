@@ -1,13 +1,18 @@
 //! Prevents: a key that is destroyed and can still be found, or is lost without being destroyed.
 
-use super::{DIRECTORY, Held, Keyring, NAME_BYTES_MAX, NAMES_MAX};
+use super::{DIRECTORY, DestroyResult, Held, Keyring, KeyringStatus, rotate, verify};
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
 use crate::error::ErrorKind;
-use florin_keys::{FileKey, KeyEncryptionKey, Secret};
+use crate::sealing::DatabaseKey;
+use florin_keys::{FileKey, KeyEncryptionKey, Secret, Zeroizing};
 use std::sync::Arc;
 
 const INCARNATION: u128 = 0x0f;
+
+fn database_key(incarnation: u128) -> DatabaseKey {
+    DatabaseKey::new(Zeroizing::new([7; 32]), incarnation)
+}
 
 fn kek(number: u8) -> Arc<dyn KeyEncryptionKey> {
     let directory = tempfile::tempdir().unwrap();
@@ -16,12 +21,31 @@ fn kek(number: u8) -> Arc<dyn KeyEncryptionKey> {
     Arc::new(FileKey::open(&path).unwrap())
 }
 
+/// The keyring there is, or a new one.
 fn open(disk: &SimulatedDisk, kek: &Arc<dyn KeyEncryptionKey>) -> Result<Keyring, crate::Error> {
-    Keyring::open(Arc::new(disk.clone()), kek.clone(), INCARNATION)
+    let (disk, key) = (Arc::new(disk.clone()), database_key(INCARNATION));
+    match Keyring::open(disk.clone(), kek.clone(), &key)? {
+        Some(keyring) => Ok(keyring),
+        None => Keyring::begin(disk, kek.clone(), &key),
+    }
+}
+
+fn held(keyring: &Keyring, name: &[u8]) -> Result<Held, crate::Error> {
+    Ok(keyring.held(&keyring.hashes(&[name]))?.remove(0))
+}
+
+fn make(keyring: &mut Keyring, names: &[&[u8]]) -> Result<Vec<Held>, crate::Error> {
+    let names = keyring.hashes(names);
+    keyring.make(&names)
+}
+
+fn destroy(keyring: &mut Keyring, name: &[u8]) -> Result<DestroyResult, crate::Error> {
+    let names = keyring.hashes(&[name]);
+    Ok(keyring.destroy(&names)?.remove(0))
 }
 
 fn key(keyring: &Keyring, name: &[u8]) -> Secret {
-    match keyring.key(name).unwrap() {
+    match held(keyring, name).unwrap() {
         Held::Key(key) => key,
         other => panic!("{other:?}"),
     }
@@ -42,13 +66,14 @@ fn stored(disk: &SimulatedDisk) -> Vec<u8> {
 #[test]
 fn keys_are_made_once_and_are_there_after_opening_again() {
     let (disk, kek) = (SimulatedDisk::new(), kek(1));
-    let keyring = open(&disk, &kek).unwrap();
-    assert_eq!(keyring.key(b"ann").unwrap(), Held::Unknown);
-    let made = keyring.create(&[b"ann", b"bob", b"ann"]).unwrap();
-    let ann = key(&keyring, b"ann");
-    assert_eq!(made, [Held::Unknown, Held::Unknown, Held::Key(ann.clone())]);
-    assert_ne!(ann, key(&keyring, b"bob"));
-    assert_eq!(keyring.create(&[b"ann"]).unwrap(), [Held::Key(ann.clone())]);
+    let mut keyring = open(&disk, &kek).unwrap();
+    assert_eq!(held(&keyring, b"ann").unwrap(), Held::Unknown);
+    let made = make(&mut keyring, &[b"ann", b"bob", b"ann"]).unwrap();
+    let (ann, bob) = (key(&keyring, b"ann"), key(&keyring, b"bob"));
+    assert_eq!(made, [Held::Key(ann.clone()), Held::Key(bob.clone()), Held::Key(ann.clone())]);
+    assert_ne!(ann, bob);
+    assert_eq!(make(&mut keyring, &[b"ann"]).unwrap(), [Held::Key(ann.clone())]);
+    assert_eq!(keyring.status().unwrap(), KeyringStatus { keys_count: 2, destroyed_count: 0 });
     drop(keyring);
     let keyring = open(&disk, &kek).unwrap();
     assert_eq!(key(&keyring, b"ann"), ann);
@@ -61,19 +86,22 @@ fn keys_are_made_once_and_are_there_after_opening_again() {
 #[test]
 fn a_destroyed_key_is_gone_for_ever_and_the_others_are_not() {
     let (disk, kek) = (SimulatedDisk::new(), kek(1));
-    let keyring = open(&disk, &kek).unwrap();
+    let mut keyring = open(&disk, &kek).unwrap();
     let names: Vec<Vec<u8>> = (0..200_u32).map(|it| it.to_be_bytes().to_vec()).collect();
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    keyring.create(&names).unwrap();
+    make(&mut keyring, &names).unwrap();
     let before: Vec<Secret> = names.iter().map(|name| key(&keyring, name)).collect();
     let files_before: Vec<(String, Vec<u8>)> = files(&disk);
-    assert_eq!(keyring.destroy(names[7]).unwrap(), Held::Key(before[7].clone()));
-    assert_eq!(keyring.destroy(names[7]).unwrap(), Held::Destroyed);
-    assert_eq!(keyring.create(&[names[7]]).unwrap(), [Held::Destroyed]);
+    assert_eq!(destroy(&mut keyring, names[7]).unwrap(), DestroyResult::Destroyed);
+    assert_eq!(destroy(&mut keyring, names[7]).unwrap(), DestroyResult::AlreadyDestroyed);
+    assert_eq!(make(&mut keyring, &[names[7]]).unwrap(), [Held::Destroyed]);
     drop(keyring);
-    let keyring = open(&disk, &kek).unwrap();
+    let counted = KeyringStatus { keys_count: 199, destroyed_count: 1 };
+    let verified = verify(Arc::new(disk.clone()), kek.as_ref(), &database_key(INCARNATION));
+    assert_eq!(verified.unwrap(), Some(counted));
+    let mut keyring = open(&disk, &kek).unwrap();
     for (number, (name, secret)) in names.iter().zip(&before).enumerate() {
-        let held = keyring.key(name).unwrap();
+        let held = held(&keyring, name).unwrap();
         let expected = if number == 7 { Held::Destroyed } else { Held::Key(secret.clone()) };
         assert_eq!(held, expected, "{number}");
     }
@@ -84,8 +112,8 @@ fn a_destroyed_key_is_gone_for_ever_and_the_others_are_not() {
         files_before.iter().filter(|old| !is_left(old)).map(|(name, _)| name.as_str()).collect();
     assert_eq!(gone.len(), 2, "{gone:?}");
     assert!(files_after.iter().all(|(name, _)| !gone.contains(&name.as_str())));
-    assert_eq!(keyring.destroy(b"never there").unwrap(), Held::Unknown);
-    assert_eq!(keyring.create(&[b"never there"]).unwrap(), [Held::Destroyed]);
+    assert_eq!(destroy(&mut keyring, b"never there").unwrap(), DestroyResult::Unknown);
+    assert_eq!(make(&mut keyring, &[b"never there"]).unwrap(), [Held::Destroyed]);
 }
 
 fn files(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
@@ -104,26 +132,29 @@ fn files(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn power_cuts_leave_the_keyring_before_or_after_a_change() {
     let (disk, kek) = (SimulatedDisk::new(), kek(1));
-    let keyring = open(&disk, &kek).unwrap();
-    keyring.create(&[b"ann", b"bob"]).unwrap();
+    let mut keyring = open(&disk, &kek).unwrap();
+    make(&mut keyring, &[b"ann", b"bob"]).unwrap();
     let (ann, bob) = (key(&keyring, b"ann"), key(&keyring, b"bob"));
     let start = disk.operations_count();
-    keyring.destroy(b"ann").unwrap();
+    destroy(&mut keyring, b"ann").unwrap();
     let destroyed = disk.operations_count();
-    keyring.create(&[b"eve"]).unwrap();
+    make(&mut keyring, &[b"eve"]).unwrap();
     let end = disk.operations_count();
     for at in start..=end {
         for seed in 0..3 {
             let image = disk.crash_image(at, seed);
-            let keyring = open(&image, &kek).unwrap();
+            let mut keyring = open(&image, &kek).unwrap();
+            let (disk, database_key) = (Arc::new(image.clone()), database_key(INCARNATION));
+            let verified = verify(disk, kek.as_ref(), &database_key).unwrap();
+            assert_eq!(verified, Some(keyring.status().unwrap()), "at {at}");
             assert_eq!(key(&keyring, b"bob"), bob, "at {at}");
-            let held = keyring.key(b"ann").unwrap();
-            let is_before = held == Held::Key(ann.clone());
-            assert!(held == Held::Destroyed || (is_before && at < destroyed), "{held:?} at {at}");
+            let found = held(&keyring, b"ann").unwrap();
+            let is_before = found == Held::Key(ann.clone());
+            assert!(found == Held::Destroyed || (is_before && at < destroyed), "{found:?} at {at}");
             if at == end {
-                assert!(matches!(keyring.key(b"eve").unwrap(), Held::Key(_)));
+                assert!(matches!(held(&keyring, b"eve").unwrap(), Held::Key(_)));
             }
-            assert_eq!(keyring.destroy(b"bob").unwrap(), Held::Key(bob.clone()));
+            assert_eq!(destroy(&mut keyring, b"bob").unwrap(), DestroyResult::Destroyed);
         }
     }
 }
@@ -135,16 +166,18 @@ fn a_change_that_fails_half_way_stops_the_keyring() {
     let mut failures = 0;
     for at in 0.. {
         let disk = SimulatedDisk::new();
-        let keyring = open(&disk, &kek).unwrap();
-        keyring.create(&[b"ann"]).unwrap();
+        let mut keyring = open(&disk, &kek).unwrap();
+        make(&mut keyring, &[b"ann"]).unwrap();
         disk.fail_call(at);
-        let Err(error) = keyring.destroy(b"ann") else { break };
-        assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::DiskFull), "{error}");
+        let Err(error) = destroy(&mut keyring, b"ann") else { break };
+        assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::Stopped), "{error}");
         failures += 1;
         let image = disk.crash_image(disk.operations_count(), 1);
-        let again = open(&image, &kek).unwrap();
-        again.destroy(b"ann").unwrap();
-        assert_eq!(again.key(b"ann").unwrap(), Held::Destroyed);
+        let stopped = destroy(&mut keyring, b"ann").and_then(|_| held(&keyring, b"ann"));
+        assert!(stopped.is_err() || stopped == Ok(Held::Destroyed), "{stopped:?}");
+        let mut again = open(&image, &kek).unwrap();
+        destroy(&mut again, b"ann").unwrap();
+        assert_eq!(held(&again, b"ann").unwrap(), Held::Destroyed);
     }
     assert!(8 < failures, "{failures}");
 }
@@ -152,35 +185,51 @@ fn a_change_that_fails_half_way_stops_the_keyring() {
 #[test]
 fn a_wrong_key_or_database_is_refused_by_name_and_changes_nothing() {
     let (disk, right) = (SimulatedDisk::new(), kek(1));
-    open(&disk, &right).unwrap().create(&[b"ann"]).unwrap();
+    make(&mut open(&disk, &right).unwrap(), &[b"ann"]).unwrap();
     let before = files(&disk);
-    let error = open(&disk, &kek(2)).unwrap_err();
+    let error = open(&disk, &kek(2)).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unusable, "{error}");
-    let error = Keyring::open(Arc::new(disk.clone()), right, INCARNATION + 1).unwrap_err();
+    let other = database_key(INCARNATION + 1);
+    let error = Keyring::open(Arc::new(disk.clone()), right, &other).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unusable, "{error}");
     assert!(error.to_string().contains("another database's"), "{error}");
     assert_eq!(files(&disk), before);
 }
 
+/// A rotation that is cut off leaves what one of the two keys opens, and can be run again.
 #[test]
 fn rotating_the_key_keeps_the_keys_and_locks_the_old_one_out() {
-    let (disk, old, new) = (SimulatedDisk::new(), kek(1), kek(2));
-    let keyring = open(&disk, &old).unwrap();
-    keyring.create(&[b"ann"]).unwrap();
+    let (old, new) = (kek(1), kek(2));
+    let disk = SimulatedDisk::new();
+    crate::sealing::create(&disk, old.as_ref()).unwrap();
+    let unlocked = crate::sealing::unlock(Arc::new(disk.clone()), Some(old.as_ref())).unwrap();
+    let key_of_names = unlocked.database_key().unwrap().clone();
+    let disk_of = |disk: &SimulatedDisk| -> Arc<dyn Disk> { Arc::new(disk.clone()) };
+    let open = |disk: &SimulatedDisk, kek: &Arc<dyn KeyEncryptionKey>| {
+        Keyring::open(disk_of(disk), kek.clone(), &key_of_names).map(Option::unwrap)
+    };
+    let mut keyring = Keyring::begin(disk_of(&disk), old.clone(), &key_of_names).unwrap();
+    make(&mut keyring, &[b"ann"]).unwrap();
     let ann = key(&keyring, b"ann");
-    let keyring = keyring.rotate(new.clone()).unwrap();
-    assert_eq!(key(&keyring, b"ann"), ann);
-    keyring.destroy(b"bob").unwrap();
-    drop(keyring);
-    assert_eq!(open(&disk, &old).unwrap_err().kind(), ErrorKind::Unusable);
-    assert_eq!(key(&open(&disk, &new).unwrap(), b"ann"), ann);
+    let start = disk.operations_count();
+    rotate(disk_of(&disk), old.as_ref(), new.as_ref()).unwrap();
+    let end = disk.operations_count();
+    for at in start..=end {
+        let image = disk.crash_image(at, 1);
+        rotate(disk_of(&image), old.as_ref(), new.as_ref()).unwrap();
+        assert_eq!(open(&image, &old).map(drop).unwrap_err().kind(), ErrorKind::Unusable);
+        let mut keyring = open(&image, &new).unwrap();
+        assert_eq!(key(&keyring, b"ann"), ann);
+        destroy(&mut keyring, b"bob").unwrap();
+        assert_eq!(files(&image).iter().filter(|(name, _)| name.starts_with("root")).count(), 1);
+    }
 }
 
 /// Damage is named; it is never a key that nobody made, nor the answer that there is none.
 #[test]
 fn a_flipped_bit_anywhere_is_named() {
     let (disk, kek) = (SimulatedDisk::new(), kek(1));
-    open(&disk, &kek).unwrap().create(&[b"ann"]).unwrap();
+    make(&mut open(&disk, &kek).unwrap(), &[b"ann"]).unwrap();
     for (name, bytes) in files(&disk) {
         let step = (bytes.len() / 60).max(1);
         for at in (0..bytes.len()).step_by(step) {
@@ -188,22 +237,11 @@ fn a_flipped_bit_anywhere_is_named() {
             let file = disk.open(&path, Access::Buffered).unwrap();
             let flip = u64::try_from(at).unwrap();
             file.write_all_at(&[bytes[at] ^ 1], flip).unwrap();
-            let found = open(&disk, &kek).and_then(|keyring| keyring.key(b"ann"));
+            let found = open(&disk, &kek).and_then(|keyring| held(&keyring, b"ann"));
             let kind = found.unwrap_err().kind();
             assert!(matches!(kind, ErrorKind::Corrupt | ErrorKind::Unusable), "{name} at {at}");
             file.write_all_at(&[bytes[at]], flip).unwrap();
         }
     }
-    assert!(matches!(open(&disk, &kek).unwrap().key(b"ann").unwrap(), Held::Key(_)));
-}
-
-#[test]
-fn names_have_limits() {
-    let (disk, kek) = (SimulatedDisk::new(), kek(1));
-    let keyring = open(&disk, &kek).unwrap();
-    let long = [1; NAME_BYTES_MAX + 1];
-    for names in [vec![&b""[..]], vec![&long[..]], vec![&b"a"[..]; NAMES_MAX + 1]] {
-        assert_eq!(keyring.create(&names).unwrap_err().kind(), ErrorKind::Invalid);
-    }
-    keyring.create(&[&long[1..]]).unwrap();
+    key(&open(&disk, &kek).unwrap(), b"ann");
 }

@@ -54,6 +54,12 @@ impl DatabaseKey {
         *self.derived(b"florin check of the database key", &[])
     }
 
+    /// What the keyring hashes names under: the same in every copy of the database, whatever
+    /// key-encryption key it is opened with.
+    pub(crate) fn naming_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derived(b"florin names of the keyring", &[])
+    }
+
     /// The database key itself, to be wrapped.
     pub(super) fn secret(&self) -> &[u8; DATABASE_KEY_BYTES] {
         &self.secret
