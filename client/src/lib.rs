@@ -43,8 +43,9 @@
 //! ```
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
-//! connects, `entrance` proves the key, `connection` sends and receives, `call` and `document_call`
-//! say how each question looks, `stream` reads the log, `consumer` keeps how far it was read.
+//! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call` and
+//! `keyring_call` say how each question looks, `stream` reads the log, `consumer` keeps how far it was
+//! read.
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -62,6 +63,8 @@ mod error;
 mod failure;
 mod flights;
 mod key;
+mod keyring;
+mod keyring_call;
 mod limits;
 mod link;
 mod options;
@@ -73,6 +76,7 @@ mod tls;
 pub use client::Client;
 pub use consumer::Consumer;
 pub use error::{ClientError, ConnectError, ConsumerError};
+pub use florin_wire::keyring::{DestroyResult, HeldKey, KeyringStatus};
 pub use florin_wire::{PublicKey, RefusalKind, Status};
 pub use key::SecretKey;
 pub use options::ClientOptions;

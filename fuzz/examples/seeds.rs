@@ -36,6 +36,7 @@ use florin_wire::cold::{self, Await, HistoryOf, Once};
 use florin_wire::documents::{self, Found};
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, Farewell, ServerHello, Versions, Welcome};
+use florin_wire::keyring::{self, DestroyResult, HeldKey, KeyNames, KeyringStatus};
 use florin_wire::operation::Operation;
 use florin_wire::outcome;
 use florin_wire::page;
@@ -198,7 +199,22 @@ fn streams() -> io::Result<()> {
     }
     let end = BatchEnd { cursor, time: INSTANT, durable: Lsn(5000), is_live: true };
     save("stream_batch", 35, &writer.finish(end))?;
-    save("stream_cursor", 36, cursor.to_string().as_bytes())
+    save("stream_cursor", 36, cursor.to_string().as_bytes())?;
+    keyrings()
+}
+
+fn keyrings() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("wire_decode", name, choice, body);
+    let names = KeyNames(vec![b"customer/1".to_vec(), b"2".to_vec()]);
+    save("key_names", 37, &keyring::names_to_bytes(&names))?;
+    let mut out = BytesMut::new();
+    let held = [HeldKey::Key([7; 32].into()), HeldKey::Destroyed, HeldKey::Unknown];
+    keyring::write_held(&held, &mut out);
+    save("keys_held", 38, &out.split())?;
+    keyring::write_results(DestroyResult::ALL, &mut out);
+    save("keys_destroyed", 39, &out.split())?;
+    keyring::write_status(&KeyringStatus { keys_count: 3, destroyed_count: 1 }, &mut out);
+    save("keyring_status", 40, &out)
 }
 
 fn proofs() -> io::Result<()> {

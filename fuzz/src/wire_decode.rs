@@ -16,6 +16,7 @@ use florin_wire::documents;
 use florin_wire::error::DecodeError;
 use florin_wire::frame::{ReplyHeader, RequestHeader};
 use florin_wire::hello::{ClientHello, ServerHello};
+use florin_wire::keyring;
 use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{Challenge, Proof, Verdict};
@@ -66,6 +67,12 @@ pub fn run(bytes: &[u8]) {
         34 => whole(body, Unsubscribe::decode, |value, out| out.put_slice(&value.to_bytes())),
         35 => batch(body),
         36 => cursor(body),
+        37 => whole(body, keyring::decode_names, keyring::write_names),
+        38 => whole(body, keyring::decode_held, |held, out| keyring::write_held(held, out)),
+        39 => whole(body, keyring::decode_results, |results, out| {
+            keyring::write_results(results, out);
+        }),
+        40 => whole(body, keyring::decode_status, keyring::write_status),
         48 => understood(body, Challenge::decode, Challenge::write),
         49 => whole(body, Proof::decode, Proof::write),
         50 => understood(body, Verdict::decode, Verdict::write),

@@ -147,7 +147,7 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Read::Reached(_),
         ) => None,
         // A stream that could not be subscribed to can't be fed either.
-        Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => None,
+        Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) | Work::Keyring(_) => None,
         Work::Submit(
             Request::Status
             | Request::WriteDocuments(_)
@@ -161,11 +161,12 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
 }
 
 /// Whether a request may concern ledgers and tables that can't be told from it: no key with limits
-/// may ask it. A stream shows the whole log. A commit's preconditions on balances and holds would tell
-/// a key that is limited to ledgers about accounts of others.
+/// may ask it. A stream shows the whole log, the keyring has the keys of all customers. A commit's
+/// preconditions on balances and holds would tell a key that is limited to ledgers about accounts of
+/// others.
 fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
     match work {
-        Work::Subscribe(_) => true,
+        Work::Subscribe(_) | Work::Keyring(_) => true,
         Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
             let view = commit.view();
             let mut preconditions = view.preconditions();

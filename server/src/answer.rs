@@ -2,6 +2,7 @@
 //! writer, so that the engine never waits for serialisation.
 
 use crate::budget::Share;
+use crate::keyring::KeyringAnswer;
 use crate::ledger::Found;
 use crate::metrics::ServerMetrics;
 use crate::refusal;
@@ -9,7 +10,7 @@ use bytes::{BufMut, BytesMut};
 use florin_core::Error;
 use florin_core::request::Reply;
 use florin_wire::{
-    Outcome, Refusal, ReplyHeader, Status, array, cold, documents, frame, outcome, page,
+    Outcome, Refusal, ReplyHeader, Status, array, cold, documents, frame, keyring, outcome, page,
 };
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -57,6 +58,7 @@ impl Place {
 enum Content {
     Reply(Reply),
     Found(Found),
+    Keyring(KeyringAnswer),
     Refusal(Refusal),
     /// A batch of a stream.
     Batch(Vec<u8>),
@@ -68,12 +70,19 @@ impl Answer {
     /// Appends the reply's frame.
     pub(crate) fn write(&self, out: &mut BytesMut) {
         let outcome = match self.content {
-            Content::Reply(_) | Content::Found(_) | Content::Done => Outcome::Answered,
+            Content::Reply(_) | Content::Found(_) | Content::Keyring(_) | Content::Done => {
+                Outcome::Answered
+            }
             Content::Refusal(_) => Outcome::Refused,
             Content::Batch(_) => Outcome::Batch,
         };
         let header = ReplyHeader { id: self.id, operation: self.operation, outcome };
         frame::write(out, &header.to_bytes(), |out| self.content.write(out));
+    }
+
+    /// Whether it has keys of the keyring.
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self.content, Content::Keyring(KeyringAnswer::Held(_)))
     }
 }
 
@@ -96,6 +105,11 @@ impl Content {
             Content::Found(Found::AccountPage(accounts)) => page::write(accounts, out),
             Content::Found(Found::Documents(found)) => documents::write_found(found, out),
             Content::Found(Found::Tables(tables)) => array::write(tables, out),
+            Content::Keyring(KeyringAnswer::Held(held)) => keyring::write_held(held, out),
+            Content::Keyring(KeyringAnswer::Destroyed(results)) => {
+                keyring::write_results(results, out);
+            }
+            Content::Keyring(KeyringAnswer::Status(status)) => keyring::write_status(status, out),
             Content::Found(Found::Reached) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),
@@ -147,7 +161,7 @@ impl Meter {
                 metrics.answer(operation);
                 debug!(connection, request = id, operation, at = last_event(reply), "answered");
             }
-            Content::Found(_) | Content::Batch(_) | Content::Done => {
+            Content::Found(_) | Content::Keyring(_) | Content::Batch(_) | Content::Done => {
                 metrics.answer(operation);
                 debug!(connection, request = id, operation, "answered");
             }
@@ -189,6 +203,13 @@ impl Responder {
     pub(crate) fn found(self, result: Result<Found, Error>) {
         match result {
             Ok(found) => self.send(Content::Found(found)),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    pub(crate) fn keyring(self, result: Result<KeyringAnswer, Error>) {
+        match result {
+            Ok(answer) => self.send(Content::Keyring(answer)),
             Err(error) => self.fail(&error),
         }
     }

@@ -42,6 +42,17 @@ impl Asker {
         self.membership.as_ref().map(|membership| membership.key().key)
     }
 
+    /// Who it is, for people who read records.
+    pub(crate) fn name(&self) -> String {
+        match &self.membership {
+            Some(membership) => {
+                let ClientKey { name, key, .. } = &**membership.key();
+                format!("{name} {key}")
+            }
+            None => String::from("anyone on the server's machine"),
+        }
+    }
+
     /// Its number in the engine's budgets.
     pub(crate) fn caller(&self) -> CallerId {
         self.membership.as_ref().map_or(CallerId(0), |membership| {

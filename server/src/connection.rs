@@ -14,7 +14,8 @@ use crate::frames::{Broken, Frames, Malformed};
 use crate::key_changes::{self, KeyChanges, KeyRequest};
 use crate::ledger::Ledger;
 use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, LINGER_TIMEOUT, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT,
+    CONNECTION_BYTES_IN_FLIGHT_MAX, KEYRING_AT_ONCE_MAX, KEYRING_WAITING_MAX, LINGER_TIMEOUT,
+    READS_AT_ONCE_MAX, READS_WAITING_MAX, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT,
     SERVER_BYTES_IN_FLIGHT_MAX,
 };
 use crate::lobby::{Lobby, Stranger};
@@ -48,6 +49,8 @@ pub(crate) struct Shared<L> {
     pub(crate) epoch: u64,
     pub(crate) budget: Budget,
     pub(crate) reads: Arc<Reads>,
+    /// Questions to the keyring: they wait for the disk longer than history may.
+    pub(crate) keyring: Reads,
     /// Of those who have not come in.
     pub(crate) lobby: Lobby,
     /// Of those who have.
@@ -93,7 +96,12 @@ impl<L: Ledger> Shared<L> {
             incarnation,
             epoch,
             budget: Budget::new(SERVER_BYTES_IN_FLIGHT_MAX),
-            reads: Arc::new(Reads::new()),
+            reads: Arc::new(Reads::new("reads", READS_AT_ONCE_MAX, READS_WAITING_MAX)),
+            keyring: Reads::new(
+                "requests to the keyring",
+                KEYRING_AT_ONCE_MAX,
+                KEYRING_WAITING_MAX,
+            ),
             streams,
             lobby: Lobby::default(),
             places,
@@ -324,7 +332,14 @@ fn begin<L: Ledger>(
             });
         }
         Work::Read(read) => {
-            shared.reads.start(&shared.ledger, asker.sight(), read, deadline, responder);
+            let (ledger, sight) = (shared.ledger.clone(), asker.sight());
+            let ask = move || sight.read(&ledger, read);
+            shared.reads.start(deadline, responder, ask, Responder::found);
+        }
+        Work::Keyring(question) => {
+            let (ledger, by) = (shared.ledger.clone(), asker.name());
+            let ask = move || ledger.ask_keyring(&question, &by);
+            shared.keyring.start(deadline, responder, ask, Responder::keyring);
         }
         Work::Await(asked) => {
             let stopping = subscriptions.stopping();

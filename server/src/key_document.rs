@@ -57,7 +57,9 @@ pub enum KeyDocumentError {
     #[error("a key's name has 1 to {KEY_NAME_BYTES_MAX} bytes and no control characters")]
     Name,
     /// A role that there is not.
-    #[error("there is no role `{0}`: the roles are read, write, stream, replicate, operate, audit")]
+    #[error(
+        "there is no role `{0}`: the roles are read, write, stream, replicate, operate, audit, keyring"
+    )]
     Role(String),
     /// A list longer than a request could ever need.
     #[error("a key is limited to at most {KEY_SCOPE_MAX} ledgers and tables")]

@@ -1,6 +1,7 @@
 //! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
 
 use crate::documents;
+use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
 use florin_core::request::{Reply, Request};
 use florin_core::stream::{StreamBatch, Subscription};
 use florin_core::{Database, Error};
@@ -27,6 +28,13 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// # Errors
     /// Those of the engine.
     fn read(&self, read: &Read) -> Result<Found, Error>;
+
+    /// Asks the keyring; `by` is who asks, on record if it destroys a key. Blocks; called on threads
+    /// that may.
+    ///
+    /// # Errors
+    /// Those of the keyring.
+    fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error>;
 
     /// A reader of the log.
     type Stream: LogStream;
@@ -133,6 +141,10 @@ impl Ledger for Database {
 
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
         Database::submit(self, request, reply);
+    }
+
+    fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error> {
+        keyring::ask(self, question, by)
     }
 
     fn read(&self, read: &Read) -> Result<Found, Error> {

@@ -12,7 +12,7 @@
 //! Reading order: [`server`] accepts, [`doors`] says whom, [`entrance`] lets them in,
 //! [`connection`] is one peer's life, [`question`] what it asks, [`access`] whether it may,
 //! [`answer`] what it is told, `streams` what it is told without asking again, [`ledger`] who knows
-//! the answer. [`metrics`] counts, and [`observe`] shows the figures to whoever watches.
+//! the answer, [`keyring`] who has the keys. [`metrics`] counts, and [`observe`] shows the figures to whoever watches.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -30,6 +30,7 @@ mod key;
 mod key_changes;
 mod key_document;
 mod key_table;
+pub mod keyring;
 pub mod ledger;
 pub mod limits;
 mod lobby;

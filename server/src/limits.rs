@@ -2,7 +2,9 @@
 
 use florin_ledger::stream::{BATCH_HEAD_BYTES, ITEM_BYTES_MAX};
 use florin_wire::frame::HEADER_BYTES;
-use florin_wire::limits::{DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX};
+use florin_wire::limits::{
+    DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAME_BYTES_MAX, KEYRING_NAMES_MAX,
+};
 use std::time::Duration;
 
 /// Connections at the same time, unless the options say otherwise. One more is told `busy`.
@@ -36,6 +38,11 @@ pub const REQUEST_WEIGHT_MIN: usize = CONNECTION_BYTES_IN_FLIGHT_MAX / REQUESTS_
 pub const READS_AT_ONCE_MAX: usize = 16;
 /// Reads of history that wait for a thread; more are told `busy`.
 pub const READS_WAITING_MAX: usize = 1_024;
+/// Requests to the keyring that run at the same time, each on a thread that may block: they wait for
+/// each other, more would only hold threads.
+pub const KEYRING_AT_ONCE_MAX: usize = 2;
+/// Requests to the keyring that wait for a thread; more are told `busy`.
+pub const KEYRING_WAITING_MAX: usize = 256;
 /// Streams of one connection; one more is told `busy`.
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 8;
 /// Streams of all connections; one more is told `busy`. Each has up to some 5 MiB of memory.
@@ -115,6 +122,11 @@ const _: () = assert!(
 const _: () = assert!(
     DOCUMENT_KEYS_MAX <= florin_core::limits::DOCUMENTS_READ_MAX,
     "an engine reads as many documents as a request names"
+);
+const _: () = assert!(
+    KEYRING_NAMES_MAX == florin_core::keyring::NAMES_MAX
+        && KEYRING_NAME_BYTES_MAX == florin_core::keyring::NAME_BYTES_MAX,
+    "the protocol and the keyring take the same names"
 );
 const _: () = assert!(
     EVENTS_MAX == florin_core::limits::BATCH_EVENTS_MAX,

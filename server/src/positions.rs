@@ -27,7 +27,9 @@ pub(crate) fn answer<L: Ledger>(
     let Await { position, patience_ms } = asked;
     let (ledger, reads) = (shared.ledger.clone(), Arc::clone(&shared.reads));
     let find_out = move |ledger: &L, responder| {
-        reads.start(ledger, sight, Read::Reached(position), deadline, responder);
+        let ledger = ledger.clone();
+        let ask = move || sight.read(&ledger, Read::Reached(position));
+        reads.start(deadline, responder, ask, Responder::found);
     };
     // What an earlier opening has not left here will not come.
     let may_come = shared.epoch <= position.epoch;

@@ -1,5 +1,6 @@
 //! A request as it arrives: what is asked, and what it may occupy until it is answered.
 
+use crate::keyring::KeyringQuestion;
 use crate::ledger::Read;
 use bytes::Bytes;
 use florin_core::commits::{CommitRequest, UniqueRequest, WriteBatch};
@@ -10,7 +11,10 @@ use florin_ledger::query::PAGE_COUNT_MAX;
 use florin_ledger::{DocumentKey, TableId, TableOptions};
 use florin_wire::cold::{Await, Once};
 use florin_wire::frame::HEADER_BYTES;
-use florin_wire::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX};
+use florin_wire::keyring::{HELD_BYTES, KeyNames, decode_names};
+use florin_wire::limits::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAMES_MAX,
+};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     DecodeError, Operation, Reason, Refusal, RefusalKind, RequestHeader, array, cold, documents,
@@ -44,6 +48,8 @@ pub(crate) enum Work {
     Read(Read),
     /// Waits until the log has come so far.
     Await(Await),
+    /// For a thread that may block, and the keyring.
+    Keyring(KeyringQuestion),
     /// Opens a stream.
     Subscribe(Box<Subscribe>),
     /// Lets a stream send more.
@@ -103,7 +109,9 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::QueryAccounts => Work::Read(Read::QueryAccounts(cold::decode(&body)?)),
         Operation::QueryTransfers => Work::Read(Read::QueryTransfers(cold::decode(&body)?)),
         Operation::TrialBalance => Work::Submit(Request::TrialBalance(cold::decode(&body)?)),
-        Operation::Status | Operation::ListTables if !body.is_empty() => {
+        Operation::Status | Operation::ListTables | Operation::KeyringStatus
+            if !body.is_empty() =>
+        {
             return Err(DecodeError::new(0, Reason::TooLong));
         }
         Operation::Status => Work::Submit(Request::Status),
@@ -127,6 +135,10 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::Subscribe => Work::Subscribe(Box::new(Subscribe::decode(&body)?)),
         Operation::Credit => Work::Credit(Credit::decode(&body)?),
         Operation::Unsubscribe => Work::Unsubscribe(Unsubscribe::decode(&body)?),
+        Operation::MakeKeys => keyring(decode_names(&body)?, KeyringQuestion::Make),
+        Operation::ReadKeys => keyring(decode_names(&body)?, KeyringQuestion::Read),
+        Operation::DestroyKeys => keyring(decode_names(&body)?, KeyringQuestion::Destroy),
+        Operation::KeyringStatus => Work::Keyring(KeyringQuestion::Status),
     })
 }
 
@@ -185,6 +197,19 @@ fn get(keys: Vec<DocumentKey>) -> Work {
     Work::Read(Read::Documents(keys))
 }
 
+fn keyring(names: KeyNames, ask: impl FnOnce(KeyNames) -> KeyringQuestion) -> Work {
+    if KEYRING_NAMES_MAX < names.len() {
+        return Work::Refuse(Refusal::without_effect(
+            RefusalKind::TooLarge,
+            format!(
+                "a request takes at most {KEYRING_NAMES_MAX} names, this one has {}: split it",
+                names.len()
+            ),
+        ));
+    }
+    Work::Keyring(ask(names))
+}
+
 /// A batch of too many events is well-formed and refused whole; a ragged one is not well-formed.
 fn refused_batch(error: BatchError) -> Result<Work, DecodeError> {
     match error {
@@ -231,6 +256,10 @@ impl Work {
             }
             Work::Read(Read::ScanDocuments(scan)) => (page_items(scan.limit), DOCUMENT_BYTES_MAX),
             Work::Read(Read::Tables) => (TABLES_MAX, TABLE_BYTES),
+            Work::Keyring(KeyringQuestion::Make(names) | KeyringQuestion::Read(names)) => {
+                (names.len(), HELD_BYTES)
+            }
+            Work::Keyring(KeyringQuestion::Destroy(_) | KeyringQuestion::Status) => (0, 0),
             // Their replies are smaller than the request, or than what any request weighs. Of a
             // commit that is because a timestamp answers 128 bytes and a position at least 41, but
             // for events, whose positions are at most 16 KiB.

@@ -1,48 +1,51 @@
-//! Questions about history, on threads that may block, a bounded number at a time.
+//! Work on threads that may block, a bounded number at a time: questions about history, and to the
+//! keyring.
 
-use crate::access::Sight;
 use crate::answer::Responder;
-use crate::ledger::{Ledger, Read};
-use crate::limits::{READS_AT_ONCE_MAX, READS_WAITING_MAX};
+use florin_core::Error;
 use florin_wire::{Refusal, RefusalKind};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// The places of running and waiting reads, one for the whole server.
+/// The places of running and waiting work of one kind, one for the whole server.
 #[derive(Debug)]
 pub(crate) struct Reads {
+    /// What the work is, in messages.
+    what: &'static str,
+    waiting_max: usize,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
 impl Reads {
-    pub(crate) fn new() -> Reads {
+    pub(crate) fn new(what: &'static str, at_once_max: usize, waiting_max: usize) -> Reads {
         Reads {
-            running: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)),
-            waiting: Arc::new(Semaphore::new(READS_WAITING_MAX)),
+            what,
+            waiting_max,
+            running: Arc::new(Semaphore::new(at_once_max)),
+            waiting: Arc::new(Semaphore::new(waiting_max)),
         }
     }
 
-    /// Starts a read, now or when one of those before it is done; never waits itself, so that the
-    /// requests behind it on the connection go on.
-    pub(crate) fn start<L: Ledger>(
+    /// Starts `ask`, now or when one of those before it is done, and answers with what it gives; never
+    /// waits itself, so that the requests behind it on the connection go on.
+    pub(crate) fn start<A: Send + 'static>(
         &self,
-        ledger: &L,
-        sight: Sight,
-        read: Read,
         deadline: Option<Instant>,
         responder: Responder,
+        ask: impl FnOnce() -> Result<A, Error> + Send + 'static,
+        answer: impl FnOnce(Responder, Result<A, Error>) + Send + 'static,
     ) {
-        let ledger = ledger.clone();
         if let Ok(running) = Arc::clone(&self.running).try_acquire_owned() {
-            run(ledger, sight, read, responder, running);
+            run(running, responder, ask, answer);
             return;
         }
         let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            let Reads { what, waiting_max, .. } = self;
             responder.refuse(Refusal::without_effect(
                 RefusalKind::Busy,
-                format!("{READS_WAITING_MAX} reads are waiting already: send it again later"),
+                format!("{waiting_max} {what} are waiting already: send it again later"),
             ));
             return;
         };
@@ -54,23 +57,22 @@ impl Reads {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 responder.refuse(expired());
             } else {
-                run(ledger, sight, read, responder, running);
+                run(running, responder, ask, answer);
             }
         });
     }
 }
 
-fn run<L: Ledger>(
-    ledger: L,
-    sight: Sight,
-    read: Read,
-    responder: Responder,
+fn run<A: Send + 'static>(
     running: OwnedSemaphorePermit,
+    responder: Responder,
+    ask: impl FnOnce() -> Result<A, Error> + Send + 'static,
+    answer: impl FnOnce(Responder, Result<A, Error>) + Send + 'static,
 ) {
     tokio::task::spawn_blocking(move || {
-        let result = sight.read(&ledger, read);
+        let result = ask();
         drop(running);
-        responder.found(result);
+        answer(responder, result);
     });
 }
 

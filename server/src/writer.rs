@@ -8,17 +8,20 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
+use zeroize::Zeroize;
 
 /// A socket that is given up when its peer leaves bytes unread for too long.
 pub(crate) struct Writer<W> {
     socket: W,
     buffer: BytesMut,
+    /// Whether keys are among what the buffer holds.
+    is_secret: bool,
     stall_max: Duration,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
     pub(crate) fn new(socket: W, stall_max: Duration) -> Writer<W> {
-        Writer { socket, buffer: BytesMut::new(), stall_max }
+        Writer { socket, buffer: BytesMut::new(), is_secret: false, stall_max }
     }
 
     /// Writes answers until everyone who owes one has given it: the channel needs no bound of its
@@ -34,6 +37,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         while 0 < answers.recv_many(&mut batch, REPLIES_PER_WRITE_MAX).await {
             for answer in &batch {
                 answer.write(&mut self.buffer);
+                self.is_secret |= answer.is_secret();
                 if WRITE_BYTES <= self.buffer.len() {
                     self.flush().await?;
                 }
@@ -71,6 +75,10 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             self.socket.flush().await
         };
         timeout(self.stall_max, written).await??;
+        if self.is_secret {
+            self.buffer.as_mut().zeroize();
+            self.is_secret = false;
+        }
         // A large reply's memory is not kept for the small ones that follow.
         if WRITE_BYTES < self.buffer.capacity() {
             self.buffer = BytesMut::new();

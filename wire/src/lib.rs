@@ -6,7 +6,7 @@
 //! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`proof`] how
 //! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`], [`page`],
 //! [`documents`] and [`outcome`] the bodies on the hot path, [`stream`] those that open a stream,
-//! [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
+//! [`keyring`] those of keys that must be destroyable, [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
 //! same without Rust.
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod documents;
 pub mod error;
 pub mod frame;
 pub mod hello;
+pub mod keyring;
 pub mod limits;
 pub mod operation;
 pub mod outcome;

@@ -19,6 +19,10 @@ pub const MESSAGE_BYTES_MAX: usize = 1_024;
 pub const DOCUMENT_KEYS_MAX: usize = 1_024;
 /// Bytes of one document in an answer: what is said of it, its key and its value.
 pub const DOCUMENT_BYTES_MAX: usize = 40 + DOCUMENT_KEY_BYTES_MAX + DOCUMENT_VALUE_BYTES_MAX;
+/// Names of one request to the keyring.
+pub const KEYRING_NAMES_MAX: usize = 1_024;
+/// Bytes of a name in the keyring; it has at least one.
+pub const KEYRING_NAME_BYTES_MAX: usize = 128;
 /// Bytes of a cold body.
 pub const COLD_BYTES_MAX: usize = 4_096;
 

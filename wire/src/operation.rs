@@ -84,6 +84,14 @@ operations! {
     Credit = 49 "credit",
     /// Id of the request that subscribed; nothing.
     Unsubscribe = 50 "unsubscribe",
+    /// Names; what each holds.
+    MakeKeys = 56 "make_keys",
+    /// Names; what each holds.
+    ReadKeys = 57 "read_keys",
+    /// Names; what became of each.
+    DestroyKeys = 58 "destroy_keys",
+    /// Nothing; how many names there are.
+    KeyringStatus = 59 "keyring_status",
 }
 
 impl Operation {
@@ -98,6 +106,8 @@ impl Operation {
                 | Operation::WriteDocuments
                 | Operation::InsertUnique
                 | Operation::DeclareTable
+                | Operation::MakeKeys
+                | Operation::DestroyKeys
         )
     }
 
@@ -107,9 +117,14 @@ impl Operation {
     /// version; being the first would be told `seen` for its own.
     #[must_use]
     pub const fn may_be_repeated(self) -> bool {
+        // A name gets one key, and loses it once.
         let has_ids = matches!(
             self,
-            Operation::CreateAccounts | Operation::CreateTransfers | Operation::Commit
+            Operation::CreateAccounts
+                | Operation::CreateTransfers
+                | Operation::Commit
+                | Operation::MakeKeys
+                | Operation::DestroyKeys
         );
         has_ids || !self.writes()
     }
@@ -138,6 +153,9 @@ impl Operation {
             | Operation::DocumentHistory
             | Operation::ListTables => &[Role::Read, Role::Audit],
             Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],
+            Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],
+            Operation::DestroyKeys => &[Role::Keyring, Role::Operate],
+            Operation::KeyringStatus => &[Role::Keyring, Role::Operate, Role::Audit],
             // Who was told a position may ask for it: its answer tells nothing else.
             Operation::Status | Operation::AwaitPosition => &[],
         }

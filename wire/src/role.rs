@@ -17,12 +17,21 @@ pub enum Role {
     Operate,
     /// What `Read` may, for those who only check.
     Audit,
+    /// Keys that must be destroyable, the keys themselves too: no other role gets at them.
+    Keyring,
 }
 
 impl Role {
     /// Every role, in order of bits.
-    pub const ALL: &'static [Role] =
-        &[Role::Read, Role::Write, Role::Stream, Role::Replicate, Role::Operate, Role::Audit];
+    pub const ALL: &'static [Role] = &[
+        Role::Read,
+        Role::Write,
+        Role::Stream,
+        Role::Replicate,
+        Role::Operate,
+        Role::Audit,
+        Role::Keyring,
+    ];
 
     /// Its bit in a set.
     #[must_use]
@@ -34,6 +43,7 @@ impl Role {
             Role::Replicate => 8,
             Role::Operate => 16,
             Role::Audit => 32,
+            Role::Keyring => 64,
         }
     }
 
@@ -47,6 +57,7 @@ impl Role {
             Role::Replicate => "replicate",
             Role::Operate => "operate",
             Role::Audit => "audit",
+            Role::Keyring => "keyring",
         }
     }
 

@@ -20,6 +20,7 @@ use florin_ledger::{
 };
 use florin_wire::cold::{self, AsOf, Await};
 use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
+use florin_wire::keyring::{self, DestroyResult, HeldKey, KeyNames, KeyringStatus};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     AddressRole, Binding, Challenge, ClientHello, Effect, Farewell, Operation, Proof, PublicKey,
@@ -301,6 +302,24 @@ fn requests_of_streams() {
         "0700000000000000 00000200 00000000",
     );
     check(&Unsubscribe { subscription: 7 }.to_bytes(), "0700000000000000");
+}
+
+#[test]
+fn keys_of_the_keyring() {
+    let names = KeyNames(vec![b"ann".to_vec(), b"b".to_vec()]);
+    check(&keyring::names_to_bytes(&names), "03 616e6e 01 62");
+    let held = [HeldKey::Unknown, HeldKey::Key([7; 32].into()), HeldKey::Destroyed];
+    let zeros = "00".repeat(32);
+    let sevens = "07".repeat(32);
+    let bytes = written(|out| keyring::write_held(&held, out));
+    check(&bytes, &format!("00 {zeros} 01 {sevens} 02 {zeros}"));
+    assert_eq!(keyring::decode_held(&bytes), Ok(held.to_vec()));
+    check(&written(|out| keyring::write_results(DestroyResult::ALL, out)), "01 02 03");
+    let status = KeyringStatus { keys_count: 5, destroyed_count: 6 };
+    let bytes = written(|out| keyring::write_status(&status, out));
+    check(&bytes, "0500000000000000 0600000000000000");
+    // What a log line would show.
+    assert_eq!(format!("{held:?} {names:?}"), "[Unknown, Key(secret), Destroyed] 2 names");
 }
 
 /// Prevents: a consumer in another language reads a payment of another amount.

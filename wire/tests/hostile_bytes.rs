@@ -12,6 +12,7 @@ use florin_ledger::{
 };
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
+use florin_wire::keyring::{self, HeldKey};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
@@ -56,6 +57,10 @@ fn check_all(bytes: &[u8]) {
     check(bytes, Subscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, Credit::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, Unsubscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, keyring::decode_names(bytes), keyring::write_names);
+    check(bytes, keyring::decode_held(bytes), |held, out| keyring::write_held(held, out));
+    check(bytes, keyring::decode_results(bytes), |it, out| keyring::write_results(it, out));
+    check(bytes, keyring::decode_status(bytes), keyring::write_status);
     check_array::<Account>(bytes);
     check_array::<Option<Account>>(bytes);
     check_array::<Transfer>(bytes);
@@ -179,6 +184,28 @@ fn what_was_found_and_decided_is_read_strictly() {
     decided[1] = 2;
     decided[2] = 200;
     assert_eq!(outcome::decode(&decided).unwrap_err(), error(2, Reason::Unknown));
+}
+
+/// A key where there is none, or none where there is one, is what nothing would be unsealed with.
+#[test]
+fn what_the_keyring_answers_is_read_strictly() {
+    let error = |offset, reason| DecodeError::new(offset, reason);
+    let mut held = vec![0; 66];
+    assert_eq!(keyring::decode_held(&held), Ok(vec![HeldKey::Unknown; 2]));
+    held[40] = 1;
+    assert_eq!(keyring::decode_held(&held).unwrap_err(), error(34, Reason::NotZero));
+    held[33] = 2;
+    assert_eq!(keyring::decode_held(&held).unwrap_err(), error(34, Reason::NotZero));
+    held[33] = 3;
+    assert_eq!(keyring::decode_held(&held).unwrap_err(), error(33, Reason::Unknown));
+    assert_eq!(
+        keyring::decode_held(&held[..40]).unwrap_err(),
+        error(33, Reason::Ragged { item_bytes: 33 })
+    );
+    assert_eq!(keyring::decode_results(&[1, 0]).unwrap_err(), error(1, Reason::Unknown));
+    assert_eq!(keyring::decode_names(b"\x02a").unwrap_err(), error(2, Reason::TooShort));
+    assert_eq!(keyring::decode_status(&[0; 15]).unwrap_err(), error(15, Reason::TooShort));
+    assert_eq!(keyring::decode_status(&[0; 17]).unwrap_err(), error(16, Reason::TooLong));
 }
 
 /// A text that claims to be longer than the body, by a little or by the whole address space.

@@ -6,6 +6,7 @@ mod harness;
 mod documents;
 mod endings;
 mod flights;
+mod keyring;
 mod keys;
 mod positions;
 mod singles;

@@ -4,8 +4,10 @@
 use crate::closed::{Closed, public, secret, teller, teller_of};
 use crate::harness::{Peer, Running, created, open, transfer};
 use bytes::{Bytes, BytesMut};
+use florin_core::disk::os::OsDisk;
+use florin_core::keys::FileKey;
 use florin_core::request::Reply;
-use florin_core::{Database, Options};
+use florin_core::{Database, Options, sealing};
 use florin_ledger::commit_bytes::encode_commit;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
@@ -19,6 +21,7 @@ use florin_server::{
     ServerOptions,
 };
 use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
+use florin_wire::keyring::{self, DestroyResult, HeldKey, KeyNames};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Binding, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array, cold, documents, page,
@@ -52,6 +55,29 @@ impl Bank {
     async fn open(keys: impl IntoIterator<Item = ClientKey>) -> Bank {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(directory.path(), Options::default()).unwrap();
+        Bank::over(directory, database, keys).await
+    }
+
+    /// With a keyring.
+    async fn encrypted(keys: impl IntoIterator<Item = ClientKey>) -> Bank {
+        let directory = tempfile::tempdir().unwrap();
+        let kek = tempfile::tempdir().unwrap();
+        let path = kek.path().join("kek");
+        FileKey::generate(&path).unwrap();
+        let kek = Arc::new(FileKey::open(&path).unwrap());
+        let disk = OsDisk::open(directory.path()).unwrap();
+        sealing::create(&disk, kek.as_ref()).unwrap();
+        drop(disk);
+        let options = Options { key: Some(kek), ..Options::default() };
+        let database = Database::open(directory.path(), options).unwrap();
+        Bank::over(directory, database, keys).await
+    }
+
+    async fn over(
+        directory: tempfile::TempDir,
+        database: Database,
+        keys: impl IntoIterator<Item = ClientKey>,
+    ) -> Bank {
         let heard = Arc::new(Heard::default());
         let doors = Doors {
             admission: Admission::Directory(Arc::new(MemoryKeys::new(keys))),
@@ -155,7 +181,8 @@ async fn two_ledgers() -> Bank {
 #[tokio::test]
 async fn every_operation_needs_its_role() {
     let roles: Vec<_> = (1..).zip(Role::ALL.iter().copied()).collect();
-    let bank = Bank::open(roles.iter().map(|(number, role)| keyed(*number, &[*role]))).await;
+    let bank = Bank::encrypted(roles.iter().map(|(number, role)| keyed(*number, &[*role]))).await;
+    let names = keyring::names_to_bytes(&KeyNames(vec![b"ann".to_vec()]));
     let ids = array::to_bytes(&[AccountId(1)]);
     let filter = cold::to_bytes(&AccountFilter::new(AccountId(1)));
     let mut query = QueryFilter::all();
@@ -174,7 +201,7 @@ async fn every_operation_needs_its_role() {
     let once = Once { key, expires: Timestamp::NONE };
     let table = array::to_bytes(&[(TableId(17), TableOptions::default())]);
     let reached = cold::to_bytes(&Await { position: Position::NONE, patience_ms: 0 });
-    let cases: [(Operation, Bytes, &[Role]); 24] = [
+    let cases: [(Operation, Bytes, &[Role]); 28] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -199,6 +226,10 @@ async fn every_operation_needs_its_role() {
         (Operation::Subscribe, subscribe(0).to_bytes(), streaming),
         (Operation::Credit, Credit { subscription: 9, bytes: 1 }.to_bytes(), streaming),
         (Operation::Unsubscribe, Unsubscribe { subscription: 9 }.to_bytes(), streaming),
+        (Operation::MakeKeys, names.clone(), &[Role::Keyring]),
+        (Operation::ReadKeys, names.clone(), &[Role::Keyring]),
+        (Operation::DestroyKeys, names, &[Role::Keyring, Role::Operate]),
+        (Operation::KeyringStatus, Bytes::new(), &[Role::Keyring, Role::Operate, Role::Audit]),
     ];
     assert_eq!(cases.len(), Operation::ALL.len(), "every operation has its line");
     for (number, role) in roles {
@@ -218,8 +249,48 @@ async fn every_operation_needs_its_role() {
         }
     }
     let heard = bank.heard.0.lock().unwrap().clone();
-    assert_eq!(heard.len(), (5 + 3 + 1) * 5 + 12 * 4 + 3, "each was heard of once");
+    // By how many roles each operation may be asked for: one, two, three of the seven.
+    assert_eq!(heard.len(), (5 + 3 + 1 + 2) * 6 + (12 + 1) * 5 + 2 * 4, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
+    bank.close().await;
+}
+
+/// Fault 66 for the keyring: who may read all else reads no key, an operator destroys keys that he
+/// can't read, and a key that is limited to a part gets none of the whole. Who destroyed is on record.
+#[tokio::test]
+async fn keys_are_for_the_role_keyring_alone() {
+    let limits = KeyLimits { tables: Some([20].into()), ..KeyLimits::default() };
+    let limited = ClientKey { limits, ..keyed(3, &[Role::Keyring]) };
+    let bank = Bank::encrypted([
+        keyed(1, &[Role::Keyring]),
+        keyed(2, &[Role::Read, Role::Write, Role::Stream, Role::Audit, Role::Operate]),
+        limited,
+    ])
+    .await;
+    let names = KeyNames(vec![b"ann".to_vec(), b"bob".to_vec()]);
+    let body = keyring::names_to_bytes(&names);
+    let mut vault = bank.admitted(1).await;
+    let made = keyring::decode_held(&vault.answered(Operation::MakeKeys, &body).await).unwrap();
+    assert!(made.iter().all(|held| matches!(held, HeldKey::Key(_))) && made[0] != made[1]);
+    let mut operator = bank.admitted(2).await;
+    for operation in [Operation::ReadKeys, Operation::MakeKeys] {
+        let message = operator.forbidden(operation, &body).await;
+        assert!(message.contains("the role keyring"), "{message}");
+    }
+    let ann = keyring::names_to_bytes(&KeyNames(vec![b"ann".to_vec()]));
+    let results = operator.answered(Operation::DestroyKeys, &ann).await;
+    assert_eq!(keyring::decode_results(&results), Ok(vec![DestroyResult::Destroyed]));
+    let read = keyring::decode_held(&vault.answered(Operation::ReadKeys, &body).await).unwrap();
+    assert_eq!(read, [HeldKey::Destroyed, made[1].clone()]);
+    let mut limited = bank.admitted(3).await;
+    let message = limited.forbidden(Operation::ReadKeys, &body).await;
+    assert!(message.contains("limited to some ledgers or tables"), "{message}");
+
+    let scan = DocumentScan { table: TableId::DESTROYED_KEYS, limit: 9, ..DocumentScan::default() };
+    let page = bank.database.scan_documents(&scan).unwrap();
+    let said = page.items.iter().filter(|it| it.key.len() == 32).map(|it| it.value.clone());
+    let expected = format!("teller {}", public(&secret(2)));
+    assert_eq!(said.collect::<Vec<_>>(), [Some(expected.into_bytes())]);
     bank.close().await;
 }
 

@@ -10,6 +10,7 @@ use florin_ledger::{
     Account, AccountId, CreateTransferStatus, Document, EventResult, Lsn, Position, StreamFilter,
     StreamStart, Timestamp, Transfer, TransferId, TransferResult,
 };
+use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, Read};
 use florin_server::{Doors, Ledger, Server, ServerMetrics, ServerOptions};
 use florin_wire::frame::{self, HEADER_BYTES};
@@ -74,6 +75,10 @@ impl Ledger for HandLedger {
         }
         // When the test's end is gone the engine has died, and the reply is dropped.
         let _ = self.requests.send((request, Box::new(reply)));
+    }
+
+    fn ask_keyring(&self, _: &KeyringQuestion, _: &str) -> Result<KeyringAnswer, Error> {
+        Err(Error::new(ErrorKind::Invalid, "no keyring here"))
     }
 
     fn read(&self, read: &Read) -> Result<Found, Error> {

@@ -11,6 +11,7 @@ mod documents;
 mod forbidden;
 mod handshake;
 mod key_documents;
+mod keyring;
 mod malformed;
 mod pipelining;
 mod positions;
