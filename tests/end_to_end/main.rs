@@ -20,6 +20,7 @@ mod differential;
 mod directory;
 mod exactly_once;
 mod examples;
+mod keyring;
 mod kill;
 mod load;
 mod positions;

@@ -59,6 +59,10 @@ pub(crate) fn observer() -> Observer {
         }
         Event::CheckpointMade(position) => info!(position = position.0, "checkpoint made"),
         Event::CheckpointFailed(error) => error!("checkpoint failed: {error}"),
+        Event::KeyringRefused(error) => error!("the keyring is not served: {error}"),
+        Event::KeysDestroyedAgain(count) => {
+            info!(count, "keys destroyed that the log says are destroyed");
+        }
         _ => {}
     })
 }

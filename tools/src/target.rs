@@ -2,6 +2,7 @@
 
 use crate::credentials::Credentials;
 use crate::exit::Failure;
+use crate::inspect::{Log, ReadOnly};
 use crate::key::KeyArguments;
 use clap::Args;
 use florin_client::{Client, ClientOptions, PublicKey, SecretKey};
@@ -75,6 +76,18 @@ impl Destination {
             }
             (None, None) => Err(Failure::usage("name a ledger: --data DIR or --connect HOST:PORT")),
         }
+    }
+
+    /// Asking about a ledger must not make one.
+    ///
+    /// # Errors
+    /// If a directory is named that holds none.
+    pub(crate) fn refuse_new(&self) -> Result<(), Failure> {
+        let Some(path) = &self.target.data else { return Ok(()) };
+        let unavailable =
+            |error: String| Failure::unavailable(format!("can't open {}: {error}", path.display()));
+        let directory = ReadOnly::open(path).map_err(|error| unavailable(error.to_string()))?;
+        Log::open(directory, None).map(|_| ()).map_err(|error| unavailable(error.to_string()))
     }
 }
 

@@ -5,10 +5,11 @@ use crate::exit::{Exit, Failure};
 use crate::key::{KeyArguments, NewKeyArguments, unavailable};
 use clap::{Args, Subcommand};
 use florin_core::disk::os::OsDisk;
-use florin_core::sealing;
+use florin_core::{Error, keyring, sealing};
 use florin_keys::{FileKey, KeyEncryptionKey, TokenKey};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Make and change the keys that encrypted databases are opened with
 #[derive(Args, Debug)]
@@ -27,10 +28,11 @@ enum Action {
         #[command(flatten)]
         token: KeyArguments,
     },
-    /// Wrap a database's key with another key from now on; what is stored stays as it is
+    /// Wrap a database's key, and its keyring, with another key from now on; what is stored stays as it is
     #[command(
         after_help = "No process may have the directory open. Interrupted, either the old key \
-opens it or the new one. The old key still opens copies and backups from before."
+opens it or the new one; if the old one does, run it again. The old key still opens copies and backups \
+from before."
     )]
     Rotate {
         /// The data directory
@@ -66,9 +68,15 @@ impl Kek {
                     let message = format!("there is no directory {}", data.display());
                     return Err(Failure::unavailable(message));
                 }
-                let disk = OsDisk::open(data).map_err(|error| verify::failure(data, &error))?;
-                sealing::rotate(&disk, old.as_ref(), new.as_ref())
-                    .map_err(|error| verify::failure(data, &error))?;
+                let failed = |error: Error| verify::failure(data, &error);
+                let disk = Arc::new(OsDisk::open(data).map_err(failed)?);
+                // The keyring first: interrupted in between, the old key opens the directory still,
+                // and running it again ends it. What the new key opens already stays as it is: then a
+                // copy of the keyring was put in that is older than the rotation.
+                keyring::rotate(disk.clone(), old.as_ref(), new.as_ref()).map_err(failed)?;
+                if sealing::unlock(disk.clone(), Some(new.as_ref())).is_err() {
+                    sealing::rotate(disk.as_ref(), old.as_ref(), new.as_ref()).map_err(failed)?;
+                }
                 format!("{} opens {} from now on", new.id(), data.display())
             }
         };

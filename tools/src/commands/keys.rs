@@ -84,7 +84,7 @@ struct Add {
     #[arg(long)]
     name: String,
 
-    /// What it may do, repeatable: read, write, stream, replicate, operate, audit
+    /// What it may do, repeatable: read, write, stream, replicate, operate, audit, keyring
     #[arg(long = "role", required = true)]
     roles: Vec<String>,
 

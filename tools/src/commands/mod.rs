@@ -5,6 +5,7 @@ mod exec;
 mod init;
 mod inspect;
 mod kek;
+mod keyring;
 mod keys;
 mod rebuild;
 mod serve;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Rebuild(rebuild::Rebuild),
     Inspect(inspect::Inspect),
     Kek(kek::Kek),
+    Keyring(keyring::Keyring),
     Keys(keys::Keys),
     Bench(bench::Bench),
     Version(version::Version),
@@ -51,6 +53,7 @@ impl Command {
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Kek(kek) => kek.run(),
+            Command::Keyring(keyring) => keyring.run(),
             Command::Keys(keys) => keys.run(),
             Command::Bench(bench) => bench.run(),
             Command::Version(version) => version.run(),

@@ -1,7 +1,6 @@
 //! `florin status`: how a ledger is doing.
 
 use crate::exit::{Exit, Failure};
-use crate::inspect::{Log, ReadOnly};
 use crate::target::{Destination, runtime};
 use clap::Args;
 use florin_client::Status;
@@ -41,7 +40,7 @@ struct StatusJson {
 
 impl StatusCommand {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        self.refuse_new_directory()?;
+        self.destination.refuse_new()?;
         let runtime = runtime()?;
         let ledger = self.destination.open(&runtime, None)?;
         let status = runtime.block_on(ledger.client.status());
@@ -57,15 +56,6 @@ impl StatusCommand {
             write!(output, "{}", text(&status))?;
         }
         Ok(if status.disk_full { Exit::Findings } else { Exit::Done })
-    }
-
-    /// Asking how a ledger is doing must not make one.
-    fn refuse_new_directory(&self) -> Result<(), Failure> {
-        let Some(path) = &self.destination.target.data else { return Ok(()) };
-        let unavailable =
-            |error: String| Failure::unavailable(format!("can't open {}: {error}", path.display()));
-        let directory = ReadOnly::open(path).map_err(|error| unavailable(error.to_string()))?;
-        Log::open(directory, None).map(|_| ()).map_err(|error| unavailable(error.to_string()))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::json::write::TrialBalanceJson;
 use crate::key::KeyArguments;
 use crate::progress;
 use clap::Args;
+use florin_core::keyring::KeyringStatus;
 use florin_core::verify::{VerifyReport, verify};
 use florin_core::{Error, ErrorKind};
 use florin_ledger::LedgerId;
@@ -18,8 +19,8 @@ use std::path::{Path, PathBuf};
 /// Check everything stored in a data directory (exit status 0 only if all of it holds)
 #[derive(Args, Debug)]
 #[command(after_help = "Reads the whole log: every checksum, the chain of hashes, every balance \
-derived again and compared with the checkpoint, debits against credits on every ledger. Of an \
-encrypted database without its key: every checksum and the chain; that is exit status 0 too. Nothing is \
+derived again and compared with the checkpoint, debits against credits on every ledger, the whole \
+keyring. Of an encrypted database without its key: every checksum and the chain; that is exit status 0 too. Nothing is \
 changed. No process may have the directory open.")]
 pub(crate) struct Verify {
     /// The data directory
@@ -52,6 +53,13 @@ struct ReportJson<'a> {
     checkpoint: Option<String>,
     digest: String,
     ledgers: Vec<LedgerJson>,
+    keyring: Option<KeyringJson>,
+}
+
+#[derive(Serialize)]
+struct KeyringJson {
+    keys: String,
+    destroyed: String,
 }
 
 /// Without sums if one of them exceeds 2^128 - 1.
@@ -117,6 +125,10 @@ impl<'a> From<&'a VerifyReport> for ReportJson<'a> {
             checkpoint: report.checkpoint.map(|checkpoint| checkpoint.to_string()),
             digest: hexadecimal(&report.digest),
             ledgers: report.ledgers.iter().map(ledger).collect(),
+            keyring: report.keyring.map(|keyring| KeyringJson {
+                keys: keyring.keys_count.to_string(),
+                destroyed: keyring.destroyed_count.to_string(),
+            }),
         }
     }
 }
@@ -149,6 +161,9 @@ fn text(report: &VerifyReport) -> String {
             sums.credits_pending,
             sums.accounts_count,
         ));
+    }
+    if let Some(KeyringStatus { keys_count, destroyed_count }) = report.keyring {
+        text.push_str(&format!("keyring      {keys_count} keys, {destroyed_count} destroyed\n"));
     }
     for finding in &report.findings {
         text.push_str(&format!("FINDING: {finding}\n"));
