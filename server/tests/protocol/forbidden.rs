@@ -1,13 +1,14 @@
 //! What a key may not ask. What would go wrong without it: a web shop's key reads salaries, or
 //! moves money in another currency by a transfer in the middle of a batch.
 
+mod keyring_role;
+mod own_tables;
+
 use crate::closed::{Closed, public, secret, teller, teller_of};
 use crate::harness::{Peer, Running, created, open, transfer};
 use bytes::{Bytes, BytesMut};
-use florin_core::disk::os::OsDisk;
-use florin_core::keys::FileKey;
 use florin_core::request::Reply;
-use florin_core::{Database, Options, sealing};
+use florin_core::{Database, Options};
 use florin_ledger::commit_bytes::encode_commit;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
@@ -21,7 +22,7 @@ use florin_server::{
     ServerOptions,
 };
 use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
-use florin_wire::keyring::{self, DestroyResult, HeldKey, KeyNames};
+use florin_wire::keyring::{self, KeyNames};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Binding, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array, cold, documents, page,
@@ -55,21 +56,6 @@ impl Bank {
     async fn open(keys: impl IntoIterator<Item = ClientKey>) -> Bank {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(directory.path(), Options::default()).unwrap();
-        Bank::over(directory, database, keys).await
-    }
-
-    /// With a keyring.
-    async fn encrypted(keys: impl IntoIterator<Item = ClientKey>) -> Bank {
-        let directory = tempfile::tempdir().unwrap();
-        let kek = tempfile::tempdir().unwrap();
-        let path = kek.path().join("kek");
-        FileKey::generate(&path).unwrap();
-        let kek = Arc::new(FileKey::open(&path).unwrap());
-        let disk = OsDisk::open(directory.path()).unwrap();
-        sealing::create(&disk, kek.as_ref()).unwrap();
-        drop(disk);
-        let options = Options { key: Some(kek), ..Options::default() };
-        let database = Database::open(directory.path(), options).unwrap();
         Bank::over(directory, database, keys).await
     }
 
@@ -252,94 +238,6 @@ async fn every_operation_needs_its_role() {
     // By how many roles each operation may be asked for: one, two, three of the seven.
     assert_eq!(heard.len(), (5 + 3 + 1 + 2) * 6 + (12 + 1) * 5 + 2 * 4, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
-    bank.close().await;
-}
-
-/// Fault 66 for the keyring: who may read all else reads no key, an operator destroys keys that he
-/// can't read, and a key that is limited to a part gets none of the whole. Who destroyed is on record.
-#[tokio::test]
-async fn keys_are_for_the_role_keyring_alone() {
-    let limits = KeyLimits { tables: Some([20].into()), ..KeyLimits::default() };
-    let limited = ClientKey { limits, ..keyed(3, &[Role::Keyring]) };
-    let bank = Bank::encrypted([
-        keyed(1, &[Role::Keyring]),
-        keyed(2, &[Role::Read, Role::Write, Role::Stream, Role::Audit, Role::Operate]),
-        limited,
-    ])
-    .await;
-    let names = KeyNames(vec![b"ann".to_vec(), b"bob".to_vec()]);
-    let body = keyring::names_to_bytes(&names);
-    let mut vault = bank.admitted(1).await;
-    let made = keyring::decode_held(&vault.answered(Operation::MakeKeys, &body).await).unwrap();
-    assert!(made.iter().all(|held| matches!(held, HeldKey::Key(_))) && made[0] != made[1]);
-    let mut operator = bank.admitted(2).await;
-    for operation in [Operation::ReadKeys, Operation::MakeKeys] {
-        let message = operator.forbidden(operation, &body).await;
-        assert!(message.contains("the role keyring"), "{message}");
-    }
-    let ann = keyring::names_to_bytes(&KeyNames(vec![b"ann".to_vec()]));
-    let results = operator.answered(Operation::DestroyKeys, &ann).await;
-    assert_eq!(keyring::decode_results(&results), Ok(vec![DestroyResult::Destroyed]));
-    let read = keyring::decode_held(&vault.answered(Operation::ReadKeys, &body).await).unwrap();
-    assert_eq!(read, [HeldKey::Destroyed, made[1].clone()]);
-    let mut limited = bank.admitted(3).await;
-    let message = limited.forbidden(Operation::ReadKeys, &body).await;
-    assert!(message.contains("limited to some ledgers or tables"), "{message}");
-
-    let scan = DocumentScan { table: TableId::DESTROYED_KEYS, limit: 9, ..DocumentScan::default() };
-    let page = bank.database.scan_documents(&scan).unwrap();
-    let said = page.items.iter().filter(|it| it.key.len() == 32).map(|it| it.value.clone());
-    let expected = format!("teller {}", public(&secret(2)));
-    assert_eq!(said.collect::<Vec<_>>(), [Some(expected.into_bytes())]);
-    bank.close().await;
-}
-
-/// Whoever can write documents could write itself a key with every role, or move the cursor by which
-/// another makes its payments once.
-#[tokio::test]
-async fn the_systems_own_tables_need_a_role_of_their_own() {
-    let bank = Bank::open([
-        keyed(1, &[Role::Write]),
-        keyed(2, &[Role::Write, Role::Stream]),
-        keyed(3, &[Role::Write, Role::Operate]),
-    ])
-    .await;
-    for (number, table, needed) in [
-        (1, 1, Some("operate")),
-        (1, 2, Some("stream")),
-        (1, 3, Some("operate")),
-        (1, 15, Some("operate")),
-        (1, 16, None),
-        (2, 1, Some("operate")),
-        (2, 2, None),
-        (3, 2, None),
-        (3, 15, None),
-    ] {
-        let mut peer = bank.admitted(number).await;
-        let key = DocumentKey { table: TableId(table), key: b"a".to_vec() };
-        let commit = Commit {
-            id: CommitId(u128::from(table) << 8 | u128::from(number)),
-            documents: vec![write(table)],
-            ..Commit::default()
-        };
-        let commit = encode_commit(&commit);
-        let once = cold::to_bytes(&Once { key, expires: Timestamp::NONE });
-        let writes = writes(table);
-        let asked: [(Operation, &[u8]); 4] = [
-            (Operation::WriteDocuments, &writes),
-            (Operation::Commit, &commit),
-            (Operation::DryRun, &commit),
-            (Operation::InsertUnique, &once),
-        ];
-        for (operation, body) in asked {
-            if let Some(needed) = needed {
-                let message = peer.forbidden(operation, body).await;
-                assert!(message.contains(&format!("the role {needed}")), "{table}: {message}");
-            } else {
-                peer.answered(operation, body).await;
-            }
-        }
-    }
     bank.close().await;
 }
 
