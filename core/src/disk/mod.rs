@@ -69,12 +69,24 @@ pub trait DiskFile: Send + Sync {
     /// Fills `buffer` from `offset`; `UnexpectedEof` if the file ends before.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
+    /// As [`DiskFile::read_exact_at`], but never waits for the disk: `false` if the system does not
+    /// have all of it in memory. Then it begins to fetch it, and the buffer's contents mean nothing.
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_exact_at(buffer, offset).map(|()| true)
+    }
+
     /// Writes all of `bytes` at `offset`. Not durable before [`DiskFile::sync`] returns.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Makes contents and length durable (fdatasync). After an error nothing is known of any write
     /// since the last success; callers latch and never call again.
     fn sync(&self) -> io::Result<()>;
+
+    /// Begins to fetch bytes into the system's cache, for reads that will come. A wish: where it can't
+    /// be granted, those reads take their time.
+    fn read_ahead(&self, offset: u64, bytes: u64) {
+        let _ = (offset, bytes);
+    }
 
     /// Lets go what the system has cached of the file's durable bytes, so that the next read comes
     /// from the disk. A wish: nothing is lost by it, and where it can't be granted nothing happens.

@@ -2,9 +2,11 @@
 
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
 use crate::error::{Error, ErrorKind};
-use rustix::fs::OFlags;
+use rustix::fs::{Advice, OFlags, fadvise};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,7 +113,7 @@ fn open_direct(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn is_invalid(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error())
+    error.raw_os_error() == Some(Errno::INVAL.raw_os_error())
 }
 
 impl Disk for OsDisk {
@@ -191,6 +193,19 @@ impl DiskFile for OsFile {
         self.cached.read_exact_at(buffer, offset)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        let bytes = buffer.len();
+        let buffers = &mut [IoSliceMut::new(buffer)];
+        match preadv2(&self.cached, buffers, offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) if read == bytes => return Ok(true),
+            // Less than all, or a file system that does not know how: the reading says more.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.read_ahead(offset, u64::try_from(bytes).expect("a buffer is small"));
+        Ok(false)
+    }
+
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let Some(direct) = &self.direct else {
             return self.cached.write_all_at(bytes, offset);
@@ -208,9 +223,15 @@ impl DiskFile for OsFile {
         self.cached.sync_data()
     }
 
+    fn read_ahead(&self, offset: u64, bytes: u64) {
+        if let Some(bytes) = NonZeroU64::new(bytes) {
+            let _ = fadvise(&self.cached, offset, Some(bytes), Advice::WillNeed);
+        }
+    }
+
     fn forget_cached(&self) {
         let all = None;
-        let _ = rustix::fs::fadvise(&self.cached, 0, all, rustix::fs::Advice::DontNeed);
+        let _ = fadvise(&self.cached, 0, all, Advice::DontNeed);
     }
 
     fn bytes(&self) -> io::Result<u64> {

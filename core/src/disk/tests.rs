@@ -201,3 +201,27 @@ fn a_file_that_could_not_be_opened_twice_can_be_made_again() {
     assert_eq!(again.map(|_| ()).unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(disk.list("log").unwrap(), ["a"]);
 }
+
+/// Prevents: what the system does not have in memory is taken for read, or is never fetched.
+#[test]
+fn what_is_not_cached_is_fetched_and_read_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = OsDisk::open(&directory.path().join("bank")).unwrap();
+    let file = disk.create("numbers", Access::Buffered).unwrap();
+    let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    file.write_all_at(&bytes, 0).unwrap();
+    file.sync().unwrap();
+    file.forget_cached();
+    let mut fetched = 0;
+    for offset in (0..299_000).step_by(9_973) {
+        let (mut buffer, place) = ([0; 1_000], u64::try_from(offset).unwrap());
+        if !file.read_cached_at(&mut buffer, place).unwrap() {
+            fetched += 1;
+            file.read_exact_at(&mut buffer, place).unwrap();
+        }
+        assert_eq!(buffer, bytes[offset..offset + 1_000]);
+        assert!(file.read_cached_at(&mut buffer, place).unwrap(), "it was read just now");
+    }
+    assert_ne!(fetched, 0, "not all of it was in memory");
+    assert!(!file.read_cached_at(&mut [0; 1_000], 299_500).unwrap(), "the file ends before");
+}

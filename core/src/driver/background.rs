@@ -132,7 +132,17 @@ impl Background {
             }
         };
         self.runs.insert(run.name());
-        self.tell(Ok(Done::Run(run)))
+        let documents = match &run {
+            AnyRun::Documents(run) => Some((run.from(), run.position())),
+            AnyRun::Keys(_) => None,
+        };
+        self.tell(Ok(Done::Run(run)))?;
+        // They were written past the system's cache, and a page of documents lies scattered: what
+        // was written last is fetched while the disk has time, in order.
+        if let Some((from, to)) = documents {
+            self.reader.read_ahead(from, to);
+        }
+        Ok(())
     }
 
     /// Merges, looking now and then for runs to write: those free memory, a merge does not.

@@ -24,8 +24,8 @@ pub(crate) enum Ask {
     End,
     /// Where documents are, by their keys in the index.
     Documents(Vec<Box<[u8]>>),
-    /// What memory has of a range of documents' keys.
-    Scan(KeyRange, KeyOrder, usize),
+    /// What memory has of a range of a table's keys.
+    Scan(TableId, KeyRange, KeyOrder, usize),
     /// The tables that were declared.
     Tables,
     /// Where the history of the account in a slot begins.
@@ -46,7 +46,7 @@ impl Ask {
                 .unwrap_or(usize::MAX)
                 .saturating_mul(size_of::<Account>()),
             Ask::Documents(places) => places.iter().map(|place| place.len()).sum(),
-            Ask::Scan(_, _, limit) => limit * SCAN_KEY_BYTES,
+            Ask::Scan(_, _, _, limit) => limit * SCAN_KEY_BYTES,
             Ask::Rows { count, .. } => {
                 usize::try_from(*count).unwrap_or(usize::MAX).saturating_mul(size_of::<Account>())
             }
@@ -70,8 +70,8 @@ pub(crate) enum Answer {
     End(Lsn),
     /// One entry per key, and the runs in which those not in memory may be.
     Documents(Vec<DocumentPlace>, DocumentRuns),
-    /// A scan that goes on in the runs.
-    Scan(Box<DocumentScan>),
+    /// A scan that goes on in the runs; `None` if the table is volatile: it has no order.
+    Scan(Option<Box<DocumentScan>>),
     /// Each with what it promises, in order.
     Tables(Vec<(TableId, TableOptions)>),
     /// The sums.

@@ -34,9 +34,10 @@ impl Engine {
                 let found = places.iter().map(|place| self.document_place(place)).collect();
                 Answer::Documents(found, self.past.indexes.documents.index.runs().clone())
             }
-            Ask::Scan(range, order, limit) => {
-                let index = &self.past.indexes.documents.index;
-                Answer::Scan(Box::new(index.scan(range.clone(), *order, *limit)))
+            Ask::Scan(table, range, order, limit) => {
+                let documents = &self.past.indexes.documents;
+                let scan = || Box::new(documents.index.scan(range.clone(), *order, *limit));
+                Answer::Scan((!documents.options(*table).volatile).then(scan))
             }
             Ask::Tables => {
                 let tables = self.past.indexes.documents.tables.iter();

@@ -15,6 +15,7 @@
 //! `docs/FORMAT.md` draws every byte.
 
 pub mod block;
+mod documents;
 pub mod error;
 pub mod frame;
 pub mod frames;
@@ -32,6 +33,7 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use documents::StoredDocument;
 pub use error::{Corruption, Damage, LogError, ReadError};
 pub use frame::{Frame, FrameBuilder, Mark};
 pub use frames::{BlockView, FrameView, Frames};

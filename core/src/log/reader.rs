@@ -32,10 +32,9 @@ use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, LogError, ReadError};
 use crate::log::frames::Frames;
 use crate::log::geometry::{CELL_BYTES, Geometry};
-use crate::log::payload;
-use crate::log::record::{self, Decoded};
+use crate::log::record;
 use crate::log::segment::{self, Found, Identity, Segment};
-use florin_ledger::record::{DocumentRecord, Record};
+use florin_ledger::record::Record;
 use florin_ledger::{Lsn, Position, Timestamp};
 use std::collections::BTreeMap;
 use std::io;
@@ -44,8 +43,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Blocks kept after they were checked: walks along an account's history come back to the same
 /// block often. At most 1 MiB.
 const BLOCKS_CACHED_MAX: usize = 64;
-/// Bytes read at once for a document: most are smaller.
-const DOCUMENT_READ_BYTES: usize = 1 << 10;
 /// Segment files kept open.
 const SEGMENTS_OPEN_MAX: usize = 256;
 
@@ -162,37 +159,6 @@ impl LogReader {
             return Err(Corruption { lsn, what: Damage::Record }.into());
         }
         Ok((stored, payload))
-    }
-
-    /// Reads a document's record with its payload, by its own check instead of its block's: one read
-    /// of a kilobyte. `None` where that can't be done: the record is large or in parts, or it is not
-    /// whole; then [`LogReader::payload`] tells.
-    ///
-    /// # Errors
-    /// [`ReadError::Io`].
-    pub fn document(
-        &self,
-        lsn: Lsn,
-        durable: Lsn,
-    ) -> Result<Option<(DocumentRecord, Vec<u8>)>, ReadError> {
-        let geometry = self.geometry();
-        let Some(segment) = self.segment(geometry.segment(lsn))? else { return Ok(None) };
-        let end = geometry.cell_end(lsn).min(durable);
-        let mut buffer = [0; DOCUMENT_READ_BYTES];
-        let bytes = usize::try_from(end.0.saturating_sub(lsn.0)).unwrap_or(usize::MAX);
-        let bytes = &mut buffer[..bytes.min(DOCUMENT_READ_BYTES)];
-        read_or_zeros(&segment, geometry.offset(lsn), bytes)?;
-        let Some(length) = record::bytes_at(bytes) else { return Ok(None) };
-        let Some(stored) = bytes.get(..length) else { return Ok(None) };
-        match record::decode(stored) {
-            Ok(Decoded { record: Record::Document(document), payload, .. })
-                if payload.len() == Record::Document(document).payload_bytes()
-                    && payload::check_is_right(stored, lsn) =>
-            {
-                Ok(Some((document, payload.to_vec())))
-            }
-            _ => Ok(None),
-        }
     }
 
     /// The block that covers a position, whole before `durable`.

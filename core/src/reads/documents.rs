@@ -7,7 +7,7 @@ use crate::engine::IndexKey;
 use crate::engine::ask::{Answer, Ask, DocumentPlace};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{DOCUMENT_VERSIONS_MAX, DOCUMENTS_READ_MAX, SCAN_VALUE_BYTES_MAX};
-use crate::log::StoredRecord;
+use crate::log::{StoredDocument, StoredRecord};
 use florin_ledger::document::{DOCUMENT_KEY_BYTES_MAX, DocumentPage, DocumentScan};
 use florin_ledger::query::PAGE_COUNT_MAX;
 use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
@@ -17,6 +17,8 @@ use florin_ledger::{Document, DocumentKey, Lsn, Position, TableId, TableOptions,
 const SCAN_KEYS_MIN: usize = 128;
 /// Pages without a document that are passed over.
 const EMPTY_ROUNDS_MAX: usize = 64;
+/// Documents of a page that are read together: beyond that the disk works on no more at a time.
+const READ_TOGETHER: usize = 256;
 
 impl Reads {
     /// The tables that were declared, in order.
@@ -40,27 +42,33 @@ impl Reads {
         let Answer::Documents(found, runs) = self.ask(Ask::Documents(places.clone()))? else {
             unreachable!("documents are answered by their places");
         };
-        let durable = self.durable.get();
-        let mut documents = Vec::with_capacity(keys.len());
-        for ((key, place), found) in keys.iter().zip(&places).zip(found) {
+        let mut documents = vec![None; keys.len()];
+        let mut stored = StoredPlaces::default();
+        for (number, found) in found.into_iter().enumerate() {
             let entry = match found {
                 DocumentPlace::Volatile(kept) => {
-                    documents.push(kept.map(|(epoch, kept)| Document {
-                        key: key.key.clone(),
+                    documents[number] = kept.map(|(epoch, kept)| Document {
+                        key: keys[number].key.clone(),
                         version: Position { epoch, lsn: kept.version },
                         timestamp: kept.timestamp,
                         expires: kept.expires,
                         value: Some(kept.value.into()),
-                    }));
+                    });
                     continue;
                 }
                 DocumentPlace::Indexed(DocumentLookup::Absent) => None,
                 DocumentPlace::Indexed(DocumentLookup::Found(entry)) => Some(entry),
-                DocumentPlace::Indexed(DocumentLookup::Unknown) => runs.get(place)?,
+                DocumentPlace::Indexed(DocumentLookup::Unknown) => runs.get(&places[number])?,
             };
-            let lsn = entry.filter(|entry| !entry.is_deleted).map(|entry| entry.lsn);
-            let document = lsn.map(|lsn| self.document_at(key, lsn, durable)).transpose()?;
-            documents.push(document.map(|(document, _)| document));
+            if let Some(entry) = entry.filter(|entry| !entry.is_deleted) {
+                stored.add(number, entry.lsn);
+            }
+        }
+        let durable = self.durable.get();
+        let read = self.log.documents(&stored.positions, durable)?;
+        for ((number, lsn), read) in stored.numbers.into_iter().zip(stored.positions).zip(read) {
+            let (document, _) = self.document_of(&keys[number], lsn, read, durable)?;
+            documents[number] = Some(document);
         }
         Ok(documents)
     }
@@ -70,9 +78,6 @@ impl Reads {
         let limit = page_limit(scan.limit, PAGE_COUNT_MAX)?;
         check_bytes(&scan.prefix)?;
         check_bytes(scan.after.as_deref().unwrap_or_default())?;
-        if self.tables()?.iter().any(|(table, options)| *table == scan.table && options.volatile) {
-            return Err(invalid(format!("table {} is volatile: it has no order", scan.table)));
-        }
         let prefix = IndexKey::of(scan.table, &scan.prefix);
         let order = if scan.reversed { KeyOrder::Falling } else { KeyOrder::Rising };
         let range = KeyRange::prefix(prefix.bytes());
@@ -80,31 +85,57 @@ impl Reads {
             None => range,
             Some(after) => range.after(IndexKey::of(scan.table, after).bytes(), order),
         };
-        let found = self.scan_keys(range, order, limit)?;
+        let found = self.scan_keys(scan.table, range, order, limit)?;
+        let entries: Vec<(DocumentKey, Lsn)> = found
+            .keys
+            .iter()
+            .take(limit)
+            .map(|(place, entry)| {
+                let key = IndexKey::split(place).1.to_vec();
+                (DocumentKey { table: scan.table, key }, entry.lsn)
+            })
+            .collect();
+        let is_all = entries.len() == found.keys.len();
+        let mut page =
+            if scan.keys_only { self.without_values(entries)? } else { self.with_values(entries)? };
+        if is_all && page.next.is_none() {
+            page.next = found.next.map(|last| IndexKey::split(&last).1.to_vec());
+        } else {
+            page.next = page.items.last().map(|document| document.key.clone());
+        }
+        Ok(page)
+    }
+
+    /// Documents up to a page's bytes; `next` says that not all of them fitted.
+    fn with_values(&self, entries: Vec<(DocumentKey, Lsn)>) -> Result<DocumentPage, Error> {
         let durable = self.durable.get();
         let mut page = DocumentPage::default();
         let mut bytes = 0;
-        for (place, entry) in found.keys.iter() {
-            let key = DocumentKey { table: scan.table, key: IndexKey::split(place).1.to_vec() };
-            if SCAN_VALUE_BYTES_MAX <= bytes || limit <= page.items.len() {
-                page.next = page.items.last().map(|document: &Document| document.key.clone());
-                return Ok(page);
+        for some in entries.chunks(READ_TOGETHER) {
+            let positions: Vec<Lsn> = some.iter().map(|(_, lsn)| *lsn).collect();
+            let read = self.log.documents(&positions, durable)?;
+            for ((key, lsn), read) in some.iter().zip(read) {
+                if SCAN_VALUE_BYTES_MAX <= bytes {
+                    page.next = page.items.last().map(|document: &Document| document.key.clone());
+                    return Ok(page);
+                }
+                let (document, _) = self.document_of(key, *lsn, read, durable)?;
+                bytes += document.key.len() + document.value.as_ref().map_or(0, Vec::len);
+                page.items.push(document);
             }
-            let document = if scan.keys_only {
-                self.without_value(key, entry.lsn)?
-            } else {
-                self.document_at(&key, entry.lsn, durable)?.0
-            };
-            bytes += document.key.len() + document.value.as_ref().map_or(0, Vec::len);
-            page.items.push(document);
         }
-        page.next = found.next.map(|last| IndexKey::split(&last).1.to_vec());
         Ok(page)
     }
 
     /// Keys in order. Passes over what is deleted, for some rounds: then a page may be empty although
     /// more follows.
-    fn scan_keys(&self, range: KeyRange, order: KeyOrder, limit: usize) -> Result<ScanPage, Error> {
+    fn scan_keys(
+        &self,
+        table: TableId,
+        range: KeyRange,
+        order: KeyOrder,
+        limit: usize,
+    ) -> Result<ScanPage, Error> {
         let mut page = ScanPage { keys: KeyList::default(), next: Some(Box::default()) };
         for round in 0..EMPTY_ROUNDS_MAX {
             let range = match &page.next {
@@ -112,11 +143,12 @@ impl Reads {
                 Some(_) => range.clone(),
                 None => break,
             };
-            let Answer::Scan(found) =
-                self.ask(Ask::Scan(range, order, limit.max(SCAN_KEYS_MIN)))?
-            else {
+            let ask = Ask::Scan(table, range, order, limit.max(SCAN_KEYS_MIN));
+            let Answer::Scan(found) = self.ask(ask)? else {
                 unreachable!("a scan is answered by a scan");
             };
+            let volatile = || invalid(format!("table {table} is volatile: it has no order"));
+            let found = found.ok_or_else(volatile)?;
             page = found.page()?;
             if !page.keys.is_empty() {
                 break;
@@ -125,15 +157,19 @@ impl Reads {
         Ok(page)
     }
 
-    /// What the index alone says of a document.
-    fn without_value(&self, key: DocumentKey, lsn: Lsn) -> Result<Document, Error> {
-        Ok(Document {
-            key: key.key,
-            version: Position { epoch: self.log.epoch_of(lsn)?, lsn },
-            timestamp: Timestamp::NONE,
-            expires: Timestamp::NONE,
-            value: None,
-        })
+    /// What the index alone says of documents.
+    fn without_values(&self, entries: Vec<(DocumentKey, Lsn)>) -> Result<DocumentPage, Error> {
+        let without_value = |(key, lsn): (DocumentKey, Lsn)| {
+            Ok(Document {
+                key: key.key,
+                version: Position { epoch: self.log.epoch_of(lsn)?, lsn },
+                timestamp: Timestamp::NONE,
+                expires: Timestamp::NONE,
+                value: None,
+            })
+        };
+        let items = entries.into_iter().map(without_value).collect::<Result<_, Error>>()?;
+        Ok(DocumentPage { items, next: None })
     }
 
     /// What a document was, newest first.
@@ -201,8 +237,20 @@ impl Reads {
         lsn: Lsn,
         durable: Lsn,
     ) -> Result<(Document, DocumentRecord), Error> {
-        let (record, mut payload) = match self.log.document(lsn, durable)? {
-            Some(found) => found,
+        let read = self.log.documents(&[lsn], durable)?.pop().flatten();
+        self.document_of(key, lsn, read, durable)
+    }
+
+    /// As [`Reads::document_at`], of what was read together with others, if it could be.
+    fn document_of(
+        &self,
+        key: &DocumentKey,
+        lsn: Lsn,
+        read: Option<StoredDocument>,
+        durable: Lsn,
+    ) -> Result<(Document, DocumentRecord), Error> {
+        let (record, mut payload) = match read {
+            Some(read) => read,
             None => match self.log.payload(lsn, durable)? {
                 (StoredRecord { record: Record::Document(record), .. }, payload) => {
                     (record, payload)
@@ -223,6 +271,20 @@ impl Reads {
             value: is_put.then_some(value),
         };
         Ok((document, record))
+    }
+}
+
+/// Which of the documents asked for lie in the log, and where.
+#[derive(Default)]
+struct StoredPlaces {
+    numbers: Vec<usize>,
+    positions: Vec<Lsn>,
+}
+
+impl StoredPlaces {
+    fn add(&mut self, number: usize, lsn: Lsn) {
+        self.numbers.push(number);
+        self.positions.push(lsn);
     }
 }
 

@@ -85,13 +85,17 @@ proptest! {
             let (stored, read) = reader.payload(*lsn, end).unwrap();
             prop_assert_eq!((stored.lsn, unchecked(stored.record)), (*lsn, *record));
             prop_assert_eq!(&read, payload);
-            let by_itself = reader.document(*lsn, end).unwrap();
+            let by_itself = reader.documents(&[*lsn], end).unwrap()[0].clone();
             let is_small = matches!(record, Record::Document(_)) && payload.len() < 900;
             prop_assert!(!is_small || by_itself.is_some());
             if let Some((document, read)) = by_itself {
                 prop_assert_eq!(unchecked(Record::Document(document)), *record);
                 prop_assert_eq!(&read, payload);
             }
+        }
+        let together = reader.documents(&lsns, end).unwrap();
+        for (lsn, document) in lsns.iter().zip(together) {
+            prop_assert_eq!(&reader.documents(&[*lsn], end).unwrap()[0], &document);
         }
         let mut frames = reader.frames(FramePosition::GENESIS, end);
         let frame = frames.next().unwrap().unwrap();
@@ -167,11 +171,11 @@ fn a_document_read_by_itself_is_whole_and_in_its_place_or_not_read() {
     let (record, payload) = any_payload(5, 20, 500);
     let pushed: Pushed = vec![(record, payload); 3];
     let (lsns, reader, end) = written(&pushed);
-    assert!(reader.document(lsns[1], end).unwrap().is_some());
+    assert!(reader.documents(&lsns[1..2], end).unwrap()[0].is_some());
     for wrong in [lsns[0].0 + 8, lsns[1].0 - 8, end.0 - 8] {
-        assert_eq!(reader.document(Lsn(wrong), end).unwrap(), None, "at {wrong}");
+        assert_eq!(reader.documents(&[Lsn(wrong)], end).unwrap(), [None], "at {wrong}");
     }
-    assert_eq!(reader.document(lsns[2], Lsn(end.0 - 16)).unwrap(), None, "not durable yet");
+    assert_eq!(reader.documents(&lsns[2..], Lsn(end.0 - 16)).unwrap(), [None], "not durable yet");
     let bytes = {
         let mut bytes = Vec::new();
         crate::log::record::encode(&pushed[0].0, 1, &pushed[0].1, &mut bytes);
