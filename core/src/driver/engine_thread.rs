@@ -64,6 +64,7 @@ impl EngineThread {
     fn count_turn(&self, started: Option<Duration>, jump: Option<Duration>) {
         let engine = &self.metrics.engine;
         engine.stands(&self.engine.status());
+        engine.documents_fill(self.engine.documents_fill_per_mille());
         engine.clock_jumped(jump.unwrap_or_default());
         if let Some(started) = started {
             engine.turn_ended(self.clock.elapsed().saturating_sub(started));

@@ -228,6 +228,11 @@ impl Engine {
         );
     }
 
+    /// How full the memory for documents' keys is, in thousandths.
+    pub(crate) fn documents_fill_per_mille(&self) -> usize {
+        self.past.indexes.documents.index.fill_per_mille()
+    }
+
     /// The runs that the indexes have.
     pub(crate) fn run_names(&self) -> impl Iterator<Item = RunName> + '_ {
         let keys = self.past.indexes.all().into_iter().flat_map(|index| index.runs().names());

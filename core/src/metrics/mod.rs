@@ -55,6 +55,8 @@ pub(crate) struct EngineMetrics {
     epoch: Gauge,
     clock_jump_ns: Gauge,
     index_memory_bytes: Gauge,
+    documents_fill: Gauge,
+    documents_fill_max: Gauge,
     runs_count: Gauge,
     runs_bytes: Gauge,
 }
@@ -190,6 +192,8 @@ impl Default for Metrics {
                 epoch: Gauge::default(),
                 clock_jump_ns: Gauge::default(),
                 index_memory_bytes: Gauge::default(),
+                documents_fill: Gauge::default(),
+                documents_fill_max: Gauge::default(),
                 runs_count: Gauge::default(),
                 runs_bytes: Gauge::default(),
             },
@@ -252,6 +256,13 @@ impl EngineMetrics {
     /// How far the wall clock has jumped ahead; zero if it is trusted.
     pub(crate) fn clock_jumped(&self, jump: Duration) {
         self.clock_jump_ns.set(nanoseconds(jump));
+    }
+
+    /// How full the memory for documents' keys is, in thousandths.
+    pub(crate) fn documents_fill(&self, per_mille: usize) {
+        let per_mille = count(per_mille);
+        self.documents_fill.set(per_mille);
+        self.documents_fill_max.set(per_mille.max(self.documents_fill_max.get()));
     }
 
     /// What the indexes of ids take.

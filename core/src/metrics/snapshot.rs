@@ -72,6 +72,11 @@ pub struct EngineFigures {
     pub clock_jump: Duration,
     /// Memory that the indexes of ids take at most.
     pub index_memory_bytes: u64,
+    /// How full the memory for documents' keys is that no run has yet, in thousandths: at 1,000
+    /// writes are refused until a run is written.
+    pub documents_fill_per_mille: u64,
+    /// The most that it was since the opening.
+    pub documents_fill_per_mille_max: u64,
     /// Runs on disk that the indexes consist of.
     pub runs_count: u64,
     /// Bytes of these runs.
@@ -196,6 +201,8 @@ impl Watch {
             epoch: engine.epoch.get(),
             clock_jump: Duration::from_nanos(engine.clock_jump_ns.get()),
             index_memory_bytes: engine.index_memory_bytes.get(),
+            documents_fill_per_mille: engine.documents_fill.get(),
+            documents_fill_per_mille_max: engine.documents_fill_max.get(),
             runs_count: engine.runs_count.get(),
             runs_bytes: engine.runs_bytes.get(),
             is_stopped: self.inbox.is_closed(),

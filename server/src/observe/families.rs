@@ -105,6 +105,16 @@ fn engine(page: &mut Exposition, engine: &EngineFigures) {
         "Memory of the indexes of ids.",
         engine.index_memory_bytes,
     );
+    page.gauge(
+        "florin_documents_fill_per_mille",
+        "How full the memory for keys of documents without a run is, in thousandths.",
+        engine.documents_fill_per_mille,
+    );
+    page.gauge(
+        "florin_documents_fill_per_mille_max",
+        "The most that it was since the opening.",
+        engine.documents_fill_per_mille_max,
+    );
     page.gauge("florin_runs", "Runs that the indexes of ids consist of.", engine.runs_count);
     page.gauge("florin_runs_bytes", "Bytes of these runs on disk.", engine.runs_bytes);
 }

@@ -8,7 +8,9 @@ use crate::exit::{Exit, Failure};
 use florin_client::Client;
 use florin_ledger::commit_bytes::{COMMIT_BYTES_MAX, COMMIT_PARTS_MAX};
 use florin_ledger::document::{DocumentScan, WriteResult};
-use florin_ledger::{Commit, CommitId, CommitOutcome, DocumentWrite, TableId};
+use florin_ledger::{
+    Commit, CommitId, CommitOutcome, CreateTransferStatus, DocumentWrite, TableId,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +32,8 @@ pub(crate) struct Documents {
     pub(crate) value_bytes: usize,
     /// Before the first commit.
     pub(crate) preload_count: u64,
+    /// Requests of one transfer each that are in flight beside the commits.
+    pub(crate) beside_count: usize,
     /// From the first commit to the last.
     pub(crate) time: Duration,
 }
@@ -79,10 +83,25 @@ impl Load {
         .map(drop)
     }
 
-    /// Sends commits until the time is up, each by whichever lane is free.
-    pub(crate) async fn commit(&self, documents: Documents) -> Result<Transferred, Failure> {
+    /// Sends commits until the time is up, each by whichever lane is free; and beside them single
+    /// transfers, which come second in the answer.
+    pub(crate) async fn commit(
+        &self,
+        documents: Documents,
+    ) -> Result<(Transferred, Transferred), Failure> {
         let next = Arc::new(AtomicU64::new(0));
         let begun = Instant::now();
+        let mut singles_lanes = JoinSet::new();
+        for lane in 0..documents.beside_count {
+            let client = self.clients[lane % self.clients.len()].clone();
+            singles_lanes.spawn(singles(
+                client,
+                self.plan,
+                documents.time,
+                begun,
+                Arc::clone(&next),
+            ));
+        }
         let mut lanes = JoinSet::new();
         for client in &self.clients {
             for _ in 0..self.in_flight {
@@ -95,7 +114,12 @@ impl Load {
             total.add(lane.expect("a lane runs to its end")?);
         }
         total.elapsed = begun.elapsed();
-        Ok(total)
+        let mut beside = Transferred::default();
+        while let Some(lane) = singles_lanes.join_next().await {
+            beside.add(lane.expect("a lane runs to its end")?);
+        }
+        beside.elapsed = begun.elapsed();
+        Ok((total, beside))
     }
 
     /// Reads `count` pages of documents, each from any key on.
@@ -115,6 +139,31 @@ impl Load {
         })
         .await
     }
+}
+
+/// Sends single transfers, one after the other.
+async fn singles(
+    client: Client,
+    plan: Plan,
+    time: Duration,
+    begun: Instant,
+    next: Arc<AtomicU64>,
+) -> Result<Transferred, Failure> {
+    let mut done = Transferred::default();
+    while begun.elapsed() < time {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let sent = Instant::now();
+        let result = client.create_transfer(plan.transfer(index)).await?;
+        if result.status != CreateTransferStatus::Created {
+            *done.refused.entry(result.status.name()).or_default() += 1;
+            continue;
+        }
+        done.posted += plan.posted(index).0;
+        done.see(result.timestamp.0, result.timestamp.0);
+        let (finished, latency) = (begun.elapsed(), sent.elapsed());
+        done.samples.push(Sample { finished, latency, events_count: 1 });
+    }
+    Ok(done)
 }
 
 async fn commits(

@@ -56,6 +56,11 @@ pub(crate) struct Committed {
     pub(crate) preloaded_documents: u64,
     /// Of everything that was written while commits ran, shared among their documents.
     pub(crate) written_bytes_per_document: Option<Figure>,
+    /// Single transfers that were sent beside the commits.
+    pub(crate) beside_latency_us: Option<Percentiles>,
+    /// The most that the memory for keys of documents was filled, in thousandths: at 1,000 writes
+    /// are refused until a run is written.
+    pub(crate) documents_fill_per_mille_max: Option<u64>,
     /// Pages of 1,000 from any key on, one request in flight per connection.
     pub(crate) scan_latency_us: Option<Percentiles>,
 }
@@ -102,6 +107,9 @@ impl Report {
             writeln!(out, "commits a second    {}", shown(committed.commits_per_second))?;
             writeln!(out, "preloaded           {} documents", committed.preloaded_documents)?;
             writeln!(out, "bytes written       {written} a document")?;
+            percentiles(out, "single transfers", committed.beside_latency_us)?;
+            let fill = shown(committed.documents_fill_per_mille_max);
+            writeln!(out, "keys in memory      {fill} thousandths of their room at most")?;
             percentiles(out, "scan latency", committed.scan_latency_us)?;
         }
         writeln!(out, "machine             {}", self.machine)?;
@@ -174,13 +182,16 @@ mod tests {
             document_bytes: 500,
             preloaded_documents: 7,
             written_bytes_per_document: figure,
+            beside_latency_us: None,
+            documents_fill_per_mille_max: Some(4),
             scan_latency_us: None,
         };
         let with_commits = Report { committed: Some(committed), ..report.clone() };
         let expect = concat!(
             r#""limit_transfers_per_second":2.5,"commits":10,"commits_per_second":2.5,"#,
             r#""documents_per_commit":3,"document_bytes":500,"preloaded_documents":7,"#,
-            r#""written_bytes_per_document":2.5,"scan_latency_us":null,"machine":"m""#,
+            r#""written_bytes_per_document":2.5,"beside_latency_us":null,"#,
+            r#""documents_fill_per_mille_max":4,"scan_latency_us":null,"machine":"m""#,
         );
         let line = serde_json::to_string(&with_commits).expect("figures");
         assert!(line.contains(expect), "{line}");

@@ -4,7 +4,8 @@ use crate::exit::{Exit, Failure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -12,12 +13,15 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct ServerProcess {
     child: Child,
     address: String,
+    /// Where it gives its figures.
+    observe: String,
 }
 
 /// The line that `florin serve --json` prints once it listens.
 #[derive(Deserialize)]
 struct Ready {
     address: String,
+    observe: String,
 }
 
 impl ServerProcess {
@@ -27,14 +31,15 @@ impl ServerProcess {
             |why: String| Failure::unavailable(format!("can't start the server: {why}"));
         let binary = env::current_exe().map_err(|error| unavailable(error.to_string()))?;
         let mut child = Command::new(binary)
-            .args(["serve", "--insecure-loopback", "--listen", "127.0.0.1:0", "--json", "--data"])
+            .args(["serve", "--insecure-loopback", "--listen", "127.0.0.1:0"])
+            .args(["--observe", "127.0.0.1:0", "--json", "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| unavailable(error.to_string()))?;
         let output = child.stdout.take().expect("its standard output is piped");
-        let mut server = ServerProcess { child, address: String::new() };
+        let mut server = ServerProcess { child, address: String::new(), observe: String::new() };
         let mut line = String::new();
         BufReader::new(output)
             .read_line(&mut line)
@@ -45,13 +50,28 @@ impl ServerProcess {
         }
         let ready: Ready = serde_json::from_str(&line)
             .map_err(|error| unavailable(format!("it said {line:?}: {error}")))?;
-        server.address = ready.address;
+        (server.address, server.observe) = (ready.address, ready.observe);
         Ok(server)
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// One of the figures that it gives; `None` if it gives none of that name.
+    pub(crate) fn figure(&self, name: &str) -> Option<u64> {
+        let mut stream = TcpStream::connect(&self.observe).ok()?;
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.observe
+        )
+        .ok()?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).ok()?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        page.lines().find_map(value)
     }
 
     /// Its process id.

@@ -113,6 +113,10 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 30, requires = "commits", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
 
+    /// Requests of one transfer each in flight beside the commits
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "commits", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    beside: u32,
+
     /// Pages of 1,000 documents to read
     #[arg(long, value_name = "N", default_value_t = 0, requires = "commits")]
     scans: u64,
@@ -140,6 +144,9 @@ enum Subject {
 /// What was seen of the ledger before it was stopped.
 struct Observed {
     transferred: Transferred,
+    /// Single transfers that were sent beside commits.
+    beside: Transferred,
+    documents_fill_per_mille_max: Option<u64>,
     lookups: Asked,
     history: Asked,
     as_of: Asked,
@@ -270,8 +277,8 @@ impl Bench {
         }
         let cpu_before = server.as_ref().and_then(Process::cpu);
         let written_before = process.as_ref().and_then(Process::written_bytes);
-        let transferred = match documents {
-            None => load.transfer().await?,
+        let (transferred, beside) = match documents {
+            None => (load.transfer().await?, Transferred::default()),
             Some(documents) => load.commit(documents).await?,
         };
         let cpu_after = server.as_ref().and_then(Process::cpu);
@@ -287,8 +294,10 @@ impl Bench {
             written_before.zip(until).map(|(before, after)| after.saturating_sub(before))
         };
         Ok(Observed {
-            findings: findings(&before, &after, &transferred),
+            findings: findings(&before, &after, &[&transferred, &beside]),
             transferred,
+            beside,
+            documents_fill_per_mille_max: subject.documents_fill_per_mille_max(),
             lookups,
             history,
             as_of,
@@ -348,6 +357,7 @@ impl Bench {
             per_commit: self.documents_per_commit,
             value_bytes: usize::try_from(self.document_bytes).expect("bounded by the command line"),
             preload_count: self.preload_documents,
+            beside_count: usize::try_from(self.beside).expect("bounded by the command line"),
             time: Duration::from_secs(self.seconds),
         })
     }
@@ -364,6 +374,10 @@ impl Bench {
             written_bytes_per_document: observed
                 .written_meanwhile
                 .and_then(|bytes| Figure::ratio(u128::from(bytes), written_count)),
+            beside_latency_us: Percentiles::of(
+                observed.beside.samples.iter().map(|sample| sample.latency).collect(),
+            ),
+            documents_fill_per_mille_max: observed.documents_fill_per_mille_max,
             scan_latency_us: Percentiles::of(observed.scans.latencies.clone()),
         })
     }
@@ -387,6 +401,17 @@ impl Subject {
         }
     }
 
+    /// The most that the memory for keys of documents was filled, since the opening.
+    fn documents_fill_per_mille_max(&self) -> Option<u64> {
+        match self {
+            Subject::Embedded(database) => {
+                Some(database.metrics().engine.documents_fill_per_mille_max)
+            }
+            Subject::Started(server) => server.figure("florin_documents_fill_per_mille_max"),
+            Subject::Foreign(_) => None,
+        }
+    }
+
     /// Ends what was started here, cleanly.
     fn stop(self) -> Result<(), Failure> {
         match self {
@@ -400,9 +425,9 @@ impl Subject {
 }
 
 /// What makes a run worthless: refused transfers, or a ledger that holds other sums than were sent.
-fn findings(before: &TrialBalance, after: &TrialBalance, sent: &Transferred) -> Vec<String> {
+fn findings(before: &TrialBalance, after: &TrialBalance, all_sent: &[&Transferred]) -> Vec<String> {
     let mut findings = Vec::new();
-    for (status, count) in &sent.refused {
+    for (status, count) in all_sent.iter().flat_map(|sent| &sent.refused) {
         findings.push(format!("{count} transfers were {status}, not created"));
     }
     if after.debits_posted != after.credits_posted || after.debits_pending != after.credits_pending
@@ -410,9 +435,9 @@ fn findings(before: &TrialBalance, after: &TrialBalance, sent: &Transferred) -> 
         findings.push(String::from("debits do not equal credits"));
     }
     let posted = after.debits_posted.0.checked_sub(before.debits_posted.0);
-    if posted != Some(sent.posted) {
+    let sent = all_sent.iter().map(|sent| sent.posted).sum();
+    if posted != Some(sent) {
         let (before, after) = (before.debits_posted, after.debits_posted);
-        let sent = sent.posted;
         findings.push(format!("{sent} was posted, but the ledger went from {before} to {after}"));
     }
     if after.debits_pending != before.debits_pending {
@@ -444,15 +469,16 @@ mod tests {
     #[test]
     fn a_run_that_does_not_add_up_has_findings() {
         let sent = Transferred { posted: 70, ..Transferred::default() };
-        assert_eq!(findings(&sums(30, 5), &sums(100, 5), &sent), Vec::<String>::new());
-        assert_eq!(findings(&sums(30, 5), &sums(99, 5), &sent).len(), 1);
-        assert_eq!(findings(&sums(30, 5), &sums(29, 5), &sent).len(), 1);
-        assert_eq!(findings(&sums(30, 5), &sums(100, 6), &sent).len(), 1);
+        assert_eq!(findings(&sums(30, 5), &sums(100, 5), &[&sent]), Vec::<String>::new());
+        assert_eq!(findings(&sums(30, 5), &sums(99, 5), &[&sent]).len(), 1);
+        assert_eq!(findings(&sums(30, 5), &sums(170, 5), &[&sent, &sent]), Vec::<String>::new());
+        assert_eq!(findings(&sums(30, 5), &sums(29, 5), &[&sent]).len(), 1);
+        assert_eq!(findings(&sums(30, 5), &sums(100, 6), &[&sent]).len(), 1);
         let lopsided = TrialBalance { credits_posted: Amount(99), ..sums(100, 5) };
-        assert_eq!(findings(&sums(30, 5), &lopsided, &sent).len(), 1);
+        assert_eq!(findings(&sums(30, 5), &lopsided, &[&sent]).len(), 1);
         let mut refused = sent.clone();
         refused.refused.insert("exists", 3);
-        let found = findings(&sums(30, 5), &sums(100, 5), &refused);
+        let found = findings(&sums(30, 5), &sums(100, 5), &[&refused]);
         assert_eq!(found, ["3 transfers were exists, not created"]);
     }
 }
