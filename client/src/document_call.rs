@@ -12,7 +12,9 @@ use florin_core::commits::{CommitRequest, UniqueRequest, WriteBatch};
 #[cfg(feature = "embedded")]
 use florin_core::request::{Reply, Request};
 use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
-use florin_ledger::{CommitOutcome, Document, DocumentKey, DocumentWrite, TableId, TableOptions};
+use florin_ledger::{
+    CommitOutcome, Document, DocumentKey, DocumentWrite, Position, TableId, TableOptions,
+};
 use florin_wire::cold::{HistoryOf, Once};
 use florin_wire::documents::{self, Found};
 use florin_wire::{DecodeError, Operation, Reason, array, cold, outcome};
@@ -58,6 +60,28 @@ impl Call for DryRun {
     fn task(&self) -> Result<Task<CommitOutcome>, florin_core::Error> {
         let request = CommitRequest::from_bytes(self.0.clone())?;
         Ok(Task::Submit(Request::DryRun(request), outcome_of))
+    }
+}
+
+/// A position and a commit, encoded.
+pub(crate) struct DryRunAsOf(pub(crate) Position, pub(crate) Bytes);
+
+impl Call for DryRunAsOf {
+    type Answer = CommitOutcome;
+    const OPERATION: Operation = Operation::DryRunAsOf;
+
+    fn body(&self) -> Bytes {
+        documents::as_of_to_bytes(self.0, &self.1)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<CommitOutcome, DecodeError> {
+        outcome::decode(body)
+    }
+
+    #[cfg(feature = "embedded")]
+    fn task(&self) -> Result<Task<CommitOutcome>, florin_core::Error> {
+        let (at, request) = (self.0, CommitRequest::from_bytes(self.1.clone())?);
+        Ok(Task::Read(Box::new(move |database| database.dry_run_as_of(&request, at))))
     }
 }
 

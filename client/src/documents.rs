@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::document_call::{
-    self, DeclareTable, DocumentHistory, DryRun, GetDocuments, InsertUnique, ListTables,
-    ScanDocuments, WriteDocuments,
+    self, DeclareTable, DocumentHistory, DryRun, DryRunAsOf, GetDocuments, InsertUnique,
+    ListTables, ScanDocuments, WriteDocuments,
 };
 use crate::error::ClientError;
 use bytes::Bytes;
@@ -38,6 +38,21 @@ impl Client {
     /// As [`Client::commit`].
     pub async fn dry_run(&self, commit: &Commit) -> Result<CommitOutcome, ClientError> {
         self.ask(&DryRun(encoded(commit)?)).await
+    }
+
+    /// What a dry run would have come to right after the record at a position: of a commit, a document
+    /// or an item of a stream. Its times are those of the nanosecond after.
+    ///
+    /// # Errors
+    /// As [`Client::commit`]; [`RefusalKind::Invalid`] where it can't be told any more, or only by
+    /// reading too much; [`RefusalKind::Fork`], [`RefusalKind::NotYet`] or [`RefusalKind::Gone`] if
+    /// the log does not have that position.
+    pub async fn dry_run_as_of(
+        &self,
+        commit: &Commit,
+        at: Position,
+    ) -> Result<CommitOutcome, ClientError> {
+        self.ask(&DryRunAsOf(at, encoded(commit)?)).await
     }
 
     /// Reads documents, at most [`DOCUMENT_KEYS_MAX`], one entry per key; each as it is when it is

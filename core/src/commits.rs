@@ -14,7 +14,7 @@ use florin_ledger::{AccountFlags, Commit, DocumentWrite, TableId, Timestamp, Tra
 pub struct CallerId(pub u64);
 
 /// A commit in the bytes that it arrived in, checked whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommitRequest {
     bytes: Bytes,
     digest: [u8; 32],

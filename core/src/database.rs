@@ -426,11 +426,27 @@ impl Database {
         self.shared.watch.snapshot()
     }
 
+    /// What [`Database::dry_run`] would have answered right after the record at a position, in the
+    /// nanosecond after it; within a commit that is after a part of it.
+    ///
+    /// Reads the log on the caller's thread: what was posted since on the accounts that the commit
+    /// names, 32 postings at a step, and later versions of its documents.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it can't be told, or only from more than
+    /// [`crate::limits::AS_OF_RECORDS_MAX`] records; otherwise as [`Database::wait_for`].
+    pub fn dry_run_as_of(
+        &self,
+        request: &CommitRequest,
+        at: Position,
+    ) -> Result<CommitOutcome, Error> {
+        self.reads()?.dry_run_as_of(request, at)
+    }
+
     /// Waits until what was written at a position is here and durable: every read that begins
     /// afterwards sees it, and all before it. For positions that come from elsewhere: what this
     /// database has answered it has also reached. [`Position::NONE`] is reached by any.
-    ///
-    /// Cost: a block of the log is read; for a position that is not of this log, up to a segment.
+    /// Reads a block of the log; for a position that is not of this log, up to a segment.
     ///
     /// # Errors
     /// [`ErrorKind::NotYet`] if it does not come within `patience`; at once [`ErrorKind::Fork`] if it

@@ -167,6 +167,7 @@ fn commits() -> io::Result<()> {
         ..Commit::default()
     };
     save("commit", 29, &encode_commit(&commit))?;
+    save("as_of", 41, &documents::as_of_to_bytes(version, &encode_commit(&commit)))?;
     save("writes", 30, &documents::writes_to_bytes(&[write]))?;
     save("await", 31, &cold::to_bytes(&Await { position: version, patience_ms: 1_000 }))?;
     streams()

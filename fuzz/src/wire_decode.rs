@@ -73,10 +73,18 @@ pub fn run(bytes: &[u8]) {
             keyring::write_results(results, out);
         }),
         40 => whole(body, keyring::decode_status, keyring::write_status),
+        41 => as_of(body),
         48 => understood(body, Challenge::decode, Challenge::write),
         49 => whole(body, Proof::decode, Proof::write),
         50 => understood(body, Verdict::decode, Verdict::write),
         _ => {}
+    }
+}
+
+fn as_of(body: &[u8]) {
+    if let Ok((at, rest)) = documents::split_as_of(&Bytes::copy_from_slice(body)) {
+        assert_eq!(documents::as_of_to_bytes(at, &rest), body);
+        commit(&rest);
     }
 }
 

@@ -61,7 +61,8 @@ fn allowing_role(key: &ClientKey, operation: Operation, work: &Work) -> Result<O
 /// Whether a request concerns documents of the system's own tables, and nothing else.
 fn is_within_own_tables(work: &Work) -> bool {
     let concerns_more = match work {
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
+        | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
             let is_other = |it| !matches!(it, PreconditionView::Document { .. });
             !view.accounts.is_empty()
@@ -89,7 +90,8 @@ fn role_for_own_tables(key: &ClientKey, work: &Work) -> Option<Role> {
         (!has_it).then_some(role)
     };
     match work {
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
+        | Work::Read(Read::DryRunAsOf(commit, _)) => {
             commit.view().documents().find_map(|write| lacking(write.table))
         }
         Work::Submit(Request::WriteDocuments(batch)) => {
@@ -123,7 +125,8 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
         Work::Submit(Request::CreateTransfers(batch)) => {
             of_events(Box::new(batch.events().map(|transfer| transfer.ledger)))
         }
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
+        | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
             let accounts = view.accounts.iter().map(|account| Account::from(account).ledger);
             let transfers = view.transfers.iter().map(|it| Transfer::from(it).ledger);
@@ -167,7 +170,8 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
 fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
     match work {
         Work::Subscribe(_) | Work::Keyring(_) => true,
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
+        | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
             let mut preconditions = view.preconditions();
             key.limits.ledgers.is_some()
@@ -180,7 +184,8 @@ fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
 /// The tables whose documents a request reads, needs or writes.
 fn tables_of(work: &Work) -> Vec<TableId> {
     match work {
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
+        | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
             let needed = view.preconditions().filter_map(|it| match it {
                 PreconditionView::Document { table, .. } => Some(table),
@@ -275,6 +280,7 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
         | Read::ScanDocuments(_)
         | Read::DocumentHistory(_)
         | Read::Tables
+        | Read::DryRunAsOf(..)
         | Read::Reached(_) => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::documents;
 use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
+use florin_core::commits::CommitRequest;
 use florin_core::request::{Reply, Request};
 use florin_core::stream::{StreamBatch, Subscription};
 use florin_core::{Database, Error};
@@ -10,8 +11,8 @@ use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
 };
 use florin_ledger::{
-    DocumentKey, Lsn, Position, StreamFilter, StreamStart, TableId, TableOptions, Transfer,
-    TransferId,
+    CommitOutcome, DocumentKey, Lsn, Position, StreamFilter, StreamStart, TableId, TableOptions,
+    Transfer, TransferId,
 };
 use florin_wire::cold::{AsOf, HistoryOf};
 use florin_wire::documents::fit_page;
@@ -89,6 +90,8 @@ pub enum Read {
     DocumentHistory(HistoryOf),
     /// The tables that were declared.
     Tables,
+    /// What would have become of a commit, right after the record at a position.
+    DryRunAsOf(CommitRequest, Position),
     /// Whether a position is reached; otherwise the error says why not. Does not wait.
     Reached(Position),
 }
@@ -110,6 +113,8 @@ pub enum Found {
     Documents(florin_wire::documents::Found),
     /// In order.
     Tables(Vec<(TableId, TableOptions)>),
+    /// What would have become of it.
+    Outcome(CommitOutcome),
     /// The position is reached.
     Reached,
 }
@@ -165,6 +170,7 @@ impl Ledger for Database {
             }
             Read::DocumentHistory(asked) => Found::Documents(documents::history(self, asked)?),
             Read::Tables => Found::Tables(self.tables()?),
+            Read::DryRunAsOf(commit, at) => Found::Outcome(self.dry_run_as_of(commit, *at)?),
             Read::Reached(position) => {
                 self.wait_for(*position, Duration::ZERO)?;
                 Found::Reached

@@ -118,6 +118,12 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::AwaitPosition => Work::Await(cold::decode(&body)?),
         Operation::Commit => commit(body, Request::Commit)?,
         Operation::DryRun => commit(body, Request::DryRun)?,
+        Operation::DryRunAsOf => {
+            let (at, commit) = documents::split_as_of(&body)?;
+            let head_bytes = body.len() - commit.len();
+            let as_of = |commit| Work::Read(Read::DryRunAsOf(commit, at));
+            work_of_commit(commit, as_of).map_err(|error| error.after(head_bytes))?
+        }
         Operation::GetDocuments => get(documents::decode_keys(&body)?),
         Operation::ScanDocuments => Work::Read(Read::ScanDocuments(cold::decode(&body)?)),
         Operation::DocumentHistory => Work::Read(Read::DocumentHistory(cold::decode(&body)?)),
@@ -147,8 +153,15 @@ fn commit(
     body: Bytes,
     request: impl FnOnce(CommitRequest) -> Request,
 ) -> Result<Work, DecodeError> {
+    work_of_commit(body, |commit| Work::Submit(request(commit)))
+}
+
+fn work_of_commit(
+    body: Bytes,
+    work: impl FnOnce(CommitRequest) -> Work,
+) -> Result<Work, DecodeError> {
     match CommitRequest::from_bytes(body.clone()) {
-        Ok(commit) => Ok(Work::Submit(request(commit))),
+        Ok(commit) => Ok(work(commit)),
         Err(error) => match CommitView::parse(&body) {
             Err(flaw) => refused_parts(flaw),
             Ok(_) => {
@@ -264,7 +277,7 @@ impl Work {
             // commit that is because a timestamp answers 128 bytes and a position at least 41, but
             // for events, whose positions are at most 16 KiB.
             Work::Submit(_)
-            | Work::Read(Read::BalanceAsOf(_) | Read::Reached(_))
+            | Work::Read(Read::BalanceAsOf(_) | Read::DryRunAsOf(..) | Read::Reached(_))
             | Work::Await(_)
             | Work::Refuse(_) => (0, 0),
             // What a stream sends is bounded by its credit.

@@ -30,6 +30,7 @@ pub(crate) enum Operation {
     TrialBalance(LedgerId),
     Commit(Commit),
     DryRun(Commit),
+    DryRunAsOf(Commit, Position),
     GetDocuments(Vec<DocumentKey>),
     ScanDocuments(DocumentScan),
     DocumentHistory { key: DocumentKey, before: Position, limit: u32 },
@@ -116,6 +117,9 @@ impl Operation {
             }
             Operation::Commit(commit) => Answer::Outcome(client.commit(commit).await?),
             Operation::DryRun(commit) => Answer::Outcome(client.dry_run(commit).await?),
+            Operation::DryRunAsOf(commit, at) => {
+                Answer::Outcome(client.dry_run_as_of(commit, *at).await?)
+            }
             Operation::GetDocuments(keys) => Answer::Documents(client.documents(keys).await?),
             Operation::ScanDocuments(scan) => {
                 Answer::DocumentPage(client.scan_documents(scan).await?)

@@ -262,6 +262,28 @@ pub fn writes_to_bytes(writes: &[DocumentWrite]) -> Bytes {
     out.into()
 }
 
+/// The body of [`crate::Operation::DryRunAsOf`]: a position, then a commit as it is encoded.
+#[must_use]
+pub fn as_of_to_bytes(at: Position, commit: &[u8]) -> Bytes {
+    [&at.epoch.to_le_bytes()[..], &at.lsn.0.to_le_bytes(), commit].concat().into()
+}
+
+/// The position of such a body, and the commit, which [`florin_ledger::commit_bytes`] reads.
+///
+/// # Errors
+/// If it ends before the position does.
+pub fn split_as_of(body: &Bytes) -> Result<(Position, Bytes), DecodeError> {
+    let numbers = body.first_chunk::<8>().zip(body.get(8..).and_then(<[u8]>::first_chunk::<8>));
+    let Some((epoch, lsn)) = numbers else {
+        return Err(DecodeError::new(body.len(), Reason::TooShort));
+    };
+    let at = Position { epoch: u64::from_le_bytes(*epoch), lsn: Lsn(u64::from_le_bytes(*lsn)) };
+    Ok((at, body.slice(AS_OF_BYTES..)))
+}
+
+/// Bytes of the position before a commit.
+const AS_OF_BYTES: usize = 16;
+
 /// How many writes a body says it holds, and the rest of it, which
 /// [`florin_ledger::commit_bytes::parse_writes`] reads.
 ///

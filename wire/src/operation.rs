@@ -78,6 +78,8 @@ operations! {
     ListTables = 39 "list_tables",
     /// Commit; outcome.
     DryRun = 40 "dry_run",
+    /// Position and commit; outcome.
+    DryRunAsOf = 41 "dry_run_as_of",
     /// Subscribe; batches, then nothing once it is unsubscribed.
     Subscribe = 48 "subscribe",
     /// Credit; nothing.
@@ -138,7 +140,7 @@ impl Operation {
             | Operation::Commit
             | Operation::WriteDocuments
             | Operation::InsertUnique => &[Role::Write],
-            Operation::DryRun => &[Role::Write, Role::Read, Role::Audit],
+            Operation::DryRun | Operation::DryRunAsOf => &[Role::Write, Role::Read, Role::Audit],
             Operation::DeclareTable => &[Role::Operate],
             Operation::LookupAccounts
             | Operation::LookupTransfers

@@ -46,6 +46,14 @@ fn check_cold<T: Cold>(bytes: &[u8]) {
 }
 
 /// A number of writes that is not theirs, or that nobody could hold, is an error.
+fn check_as_of(bytes: &[u8]) {
+    let body = Bytes::copy_from_slice(bytes);
+    match documents::split_as_of(&body) {
+        Ok((at, commit)) => assert_eq!(documents::as_of_to_bytes(at, &commit), body),
+        Err(error) => assert!(error.offset <= bytes.len()),
+    }
+}
+
 fn check_writes(bytes: &[u8]) {
     let Ok((count, rest)) = documents::split_writes(&Bytes::copy_from_slice(bytes)) else { return };
     let Ok(writes) = parse_writes(&rest, count) else { return };
@@ -93,6 +101,7 @@ fn check_all(bytes: &[u8]) {
     check(bytes, documents::decode_keys(bytes), |keys, out| documents::write_keys(keys, out));
     check(bytes, documents::decode_found(bytes), documents::write_found);
     check(bytes, outcome::decode(bytes), outcome::write);
+    check_as_of(bytes);
     check_writes(bytes);
     check(bytes, RequestHeader::decode(bytes), |header, out| {
         out.extend_from_slice(&header.to_bytes());

@@ -7,7 +7,7 @@ use crate::runs::{RunKind, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
 use florin_ledger::record::Balances;
 use florin_ledger::trial::LedgerSums;
-use florin_ledger::{Account, AccountId, Lsn, Slot, TableId, TableOptions};
+use florin_ledger::{Account, AccountFlags, AccountId, Lsn, Slot, TableId, TableOptions};
 
 /// A reader's question.
 #[derive(Clone, Debug)]
@@ -113,6 +113,8 @@ pub(crate) struct AccountPosition {
     pub(crate) last_posting: Lsn,
     /// The newest waypoint, [`Lsn::NONE`] if there is none.
     pub(crate) last_waypoint: Lsn,
+    /// As they were given; those of the account are as they are now.
+    pub(crate) flags_given: AccountFlags,
 }
 
 impl AccountPosition {

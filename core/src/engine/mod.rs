@@ -32,7 +32,7 @@ mod writes;
 pub(crate) use checkpointing::{CheckpointStart, Checkpointing, PageCopy};
 pub(crate) use documents::{Documents, IndexKey};
 pub(crate) use jobs::{AnyRun, MergeJob, RunJob};
-pub(crate) use past::{Indexes, Past, for_each_key};
+pub(crate) use past::{Indexes, Past, for_each_key, outcome_of};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::{

@@ -7,6 +7,7 @@
 use super::documents::Documents;
 use super::fetched::Fetched;
 use super::tail::Tail;
+use crate::documents::{DocumentIndex, DocumentRuns};
 use crate::error::Error;
 use crate::log::{FrameBuilder, LogReader, ReadError};
 use crate::runs::{Index, Lookup, RunError, RunKind};
@@ -45,6 +46,18 @@ pub(crate) struct Indexes {
 }
 
 impl Indexes {
+    /// Of a few things that are put together for one question.
+    pub(crate) fn of_few() -> Indexes {
+        let documents = DocumentIndex::new(DocumentRuns::empty());
+        Indexes {
+            transfers: Index::of_few(RunKind::TransferIds),
+            settled: Index::of_few(RunKind::HoldOutcomes),
+            imported: Index::of_few(RunKind::ImportedTimestamps),
+            commits: Index::of_few(RunKind::CommitIds),
+            documents: Documents::new(documents, 0, Timestamp::NONE),
+        }
+    }
+
     /// Those whose keys are numbers.
     pub(crate) fn all(&self) -> [&Index; 4] {
         [&self.transfers, &self.settled, &self.imported, &self.commits]
@@ -133,6 +146,16 @@ impl Past {
 
     pub(crate) fn durable(&self) -> Lsn {
         self.durable
+    }
+
+    /// Takes note of facts that no index here leads to.
+    pub(crate) fn know(
+        &mut self,
+        transfers: Vec<(TransferId, PastTransfer)>,
+        holds: Vec<(TransferId, PastHold)>,
+    ) {
+        self.fetched.transfers.extend(transfers);
+        self.fetched.holds.extend(holds);
     }
 
     /// Brings in what is known of an id that an event wants to use.
@@ -267,7 +290,7 @@ pub(super) fn key_of(lsn: Lsn) -> u128 {
 }
 
 /// How a record ended a hold.
-pub(super) fn outcome_of(record: &Record) -> Option<HoldOutcome> {
+pub(crate) fn outcome_of(record: &Record) -> Option<HoldOutcome> {
     match record {
         Record::Expiry(_) => Some(HoldOutcome::Expired),
         Record::Transfer(record) if record.flags.contains(TransferFlags::POST_PENDING_TRANSFER) => {

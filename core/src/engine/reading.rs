@@ -68,6 +68,7 @@ impl Engine {
             slot,
             last_posting: row.last_posting,
             last_waypoint: row.last_waypoint,
+            flags_given: row.flags_given,
         })
     }
 

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::log::LogReader;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor};
 use florin_ledger::record::{Balances, Record, WAYPOINT_INTERVAL};
-use florin_ledger::{Code, Lsn, Timestamp};
+use florin_ledger::{Code, Lsn, Timestamp, TransferFlags};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// A walk back along an account's chain of postings.
@@ -72,6 +73,31 @@ impl<'log> Walk<'log> {
         self.balances = posting.take_back(self.balances, self.log, self.durable)?;
         self.next = posting.prev;
         Ok(Some(step))
+    }
+
+    /// Whether the account is closed after a posting; `None` if the posting leaves it as it was.
+    fn closed_by(&self, posting: &Posting) -> Result<Option<bool>, Error> {
+        let closing = if posting.is_debit {
+            TransferFlags::CLOSING_DEBIT
+        } else {
+            TransferFlags::CLOSING_CREDIT
+        };
+        let released = match &posting.cause {
+            Cause::Expiry(expiry) => expiry.hold,
+            Cause::Transfer(record)
+                if record.flags.contains(TransferFlags::VOID_PENDING_TRANSFER) =>
+            {
+                record.pending
+            }
+            Cause::Transfer(record) => return Ok(Some(record.flags.contains(closing))),
+        };
+        match self.log.record(released, self.durable)?.record {
+            Record::Transfer(hold) if hold.flags.contains(closing) => Ok(Some(false)),
+            Record::Transfer(_) => Ok(None),
+            _ => Err(Error::corrupt(format!(
+                "the record at {released} is not a hold: run `florin verify`"
+            ))),
+        }
     }
 
     fn posting(&self, lsn: Lsn) -> Result<Posting, Error> {
@@ -188,6 +214,49 @@ pub(super) fn balance_as_of(mut walk: Walk<'_>, instant: Timestamp) -> Result<Ba
         }
     }
     Ok(BalanceAt { timestamp: walk.account.account.timestamp, balances: Balances::default() })
+}
+
+/// An account as it was.
+pub(super) struct AccountThen {
+    pub(super) balances: Balances,
+    /// The newest posting, [`Lsn::NONE`] if there was none.
+    pub(super) last_posting: Lsn,
+    /// `None`: as when it was opened.
+    pub(super) is_closed: Option<bool>,
+}
+
+/// An account as it was after the record at a position. `spend` is asked before each posting that is
+/// read.
+pub(super) fn as_of(
+    mut walk: Walk<'_>,
+    at: Lsn,
+    spend: impl Fn() -> Result<(), Error>,
+) -> Result<AccountThen, Error> {
+    let spent = Cell::new(Ok(()));
+    walk.skip(|posting| {
+        let may_go_on = spend();
+        let is_after = may_go_on.is_ok() && at < posting.lsn;
+        spent.set(may_go_on);
+        is_after
+    })?;
+    spent.into_inner()?;
+    let mut then =
+        AccountThen { balances: Balances::default(), last_posting: Lsn::NONE, is_closed: None };
+    while let Some(step) = walk.step()? {
+        spend()?;
+        if at < step.posting.lsn {
+            continue;
+        }
+        if !then.last_posting.is_some() {
+            (then.balances, then.last_posting) = (step.balances, step.posting.lsn);
+        }
+        // A closed account is moved by voids and expiries only, so what else moved it says.
+        then.is_closed = walk.closed_by(&step.posting)?;
+        if then.is_closed.is_some() {
+            break;
+        }
+    }
+    Ok(then)
 }
 
 /// What came of recomputing an account.

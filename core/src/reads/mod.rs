@@ -1,6 +1,7 @@
 //! Reads that go to the log: the engine says where to begin, the caller's own thread does the rest,
 //! up to the durable position and never past it. Nothing here holds the engine up.
 
+mod as_of;
 mod documents;
 mod history;
 mod posting;

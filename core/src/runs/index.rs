@@ -61,6 +61,13 @@ impl Index {
         Index { recent, frozen: VecDeque::new(), runs, number_next }
     }
 
+    /// An index without runs, of a few pairs, that is put together for one question.
+    #[must_use]
+    pub fn of_few(kind: RunKind) -> Index {
+        let (frozen, runs) = (VecDeque::new(), RunSet::empty(kind));
+        Index { recent: Recent::of_few(), frozen, runs, number_next: 1 }
+    }
+
     /// What the keys are.
     #[must_use]
     pub fn kind(&self) -> RunKind {

@@ -29,7 +29,7 @@ pub struct Recent {
 }
 
 /// The two halves of the pairs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Pairs {
     /// Strictly rising.
     rising_keys: Vec<u128>,
@@ -72,6 +72,16 @@ impl Recent {
     /// Nothing, on top of runs with this frontier ([`Frontier::EMPTY`] if there are none).
     #[must_use]
     pub fn new(frontier: Frontier) -> Recent {
+        Recent::over(frontier, Pairs::new())
+    }
+
+    /// Nothing, and memory for nothing: for a few pairs that are put together for one question.
+    #[must_use]
+    pub fn of_few() -> Recent {
+        Recent::over(Frontier::EMPTY, Pairs::default())
+    }
+
+    fn over(frontier: Frontier, pairs: Pairs) -> Recent {
         let undo = Undo {
             serial: 0,
             frontier,
@@ -80,7 +90,7 @@ impl Recent {
             others: Vec::new(),
         };
         Recent {
-            pairs: Pairs::new(),
+            pairs,
             frontier,
             outliers: Outliers::default(),
             outlier_min_before: frontier.outlier_min(),

@@ -10,6 +10,7 @@ mod clock;
 mod dice;
 mod model;
 
+mod as_of;
 mod commits;
 mod decided;
 mod expiries;

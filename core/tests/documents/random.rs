@@ -2,9 +2,11 @@
 //! waits, restarts and power cuts, every answer and everything that can be read compared with the
 //! model.
 
+use crate::as_of::{as_of, last_position, timeless};
 use crate::cabinet::{Cabinet, PLAIN, commit, transfer};
 use crate::dice::Dice;
 use crate::model::Model;
+use florin_core::ErrorKind;
 use florin_core::disk::Disk;
 use florin_core::verify::verify_on;
 use florin_ledger::commit::{Event, Topic};
@@ -24,6 +26,8 @@ struct Day {
     model: Model,
     cabinet: Cabinet,
     next_id: u128,
+    /// Dry runs: what was asked, what was answered, and after which record.
+    asked: Vec<(Commit, CommitOutcome, Position)>,
 }
 
 impl Day {
@@ -128,10 +132,26 @@ impl Day {
     fn dry_run(&mut self) {
         let commit = self.commit();
         let unmet = self.model.unmet(&commit);
-        match (self.cabinet.database.dry_run(&commit).unwrap(), unmet) {
+        let outcome = self.cabinet.database.dry_run(&commit).unwrap();
+        match (&outcome, unmet) {
             (CommitOutcome::Done(done), None) => assert_eq!(done.position, Position::NONE),
-            (CommitOutcome::Unmet(told), Some(unmet)) => assert_eq!(told, unmet),
+            (CommitOutcome::Unmet(told), Some(unmet)) => assert_eq!(told, &unmet),
             (outcome, unmet) => panic!("{outcome:?}, should be {unmet:?}"),
+        }
+        let at = last_position(&self.cabinet.database);
+        self.asked.push((commit, timeless(outcome), at));
+    }
+
+    /// What was asked before is answered as it was then, but where documents were forgotten.
+    fn ask_again(&self) {
+        for (commit, outcome, at) in &self.asked {
+            match as_of(&self.cabinet.database, commit, *at) {
+                Ok(then) => assert_eq!(&timeless(then), outcome, "at {at}: {commit:?}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Invalid);
+                    assert!(error.to_string().contains("forgotten"), "{error}");
+                }
+            }
         }
     }
 
@@ -211,7 +231,13 @@ impl Day {
 fn live_a_day(seed: u64, steps_count: usize) {
     let cabinet = Cabinet::new();
     cabinet.open_accounts();
-    let mut day = Day { dice: Dice::new(seed), model: Model::default(), cabinet, next_id: 0 };
+    let mut day = Day {
+        dice: Dice::new(seed),
+        model: Model::default(),
+        cabinet,
+        next_id: 0,
+        asked: Vec::new(),
+    };
     for _ in 0..steps_count {
         day.step();
         if day.dice.one_in(25) {
@@ -222,6 +248,7 @@ fn live_a_day(seed: u64, steps_count: usize) {
         }
     }
     day.audit();
+    day.ask_again();
     day.cabinet.database.close().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(day.cabinet.disk.clone());
     let report = verify_on(&disk, &mut |_| {}).unwrap().unwrap();

@@ -14,7 +14,7 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
 use florin_ledger::{
     Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey,
-    DocumentWrite, LedgerId, Position, Precondition, StreamFilter, StreamStart, TableId,
+    DocumentWrite, LedgerId, Lsn, Position, Precondition, StreamFilter, StreamStart, TableId,
     TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_server::{
@@ -187,7 +187,8 @@ async fn every_operation_needs_its_role() {
     let once = Once { key, expires: Timestamp::NONE };
     let table = array::to_bytes(&[(TableId(17), TableOptions::default())]);
     let reached = cold::to_bytes(&Await { position: Position::NONE, patience_ms: 0 });
-    let cases: [(Operation, Bytes, &[Role]); 28] = [
+    let then = documents::as_of_to_bytes(Position { epoch: 1, lsn: Lsn(4096) }, &commit(3));
+    let cases: [(Operation, Bytes, &[Role]); 29] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -202,6 +203,7 @@ async fn every_operation_needs_its_role() {
         (Operation::AwaitPosition, reached, everyone),
         (Operation::Commit, commit(1), &[Role::Write]),
         (Operation::DryRun, commit(2), &[Role::Write, Role::Read, Role::Audit]),
+        (Operation::DryRunAsOf, then, &[Role::Write, Role::Read, Role::Audit]),
         (Operation::GetDocuments, keys.freeze(), reading),
         (Operation::ScanDocuments, cold::to_bytes(&scan), reading),
         (Operation::DocumentHistory, cold::to_bytes(&history), reading),
@@ -221,8 +223,11 @@ async fn every_operation_needs_its_role() {
     for (number, role) in roles {
         let mut peer = bank.admitted(number).await;
         for (operation, body, allowed) in &cases {
-            if allowed.contains(&role) && *operation == Operation::Subscribe {
-                // A stream without credit is refused, but not for want of the role.
+            if allowed.contains(&role)
+                && matches!(operation, Operation::Subscribe | Operation::DryRunAsOf)
+            {
+                // A stream without credit and a position without a record are refused, but not for
+                // want of the role.
                 peer.ask(1, operation.number(), 0, body).await;
                 assert_eq!(peer.reply().await.refusal().kind, RefusalKind::Invalid);
             } else if allowed.contains(&role) {
@@ -236,7 +241,7 @@ async fn every_operation_needs_its_role() {
     }
     let heard = bank.heard.0.lock().unwrap().clone();
     // By how many roles each operation may be asked for: one, two, three of the seven.
-    assert_eq!(heard.len(), (5 + 3 + 1 + 2) * 6 + (12 + 1) * 5 + 2 * 4, "each was heard of once");
+    assert_eq!(heard.len(), (5 + 3 + 1 + 2) * 6 + (12 + 1) * 5 + 3 * 4, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
     bank.close().await;
 }

@@ -93,7 +93,7 @@ fn argue(name: &str, raw: &RawValue) -> Result<Operation, ReadError> {
         "query_transfers" => Ok(Operation::QueryTransfers(query_filter(raw)?)),
         "trial_balance" => trial_balance(raw),
         "commit" => Ok(Operation::Commit(documents::commit(raw)?)),
-        "dry_run" => Ok(Operation::DryRun(documents::commit(raw)?)),
+        "dry_run" => documents::dry_run(raw),
         "get_documents" => Ok(Operation::GetDocuments(batch(raw, documents::key)?)),
         "scan_documents" => Ok(Operation::ScanDocuments(documents::scan(raw)?)),
         "document_history" => documents::history(raw),

@@ -235,6 +235,10 @@ fn documents_asked_for_and_written() {
         "1000 0100000000000000 6b 01 0200000000000000 6b31 01 00 0a000000",
     );
     check(
+        &documents::as_of_to_bytes(position(4096), &[0xaa]),
+        "0100000000000000 0010000000000000 aa",
+    );
+    check(
         &cold::to_bytes(&HistoryOf { key: key.clone(), before: position(4096), limit: 10 }),
         "1000 0200000000000000 6b31 0100000000000000 0010000000000000 0a000000",
     );

@@ -23,19 +23,35 @@ const BALANCE_FIELDS: [(BalanceField, &str); 6] = [
 
 pub(super) fn commit(raw: &RawValue) -> Result<Commit, ReadError> {
     let mut object = Object::read(raw)?;
-    let commit = Commit {
-        id: CommitId(object.u128("id")?),
-        digest: digest(&mut object)?,
-        actor: object.bytes("actor", "actor_hex")?.unwrap_or_default(),
-        not_after: Timestamp(object.u64("not_after")?),
-        preconditions: list(&mut object, "preconditions", precondition)?,
-        accounts: list(&mut object, "accounts", account)?,
-        transfers: list(&mut object, "transfers", transfer)?,
-        documents: list(&mut object, "documents", write)?,
-        events: list(&mut object, "events", event)?,
-    };
+    let commit = commit_of(&mut object)?;
     object.finish()?;
     Ok(commit)
+}
+
+/// Of the present, or as of a position.
+pub(super) fn dry_run(raw: &RawValue) -> Result<Operation, ReadError> {
+    let mut object = Object::read(raw)?;
+    let commit = commit_of(&mut object)?;
+    let as_of = object.position("as_of")?;
+    object.finish()?;
+    Ok(match as_of {
+        None => Operation::DryRun(commit),
+        Some(at) => Operation::DryRunAsOf(commit, at),
+    })
+}
+
+fn commit_of(object: &mut Object<'_>) -> Result<Commit, ReadError> {
+    Ok(Commit {
+        id: CommitId(object.u128("id")?),
+        digest: digest(object)?,
+        actor: object.bytes("actor", "actor_hex")?.unwrap_or_default(),
+        not_after: Timestamp(object.u64("not_after")?),
+        preconditions: list(object, "preconditions", precondition)?,
+        accounts: list(object, "accounts", account)?,
+        transfers: list(object, "transfers", transfer)?,
+        documents: list(object, "documents", write)?,
+        events: list(object, "events", event)?,
+    })
 }
 
 fn digest(object: &mut Object<'_>) -> Result<[u8; 32], ReadError> {

@@ -178,6 +178,7 @@ fn what_is_not_understood_is_refused_and_named() {
             "a precondition is one of",
         ),
         (r#"{"dry_run":{"preconditions":[{"frozen":{}}]}}"#, "unknown field frozen"),
+        (r#"{"dry_run":{"id":"1","as_of":"yesterday"}}"#, "a position is two numbers"),
         (r#"{"commit":{"preconditions":[{"document":{"key":"a"}}]}}"#, "give its version"),
         (
             r#"{"commit":{"preconditions":[{"balance":{"field":"posted"}}]}}"#,
