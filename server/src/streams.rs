@@ -300,7 +300,7 @@ impl<L: Ledger> Pump<L> {
                 }
                 Err(error) => return Ended::Failed(error),
             };
-            let view = BatchView::new(&batch).expect("an engine's batch is whole");
+            let view = BatchView::of_own(&batch).expect("an engine's batch is whole");
             let (items_count, end) = (view.items_count(), view.end());
             if items_count != 0 || say_by <= Instant::now() {
                 self.feed.0.spend(batch.len() - BATCH_HEAD_BYTES);

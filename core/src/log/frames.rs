@@ -11,6 +11,7 @@ use florin_ledger::record::Record;
 use florin_ledger::{Lsn, Timestamp};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::slice;
 
 /// Bytes read ahead at once; a multiple of the cell.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -469,17 +470,8 @@ impl<'a> FrameView<'a> {
         })
     }
 
-    fn parts(
-        &self,
-    ) -> impl Iterator<Item = Result<(StoredRecord, &'a [u8]), Corruption>> + use<'a> {
-        let opened = self.opened;
-        self.blocks.iter().flat_map(move |block| {
-            let sealed =
-                block.readable.err().map(|what| Err(Corruption { lsn: block.header.lsn, what }));
-            let records = BlockRecords::new(&block.header, &opened[block.range.clone()]);
-            let readable = sealed.is_none();
-            sealed.into_iter().chain(records.take_while(move |_| readable))
-        })
+    fn parts(&self) -> FrameParts<'a> {
+        FrameParts { opened: self.opened, blocks: self.blocks.iter(), records: None }
     }
 
     /// Its blocks, in order.
@@ -493,6 +485,38 @@ impl<'a> FrameView<'a> {
 
     fn first(&self) -> &BlockHeader {
         &self.blocks.first().expect("a frame has a block").header
+    }
+}
+
+/// The records of a frame, each with as much of its payload as is in it. Every reader of the log
+/// comes through here, so a record is decoded into its place and not handed through adapters.
+struct FrameParts<'a> {
+    opened: &'a [u8],
+    blocks: slice::Iter<'a, ViewBlock>,
+    /// What is left of the block under way.
+    records: Option<BlockRecords<'a>>,
+}
+
+impl<'a> Iterator for FrameParts<'a> {
+    type Item = Result<(StoredRecord, &'a [u8]), Corruption>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(records) = &mut self.records {
+                let next = records.next();
+                if next.is_some() {
+                    return next;
+                }
+            }
+            let block = self.blocks.next()?;
+            self.records = None;
+            if let Err(what) = block.readable {
+                return Some(Err(Corruption { lsn: block.header.lsn, what }));
+            }
+            let bytes = &self.opened[block.range.clone()];
+            self.records = Some(BlockRecords::new(&block.header, bytes));
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl StreamBatch {
     /// What is in it.
     #[must_use]
     pub fn view(&self) -> BatchView<'_> {
-        BatchView::new(&self.0).expect("a batch was written whole")
+        BatchView::of_own(&self.0).expect("a batch was written whole")
     }
 
     /// Its bytes, as the wire has them.

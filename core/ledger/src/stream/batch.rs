@@ -240,6 +240,23 @@ impl<'a> BatchView<'a> {
     /// # Errors
     /// Where the bytes are not what [`BatchWriter::finish`] gives.
     pub fn new(bytes: &'a [u8]) -> Result<BatchView<'a>, BatchError> {
+        let view = BatchView::of_own(bytes)?;
+        let mut items = BatchItems::new(bytes);
+        let mut items_count = 0;
+        while items.next_checked()?.is_some() {
+            items_count += 1;
+        }
+        if view.items_count != items_count {
+            return Err(BatchError { offset: 64 });
+        }
+        Ok(view)
+    }
+
+    /// A batch that [`BatchWriter::finish`] gave in this very process: only its head is looked at.
+    ///
+    /// # Errors
+    /// If that is none. With other bytes, reading the items panics.
+    pub fn of_own(bytes: &'a [u8]) -> Result<BatchView<'a>, BatchError> {
         let head = BatchHeadLayout::ref_from_prefix(bytes);
         let (head, _) = head.map_err(|_| BatchError { offset: bytes.len() })?;
         let is_live = match head.is_live.get() {
@@ -254,15 +271,7 @@ impl<'a> BatchView<'a> {
         };
         let (time, durable) = (Timestamp(head.time.get()), Lsn(head.durable.get()));
         let end = BatchEnd { cursor, time, durable, is_live };
-        let mut items = BatchItems::new(bytes);
-        let mut items_count = 0;
-        while items.next_checked()?.is_some() {
-            items_count += 1;
-        }
-        if head.items.get() != items_count {
-            return Err(BatchError { offset: 64 });
-        }
-        Ok(BatchView { bytes, end, items_count })
+        Ok(BatchView { bytes, end, items_count: head.items.get() })
     }
 
     /// How far it has looked.
