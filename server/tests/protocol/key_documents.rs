@@ -6,12 +6,13 @@ use crate::closed::{public, secret};
 use crate::harness::{Peer, Running, open};
 use bytes::Bytes;
 use florin_core::{Database, Options};
+use florin_ledger::commit::{BalanceField, Precondition};
 use florin_ledger::commit_bytes::encode_commit;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::record::RefusalReason;
 use florin_ledger::stream::ItemContent;
 use florin_ledger::{
-    Account, AccountId, Code, Commit, CommitId, CommitOutcome, DocumentKey, DocumentWrite,
+    Account, AccountId, Amount, Code, Commit, CommitId, CommitOutcome, DocumentKey, DocumentWrite,
     LedgerId, Position, StreamFilter, StreamStart, TableId, Timestamp,
 };
 use florin_server::{Admission, Doors, ServerOptions};
@@ -296,6 +297,23 @@ async fn only_who_operates_changes_keys_and_need_not_touch_money_for_it() {
         ..Commit::default()
     };
     forbidden.push(operator.asked(Operation::Commit, &encode_commit(&mixed)).await);
+    // Asked for what it may write, and beside that what somebody has.
+    let spying = Commit {
+        preconditions: vec![Precondition::Balance {
+            account_id: AccountId(1),
+            field: BalanceField::CreditsPosted,
+            min: Amount(0),
+            max: Amount(1_000),
+        }],
+        accounts: Vec::new(),
+        ..mixed
+    };
+    let spying = encode_commit(&spying);
+    let status = bank.database.status().unwrap();
+    let position = Position { epoch: status.epoch, lsn: status.durable };
+    let as_of = documents::as_of_to_bytes(position, &spying);
+    forbidden.push(operator.asked(Operation::DryRun, &spying).await);
+    forbidden.push(operator.asked(Operation::DryRunAsOf, &as_of).await);
     for refused in forbidden {
         assert_eq!(refused.unwrap_err().kind, RefusalKind::Forbidden);
     }
@@ -323,7 +341,7 @@ async fn only_who_operates_changes_keys_and_need_not_touch_money_for_it() {
             break;
         }
     }
-    assert_eq!(refusals.len(), 4);
+    assert_eq!(refusals.len(), 6);
     assert!(refusals[0].contains("`shop` has not the role operate"), "{}", refusals[0]);
     assert_eq!(actors, [format!("{} by a test", public(&secret(OPERATOR)))]);
     bank.close().await;
