@@ -22,7 +22,8 @@ pub(crate) type StoredDocument = (DocumentRecord, Vec<u8>);
 
 /// Where a document's record begins on the disk, and how much may be read of it.
 struct Place {
-    lsn: Lsn,
+    /// Of all that are read.
+    number: usize,
     file: Arc<dyn DiskFile>,
     offset: u64,
     bytes: usize,
@@ -33,7 +34,8 @@ impl LogReader {
     /// told by its own check: it is large or in parts, it is sealed, or it is not whole; then
     /// [`LogReader::payload`] tells.
     ///
-    /// Cost: a read of a kilobyte each; those that the system must fetch are fetched together.
+    /// Cost: a read of a kilobyte each, in the order of the log; those that the system must fetch are
+    /// fetched together.
     ///
     /// # Errors
     /// [`ReadError::Io`].
@@ -42,30 +44,47 @@ impl LogReader {
         positions: &[Lsn],
         durable: Lsn,
     ) -> Result<Vec<Option<StoredDocument>>, ReadError> {
-        let mut documents = Vec::with_capacity(positions.len());
+        let mut documents = vec![None; positions.len()];
         let mut fetched = Vec::new();
         let mut buffer = [0; READ_BYTES];
-        for lsn in positions {
-            let Some(place) = self.document_place(*lsn, durable)? else {
-                documents.push(None);
-                continue;
-            };
-            let bytes = &mut buffer[..place.bytes];
-            documents.push(match is_there(place.file.read_cached_at(bytes, place.offset))? {
-                Some(true) => decode(bytes, *lsn),
-                Some(false) => {
-                    fetched.push((documents.len(), place));
-                    None
-                }
-                None => None,
-            });
+        for place in self.places(positions, durable)? {
+            let (number, bytes) = (place.number, &mut buffer[..place.bytes]);
+            match is_there(place.file.read_cached_at(bytes, place.offset))? {
+                Some(true) => documents[number] = decode(bytes, positions[number]),
+                Some(false) => fetched.push(place),
+                None => {}
+            }
         }
-        for (number, place) in fetched {
-            let bytes = &mut buffer[..place.bytes];
+        for place in fetched {
+            let (number, bytes) = (place.number, &mut buffer[..place.bytes]);
             let read = place.file.read_exact_at(bytes, place.offset).map(|()| true);
-            documents[number] = is_there(read)?.and_then(|_| decode(bytes, place.lsn));
+            documents[number] = is_there(read)?.and_then(|_| decode(bytes, positions[number]));
         }
         Ok(documents)
+    }
+
+    /// Where they are, in the order of the log; none of those in segments that are gone.
+    fn places(&self, positions: &[Lsn], durable: Lsn) -> Result<Vec<Place>, ReadError> {
+        let geometry = self.geometry();
+        let mut numbers: Vec<usize> = (0..positions.len()).collect();
+        numbers.sort_unstable_by_key(|number| positions[*number]);
+        let segment_of = |number: &usize| geometry.segment(positions[*number]);
+        let mut places = Vec::with_capacity(numbers.len());
+        for some in numbers.chunk_by(|a, b| segment_of(a) == segment_of(b)) {
+            let Some(segment) = self.segment(segment_of(&some[0]))? else { continue };
+            places.extend(some.iter().map(|number| {
+                let lsn = positions[*number];
+                let end = geometry.cell_end(lsn).min(durable);
+                let bytes = usize::try_from(end.0.saturating_sub(lsn.0)).unwrap_or(usize::MAX);
+                Place {
+                    number: *number,
+                    file: Arc::clone(&segment.file),
+                    offset: geometry.offset(lsn),
+                    bytes: bytes.min(READ_BYTES),
+                }
+            }));
+        }
+        Ok(places)
     }
 
     /// Begins to fetch what lies between two positions into the system's cache.
@@ -78,15 +97,6 @@ impl LogReader {
                 segment.file.read_ahead(geometry.offset(start), end.0 - start.0);
             }
         }
-    }
-
-    fn document_place(&self, lsn: Lsn, durable: Lsn) -> Result<Option<Place>, ReadError> {
-        let geometry = self.geometry();
-        let Some(segment) = self.segment(geometry.segment(lsn))? else { return Ok(None) };
-        let end = geometry.cell_end(lsn).min(durable);
-        let bytes = usize::try_from(end.0.saturating_sub(lsn.0)).unwrap_or(usize::MAX);
-        let (offset, bytes) = (geometry.offset(lsn), bytes.min(READ_BYTES));
-        Ok(Some(Place { lsn, file: segment.file, offset, bytes }))
     }
 }
 

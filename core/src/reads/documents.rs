@@ -18,7 +18,7 @@ const SCAN_KEYS_MIN: usize = 128;
 /// Pages without a document that are passed over.
 const EMPTY_ROUNDS_MAX: usize = 64;
 /// Documents of a page that are read together: beyond that the disk works on no more at a time.
-const READ_TOGETHER: usize = 256;
+const READ_TOGETHER: usize = 1_024;
 
 impl Reads {
     /// The tables that were declared, in order.
