@@ -294,7 +294,7 @@ fn begin<L: Ledger>(
     let refusal = asker.refusal(&question, |refused| {
         shared.ledger.submit(Request::RecordRefusal(refused), drop);
     });
-    let Question { id, operation, deadline, work, cost_bytes, .. } = question;
+    let Question { id, operation, deadline, own_tables, work, cost_bytes, .. } = question;
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
     debug!(connection, request = id, operation, "asked");
@@ -311,6 +311,10 @@ fn begin<L: Ledger>(
     }
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         responder.refuse(reads::expired());
+        return None;
+    }
+    if let Some(refusal) = own_tables.refusal() {
+        responder.refuse(refusal);
         return None;
     }
     let changes = match key_changes::changes_of(&work, asker.key()) {

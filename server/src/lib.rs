@@ -39,6 +39,7 @@ mod metered;
 pub mod metrics;
 pub mod observe;
 mod options;
+mod own_tables;
 mod positions;
 mod question;
 mod rate;

@@ -2,6 +2,7 @@
 
 use crate::keyring::KeyringQuestion;
 use crate::ledger::Read;
+use crate::own_tables::OwnTables;
 use bytes::Bytes;
 use florin_core::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use florin_core::request::{AccountBatch, BatchError, Request, TransferBatch};
@@ -35,6 +36,8 @@ pub(crate) struct Question {
     pub(crate) payload_bytes: usize,
     /// Bytes of the request or of its largest reply, whichever is more.
     pub(crate) cost_bytes: usize,
+    /// The system's own tables that it writes.
+    pub(crate) own_tables: OwnTables,
     /// What to do.
     pub(crate) work: Work,
 }
@@ -83,7 +86,8 @@ impl Question {
         let payload_bytes = payload.len();
         let cost_bytes = payload_bytes.max(work.reply_bytes_max()).min(FRAME_BYTES_MAX);
         let RequestHeader { id, operation, .. } = header;
-        Ok(Question { id, operation, deadline, payload_bytes, cost_bytes, work })
+        let own_tables = OwnTables::written_by(&work);
+        Ok(Question { id, operation, deadline, payload_bytes, cost_bytes, own_tables, work })
     }
 }
 
