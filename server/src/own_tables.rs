@@ -11,7 +11,7 @@ use florin_wire::{Refusal, RefusalKind};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct OwnTables(u16);
 
-const _: () = assert!(TableId::FIRST_FREE.0 as u32 <= u16::BITS, "every table has its bit");
+const _: () = assert!(TableId::FIRST_FREE.0 <= 16, "every table has its bit");
 
 impl OwnTables {
     /// The tables that a request writes, or would write if it were not a dry run. Reads a commit whole.
