@@ -54,12 +54,14 @@ pub(crate) struct Committed {
     pub(crate) document_bytes: u64,
     /// Written before the first commit.
     pub(crate) preloaded_documents: u64,
-    /// Of everything that was written while commits ran, shared among their documents.
+    /// Of everything that was written while commits ran, transfers beside them included, shared among
+    /// their documents.
     pub(crate) written_bytes_per_document: Option<Figure>,
     /// Single transfers that were sent beside the commits.
     pub(crate) beside_latency_us: Option<Percentiles>,
-    /// The most that the memory for keys of documents was filled, in thousandths: at 1,000 writes
-    /// are refused until a run is written.
+    /// The most that the memory for keys of documents was filled since the opening, those that were
+    /// there before the first commit included, in thousandths: at 1,000 writes are refused until a
+    /// run is written.
     pub(crate) documents_fill_per_mille_max: Option<u64>,
     /// Pages of 1,000 from any key on, one request in flight per connection.
     pub(crate) scan_latency_us: Option<Percentiles>,
@@ -109,7 +111,7 @@ impl Report {
             writeln!(out, "bytes written       {written} a document")?;
             percentiles(out, "single transfers", committed.beside_latency_us)?;
             let fill = shown(committed.documents_fill_per_mille_max);
-            writeln!(out, "keys in memory      {fill} thousandths of their room at most")?;
+            writeln!(out, "keys in memory      {fill} thousandths of their room at most since the opening")?;
             percentiles(out, "scan latency", committed.scan_latency_us)?;
         }
         writeln!(out, "machine             {}", self.machine)?;
