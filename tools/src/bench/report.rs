@@ -111,7 +111,10 @@ impl Report {
             writeln!(out, "bytes written       {written} a document")?;
             percentiles(out, "single transfers", committed.beside_latency_us)?;
             let fill = shown(committed.documents_fill_per_mille_max);
-            writeln!(out, "keys in memory      {fill} thousandths of their room at most since the opening")?;
+            writeln!(
+                out,
+                "keys in memory      {fill} thousandths of their room at most since the opening"
+            )?;
             percentiles(out, "scan latency", committed.scan_latency_us)?;
         }
         writeln!(out, "machine             {}", self.machine)?;
