@@ -5,8 +5,8 @@ use super::merged::{Merged, Source};
 use super::recent::{Frozen, Recent};
 use super::writer::{DocumentRunWriter, LogSpan};
 use super::{
-    DocumentEntry, DocumentMerge, DocumentRun, DocumentRuns, DocumentScan, KeyHash, KeyList,
-    KeyOrder, KeyRange, Mark,
+    DocumentEntry, DocumentMerge, DocumentRun, DocumentRuns, DocumentScan, KeyList, KeyOrder,
+    KeyProbe, KeyRange, Mark,
 };
 use crate::disk::Disk;
 use crate::limits::{
@@ -93,7 +93,7 @@ impl DocumentIndex {
     pub fn lookup(&self, key: &[u8]) -> DocumentLookup {
         match self.get_in_memory(key) {
             Some(entry) => DocumentLookup::Found(entry),
-            None if self.runs.candidates(key, KeyHash::of(key)).next().is_some() => {
+            None if self.runs.candidates(KeyProbe::of(key)).next().is_some() => {
                 DocumentLookup::Unknown
             }
             None => DocumentLookup::Absent,

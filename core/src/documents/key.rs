@@ -51,18 +51,23 @@ pub(super) fn shared_bytes(left: &[u8], right: &[u8]) -> usize {
     words + rest.take_while(|(left, right)| left == right).count()
 }
 
-/// What filters know of a key: the first half of its BLAKE3. Computed once per lookup. A client
-/// chooses its keys, so a hash that it could aim with would let it defeat the filters.
+/// What tells of most runs, from memory, that a key is not there. Made once per lookup.
+///
+/// Filters know the first half of a key's BLAKE3: a client chooses its keys, so a hash that it could aim
+/// with would let it defeat them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KeyHash(pub(super) u128);
+pub struct KeyProbe {
+    pub(super) hash: u128,
+    pub(super) prefix: u128,
+}
 
-impl KeyHash {
-    /// The hash of a key.
+impl KeyProbe {
+    /// The probe for a key.
     #[must_use]
-    pub fn of(key: &[u8]) -> KeyHash {
+    pub fn of(key: &[u8]) -> KeyProbe {
         let hash = blake3::hash(key);
         let (half, _) = hash.as_bytes().split_first_chunk::<16>().expect("a hash has 32 bytes");
-        KeyHash(u128::from_le_bytes(*half))
+        KeyProbe { hash: u128::from_le_bytes(*half), prefix: prefix(key) }
     }
 }
 

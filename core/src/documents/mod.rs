@@ -46,7 +46,7 @@ mod set;
 mod tests;
 
 pub use index::{DocumentIndex, DocumentLookup, DocumentMergePlan, DocumentRunPlan};
-pub use key::{KeyHash, KeyOrder, KeyRange};
+pub use key::{KeyOrder, KeyProbe, KeyRange};
 pub use list::KeyList;
 pub use merge::DocumentMerge;
 pub use recent::Mark;

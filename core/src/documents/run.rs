@@ -3,7 +3,7 @@
 use super::block::{decode, find};
 use super::cursor::RunCursor;
 use super::footer::DocumentFooter;
-use super::key::KeyHash;
+use super::key::{KeyProbe, prefix};
 use super::separators::Separators;
 use super::{DocumentEntry, KeyList, KeyOrder, KeyRange};
 use crate::disk::Disk;
@@ -19,6 +19,8 @@ use std::sync::Arc;
 pub struct DocumentRun {
     pages: PageReader,
     footer: DocumentFooter,
+    /// Of the largest key: keys that begin with more are beyond all that are here.
+    prefix_max: u128,
     separators: Separators,
     filter: Filter,
 }
@@ -37,7 +39,8 @@ impl DocumentRun {
         let footer = footer.map_err(|damage| pages.damaged(damage))?;
         let separators = read_separators(&pages, &footer)?;
         let filter = pages.filter(footer.filter_page(), footer.lines_count)?;
-        Ok(DocumentRun { pages, footer, separators, filter })
+        let prefix_max = prefix(&footer.key_max);
+        Ok(DocumentRun { pages, footer, prefix_max, separators, filter })
     }
 
     /// Its name.
@@ -78,8 +81,13 @@ impl DocumentRun {
 
     /// Whether a key may be here; `false` is certain. Touches only memory.
     #[must_use]
-    pub fn may_contain(&self, key: &[u8], hash: KeyHash) -> bool {
-        key <= &*self.footer.key_max && self.filter.may_contain(hash.0)
+    pub fn may_contain(&self, probe: KeyProbe) -> bool {
+        probe.prefix <= self.prefix_max && self.filter.may_contain(probe.hash)
+    }
+
+    /// Bits of the memory that [`DocumentRun::may_contain`] looks at, to have it in the cache.
+    pub(super) fn touch(&self, probe: KeyProbe) -> u64 {
+        if probe.prefix <= self.prefix_max { self.filter.touch(probe.hash) } else { 0 }
     }
 
     /// The entry of a key that [may be here](DocumentRun::may_contain). Reads and verifies at most

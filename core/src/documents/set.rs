@@ -12,12 +12,13 @@
 //!   each other or small ones came before a large one, seven new runs are merged with what seven
 //!   times seven left, and a key is written at most eight times per class.
 
-use super::{DocumentEntry, DocumentRun, KeyHash};
+use super::{DocumentEntry, DocumentRun, KeyProbe};
 use crate::disk::Disk;
 use crate::limits::{RUN_ENTRIES_MAX, RUNS_PER_SIZE_MAX};
 use crate::runs::{Damage, RunError, RunKind, RunName};
 use florin_ledger::Lsn;
 use std::cmp::Reverse;
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Runs of fewer entries are of one class: they cost more to look into than to write again.
@@ -99,12 +100,15 @@ impl DocumentRuns {
     }
 
     /// The runs that a key may be in, newest first. Touches only memory.
-    pub fn candidates<'a>(
-        &'a self,
-        key: &'a [u8],
-        hash: KeyHash,
-    ) -> impl Iterator<Item = &'a Arc<DocumentRun>> {
-        self.runs.iter().filter(move |run| run.may_contain(key, hash))
+    pub fn candidates(&self, probe: KeyProbe) -> impl Iterator<Item = &Arc<DocumentRun>> {
+        self.touch(probe);
+        self.runs.iter().filter(move |run| run.may_contain(probe))
+    }
+
+    /// Has the processor fetch a line of each filter at once. Looked at one after the other, each would
+    /// be waited for by itself, and there are some two dozen.
+    fn touch(&self, probe: KeyProbe) {
+        black_box(self.runs.iter().fold(0, |bits, run| bits ^ run.touch(probe)));
     }
 
     /// The newest entry of a key. Reads a block of each candidate until one has it.
@@ -112,7 +116,7 @@ impl DocumentRuns {
     /// # Errors
     /// [`RunError`] if a block can't be read or does not verify.
     pub fn get(&self, key: &[u8]) -> Result<Option<DocumentEntry>, RunError> {
-        for run in self.candidates(key, KeyHash::of(key)) {
+        for run in self.candidates(KeyProbe::of(key)) {
             if let Some(entry) = run.get(key)? {
                 return Ok(Some(entry));
             }

@@ -4,7 +4,7 @@
 use super::block::BlockBuilder;
 use super::footer::DocumentFooter;
 use super::separators::Separators;
-use super::{DocumentEntry, DocumentRun, KeyHash};
+use super::{DocumentEntry, DocumentRun, KeyProbe};
 use crate::disk::Disk;
 use crate::runs::filter::Filter;
 use crate::runs::pages::PageWriter;
@@ -49,7 +49,7 @@ impl DocumentRunWriter {
     ) -> Result<DocumentRunWriter, RunError> {
         assert!(span.from < span.position);
         let pages = PageWriter::create(disk, name)?;
-        let filter = Filter::foldable(entries_max, pages.seed());
+        let filter = Filter::of_byte_keys(entries_max, pages.seed());
         Ok(DocumentRunWriter {
             disk: Arc::clone(disk),
             pages,
@@ -81,7 +81,7 @@ impl DocumentRunWriter {
             assert!(self.separators.len() == 0 || *self.block_last < *key);
             self.separators.push_between(&self.block_last, key);
         }
-        self.filter.insert(KeyHash::of(key).0);
+        self.filter.insert(KeyProbe::of(key).hash);
         self.entries_count += 1;
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use super::documents::IndexKey;
 use super::past::Past;
-use crate::documents::{DocumentEntry, DocumentLookup};
+use crate::documents::DocumentEntry;
 use crate::error::Error;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{Lsn, Position, TableId};
@@ -44,12 +44,7 @@ impl Past {
         asks_version: bool,
     ) -> Result<Present, Error> {
         let place = IndexKey::of(table, key);
-        let index = &self.indexes.documents.index;
-        let entry = match index.lookup(place.bytes()) {
-            DocumentLookup::Absent => None,
-            DocumentLookup::Found(entry) => Some(entry),
-            DocumentLookup::Unknown => index.runs().get(place.bytes())?,
-        };
+        let entry = self.indexes.documents.index.get(place.bytes())?;
         self.present_of(entry, asks_version)
     }
 

@@ -1,7 +1,8 @@
 //! A filter: says of most keys that are not in a run that they are not, from memory.
 //!
 //! A blocked Bloom filter: each key sets [`PROBES`] bits in one line of 64 bytes, so that a test
-//! touches one cache line. [`BITS_PER_KEY`] bits a key give about one wrong "perhaps" in a hundred.
+//! touches one cache line. Ten bits a key give about one wrong "perhaps" in a hundred, fourteen about
+//! one in four hundred.
 //!
 //! ```text
 //! spread(x): x ^= x >> 30; x *= 0xbf58476d1ce4e5b9; x ^= x >> 27; x *= 0x94d049bb133111eb;
@@ -19,8 +20,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bits that a key sets.
 pub const PROBES: u32 = 7;
-/// Bits of filter for each key.
-pub const BITS_PER_KEY: u64 = 10;
+/// Bits of filter for each key of a fixed size, of which there may be billions.
+const FIXED_KEY_BITS: u64 = 10;
+/// Bits of filter for each key of bytes. Every new document is looked for in every run, some two
+/// dozen, and each wrong "perhaps" reads a block.
+const BYTE_KEY_BITS: u64 = 14;
 /// Lines in one page.
 pub const LINES_PER_PAGE: usize = (PAGE_BYTES - TAG_BYTES) / LINE_BYTES;
 
@@ -45,15 +49,15 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// An empty filter for this many keys.
-    pub(crate) fn new(keys_count: u64, seed: u64) -> Filter {
-        Filter::empty(lines_for(keys_count), seed)
+    /// An empty filter for this many keys of a fixed size.
+    pub(crate) fn of_fixed_keys(keys_count: u64, seed: u64) -> Filter {
+        Filter::empty(lines_for(keys_count, FIXED_KEY_BITS), seed)
     }
 
-    /// An empty filter for at most this many keys, that can be [folded](Filter::fold) if they turn
-    /// out to be fewer.
-    pub(crate) fn foldable(keys_max: u64, seed: u64) -> Filter {
-        let lines_count = lines_for(keys_max);
+    /// An empty filter for at most this many keys of bytes, that can be [folded](Filter::fold) if they
+    /// turn out to be fewer.
+    pub(crate) fn of_byte_keys(keys_max: u64, seed: u64) -> Filter {
+        let lines_count = lines_for(keys_max, BYTE_KEY_BITS);
         let doublings = lines_count.ilog2().min(FOLDS_MAX);
         Filter::empty(lines_count.next_multiple_of(1 << doublings), seed)
     }
@@ -63,10 +67,11 @@ impl Filter {
         Filter { seed, lines: vec![Line([U64::ZERO; 8]); lines_count] }
     }
 
-    /// Halves the filter as long as it is at least twice as large as so many keys need. Two
+    /// Halves the filter as long as it is at least twice as large as so many keys of bytes need. Two
     /// neighbouring lines become one: that is where their keys fall with half as many lines.
     pub(crate) fn fold(&mut self, keys_count: u64) {
-        let needed = usize::try_from(lines_for(keys_count)).expect("there are more lines here");
+        let needed = lines_for(keys_count, BYTE_KEY_BITS);
+        let needed = usize::try_from(needed).expect("there are more lines here");
         while needed <= self.lines.len() / 2 && self.lines.len().is_multiple_of(2) {
             let (pairs, _) = self.lines.as_chunks::<2>();
             let fold = |[left, right]: &[Line; 2]| {
@@ -87,11 +92,20 @@ impl Filter {
         }
     }
 
+    /// Looks at all bits without a branch between them: the line is mostly not in a cache, and a wrong
+    /// guess of the processor's would keep it from asking for the lines of the next filters meanwhile.
     #[inline]
     pub(crate) fn may_contain(&self, key: u128) -> bool {
-        let (line, mut bits) = self.place(key);
+        let (line, bits) = self.place(key);
         let words = &self.lines[line].0;
-        bits.all(|(word, bit)| words[word].get() & (1 << bit) != 0)
+        bits.fold(1, |all, (word, bit)| all & words[word].get() >> bit) == 1
+    }
+
+    /// Bits of the line that [`Filter::may_contain`] looks at.
+    #[inline]
+    pub(crate) fn touch(&self, key: u128) -> u64 {
+        let (line, _) = self.place(key);
+        self.lines[line].0[0].get()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -152,8 +166,8 @@ impl Filter {
 }
 
 /// Lines that so many keys need.
-fn lines_for(keys_count: u64) -> u64 {
-    (keys_count * BITS_PER_KEY).div_ceil(LINE_BITS).max(1)
+fn lines_for(keys_count: u64, bits_per_key: u64) -> u64 {
+    (keys_count * bits_per_key).div_ceil(LINE_BITS).max(1)
 }
 
 #[inline]
@@ -178,7 +192,7 @@ mod tests {
     const COUNT: u64 = 20_000;
 
     fn check(key: impl Fn(u128) -> u128) {
-        let mut filter = Filter::new(COUNT, 0x5eed);
+        let mut filter = Filter::of_fixed_keys(COUNT, 0x5eed);
         let count = u128::from(COUNT);
         (0..count).for_each(|number| filter.insert(key(number)));
         let mut read = Filter::with_lines(filter.lines_count(), 0x5eed);
@@ -192,7 +206,7 @@ mod tests {
     #[test]
     fn a_folded_filter_is_one_of_the_smaller_size() {
         for (keys_max, keys_count) in [(80_000, 9_000), (80_000, 80_000), (5_000, 1), (40, 3)] {
-            let mut filter = Filter::foldable(keys_max, 7);
+            let mut filter = Filter::of_byte_keys(keys_max, 7);
             (0..keys_count).for_each(|key| filter.insert(u128::from(key) << 64 | 5));
             filter.fold(keys_count);
             assert!((0..keys_count).all(|key| filter.may_contain(u128::from(key) << 64 | 5)));
@@ -201,9 +215,9 @@ mod tests {
             let (wrong, absent) = (wrong.count(), absent.count());
             assert!(wrong <= absent / 25, "{wrong} of {absent}");
         }
-        let mut filter = Filter::foldable(80_000, 7);
+        let mut filter = Filter::of_byte_keys(80_000, 7);
         filter.fold(10_000);
-        let exact = usize::try_from(lines_for(10_000)).unwrap();
+        let exact = usize::try_from(lines_for(10_000, BYTE_KEY_BITS)).unwrap();
         assert!(filter.lines_count() <= exact + 2, "{} {exact}", filter.lines_count());
     }
 

@@ -171,7 +171,7 @@ impl RunWriter {
 
     /// Makes the filter, with the open block's keys and all that the dense blocks before may have.
     fn begin_filter(&mut self) {
-        let mut filter = Filter::new(self.entries_max, self.pages.seed());
+        let mut filter = Filter::of_fixed_keys(self.entries_max, self.pages.seed());
         for block in 0..self.index.len() {
             let (first, last) = self.index.range(block);
             (first..=last).for_each(|key| filter.insert(key));

@@ -41,13 +41,13 @@ pub(crate) struct Documents {
 impl Documents {
     /// A document, never the same key twice.
     fn write(&self, plan: &Plan, index: u64) -> DocumentWrite {
+        let key = plan.document_key(index);
+        let mut value = key.repeat(self.value_bytes.div_ceil(key.len()));
+        value.truncate(self.value_bytes);
         DocumentWrite {
             table: TABLE,
-            key: plan.document_key(index).to_vec(),
-            // Bytes that no compression makes smaller than a customer's would be.
-            value: Some(
-                plan.document_key(index).iter().copied().cycle().take(self.value_bytes).collect(),
-            ),
+            key: key.to_vec(),
+            value: Some(value),
             ..DocumentWrite::default()
         }
     }

@@ -3,7 +3,7 @@
 use super::{Model, name, read, sample, write};
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
-use crate::documents::{DocumentRun, DocumentRuns, KeyHash};
+use crate::documents::{DocumentRun, DocumentRuns, KeyProbe};
 use crate::error::{Error, ErrorKind};
 use crate::runs::{Damage, RunError};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn a_damaged_block_is_found_by_a_lookup_and_named_with_what_to_do() {
     disk.corrupt(&name(1).path(), 4_096 + 1_000, 3);
     let mut failed_count = 0;
     for (key, entry) in sample(ENTRIES_COUNT) {
-        assert!(run.may_contain(&key, KeyHash::of(&key)));
+        assert!(run.may_contain(KeyProbe::of(&key)));
         match run.get(&key) {
             Ok(found) => assert_eq!(found, Some(entry)),
             Err(error) => {
