@@ -68,7 +68,7 @@ impl StreamBatch {
     /// What is in it.
     #[must_use]
     pub fn view(&self) -> BatchView<'_> {
-        BatchView::new(&self.bytes).expect("it was checked when it arrived")
+        BatchView::of_own(&self.bytes).expect("it was checked when it arrived")
     }
 }
 

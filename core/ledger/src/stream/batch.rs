@@ -252,7 +252,8 @@ impl<'a> BatchView<'a> {
         Ok(view)
     }
 
-    /// A batch that [`BatchWriter::finish`] gave in this very process: only its head is looked at.
+    /// A batch that [`BatchWriter::finish`] gave in this very process, or [`BatchView::new`] has checked
+    /// here: only its head is looked at.
     ///
     /// # Errors
     /// If that is none. With other bytes, reading the items panics.
