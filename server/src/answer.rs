@@ -224,20 +224,24 @@ impl Responder {
         self.send(Content::Done);
     }
 
-    /// Sends a batch of a stream; returns when it was written, or can't be any more.
-    pub(crate) async fn batch(&self, batch: Vec<u8>) {
-        let Some((answers, _)) = &self.duty else { return };
+    /// Sends a batch of a stream. What it returns completes when the batch was written, or can't be any
+    /// more.
+    pub(crate) fn batch(&self, batch: Vec<u8>) -> impl Future<Output = ()> + Send + use<> {
         let (turn, written) = oneshot::channel();
-        let answer = Answer {
-            id: self.id,
-            operation: self.operation,
-            content: Content::Batch(batch),
-            _held: Held::Turn { _turn: turn },
-        };
-        // The writer is gone when the peer is. Nothing is ever sent through the turn: it ends by
-        // being dropped.
-        let _ = answers.send(answer);
-        let _ = written.await;
+        if let Some((answers, _)) = &self.duty {
+            let answer = Answer {
+                id: self.id,
+                operation: self.operation,
+                content: Content::Batch(batch),
+                _held: Held::Turn { _turn: turn },
+            };
+            // The writer is gone when the peer is.
+            let _ = answers.send(answer);
+        }
+        // Nothing is ever sent through the turn: it ends by being dropped.
+        async move {
+            let _ = written.await;
+        }
     }
 
     pub(crate) fn fail(self, error: &Error) {

@@ -1,8 +1,8 @@
 //! Streams of one server: each subscription is a task that reads the log on threads that may block,
 //! and sends a batch when its reader has room for one.
 //!
-//! - What a reader has not taken waits in the log, not in memory: a subscription holds at most one
-//!   batch that is not written, and never sends more than it was granted.
+//! - What a reader has not taken waits in the log, not in memory: a subscription holds at most two
+//!   batches, one being written and the next being read, and never sends more than it was granted.
 //! - A reader that takes nothing holds up nobody: its task waits for credit, while the connection
 //!   goes on.
 //! - Reads of streams have places of their own, so that history does not starve them, nor they it.
@@ -271,6 +271,7 @@ impl<L: Ledger> Pump<L> {
         let mut say_by = Instant::now();
         let mut needed_bytes = 0;
         let mut seen = StreamCursor::BEGIN;
+        let mut writing = None;
         loop {
             if *self.stopping.borrow() {
                 return Ended::Stopping;
@@ -304,7 +305,10 @@ impl<L: Ledger> Pump<L> {
             let (items_count, end) = (view.items_count(), view.end());
             if items_count != 0 || say_by <= Instant::now() {
                 self.feed.0.spend(batch.len() - BATCH_HEAD_BYTES);
-                responder.batch(batch).await;
+                // While this one is written, the next is read.
+                if let Some(written) = writing.replace(responder.batch(batch)) {
+                    written.await;
+                }
                 say_by = Instant::now() + STREAM_HEARTBEAT;
             }
             // Nothing was taken although there is more: the next item needs more room.

@@ -212,6 +212,11 @@ pub(super) fn bytes_at(kind: u8, bytes: &[u8]) -> Option<(usize, usize)> {
     Some((fixed, usize::try_from(here.get()).ok()?))
 }
 
+/// Whether the record at the start of `bytes` is a commit's.
+pub(super) fn is_commit(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&COMMIT)
+}
+
 /// How much of a payload is in a record.
 fn here(bytes: usize) -> U32 {
     u32::try_from(bytes).expect("a cell is small").into()

@@ -32,8 +32,8 @@ use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, LogError, ReadError};
 use crate::log::frames::Frames;
 use crate::log::geometry::{CELL_BYTES, Geometry};
-use crate::log::record;
 use crate::log::segment::{self, Found, Identity, Segment};
+use crate::log::{payload, record};
 use florin_ledger::record::Record;
 use florin_ledger::{Lsn, Position, Timestamp};
 use std::collections::BTreeMap;
@@ -455,6 +455,28 @@ impl<'a> BlockRecords<'a> {
     /// Where the next record starts.
     fn lsn(&self) -> Lsn {
         Lsn(self.header.lsn.0 + u64::try_from(self.offset).expect("a block is small"))
+    }
+
+    /// Passes over all records up to a position.
+    pub(super) fn pass_over_to(&mut self, lsn: Lsn) -> Result<(), Corruption> {
+        while 0 < self.left && self.lsn() <= lsn {
+            self.pass_over()?;
+        }
+        Ok(())
+    }
+
+    /// Goes to the next record of a commit, passing over all before it: the first record that may be
+    /// that commit's, and its own. `None` if there is none, or something before it can't be read.
+    pub(super) fn next_commit(&mut self) -> Option<(Lsn, Lsn)> {
+        while 0 < self.left {
+            if payload::is_commit(self.bytes.get(self.offset..)?) {
+                let (stored, _) = self.read()?;
+                let Record::Commit(commit) = stored.record else { return None };
+                return Some((commit.first, stored.lsn));
+            }
+            self.pass_over().ok()?;
+        }
+        None
     }
 
     /// Passes over a record by its length.

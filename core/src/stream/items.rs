@@ -1,20 +1,18 @@
 //! What a record is to a reader of the log. The only place that knows both.
 
-use super::names::Names;
 use crate::error::Error;
 use crate::log::StoredRecord;
 use crate::reads::{Reads, timestamp_of};
 use florin_ledger::record::{AccountRecord, DocumentChange, ExpiryRecord, Record, TransferRecord};
 use florin_ledger::stream::{ExpiredHold, ItemContent, ItemKind, RefusedCommit};
 use florin_ledger::{
-    Account, AccountFlags, LedgerId, Lsn, Slot, Timestamp, Transfer, TransferFlags, TransferId,
+    Account, AccountFlags, AccountId, LedgerId, Lsn, Slot, Timestamp, Transfer, TransferFlags,
+    TransferId,
 };
 
 /// What items are made with.
 pub(super) struct Items<'a> {
     pub(super) reads: &'a Reads,
-    /// Of all accounts that the frame names.
-    pub(super) names: &'a Names,
     /// Holds lie before.
     pub(super) durable: Lsn,
 }
@@ -74,19 +72,20 @@ pub(super) fn is_in_chain(record: &Record, before: bool) -> bool {
 }
 
 impl Items<'_> {
-    /// What a record tells a reader; `None` if nothing.
+    /// What a record tells a reader; `None` if nothing. `accounts` are those of its slots.
     pub(super) fn content<'a>(
         &self,
         stored: &StoredRecord,
         payload: &'a [u8],
+        accounts: [AccountId; 2],
     ) -> Result<Option<ItemContent<'a>>, Error> {
         Ok(Some(match &stored.record {
             Record::Epoch(epoch) => ItemContent::Epoch { epoch: epoch.epoch, tag: epoch.tag },
             Record::Account(account) => ItemContent::Account(opened(account, stored.time)),
             Record::Transfer(transfer) => {
-                ItemContent::Transfer(self.transfer(transfer, stored.time)?)
+                ItemContent::Transfer(self.transfer(transfer, stored.time, accounts)?)
             }
-            Record::Expiry(expiry) => ItemContent::Expiry(self.expired(expiry)?),
+            Record::Expiry(expiry) => ItemContent::Expiry(self.expired(expiry, accounts)?),
             Record::Failed(failed) => ItemContent::Failed { id: failed.id, status: failed.status },
             Record::Document(document) => {
                 let (key, value) = split(payload, document.key_bytes);
@@ -120,7 +119,12 @@ impl Items<'_> {
         }))
     }
 
-    fn transfer(&self, record: &TransferRecord, time: Timestamp) -> Result<Transfer, Error> {
+    fn transfer(
+        &self,
+        record: &TransferRecord,
+        time: Timestamp,
+        [debit_account_id, credit_account_id]: [AccountId; 2],
+    ) -> Result<Transfer, Error> {
         let pending_id = if record.pending.is_some() {
             self.reads.hold(record.pending, self.durable)?.0.id
         } else {
@@ -128,8 +132,8 @@ impl Items<'_> {
         };
         Ok(Transfer {
             id: record.id,
-            debit_account_id: self.names.of(record.debit_slot),
-            credit_account_id: self.names.of(record.credit_slot),
+            debit_account_id,
+            credit_account_id,
             amount: record.amount,
             pending_id,
             user_data_128: record.user_data_128,
@@ -143,12 +147,16 @@ impl Items<'_> {
         })
     }
 
-    fn expired(&self, expiry: &ExpiryRecord) -> Result<ExpiredHold, Error> {
+    fn expired(
+        &self,
+        expiry: &ExpiryRecord,
+        [debit_account_id, credit_account_id]: [AccountId; 2],
+    ) -> Result<ExpiredHold, Error> {
         let (hold, recorded) = self.reads.hold(expiry.hold, self.durable)?;
         Ok(ExpiredHold {
             hold_id: hold.id,
-            debit_account_id: self.names.of(expiry.debit_slot),
-            credit_account_id: self.names.of(expiry.credit_slot),
+            debit_account_id,
+            credit_account_id,
             amount: expiry.amount,
             ledger: hold.ledger,
             code: hold.code,

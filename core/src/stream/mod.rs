@@ -14,15 +14,17 @@ mod names;
 use crate::error::{Error, ErrorKind};
 use crate::limits::STREAM_RECORDS_MAX;
 use crate::log::resume::{NoWay, Resume};
-use crate::log::{BlockView, Frames, ReadError};
+use crate::log::{BlockView, Frames};
 use crate::reads::Reads;
-use florin_ledger::record::Record;
 use florin_ledger::stream::{BatchEnd, BatchView, BatchWriter, FilterTooLarge};
-use florin_ledger::{Lsn, StreamCursor, StreamFilter, StreamItem, StreamStart, Timestamp};
+use florin_ledger::{
+    AccountId, Lsn, StreamCursor, StreamFilter, StreamItem, StreamStart, Timestamp,
+};
 use items::Items;
 use matcher::Matcher;
 use names::Names;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +49,8 @@ pub struct Subscription {
     commits: Vec<(Lsn, Lsn)>,
     /// Memory of a batch that was handed back.
     spare: Vec<u8>,
+    /// Bytes of the last batch: the next one is likely as large.
+    batch_bytes: usize,
 }
 
 /// Some items, and how far the stream has looked for them.
@@ -105,6 +109,7 @@ impl Subscription {
             is_in_chain: false,
             commits: Vec::new(),
             spare: Vec::new(),
+            batch_bytes: 0,
         })
     }
 
@@ -138,7 +143,10 @@ impl Subscription {
     }
 
     fn batch(&mut self, bytes_max: usize) -> Result<StreamBatch, Error> {
-        let mut writer = BatchWriter::new(std::mem::take(&mut self.spare), bytes_max);
+        let mut memory = std::mem::take(&mut self.spare);
+        memory.clear();
+        memory.reserve(self.batch_bytes);
+        let mut writer = BatchWriter::new(memory, bytes_max);
         // Asked first: what was durable when the log failed is handed out.
         let has_failed = self.reads.durable().has_failed();
         let is_live = match self.fill(&mut writer) {
@@ -156,7 +164,9 @@ impl Subscription {
             ));
         }
         let end = BatchEnd { cursor: self.cursor, time: self.time, durable, is_live };
-        Ok(StreamBatch(writer.finish(end)))
+        let batch = writer.finish(end);
+        self.batch_bytes = batch.len();
+        Ok(StreamBatch(batch))
     }
 
     /// Writes wanted items until there is no room, or enough was looked at; `true` if nothing more is
@@ -184,19 +194,16 @@ impl Subscription {
                 return Ok(false);
             }
         }
-        self.is_in_chain = false;
-        self.commits.clear();
-        let frame = self.frames.current().expect("a frame was just read");
         self.is_in_frame = true;
-        // One that cannot be read is met again when the frame is looked at.
-        for stored in frame.records().map_while(Result::ok) {
-            if stored.lsn <= self.cursor.lsn {
+        self.is_in_chain = false;
+        let frame = self.frames.current().expect("a frame was just read");
+        self.commits.clear();
+        self.commits.extend(frame.commits());
+        if frame.start() < self.cursor.lsn {
+            // One that cannot be read is met again when the frame is looked at.
+            let before = frame.records().map_while(Result::ok);
+            for stored in before.take_while(|stored| stored.lsn <= self.cursor.lsn) {
                 self.is_in_chain = items::is_in_chain(&stored.record, self.is_in_chain);
-            } else if self.matcher.may_want(&stored.record) {
-                self.names.need(&stored.record);
-            }
-            if let Record::Commit(commit) = stored.record {
-                self.commits.push((commit.first, stored.lsn));
             }
         }
         Ok(true)
@@ -204,47 +211,85 @@ impl Subscription {
 
     /// Writes wanted items of the frame in memory; `false` if one does not fit any more.
     fn take(&mut self, writer: &mut BatchWriter, looked_at: &mut usize) -> Result<bool, Error> {
-        self.names.learn(&self.reads)?;
-        let frame = self.frames.current().expect("the frame stays until it was looked at");
-        let items = Items { reads: &self.reads, names: &self.names, durable: frame.after().lsn };
-        let mut blocks = frame.blocks();
-        let mut block = blocks.next().expect("a frame has a block");
-        for record in frame.records_with_payloads() {
-            let (stored, payload) = record.map_err(ReadError::from)?;
-            if stored.lsn <= self.cursor.lsn {
-                continue;
+        loop {
+            match self.take_named(writer, looked_at)? {
+                ControlFlow::Continue(()) => break,
+                ControlFlow::Break(Pause::Full) => return Ok(false),
+                ControlFlow::Break(Pause::Unnamed) => self.learn_names()?,
             }
-            while block.header().end() <= stored.lsn {
-                block = blocks.next().expect("a record lies in a block of its frame");
-            }
-            let cursor = cursor_at(&block, stored.lsn);
-            let is_wanted = self.not_before <= stored.time && self.matcher.may_want(&stored.record);
-            if is_wanted
-                && let Some(content) = items.content(&stored, &payload)?
-                && self.matcher.wants(&content)
-                && !writer.push(&StreamItem {
-                    cursor,
-                    time: stored.time,
-                    // Whether more is wanted of its commit shows later.
-                    ends_commit: false,
-                    content,
-                })
-            {
-                return Ok(false);
-            }
-            self.is_in_chain = items::is_in_chain(&stored.record, self.is_in_chain);
-            if !self.is_in_chain && !is_within(&self.commits, stored.lsn) {
-                writer.end_commit();
-            }
-            (self.cursor, self.time) = (cursor, stored.time);
-            *looked_at += 1;
-        }
-        if frame.records_count() == 0 {
-            (self.cursor, self.time) = (cursor_at(&block, frame.start()), frame.timestamp());
         }
         self.is_in_frame = false;
         Ok(true)
     }
+
+    /// Writes wanted items of the frame in memory up to the first whose accounts nobody has named yet.
+    fn take_named(
+        &mut self,
+        writer: &mut BatchWriter,
+        looked_at: &mut usize,
+    ) -> Result<ControlFlow<Pause>, Error> {
+        let Subscription { reads, matcher, names, frames, cursor, time, is_in_chain, .. } = self;
+        let frame = frames.current().expect("the frame stays until it was looked at");
+        let items = Items { reads, durable: frame.after().lsn };
+        let mut blocks = frame.blocks();
+        let mut block = blocks.next().expect("a frame has a block");
+        if frame.records_count() == 0 {
+            (*cursor, *time) = (cursor_at(&block, frame.start()), frame.timestamp());
+        }
+        frame.visit_after(cursor.lsn, |stored, payload| {
+            while block.header().end() <= stored.lsn {
+                block = blocks.next().expect("a record lies in a block of its frame");
+            }
+            let here = cursor_at(&block, stored.lsn);
+            if self.not_before <= stored.time && matcher.may_want(&stored.record) {
+                let slots = items::slots_of(&stored.record);
+                let Some(accounts) = slots.map_or(Some([AccountId::ZERO; 2]), |it| names.of(it))
+                else {
+                    return Ok(ControlFlow::Break(Pause::Unnamed));
+                };
+                if let Some(content) = items.content(stored, payload, accounts)?
+                    && matcher.wants(&content)
+                    && !writer.push(&StreamItem {
+                        cursor: here,
+                        time: stored.time,
+                        // Whether more is wanted of its commit shows later.
+                        ends_commit: false,
+                        content,
+                    })
+                {
+                    return Ok(ControlFlow::Break(Pause::Full));
+                }
+            }
+            *is_in_chain = items::is_in_chain(&stored.record, *is_in_chain);
+            if !*is_in_chain && !is_within(&self.commits, stored.lsn) {
+                writer.end_commit();
+            }
+            (*cursor, *time) = (here, stored.time);
+            *looked_at += 1;
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Asks who the accounts are of all that may be wanted of the rest of the frame in memory.
+    fn learn_names(&mut self) -> Result<(), Error> {
+        let frame = self.frames.current().expect("the frame stays until it was looked at");
+        let all: ControlFlow<()> = frame.visit_after(self.cursor.lsn, |stored, _| {
+            if self.matcher.may_want(&stored.record) {
+                self.names.need(&stored.record);
+            }
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        })?;
+        assert!(all.is_continue());
+        self.names.learn(&self.reads)
+    }
+}
+
+/// Why a frame is not gone through to its end.
+enum Pause {
+    /// The batch has no room for the next item.
+    Full,
+    /// The accounts of the next item have no names yet.
+    Unnamed,
 }
 
 /// Whether more of a commit follows a record of its. Commits come one after the other.

@@ -1,5 +1,5 @@
-//! Whose slots the records of a stream name. The engine is asked once a frame, for those that were
-//! not met lately.
+//! Whose slots the records of a stream name. The engine is asked for those that were not met lately,
+//! of all the rest of a frame at once.
 
 use super::items::slots_of;
 use crate::error::Error;
@@ -13,21 +13,21 @@ use florin_ledger::{AccountId, Slot};
 pub(super) struct Names {
     /// One place for every slot modulo its length. Empty until something was learned.
     kept: Vec<(Slot, AccountId)>,
-    /// What this frame needs and was not kept: sorted. Not put into `kept` before the next frame,
-    /// because one might drive out another that this frame needs.
+    /// What was asked for last: sorted. Not put into `kept` before more is asked for, because one might
+    /// drive out another that the frame in memory needs.
     learned: Vec<(Slot, AccountId)>,
     /// What this frame needs and nobody has said yet.
     needed: Vec<Slot>,
 }
 
 impl Names {
-    /// Notes the accounts of a record of the next frame.
+    /// Notes the accounts of a record of the frame in memory.
     pub(super) fn need(&mut self, record: &Record) {
         if !self.learned.is_empty() {
             self.keep();
         }
         for slot in slots_of(record).into_iter().flatten() {
-            if self.find(slot).is_none() && self.needed.last() != Some(&slot) {
+            if self.kept(slot).is_none() && self.needed.last() != Some(&slot) {
                 self.needed.push(slot);
             }
         }
@@ -45,19 +45,20 @@ impl Names {
         Ok(())
     }
 
-    /// Whose slot it is.
-    ///
-    /// # Panics
-    /// If it was not needed before.
-    pub(super) fn of(&self, slot: Slot) -> AccountId {
-        let learned = || {
-            let place = self.learned.binary_search_by_key(&slot, |(slot, _)| *slot);
-            place.ok().map(|place| self.learned[place].1)
-        };
-        self.find(slot).or_else(learned).expect("the frame's names were asked for")
+    /// Whose slots they are; `None` if that must be asked first.
+    pub(super) fn of(&self, slots: [Slot; 2]) -> Option<[AccountId; 2]> {
+        let [debit, credit] = slots;
+        Some([self.find(debit)?, self.find(credit)?])
     }
 
     fn find(&self, slot: Slot) -> Option<AccountId> {
+        self.kept(slot).or_else(|| {
+            let place = self.learned.binary_search_by_key(&slot, |(slot, _)| *slot);
+            place.ok().map(|place| self.learned[place].1)
+        })
+    }
+
+    fn kept(&self, slot: Slot) -> Option<AccountId> {
         let (kept, id) = self.kept.get(place_of(slot))?;
         (*kept == slot && *id != AccountId::ZERO).then_some(*id)
     }

@@ -7,12 +7,14 @@ use crate::log::frame::room_for_payloads;
 use crate::log::geometry::CELL_BYTES;
 use crate::log::recovery::begin_writing;
 use crate::log::{
-    FrameBuilder, FramePosition, Geometry, Identity, LogReader, PreparerOptions, ReadError,
+    FrameBuilder, FramePosition, FrameView, Geometry, Identity, LogReader, PreparerOptions,
+    ReadError,
 };
 use florin_ledger::record::{DocumentRecord, Record};
 use florin_ledger::{Lsn, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 const SEGMENT_BYTES: u64 = 2 << 20;
@@ -70,6 +72,17 @@ fn written(pushed: &Pushed) -> (Vec<Lsn>, LogReader, Lsn) {
     (lsns, LogReader::new(disk, identity), frame.end())
 }
 
+/// What is handed out behind a position.
+fn behind(frame: &FrameView<'_>, lsn: Lsn) -> Pushed {
+    let mut found = Pushed::new();
+    let flow = frame.visit_after(lsn, |stored, payload| {
+        found.push((unchecked(stored.record), payload.to_vec()));
+        Ok::<_, ReadError>(ControlFlow::<()>::Continue(()))
+    });
+    assert!(flow.unwrap().is_continue());
+    found
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -103,7 +116,16 @@ proptest! {
             .records_with_payloads()
             .map(|read| read.map(|(stored, payload)| (unchecked(stored.record), payload.into_owned())))
             .collect();
-        prop_assert_eq!(read.unwrap(), pushed);
+        prop_assert_eq!(&read.unwrap(), &pushed);
+        let commits = pushed.iter().zip(&lsns).filter_map(|((record, _), lsn)| match record {
+            Record::Commit(commit) => Some((commit.first, *lsn)),
+            _ => None,
+        });
+        prop_assert!(frame.commits().eq(commits));
+        prop_assert_eq!(&behind(&frame, Lsn::NONE), &pushed);
+        for (number, lsn) in lsns.iter().enumerate() {
+            prop_assert_eq!(&behind(&frame, *lsn), &pushed[number + 1..]);
+        }
     }
 
     /// The engine reserves room by this figure; a panic there would stop the bank.
