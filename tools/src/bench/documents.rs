@@ -11,6 +11,7 @@ use florin_ledger::document::{DocumentScan, WriteResult};
 use florin_ledger::{
     Commit, CommitId, CommitOutcome, CreateTransferStatus, DocumentWrite, TableId,
 };
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use tokio::task::JoinSet;
 
 /// The table of every document: no bank's, so that a server that is in use can be measured.
 pub(crate) const TABLE: TableId = TableId(64_000);
+/// How long single transfers are sent by themselves, to know what they take, at most.
+const ALONE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Documents per page of a scan.
 const PAGE_COUNT: u32 = 1_000;
 /// Bytes of a write besides its value: what is said of it, and its key.
@@ -36,6 +39,18 @@ pub(crate) struct Documents {
     pub(crate) beside_count: usize,
     /// From the first commit to the last.
     pub(crate) time: Duration,
+    /// Commits a second at most.
+    pub(crate) rate_max: Option<NonZeroU64>,
+}
+
+/// What a run of commits sent.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Sent {
+    pub(crate) commits: Transferred,
+    /// Single transfers before the first commit: what they take when there are none.
+    pub(crate) alone: Transferred,
+    /// Single transfers beside the commits.
+    pub(crate) beside: Transferred,
 }
 
 impl Documents {
@@ -83,43 +98,39 @@ impl Load {
         .map(drop)
     }
 
-    /// Sends commits until the time is up, each by whichever lane is free; and beside them single
-    /// transfers, which come second in the answer.
-    pub(crate) async fn commit(
-        &self,
-        documents: Documents,
-    ) -> Result<(Transferred, Transferred), Failure> {
+    /// Sends single transfers by themselves for a while; then commits until the time is up, each by
+    /// whichever lane is free, and single transfers beside them.
+    pub(crate) async fn commit(&self, documents: Documents) -> Result<Sent, Failure> {
         let next = Arc::new(AtomicU64::new(0));
-        let begun = Instant::now();
-        let mut singles_lanes = JoinSet::new();
-        for lane in 0..documents.beside_count {
-            let client = self.clients[lane % self.clients.len()].clone();
-            singles_lanes.spawn(singles(
-                client,
-                self.plan,
-                documents.time,
-                begun,
-                Arc::clone(&next),
-            ));
-        }
-        let mut lanes = JoinSet::new();
+        let alone = documents.time.min(ALONE_TIME_MAX);
+        let alone = self.singles(documents.beside_count, alone, &next);
+        let alone = gathered(alone, Instant::now()).await?;
+        let mut commits = JoinSet::new();
+        let pace = Arc::new(Pace::from_now(documents.rate_max));
+        let begun = pace.begun;
         for client in &self.clients {
             for _ in 0..self.in_flight {
-                let (client, next) = (client.clone(), Arc::clone(&next));
-                lanes.spawn(commits(client, self.plan, documents, begun, next));
+                let (client, next, pace) = (client.clone(), Arc::clone(&next), Arc::clone(&pace));
+                commits.spawn(send_commits(client, self.plan, documents, pace, next));
             }
         }
-        let mut total = Transferred::default();
-        while let Some(lane) = lanes.join_next().await {
-            total.add(lane.expect("a lane runs to its end")?);
+        let beside = self.singles(documents.beside_count, documents.time, &next);
+        let commits = gathered(commits, begun).await?;
+        Ok(Sent { commits, alone, beside: gathered(beside, begun).await? })
+    }
+
+    /// So many lanes of single transfers.
+    fn singles(
+        &self,
+        lanes_count: usize,
+        time: Duration,
+        next: &Arc<AtomicU64>,
+    ) -> JoinSet<Result<Transferred, Failure>> {
+        let mut lanes = JoinSet::new();
+        for client in self.clients.iter().cycle().take(lanes_count) {
+            lanes.spawn(send_singles(client.clone(), self.plan, time, Arc::clone(next)));
         }
-        total.elapsed = begun.elapsed();
-        let mut beside = Transferred::default();
-        while let Some(lane) = singles_lanes.join_next().await {
-            beside.add(lane.expect("a lane runs to its end")?);
-        }
-        beside.elapsed = begun.elapsed();
-        Ok((total, beside))
+        lanes
     }
 
     /// Reads `count` pages of documents, each from any key on.
@@ -141,14 +152,51 @@ impl Load {
     }
 }
 
+/// What all lanes did together.
+async fn gathered(
+    mut lanes: JoinSet<Result<Transferred, Failure>>,
+    begun: Instant,
+) -> Result<Transferred, Failure> {
+    let mut total = Transferred::default();
+    while let Some(lane) = lanes.join_next().await {
+        total.add(lane.expect("a lane runs to its end")?);
+    }
+    total.elapsed = begun.elapsed();
+    Ok(total)
+}
+
+/// When each of many requests is due, over all lanes.
+#[derive(Debug)]
+struct Pace {
+    begun: Instant,
+    rate_max: Option<NonZeroU64>,
+    next: AtomicU64,
+}
+
+impl Pace {
+    fn from_now(rate_max: Option<NonZeroU64>) -> Pace {
+        Pace { begun: Instant::now(), rate_max, next: AtomicU64::new(0) }
+    }
+
+    /// Waits until the next request is due, and says when that was: a server that is behind makes it
+    /// late, and that is part of its latency.
+    async fn due(&self) -> Instant {
+        let Some(rate) = self.rate_max else { return Instant::now() };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let due = self.begun + Duration::from_nanos(number * 1_000_000_000 / rate);
+        tokio::time::sleep_until(due.into()).await;
+        due
+    }
+}
+
 /// Sends single transfers, one after the other.
-async fn singles(
+async fn send_singles(
     client: Client,
     plan: Plan,
     time: Duration,
-    begun: Instant,
     next: Arc<AtomicU64>,
 ) -> Result<Transferred, Failure> {
+    let begun = Instant::now();
     let mut done = Transferred::default();
     while begun.elapsed() < time {
         let index = next.fetch_add(1, Ordering::Relaxed);
@@ -166,18 +214,21 @@ async fn singles(
     Ok(done)
 }
 
-async fn commits(
+async fn send_commits(
     client: Client,
     plan: Plan,
     documents: Documents,
-    begun: Instant,
+    pace: Arc<Pace>,
     next: Arc<AtomicU64>,
 ) -> Result<Transferred, Failure> {
     let mut done = Transferred::default();
-    while begun.elapsed() < documents.time {
+    loop {
+        let due = pace.due().await;
+        if documents.time <= due.duration_since(pace.begun) {
+            return Ok(done);
+        }
         let index = next.fetch_add(1, Ordering::Relaxed);
         let commit = documents.commit(&plan, index);
-        let sent = Instant::now();
         let outcome = client.commit(&commit).await?;
         let CommitOutcome::Done(committed) = outcome else {
             let message = format!("a commit was not done but {outcome:?}; try another --seed");
@@ -185,8 +236,7 @@ async fn commits(
         };
         done.posted += plan.posted(index).0;
         done.see(committed.timestamp.0, committed.timestamp.0);
-        let (finished, latency) = (begun.elapsed(), sent.elapsed());
+        let (finished, latency) = (pace.begun.elapsed(), due.elapsed());
         done.samples.push(Sample { finished, latency, events_count: 1 });
     }
-    Ok(done)
 }

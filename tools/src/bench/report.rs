@@ -57,7 +57,9 @@ pub(crate) struct Committed {
     /// Of everything that was written while commits ran, transfers beside them included, shared among
     /// their documents.
     pub(crate) written_bytes_per_document: Option<Figure>,
-    /// Single transfers that were sent beside the commits.
+    /// Single transfers before the commits.
+    pub(crate) alone_latency_us: Option<Percentiles>,
+    /// Single transfers that were sent beside the commits, as many in flight.
     pub(crate) beside_latency_us: Option<Percentiles>,
     /// The most that the memory for keys of documents was filled since the opening, those that were
     /// there before the first commit included, in thousandths: at 1,000 writes are refused until a
@@ -109,7 +111,8 @@ impl Report {
             writeln!(out, "commits a second    {}", shown(committed.commits_per_second))?;
             writeln!(out, "preloaded           {} documents", committed.preloaded_documents)?;
             writeln!(out, "bytes written       {written} a document")?;
-            percentiles(out, "single transfers", committed.beside_latency_us)?;
+            percentiles(out, "singles alone", committed.alone_latency_us)?;
+            percentiles(out, "singles beside", committed.beside_latency_us)?;
             let fill = shown(committed.documents_fill_per_mille_max);
             writeln!(
                 out,
@@ -187,6 +190,7 @@ mod tests {
             document_bytes: 500,
             preloaded_documents: 7,
             written_bytes_per_document: figure,
+            alone_latency_us: None,
             beside_latency_us: None,
             documents_fill_per_mille_max: Some(4),
             scan_latency_us: None,
@@ -195,8 +199,8 @@ mod tests {
         let expect = concat!(
             r#""limit_transfers_per_second":2.5,"commits":10,"commits_per_second":2.5,"#,
             r#""documents_per_commit":3,"document_bytes":500,"preloaded_documents":7,"#,
-            r#""written_bytes_per_document":2.5,"beside_latency_us":null,"#,
-            r#""documents_fill_per_mille_max":4,"scan_latency_us":null,"machine":"m""#,
+            r#""written_bytes_per_document":2.5,"alone_latency_us":null,"#,
+            r#""beside_latency_us":null,"documents_fill_per_mille_max":4,"scan_latency_us":null,"machine":"m""#,
         );
         let line = serde_json::to_string(&with_commits).expect("figures");
         assert!(line.contains(expect), "{line}");

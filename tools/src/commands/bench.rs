@@ -3,7 +3,7 @@
 use super::serve::shutdown_signal;
 use super::version::VERSION;
 use crate::bench::disk::{self, SyncFigures, SyncTimes};
-use crate::bench::documents::Documents;
+use crate::bench::documents::{Documents, Sent};
 use crate::bench::drive::{Asked, Load, Transferred};
 use crate::bench::latency::{Percentiles, slices};
 use crate::bench::machine::machine;
@@ -22,6 +22,7 @@ use florin_client::{Client, ClientOptions};
 use florin_core::Database;
 use florin_ledger::query::TrialBalance;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -113,7 +114,11 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 30, requires = "commits", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
 
-    /// Requests of one transfer each in flight beside the commits
+    /// Commits a second at most; what one takes counts from when it was due
+    #[arg(long, value_name = "N", requires = "commits")]
+    rate: Option<NonZeroU64>,
+
+    /// Requests of one transfer each in flight beside the commits, and for ten seconds before them
     #[arg(long, value_name = "N", default_value_t = 0, requires = "commits", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     beside: u32,
 
@@ -143,9 +148,7 @@ enum Subject {
 
 /// What was seen of the ledger before it was stopped.
 struct Observed {
-    transferred: Transferred,
-    /// Single transfers that were sent beside commits.
-    beside: Transferred,
+    sent: Sent,
     documents_fill_per_mille_max: Option<u64>,
     lookups: Asked,
     history: Asked,
@@ -277,14 +280,14 @@ impl Bench {
         }
         let cpu_before = server.as_ref().and_then(Process::cpu);
         let written_before = process.as_ref().and_then(Process::written_bytes);
-        let (transferred, beside) = match documents {
-            None => (load.transfer().await?, Transferred::default()),
+        let sent = match documents {
+            None => Sent { commits: load.transfer().await?, ..Sent::default() },
             Some(documents) => load.commit(documents).await?,
         };
         let cpu_after = server.as_ref().and_then(Process::cpu);
         let written_then = process.as_ref().and_then(Process::written_bytes);
         let after = load.trial_balance().await?;
-        let timestamps = transferred.timestamps.unwrap_or((0, 0));
+        let timestamps = sent.commits.timestamps.unwrap_or((0, 0));
         let lookups = load.look_up(self.lookups).await?;
         let history = load.read_history(self.history_queries, timestamps).await?;
         let as_of = load.read_balances(self.history_queries, timestamps).await?;
@@ -294,9 +297,8 @@ impl Bench {
             written_before.zip(until).map(|(before, after)| after.saturating_sub(before))
         };
         Ok(Observed {
-            findings: findings(&before, &after, &[&transferred, &beside]),
-            transferred,
-            beside,
+            findings: findings(&before, &after, &[&sent.commits, &sent.alone, &sent.beside]),
+            sent,
             documents_fill_per_mille_max: subject.documents_fill_per_mille_max(),
             lookups,
             history,
@@ -318,16 +320,15 @@ impl Bench {
         let disk_bytes = directory.map(disk::directory_bytes).transpose().map_err(unreadable)?;
         let measure = |path: &Path| disk::measure(path, self.batch, requests);
         let sync = directory.map(measure).transpose().map_err(unreadable)?;
-        let transferred = &observed.transferred;
+        let transferred = &observed.sent.commits;
         let transfers = transferred.samples.iter().map(|sample| sample.events_count).sum();
         let per_transfer = |bytes: u64| Figure::ratio(u128::from(bytes), u128::from(transfers));
-        let latencies = transferred.samples.iter().map(|sample| sample.latency).collect();
         let lookups = if observed.lookups.latencies.is_empty() { 0 } else { self.lookups };
         Ok(Report {
             transfers,
             seconds: Figure::seconds(transferred.elapsed),
             transfers_per_second: Figure::per_second(transfers, transferred.elapsed),
-            batch_latency_us: Percentiles::of(latencies),
+            batch_latency_us: latencies(transferred),
             slices_per_second: slices(&transferred.samples, transferred.elapsed),
             lookups_per_second: Figure::per_second(lookups, observed.lookups.elapsed)
                 .filter(|_| 0 < lookups),
@@ -359,6 +360,7 @@ impl Bench {
             preload_count: self.preload_documents,
             beside_count: usize::try_from(self.beside).expect("bounded by the command line"),
             time: Duration::from_secs(self.seconds),
+            rate_max: self.rate,
         })
     }
 
@@ -367,20 +369,23 @@ impl Bench {
         let written_count = u128::from(commits) * u128::from(documents.per_commit);
         Some(Committed {
             commits,
-            commits_per_second: Figure::per_second(commits, observed.transferred.elapsed),
+            commits_per_second: Figure::per_second(commits, observed.sent.commits.elapsed),
             documents_per_commit: documents.per_commit,
             document_bytes: self.document_bytes,
             preloaded_documents: documents.preload_count,
             written_bytes_per_document: observed
                 .written_meanwhile
                 .and_then(|bytes| Figure::ratio(u128::from(bytes), written_count)),
-            beside_latency_us: Percentiles::of(
-                observed.beside.samples.iter().map(|sample| sample.latency).collect(),
-            ),
+            alone_latency_us: latencies(&observed.sent.alone),
+            beside_latency_us: latencies(&observed.sent.beside),
             documents_fill_per_mille_max: observed.documents_fill_per_mille_max,
             scan_latency_us: Percentiles::of(observed.scans.latencies.clone()),
         })
     }
+}
+
+fn latencies(transferred: &Transferred) -> Option<Percentiles> {
+    Percentiles::of(transferred.samples.iter().map(|sample| sample.latency).collect())
 }
 
 impl Subject {
