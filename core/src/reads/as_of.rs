@@ -23,7 +23,7 @@ use crate::runs::RunKind;
 use florin_ledger::accounts::{AccountReferences, AccountRow};
 use florin_ledger::commit_bytes::{CommitView, PreconditionView};
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
+use florin_ledger::record::{DocumentRecord, Record};
 use florin_ledger::{
     Account, AccountFlags, AccountId, CommitOutcome, Hold, Ledger, Lsn, PastHold, PastTransfer,
     Position, Slot, TableId, TableOptions, Timestamp, Totals, Transfer, TransferFlags, TransferId,
@@ -339,8 +339,8 @@ impl Then<'_> {
         let mut indexes = Indexes::of_few();
         self.documents.sort_by_key(|(lsn, ..)| *lsn);
         for (lsn, record, payload) in self.documents {
-            // Nobody counts them here.
-            let replaces = record.change == DocumentChange::Put;
+            // None of those that it replaced is here: one that expires is taken off the count.
+            let replaces = false;
             indexes.documents.enter(lsn, &DocumentRecord { replaces, ..record }, &payload);
         }
         if let Some(lsn) = self.commit {

@@ -1,7 +1,7 @@
 //! Dry runs of the past. What would go wrong without: a bank that asks what it should have answered
 //! yesterday, because a customer disputes it, is told what it would answer today, or a guess.
 
-use crate::cabinet::{Cabinet, PLAIN, account, commit, customer, delete, put_if, transfer};
+use crate::cabinet::{Cabinet, PLAIN, account, commit, customer, delete, put_if, put_until, transfer};
 use crate::dice::Dice;
 use florin_core::commits::CommitRequest;
 use florin_core::{Database, Error, ErrorKind};
@@ -239,6 +239,23 @@ fn what_can_not_be_told_is_refused() {
     let write = Commit { documents: vec![write], ..commit(3) };
     assert_eq!(refused(&cabinet, &write, first), ErrorKind::Invalid, "it has no past");
     assert_ne!(table, PLAIN);
+}
+
+/// Prevents: a document that is due when the commit is judged stops the dry run, because nothing that
+/// could expire was counted.
+#[test]
+fn what_was_due_then_is_gone_when_the_commit_is_judged() {
+    let cabinet = Cabinet::new();
+    cabinet.open_accounts();
+    cabinet.write(put_until("code", "1", 5));
+    let at = last_position(&cabinet.database);
+    let absent = put_if("code", "2", DocumentCondition::Absent);
+    let again = Commit { documents: vec![absent], ..commit(1) };
+    let live = cabinet.database.dry_run(&again).unwrap();
+    assert!(matches!(live, CommitOutcome::Done(_)), "{live:?}");
+    cabinet.put_any("code", "3");
+    let then = as_of(&cabinet.database, &again, at).unwrap();
+    assert_eq!(timeless(then), timeless(live));
 }
 
 /// Deletions are forgotten when nothing older is left: then nobody knows what was before.
