@@ -119,6 +119,11 @@ impl Files {
                 None => root::number_of(&file) == Some(root),
             };
             if !is_kept {
+                // Whoever named the root may have been killed before the name was durable: until it
+                // is, a power cut brings back the old one, which must still be whole.
+                if !removed {
+                    self.disk.sync_directory(DIRECTORY)?;
+                }
                 let path = format!("{DIRECTORY}/{file}");
                 let old = self.disk.open(&path, Access::Buffered)?;
                 let length = usize::try_from(old.bytes()?).map_err(io::Error::other)?;

@@ -159,6 +159,36 @@ fn power_cuts_leave_the_keyring_before_or_after_a_change() {
     }
 }
 
+/// Killed right after the new root got its name, opened again by what the system still had in memory,
+/// and then the power fails: the old root must not be overwritten before the new one's name is durable.
+#[test]
+fn a_power_cut_after_a_kill_loses_no_key() {
+    let kek = kek(1);
+    let mut kills = 0;
+    for at in 0.. {
+        let disk = SimulatedDisk::new();
+        let mut keyring = open(&disk, &kek).unwrap();
+        make(&mut keyring, &[b"ann", b"bob"]).unwrap();
+        let bob = key(&keyring, b"bob");
+        disk.fail_call(at);
+        let Err(_) = destroy(&mut keyring, b"ann") else { break };
+        kills += 1;
+        drop(keyring);
+        let start = disk.operations_count();
+        open(&disk, &kek).unwrap();
+        for cut in start..=disk.operations_count() {
+            for seed in 0..4 {
+                let case = format!("call {at}, cut {cut}, seed {seed}");
+                let image = disk.crash_image(cut, seed);
+                let keyring = open(&image, &kek);
+                let keyring = keyring.unwrap_or_else(|error| panic!("{case}: {error}"));
+                assert_eq!(key(&keyring, b"bob"), bob, "{case}");
+            }
+        }
+    }
+    assert!(8 < kills, "{kills}");
+}
+
 /// An error of any call: nothing is relied on until the keyring was opened again.
 #[test]
 fn a_change_that_fails_half_way_stops_the_keyring() {
