@@ -15,7 +15,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, interval};
 
 /// The table of every document: no bank's, so that a server that is in use can be measured.
 pub(crate) const TABLE: TableId = TableId(64_000);
@@ -169,23 +171,25 @@ async fn gathered(
 #[derive(Debug)]
 struct Pace {
     begun: Instant,
-    rate_max: Option<NonZeroU64>,
-    next: AtomicU64,
+    /// Those that were missed come at once.
+    ticks: Option<Mutex<Interval>>,
 }
 
 impl Pace {
     fn from_now(rate_max: Option<NonZeroU64>) -> Pace {
-        Pace { begun: Instant::now(), rate_max, next: AtomicU64::new(0) }
+        let ticks = |rate: NonZeroU64| {
+            Mutex::new(interval(Duration::from_nanos((1_000_000_000 / rate).max(1))))
+        };
+        Pace { begun: Instant::now(), ticks: rate_max.map(ticks) }
     }
 
     /// Waits until the next request is due, and says when that was: a server that is behind makes it
     /// late, and that is part of its latency.
     async fn due(&self) -> Instant {
-        let Some(rate) = self.rate_max else { return Instant::now() };
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let due = self.begun + Duration::from_nanos(number * 1_000_000_000 / rate);
-        tokio::time::sleep_until(due.into()).await;
-        due
+        match &self.ticks {
+            None => Instant::now(),
+            Some(ticks) => ticks.lock().await.tick().await.into_std(),
+        }
     }
 }
 
@@ -224,7 +228,7 @@ async fn send_commits(
     let mut done = Transferred::default();
     loop {
         let due = pace.due().await;
-        if documents.time <= due.duration_since(pace.begun) {
+        if documents.time <= due.saturating_duration_since(pace.begun) {
             return Ok(done);
         }
         let index = next.fetch_add(1, Ordering::Relaxed);
