@@ -55,8 +55,8 @@ pub const CHECKPOINT_CACHE_BYTES: usize = 64 << 20;
 pub const STREAM_RECORDS_MAX: usize = 65_536;
 /// Names of accounts that a subscription keeps.
 pub const STREAM_NAMES_MAX: usize = 65_536;
-/// Records that are read for a dry run as of a position: postings of accounts by their waypoints, and
-/// versions of documents, from the newest back.
+/// Records that are read for a dry run as of a position: of the ids that the commit names, postings of
+/// its accounts by their waypoints, and versions of its documents, from the newest back.
 pub const AS_OF_RECORDS_MAX: u64 = 65_536;
 /// Memory for the documents of volatile tables.
 pub const VOLATILE_BYTES_MAX: usize = 64 << 20;

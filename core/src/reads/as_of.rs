@@ -7,7 +7,8 @@
 //! - What can't be told for certain is refused, never guessed.
 //! - Holds that the commit does not name expire, within the nanoseconds that its events take, as little
 //!   as they did there.
-//! - At most [`AS_OF_RECORDS_MAX`] records are read; a position further back is refused.
+//! - At most [`AS_OF_RECORDS_MAX`] records are read: what needs more, because too much has happened
+//!   since to what the commit names, is refused.
 
 use super::history::{self, Walk};
 use super::{Found, Reads};
@@ -16,7 +17,7 @@ use crate::documents::DocumentLookup;
 use crate::engine::ask::{AccountPosition, Answer, Ask, DocumentPlace};
 use crate::engine::{Checkpointing, Engine, IndexKey, Indexes, LogEnd, Outcome, Past, outcome_of};
 use crate::error::{Error, ErrorKind};
-use crate::limits::AS_OF_RECORDS_MAX;
+use crate::limits::{AS_OF_RECORDS_MAX, DOCUMENTS_READ_MAX};
 use crate::log::{ReadError, Room};
 use crate::request::{Reply, Request};
 use crate::runs::RunKind;
@@ -61,7 +62,7 @@ impl Reads {
             holds: Vec::new(),
             transfers: Vec::new(),
             settled: Vec::new(),
-            documents: Vec::new(),
+            documents: BTreeMap::new(),
             commit: None,
         };
         let view = request.view();
@@ -90,7 +91,8 @@ struct Then<'reads> {
     transfers: Vec<(TransferId, PastTransfer)>,
     /// Ids that are asked for as holds, and are none that is live.
     settled: Vec<(TransferId, PastHold)>,
-    documents: Vec<(Lsn, DocumentRecord, Vec<u8>)>,
+    /// By their positions.
+    documents: BTreeMap<Lsn, (DocumentRecord, Vec<u8>)>,
     /// The record that had decided the commit's id.
     commit: Option<Lsn>,
 }
@@ -222,67 +224,87 @@ impl Then<'_> {
 
     fn gather_documents(&mut self, view: &CommitView<'_>) -> Result<(), Error> {
         let mut tables: BTreeSet<TableId> = view.documents().map(|write| write.table).collect();
-        let mut append_only = BTreeSet::new();
+        let mut keys = BTreeSet::new();
         for precondition in view.preconditions() {
             if let PreconditionView::Document { table, key, .. } = precondition {
                 tables.insert(table);
-                self.add_document(table, key)?;
+                keys.insert((table, key));
             }
         }
-        tables.remove(&TableId::DECLARATIONS);
-        for table in tables {
-            let declared = self.documents.len();
-            self.add_document(TableId::DECLARATIONS, &table.0.to_be_bytes())?;
-            let promises = self.documents.get(declared).and_then(|(_, record, payload)| {
-                TableOptions::decoded(payload.get(usize::from(record.key_bytes)..)?)
-            });
+        let declarations: Vec<(TableId, [u8; 2])> =
+            tables.into_iter().map(|table| (table, table.0.to_be_bytes())).collect();
+        let declared = declarations.iter().map(|(_, key)| (TableId::DECLARATIONS, &key[..]));
+        let declared = self.add_documents(&declared.collect::<Vec<_>>())?;
+        let mut append_only = BTreeSet::from([TableId::DESTROYED_KEYS]);
+        for ((table, _), lsn) in declarations.iter().zip(declared) {
+            let promises =
+                lsn.and_then(|lsn| self.documents.get(&lsn)).and_then(|(record, payload)| {
+                    TableOptions::decoded(payload.get(usize::from(record.key_bytes)..)?)
+                });
             if promises.is_some_and(|options| options.append_only) {
-                append_only.insert(table);
+                append_only.insert(*table);
             }
         }
         for write in view.documents() {
             // Nobody asks what there was of any other.
             if write.condition != DocumentCondition::Any || append_only.contains(&write.table) {
-                self.add_document(write.table, write.key)?;
+                keys.insert((write.table, write.key));
             }
         }
+        self.add_documents(&keys.into_iter().collect::<Vec<_>>())?;
         Ok(())
     }
 
-    /// Puts a document in as it was, its end too.
-    fn add_document(&mut self, table: TableId, key: &[u8]) -> Result<(), Error> {
-        let place: Box<[u8]> = IndexKey::of(table, key).bytes().into();
-        let Answer::Documents(found, runs) = self.reads.ask(Ask::Documents(vec![place.clone()]))?
-        else {
-            unreachable!("documents are answered by their places");
-        };
-        let newest = match found.into_iter().next() {
-            Some(DocumentPlace::Indexed(DocumentLookup::Found(entry))) => Some(entry.lsn),
-            Some(DocumentPlace::Indexed(DocumentLookup::Unknown)) => {
-                runs.get(&place)?.map(|entry| entry.lsn)
+    /// Puts documents in as they were, their ends too; says where the record of each is.
+    fn add_documents(&mut self, keys: &[(TableId, &[u8])]) -> Result<Vec<Option<Lsn>>, Error> {
+        let places: Vec<Box<[u8]>> =
+            keys.iter().map(|(table, key)| IndexKey::of(*table, key).bytes().into()).collect();
+        let mut added = Vec::with_capacity(keys.len());
+        for (keys, places) in keys.chunks(DOCUMENTS_READ_MAX).zip(places.chunks(DOCUMENTS_READ_MAX))
+        {
+            let Answer::Documents(found, runs) = self.reads.ask(Ask::Documents(places.to_vec()))?
+            else {
+                unreachable!("documents are answered by their places");
+            };
+            for (((table, _), place), found) in keys.iter().zip(places).zip(found) {
+                let newest = match found {
+                    DocumentPlace::Indexed(DocumentLookup::Found(entry)) => Some(entry.lsn),
+                    DocumentPlace::Indexed(DocumentLookup::Unknown) => {
+                        runs.get(place)?.map(|entry| entry.lsn)
+                    }
+                    DocumentPlace::Indexed(DocumentLookup::Absent) => None,
+                    DocumentPlace::Volatile(_) => {
+                        return Err(invalid(format!(
+                            "table {table} is volatile: it has no part in commits, and no past"
+                        )));
+                    }
+                };
+                let oldest = runs.runs().last().map_or(Lsn::NONE, |run| run.position());
+                added.push(self.add_document(*table, newest.unwrap_or(Lsn::NONE), oldest)?);
             }
-            Some(DocumentPlace::Indexed(DocumentLookup::Absent)) | None => None,
-            Some(DocumentPlace::Volatile(_)) => {
-                return Err(invalid(format!(
-                    "table {table} is volatile: it has no part in commits, and no past"
-                )));
-            }
-        };
-        let mut next = newest.unwrap_or(Lsn::NONE);
+        }
+        Ok(added)
+    }
+
+    /// Puts a document in as it was, by its newest record and where the oldest run of keys ends.
+    fn add_document(
+        &mut self,
+        table: TableId,
+        newest: Lsn,
+        oldest: Lsn,
+    ) -> Result<Option<Lsn>, Error> {
+        let mut next = newest;
         while next.is_some() {
             self.spend()?;
             let (stored, payload) = self.reads.log.payload(next, self.durable)?;
             let Record::Document(record) = stored.record else { return Err(wrong_record(next)) };
             if next <= self.at {
-                if self.documents.iter().all(|(lsn, ..)| *lsn != next) {
-                    self.documents.push((next, record, payload));
-                }
-                return Ok(());
+                self.documents.insert(next, (record, payload));
+                return Ok(Some(next));
             }
             next = record.previous;
         }
         // A deletion may have been dropped from the oldest run, with what was before it.
-        let oldest = runs.runs().last().map_or(Lsn::NONE, |run| run.position());
         if self.at < oldest && table != TableId::DECLARATIONS {
             return Err(invalid(format!(
                 "a document of table {table} is not known from then: it was never there, or was \
@@ -290,7 +312,7 @@ impl Then<'_> {
                  position before {oldest}"
             )));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Where the records of some keys are that had happened.
@@ -316,7 +338,7 @@ impl Then<'_> {
     }
 
     /// Judges the commit by what was gathered.
-    fn judge(mut self, request: &CommitRequest, epoch: u64) -> Result<CommitOutcome, Error> {
+    fn judge(self, request: &CommitRequest, epoch: u64) -> Result<CommitOutcome, Error> {
         let mut ledger = Ledger::new();
         let mut slots = BTreeMap::new();
         for (number, (slot, (row, references))) in (0..).zip(self.accounts) {
@@ -337,8 +359,7 @@ impl Then<'_> {
             ..Totals::default()
         });
         let mut indexes = Indexes::of_few();
-        self.documents.sort_by_key(|(lsn, ..)| *lsn);
-        for (lsn, record, payload) in self.documents {
+        for (lsn, (record, payload)) in self.documents {
             // None of those that it replaced is here: one that expires is taken off the count.
             let replaces = false;
             indexes.documents.enter(lsn, &DocumentRecord { replaces, ..record }, &payload);

@@ -1,16 +1,19 @@
 //! Dry runs of the past. What would go wrong without: a bank that asks what it should have answered
 //! yesterday, because a customer disputes it, is told what it would answer today, or a guess.
 
-use crate::cabinet::{Cabinet, PLAIN, account, commit, customer, delete, put_if, put_until, transfer};
+use crate::cabinet::{
+    Cabinet, account, commit, customer, delete, put, put_if, put_until, transfer,
+};
 use crate::dice::Dice;
 use florin_core::commits::CommitRequest;
 use florin_core::{Database, Error, ErrorKind};
 use florin_ledger::commit::{BalanceField, CommitDone, CommitRefused};
-use florin_ledger::document::DocumentCondition;
+use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::{AccountFlags, AccountId};
 use florin_ledger::{
-    Amount, Commit, CommitOutcome, DocumentWrite, Lsn, Position, Precondition, StreamFilter,
-    StreamStart, TableOptions, Timestamp, Transfer, TransferFlags, TransferId,
+    Amount, Commit, CommitOutcome, DocumentKey, DocumentWrite, Lsn, Position, Precondition,
+    StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer, TransferFlags,
+    TransferId,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -233,12 +236,11 @@ fn what_can_not_be_told_is_refused() {
     assert_eq!(refused(&other, &empty, marked), ErrorKind::Invalid, "when was it opened?");
 
     let volatile = TableOptions { volatile: true, ..TableOptions::default() };
-    let table = florin_ledger::TableId(20);
+    let table = TableId(20);
     database.declare_table(table, volatile).unwrap();
     let write = DocumentWrite { table, ..put_if("k", "", DocumentCondition::Absent) };
     let write = Commit { documents: vec![write], ..commit(3) };
     assert_eq!(refused(&cabinet, &write, first), ErrorKind::Invalid, "it has no past");
-    assert_ne!(table, PLAIN);
 }
 
 /// Prevents: a document that is due when the commit is judged stops the dry run, because nothing that
@@ -256,6 +258,57 @@ fn what_was_due_then_is_gone_when_the_commit_is_judged() {
     cabinet.put_any("code", "3");
     let then = as_of(&cabinet.database, &again, at).unwrap();
     assert_eq!(timeless(then), timeless(live));
+}
+
+/// A commit, what the live engine answers to it now, and where that is.
+fn judged(cabinet: &Cabinet, commit: Commit) -> (Commit, CommitOutcome, Position) {
+    let live = timeless(cabinet.database.dry_run(&commit).unwrap());
+    (commit, live, last_position(&cabinet.database))
+}
+
+/// Prevents: what a table promises is not known of the past: one that was declared though the commit
+/// asks for its declaration too, and the system's own, which is not declared.
+#[test]
+fn what_tables_promised_then_is_kept() {
+    let cabinet = Cabinet::new();
+    let table = TableId(20);
+    let append_only = TableOptions { append_only: true, ..TableOptions::default() };
+    let entry = |table| DocumentWrite { table, ..put("entry", "1") };
+    let declaration = Precondition::Document {
+        table: TableId::DECLARATIONS,
+        key: table.0.to_be_bytes().to_vec(),
+        version: Position::NONE,
+    };
+    let mut remembered = Vec::new();
+    let mut judge = |cabinet: &Cabinet| {
+        for table in [table, TableId::DESTROYED_KEYS] {
+            let write = Commit { documents: vec![entry(table)], ..commit(1) };
+            remembered.push(judged(cabinet, write.clone()));
+            let mut asked = declaration.clone();
+            let key = DocumentKey { table: TableId::DECLARATIONS, key: vec![0, 20] };
+            let declared = cabinet.database.documents(&[key]).unwrap().remove(0);
+            if let (Some(declared), Precondition::Document { version, .. }) = (declared, &mut asked)
+            {
+                *version = declared.version;
+            }
+            remembered.push(judged(cabinet, Commit { preconditions: vec![asked], ..write }));
+        }
+    };
+    cabinet.put_any("first", "");
+    judge(&cabinet);
+    cabinet.database.declare_table(table, append_only).unwrap();
+    judge(&cabinet);
+    for table in [table, TableId::DESTROYED_KEYS] {
+        assert!(matches!(cabinet.write(entry(table)), WriteResult::Written(_)));
+    }
+    judge(&cabinet);
+    let refused = remembered.iter().filter(|it| matches!(it.1, CommitOutcome::Unmet(_))).count();
+    assert_eq!(refused, 4, "{remembered:?}");
+    cabinet.put_any("last", "");
+    for (commit, live, at) in remembered {
+        let then = as_of(&cabinet.database, &commit, at).unwrap();
+        assert_eq!(timeless(then), live, "at {at}: {commit:?}");
+    }
 }
 
 /// Deletions are forgotten when nothing older is left: then nobody knows what was before.
