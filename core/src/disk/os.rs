@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 const LOCK_NAME: &str = "lock";
 const LOG_NAME: &str = "log";
+/// Linux fetches no more for one wish than it reads ahead by itself, and that is 128 KiB if nobody has
+/// set it.
+const READ_AHEAD_STEP_BYTES: NonZeroU64 = NonZeroU64::new(128 << 10).expect("it is not zero");
 /// A bank's books are for their owner's eyes.
 const OWNER_FILE: u32 = 0o600;
 const OWNER_DIRECTORY: u32 = 0o700;
@@ -224,8 +227,11 @@ impl DiskFile for OsFile {
     }
 
     fn read_ahead(&self, offset: u64, bytes: u64) {
-        if let Some(bytes) = NonZeroU64::new(bytes) {
-            let _ = fadvise(&self.cached, offset, Some(bytes), Advice::WillNeed);
+        let (mut next, end) = (offset, offset.saturating_add(bytes));
+        while let Some(left) = NonZeroU64::new(end - next) {
+            let bytes = left.min(READ_AHEAD_STEP_BYTES);
+            let _ = fadvise(&self.cached, next, Some(bytes), Advice::WillNeed);
+            next += bytes.get();
         }
     }
 

@@ -14,6 +14,7 @@ use crate::checkpoint::CheckpointStore;
 use crate::disk::Disk;
 use crate::engine::{AnyRun, CheckpointStart, MergeJob, PageCopy, RunJob};
 use crate::error::{Error, ErrorKind};
+use crate::limits::READ_AHEAD_BYTES_MAX;
 use crate::log::LogReader;
 use crate::metrics::Metrics;
 use crate::runs::{self, RunName};
@@ -139,8 +140,11 @@ impl Background {
         self.tell(Ok(Done::Run(run)))?;
         // They were written past the system's cache, and a page of documents lies scattered: what
         // was written last is fetched while the disk has time, in order.
-        if let Some((from, to)) = documents {
-            self.reader.read_ahead(from, to);
+        match documents {
+            Some((from, to)) if !self.inbox.is_closed() => {
+                self.reader.read_ahead(ahead_from(from, to), to);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -240,6 +244,11 @@ impl Background {
     }
 }
 
+/// From where on what a run of keys covers is fetched: one that was filled slowly begins far behind.
+fn ahead_from(from: Lsn, to: Lsn) -> Lsn {
+    from.max(Lsn(to.0.saturating_sub(READ_AHEAD_BYTES_MAX)))
+}
+
 /// A defect in this thread stops the database: without runs and checkpoints it would only fill up.
 struct CloseOnPanic(Arc<Inbox>);
 
@@ -247,6 +256,27 @@ impl Drop for CloseOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: a table that is written once a month has the whole month's log fetched, in place of what
+    /// is read, while the merge and the checkpoint behind it wait.
+    #[test]
+    fn only_the_end_of_what_a_run_covers_is_fetched() {
+        let max = READ_AHEAD_BYTES_MAX;
+        for (from, to, expected) in [
+            (0, 0, 0),
+            (5, max, 5),
+            (5, max + 5, 5),
+            (5, max + 6, 6),
+            (5, 1 << 40, (1 << 40) - max),
+        ] {
+            assert_eq!(ahead_from(Lsn(from), Lsn(to)), Lsn(expected), "{from} to {to}");
         }
     }
 }
