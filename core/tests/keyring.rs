@@ -181,6 +181,48 @@ fn a_power_cut_while_a_keyring_is_begun_leaves_one_that_can_be_used() {
     }
 }
 
+/// A disk that fails while the first key of all is made: what a sync that failed left is never relied
+/// on, nor tried again, until the database was opened again.
+#[test]
+fn a_keyring_that_could_not_be_begun_is_refused_until_it_is_opened_again() {
+    let mut failures = 0;
+    for at in 0.. {
+        let disk = encrypted();
+        let database = open(&disk);
+        let calls_before = disk.counters().calls_count;
+        disk.fail_call(at);
+        let made = database.make_keys(&[b"ann"]);
+        let calls_count = disk.counters().calls_count - calls_before;
+        disk.lift_faults();
+        if made.is_err() {
+            failures += 1;
+            let before = keyring_files(&disk);
+            for error in [
+                database.make_keys(&[b"ann"]).unwrap_err(),
+                database.begin_keyring().unwrap_err(),
+                database.keys(&[b"ann"]).unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::Stopped, "at {at}: {error}");
+            }
+            assert_eq!(keyring_files(&disk), before, "at {at}");
+        }
+        drop(database);
+        let made = open(&disk).make_keys(&[b"ann"]).unwrap();
+        assert!(matches!(made[..], [Held::Key(_)]), "at {at}");
+        if calls_count <= at {
+            break;
+        }
+    }
+    assert!(8 < failures, "{failures}");
+}
+
+/// What the files of the keyring hold, by their names.
+fn keyring_files(disk: &SimulatedDisk) -> Vec<(String, Option<Vec<u8>>)> {
+    let names = disk.list(keyring::DIRECTORY).unwrap_or_default();
+    let path = |name: &String| format!("{}/{name}", keyring::DIRECTORY);
+    names.into_iter().map(|name| (name.clone(), disk.contents(&path(&name)))).collect()
+}
+
 /// An error at any call of the disk: the key may or may not be destroyed, but if the log says so no
 /// key of that name is handed out, not now and not after opening again.
 #[test]
@@ -190,15 +232,15 @@ fn a_disk_that_fails_hands_out_no_key_that_is_on_record_as_destroyed() {
         let disk = encrypted();
         let database = open(&disk);
         database.make_keys(&[b"ann"]).unwrap();
+        let calls_before = disk.counters().calls_count;
         disk.fail_call(at);
         let destroyed = database.destroy_keys(&[b"ann"], "test");
+        let calls_count = disk.counters().calls_count - calls_before;
         disk.lift_faults();
         let held = database.keys(&[b"ann"]);
         drop(database);
         if destroyed.is_err() {
             failures += 1;
-        } else if failures != 0 {
-            break;
         }
         let (database, _) = open_telling(&disk, Some(TestKey::A)).unwrap();
         let is_on_record = !on_record(&database).is_empty();
@@ -207,20 +249,30 @@ fn a_disk_that_fails_hands_out_no_key_that_is_on_record_as_destroyed() {
             assert_eq!(database.keys(&[b"ann"]).unwrap(), [Held::Destroyed], "at {at}");
         }
         assert!(destroyed.is_err() || is_on_record);
+        // Calls beyond this one were made: an error that harmed nobody is not the last one.
+        if calls_count <= at {
+            break;
+        }
     }
     assert!(8 < failures, "{failures}");
 }
 
-/// The keyring of last week beside today's log: what was destroyed since is destroyed again, what was
-/// made and destroyed since is never made again, all else opens what it opened.
-#[test]
-fn an_older_copy_of_the_keyring_brings_no_key_back() {
+/// A disk with the keys of ann and bob, a copy of it, and the key of bob.
+fn bank_of_last_week() -> (SimulatedDisk, SimulatedDisk, Secret) {
     let disk = encrypted();
     let database = open(&disk);
     database.make_keys(&[b"ann", b"bob"]).unwrap();
     let bob = key(&database, b"bob");
     database.close().unwrap();
     let last_week = disk.copy();
+    (disk, last_week, bob)
+}
+
+/// The keyring of last week beside today's log: what was destroyed since is destroyed again, what was
+/// made and destroyed since is never made again, all else opens what it opened.
+#[test]
+fn an_older_copy_of_the_keyring_brings_no_key_back() {
+    let (disk, last_week, bob) = bank_of_last_week();
 
     let database = open(&disk);
     database.make_keys(&[b"eve"]).unwrap();
@@ -244,12 +296,7 @@ fn an_older_copy_of_the_keyring_brings_no_key_back() {
 /// last, or an older keyring that is put in later would bring the key back.
 #[test]
 fn an_older_copy_of_the_log_brings_no_key_back() {
-    let disk = encrypted();
-    let database = open(&disk);
-    database.make_keys(&[b"ann", b"bob"]).unwrap();
-    let bob = key(&database, b"bob");
-    database.close().unwrap();
-    let last_week = disk.copy();
+    let (disk, last_week, bob) = bank_of_last_week();
 
     let database = open(&disk);
     database.destroy_keys(&[b"ann"], "test").unwrap();
@@ -443,7 +490,6 @@ fn names_have_limits() {
         invalid(database.keys(names).unwrap_err());
         invalid(database.make_keys(names).unwrap_err());
         invalid(database.destroy_keys(names, "test").unwrap_err());
-        invalid(database.keys(names).unwrap_err());
     }
     database.make_keys(&[&long[1..]]).unwrap();
     assert_eq!(database.make_keys(&many[1..]).unwrap().len(), NAMES_MAX);

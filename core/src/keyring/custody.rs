@@ -170,9 +170,27 @@ impl State {
     fn begun(&mut self, database: &Database) -> Result<&mut Keyring, Error> {
         if let State::Absent(means) = self {
             let means = means.clone();
-            *self = begun(database, means)?;
+            self.begin(database, means)?;
         }
         Ok(self.keyring()?.expect("it was begun"))
+    }
+
+    /// Begins the keyring. What fails half-way is not tried again before the database was opened again: a
+    /// sync that fails says nothing of what the next one makes durable.
+    fn begin(&mut self, database: &Database, means: Means) -> Result<(), Error> {
+        let error = match begun(database, means) {
+            Ok(state) => {
+                *self = state;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if matches!(error.kind(), ErrorKind::Io | ErrorKind::DiskFull | ErrorKind::Stopped) {
+            let message =
+                format!("the keyring could not be begun: open the database again ({error})");
+            *self = State::Refused(Error::new(ErrorKind::Stopped, message));
+        }
+        Err(error)
     }
 }
 
@@ -211,7 +229,8 @@ impl Database {
         keyring.make(&keyring.hashes(names))
     }
 
-    /// What there is under names. One small read for each.
+    /// What there is under names. Costs a read of each bucket that they lie in, and the opening of it:
+    /// some microseconds while the system has it in memory. Waits for a change that is under way.
     ///
     /// # Errors
     /// As above.
@@ -267,7 +286,8 @@ impl Database {
     pub fn begin_keyring(&self) -> Result<KeyringStatus, Error> {
         let mut state = self.custody().lock();
         if let State::Missing(means) = &*state {
-            *state = begun(self, means.clone())?;
+            let means = means.clone();
+            state.begin(self, means)?;
         }
         state.begun(self)?.status()
     }
