@@ -6,7 +6,8 @@
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
 //! tells what happened as it happens; [`metrics`] counts it, [`scrub`] reads again what is stored.
 //! [`disk`] is all that touches files, [`sealing`] what they are encrypted with; [`keyring`] holds the
-//! keys that must be destroyable, and keeps the log and itself saying the same of them. docs/ARCHITECTURE.md walks one transfer through all of it.
+//! keys that must be destroyable, and keeps the log and itself saying the same of them.
+//! docs/ARCHITECTURE.md walks one transfer through all of it.
 
 pub mod commits;
 pub mod database;

@@ -330,8 +330,5 @@ fn a_document_that_may_have_been_forgotten_is_not_said_to_be_absent() {
         cabinet.put_any("round", &round.to_string());
         cabinet = cabinet.restart();
     }
-    match as_of(&cabinet.database, &write, there) {
-        Ok(outcome) => assert_eq!(timeless(outcome), timeless(before), "it is remembered"),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::Invalid),
-    }
+    assert_eq!(refused(&cabinet, &write, there), ErrorKind::Invalid, "it is forgotten");
 }
