@@ -13,6 +13,10 @@ pub const HOLDS_MAX: usize = 16_000_000;
 pub const ACCOUNTS_MAX: usize = 1 << 31;
 /// Bytes of batches executed in one turn of the engine.
 pub const TURN_BYTES_MAX: usize = 4 << 20;
+/// Bytes of requests that are decided before what they wrote goes to the log, in the midst of a turn: so
+/// the disk and the engine work at the same time, and a crowd that all sends again once it is answered
+/// does not fall into step with the turns.
+pub const HAND_OVER_BYTES: usize = 128 << 10;
 /// Bytes of durable frames kept in memory because what just happened is asked about most.
 pub const TAIL_BYTES_MAX: usize = 32 << 20;
 /// Bytes of records after which a frame is finished and the next begins.

@@ -13,6 +13,7 @@ use super::room::RoomAhead;
 use crate::clock::{Clock, ClockWatch};
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind};
+use crate::limits::HAND_OVER_BYTES;
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use florin_ledger::{Lsn, Timestamp};
@@ -100,7 +101,9 @@ impl EngineThread {
         let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
         self.is_blocked = !expired;
         let is_idle = tasks.is_empty();
+        let mut decided_bytes = 0;
         for task in tasks.drain(..) {
+            decided_bytes += task.bytes();
             match task {
                 Task::Request(request, promise) => {
                     let reply = self.execute(&request, now, &mut output);
@@ -112,6 +115,11 @@ impl EngineThread {
                     output.answers.push(Waiting::Answer(promise, answer));
                 }
                 Task::Close(promise) => closing = Some(promise),
+            }
+            // The disk works on these while the engine decides the next, and their callers can go on.
+            if HAND_OVER_BYTES <= decided_bytes {
+                self.hand_over(&mut output);
+                decided_bytes = 0;
             }
         }
         if is_idle {

@@ -22,7 +22,8 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    fn bytes(&self) -> usize {
+    /// Bytes of memory that it stands for.
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Task::Request(request, _) => request.bytes(),
             Task::Ask(ask, _) => ask.bytes(),

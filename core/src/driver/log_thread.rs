@@ -23,7 +23,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-/// What one turn of the engine leaves behind: frames, and the answers that wait for them.
+/// What one turn of the engine leaves behind, or a piece of one: frames, and the answers that wait for
+/// them.
 #[derive(Default)]
 pub(crate) struct TurnOutput {
     pub(crate) frames: Vec<Arc<Frame>>,

@@ -23,8 +23,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
-/// Turns that the engine may be ahead of the log thread.
-const TURNS_AHEAD_MAX: usize = 64;
+/// Turns, or pieces of them, that the engine may be ahead of the log thread.
+const TURNS_AHEAD_MAX: usize = 256;
 /// Jobs that the background thread may be behind.
 const JOBS_AHEAD_MAX: usize = 4;
 
