@@ -48,6 +48,18 @@ impl MemoryKeys {
         }
         self.0.changes.send_modify(|count| *count += 1);
     }
+
+    /// Takes keys away, and leaves all others.
+    pub(crate) fn remove(&self, keys: &[PublicKey]) {
+        {
+            // Whoever is stopped half way has let nobody in.
+            let mut shelf = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+            for key in keys {
+                shelf.remove(key);
+            }
+        }
+        self.0.changes.send_modify(|count| *count += 1);
+    }
 }
 
 impl KeyDirectory for MemoryKeys {

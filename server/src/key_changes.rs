@@ -4,7 +4,8 @@
 //! - A change comes as a commit that names who makes it, so that the log says who let whom in.
 //! - From the check to the answer nobody else changes keys over the wire: no two changes that are fine
 //!   alone give two keys one name, or take away the last operator. Who embeds the engine is not asked.
-//! - When a change is answered it counts: a key that was revoked is out.
+//! - When a change is answered it counts: a key that was revoked is out, even if the table can't be read
+//!   to see so.
 
 use crate::answer::Responder;
 use crate::key_document::KeyDocument;
@@ -20,6 +21,7 @@ use florin_wire::{PublicKey, Refusal, RefusalKind};
 use std::sync::Arc;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
+use tracing::error;
 
 /// The turn of changes of keys.
 #[derive(Debug)]
@@ -124,13 +126,16 @@ impl KeyChanges {
             let _ = sender.send(result);
         });
         let (ledger, keys) = (ledger.clone(), self.keys.clone());
+        let changed: Vec<PublicKey> = changes.iter().map(|change| change.key).collect();
         tokio::spawn(async move {
             let _turn = turn;
             // Without an answer the engine has stopped, which the responder says by itself.
             let Ok(result) = decided.await else { return };
-            if let (Some(keys), Ok(Reply::Commit(_))) = (keys, &result) {
-                // What can't be read now is read again by whoever follows the table.
-                let _ = keys.refresh(&ledger).await;
+            if let (Some(keys), Ok(Reply::Commit(_))) = (keys, &result)
+                && let Err(unread) = keys.refresh(&ledger).await
+            {
+                error!("keys that were changed are out until they can be read: {unread}");
+                keys.forget(&changed).await;
             }
             responder.reply(result);
         });

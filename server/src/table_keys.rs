@@ -5,7 +5,8 @@
 //!   which changes were seen, or in what order.
 //! - The engine says that something changed ([`Ledger::on_client_keys`]); the log itself is not read
 //!   along, which would cost a server under load a core.
-//! - What can't be read changes nothing: the keys stay as they were, and reading is tried again.
+//! - What can't be read changes nothing: the keys stay as they were, and reading is tried again. But
+//!   keys whose change is about to be answered are out until it could be read.
 
 use crate::directory::{KeyDirectory, MemoryKeys};
 use crate::key::ClientKey;
@@ -18,7 +19,7 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::{Document, DocumentKey, TableId};
 use florin_wire::PublicKey;
 use std::sync::Arc;
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{error, info};
@@ -30,6 +31,8 @@ pub(crate) struct TableKeys {
     /// Held from reading the table to taking over what it says, so that an older reading never takes
     /// the place of a newer one. What was complained of last.
     reading: Arc<Mutex<Vec<KeyFlaw>>>,
+    /// Has the follower read the table although nothing changed.
+    again: Arc<Notify>,
     metrics: Arc<ServerMetrics>,
 }
 
@@ -53,7 +56,12 @@ impl TableKeys {
         let (sender, changed) = watch::channel(());
         // Before the table is read, so that no change falls in between.
         ledger.on_client_keys(move || sender.send_replace(()));
-        let keys = TableKeys { known: MemoryKeys::new([]), reading: Arc::default(), metrics };
+        let keys = TableKeys {
+            known: MemoryKeys::new([]),
+            reading: Arc::default(),
+            again: Arc::default(),
+            metrics,
+        };
         keys.refresh(ledger).await?;
         let (end, ended) = oneshot::channel();
         let task = tokio::spawn(keys.clone().follow(ledger.clone(), changed, ended));
@@ -83,6 +91,17 @@ impl TableKeys {
         Ok(())
     }
 
+    /// Takes keys out until the table was read again: those that may stay come back then.
+    pub(crate) async fn forget(&self, keys: &[PublicKey]) {
+        {
+            // A reading that is under way may be older than what makes them go.
+            let _told = self.reading.lock().await;
+            self.known.remove(keys);
+        }
+        // The follower may have read what changed them already, and put them back just before.
+        self.again.notify_one();
+    }
+
     async fn follow<L: Ledger>(
         self,
         ledger: L,
@@ -95,6 +114,7 @@ impl TableKeys {
                 _ = &mut ended => return,
                 // Without a sender there is no engine that could change anything.
                 change = changed.changed() => if change.is_err() { return },
+                () = self.again.notified() => {}
             }
             let mut is_told = false;
             while let Err(failed) = self.refresh(&ledger).await {

@@ -2,6 +2,8 @@
 //! wrong without it: a key that was revoked stays until somebody restarts the server, a broken
 //! document opens a door or locks all of them, or a shop makes itself an operator.
 
+mod unread;
+
 use crate::closed::{public, secret};
 use crate::harness::{Peer, Running, open};
 use bytes::Bytes;
