@@ -8,7 +8,8 @@
 
 use crate::key::ClientKey;
 use crate::ledger::{Found, Ledger, Read};
-use crate::question::Work;
+use crate::own_tables::OwnTables;
+use crate::question::{Question, Work};
 use crate::refusal_sink::{Forbidden, Resource};
 use florin_core::request::{Reply, Request};
 use florin_core::{Error, ErrorKind};
@@ -25,9 +26,10 @@ const NOBODY: AccountId = AccountId(u128::MAX);
 ///
 /// # Errors
 /// What it lacks. Nothing of the request happens then.
-pub(crate) fn check(key: &ClientKey, operation: u16, work: &Work) -> Result<(), Box<Forbidden>> {
+pub(crate) fn check(key: &ClientKey, question: &Question) -> Result<(), Box<Forbidden>> {
+    let Question { work, own_tables, .. } = question;
     // What is no operation is refused as such.
-    let Some(operation) = Operation::from_number(operation) else { return Ok(()) };
+    let Some(operation) = Operation::from_number(question.operation) else { return Ok(()) };
     let forbidden = |role, resource| {
         Box::new(Forbidden { key: key.key, key_name: key.name.clone(), operation, role, resource })
     };
@@ -36,7 +38,7 @@ pub(crate) fn check(key: &ClientKey, operation: u16, work: &Work) -> Result<(), 
         Ok(None) => return Ok(()),
         Err(lacking) => return Err(forbidden(lacking, None)),
     };
-    if let Some(role) = role_for_own_tables(key, work) {
+    if let Some(role) = role_for_own_tables(key, *own_tables) {
         return Err(forbidden(role, None));
     }
     match resource_beyond(key, work) {
@@ -78,28 +80,17 @@ fn is_within_own_tables(work: &Work) -> bool {
 
 /// The role that a key lacks for a table of the system's that the request writes to. Who could write
 /// there without it would let itself in as somebody else, or move the cursor of another's payments.
-fn role_for_own_tables(key: &ClientKey, work: &Work) -> Option<Role> {
+fn role_for_own_tables(key: &ClientKey, own_tables: OwnTables) -> Option<Role> {
     let needed = |table: TableId| match table {
-        TableId::CONSUMERS => Some(Role::Stream),
-        table if table < TableId::FIRST_FREE => Some(Role::Operate),
-        _ => None,
+        TableId::CONSUMERS => Role::Stream,
+        _ => Role::Operate,
     };
-    let lacking = |table| {
-        let role = needed(table)?;
+    let lacking = |table: TableId| {
+        let role = needed(table);
         let has_it = key.roles.contains(role) || key.roles.contains(Role::Operate);
         (!has_it).then_some(role)
     };
-    match work {
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
-        | Work::Read(Read::DryRunAsOf(commit, _)) => {
-            commit.view().documents().find_map(|write| lacking(write.table))
-        }
-        Work::Submit(Request::WriteDocuments(batch)) => {
-            batch.writes().iter().find_map(|write| lacking(write.table))
-        }
-        Work::Submit(Request::InsertUnique(unique)) => lacking(unique.table),
-        _ => None,
-    }
+    own_tables.iter().find_map(lacking)
 }
 
 /// The first thing that a request concerns and a key's limits leave out.
@@ -108,7 +99,10 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
     if is_limited && is_about_everything(key, work) {
         return Some(Resource::Everything);
     }
-    if let Some(table) = tables_of(work).into_iter().find(|table| !key.reaches_table(table.0)) {
+    // Commits are read for it, so it is not asked for nothing.
+    if key.limits.tables.is_some()
+        && let Some(table) = tables_of(work).into_iter().find(|table| !key.reaches_table(table.0))
+    {
         return Some(Resource::Table(table));
     }
     key.limits.ledgers.as_ref()?;

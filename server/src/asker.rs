@@ -74,7 +74,7 @@ impl Asker {
         if let Err(wait) = membership.admit(question.payload_bytes, Instant::now()) {
             return Some(too_fast(key, wait));
         }
-        let forbidden = access::check(key, question.operation, &question.work).err()?;
+        let forbidden = access::check(key, question).err()?;
         self.refusals.forbidden(&forbidden);
         let message = forbidden.to_string();
         record(RefusedRequest {

@@ -317,7 +317,7 @@ fn begin<L: Ledger>(
         responder.refuse(refusal);
         return None;
     }
-    let changes = match key_changes::changes_of(&work, asker.key()) {
+    let changes = match key_changes::changes_of(&work, own_tables, asker.key()) {
         Ok(changes) => changes,
         Err(improper) => {
             responder.refuse(key_changes::refusal(&improper));

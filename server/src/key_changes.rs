@@ -11,6 +11,7 @@ use crate::answer::Responder;
 use crate::key_document::KeyDocument;
 use crate::key_table::{KeyChange, KeyChangeError, public_key};
 use crate::ledger::Ledger;
+use crate::own_tables::OwnTables;
 use crate::question::Work;
 use crate::reads;
 use crate::table_keys::{TableKeys, read_blocking};
@@ -58,25 +59,19 @@ pub(crate) enum ImproperChange {
 /// If it may not be made so, whatever the table says.
 pub(crate) fn changes_of(
     work: &Work,
+    own_tables: OwnTables,
     asker: Option<PublicKey>,
 ) -> Result<Option<Vec<KeyChange>>, ImproperChange> {
-    let commit = match work {
-        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => commit.view(),
-        Work::Submit(Request::WriteDocuments(batch))
-            if batch.writes().iter().any(|write| write.table == TableId::CLIENT_KEYS) =>
-        {
-            return Err(ImproperChange::NoCommit);
-        }
-        Work::Submit(Request::InsertUnique(unique)) if unique.table == TableId::CLIENT_KEYS => {
-            return Err(ImproperChange::NoCommit);
-        }
-        _ => return Ok(None),
-    };
-    let mut writes =
-        commit.documents().filter(|write| write.table == TableId::CLIENT_KEYS).peekable();
-    if writes.peek().is_none() {
+    if !own_tables.contains(TableId::CLIENT_KEYS) {
         return Ok(None);
     }
+    let commit = match work {
+        Work::Submit(Request::Commit(commit) | Request::DryRun(commit)) => commit.view(),
+        Work::Submit(_) => return Err(ImproperChange::NoCommit),
+        // What would have become of it in the past changes nothing now.
+        _ => return Ok(None),
+    };
+    let writes = commit.documents().filter(|write| write.table == TableId::CLIENT_KEYS);
     if let Some(asker) = asker
         && !commit.actor.starts_with(asker.to_string().as_bytes())
     {

@@ -39,6 +39,11 @@ impl OwnTables {
             .then(|| Refusal::without_effect(RefusalKind::Invalid, message))
     }
 
+    /// In order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = TableId> {
+        (0..TableId::FIRST_FREE.0).map(TableId).filter(move |table| self.contains(*table))
+    }
+
     /// Whether a request writes this table, which must be one of the system's.
     pub(crate) fn contains(self, table: TableId) -> bool {
         assert!(table < TableId::FIRST_FREE, "table {table} is not the system's");
