@@ -36,6 +36,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
@@ -229,17 +230,20 @@ where
     R: AsyncRead + Unpin,
 {
     let Guest { asker, standing, .. } = guest;
+    let changes = standing.changes();
     tokio::select! {
         biased;
         dismissal = standing.dismissed() => End::Dismissed(dismissal),
-        end = read_requests(shared, asker, frames, answers, subscriptions, number) => end,
+        end = read_requests(shared, asker, changes, frames, answers, subscriptions, number) => end,
     }
 }
 
-/// Takes requests until there are no more to take.
+/// Takes requests until there are no more to take. None begins behind a change of keys before whoever
+/// polls this beside had its turn to end it.
 async fn read_requests<L, R>(
     shared: &Shared<L>,
     asker: &Asker,
+    mut changes: Option<watch::Receiver<u64>>,
     frames: &mut Frames<R>,
     answers: UnboundedSender<Answer>,
     mut subscriptions: Subscriptions,
@@ -271,6 +275,13 @@ where
         let connection = connection.expect("the connection's places are never closed");
         let server = shared.budget.lend(question.cost_bytes);
         let place = Place::new(connection, server);
+        // Many requests may lie in the buffer, and are all taken without waiting for anything.
+        if let Some(changes) = &mut changes
+            && changes.has_changed().unwrap_or(false)
+        {
+            changes.mark_unchanged();
+            yield_now().await;
+        }
         let begun =
             begin(shared, asker, question, place, answers.clone(), &mut subscriptions, number);
         if let Some(asked) = begun {

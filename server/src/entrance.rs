@@ -61,6 +61,11 @@ struct Greeting {
 }
 
 impl Standing {
+    /// Says when it is time to ask whether the guest must go; `None`: never.
+    pub(crate) fn changes(&self) -> Option<watch::Receiver<u64>> {
+        self.0.as_ref().map(|known| known.changes.clone())
+    }
+
     /// Completes when the guest must go.
     pub(crate) async fn dismissed(&mut self) -> Dismissal {
         let Some(Known { key, keys, changes }) = &mut self.0 else {

@@ -3,6 +3,7 @@
 
 mod keyring_role;
 mod own_tables;
+mod revoked;
 
 use crate::closed::{Closed, public, secret, teller, teller_of};
 use crate::harness::{Peer, Running, created, open, transfer};
