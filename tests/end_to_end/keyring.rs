@@ -223,13 +223,22 @@ async fn an_operator_looks_destroys_and_rotates() {
     let (server, client) = bank.serve().await;
     assert_eq!(client.keys(&[b"bob"]).await, Ok(vec![made[1].clone()]));
     server.stop().await;
+}
 
-    // Where there is no keyring it says how to have one; a new directory is not made.
+/// Prevents: an operator who is told that the keyring is broken where there never was one, and a
+/// mistyped directory that is made and has no keys.
+#[tokio::test]
+async fn where_there_is_no_keyring_it_says_how_to_have_one() {
     let plain = empty();
-    let none = bank.path("none");
-    for (directory, expected) in [(plain.path(), 3), (&none, 3)] {
-        let ended = run_florin(&["keyring", "status", "--data", argument(directory)], "").await;
-        assert_eq!(ended.code, Some(expected), "{ended:?}");
-    }
-    assert!(!none.exists());
+    let data = plain.path().join("data");
+    let made = run_florin(&["init", "--data", argument(&data)], "").await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let ended = run_florin(&["keyring", "status", "--data", argument(&data)], "").await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("florin init --encrypt"), "{ended:?}");
+
+    let none = plain.path().join("none");
+    let ended = run_florin(&["keyring", "status", "--data", argument(&none)], "").await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(!none.exists(), "it was made");
 }
