@@ -311,25 +311,42 @@ impl Keyring {
 /// well.
 ///
 /// # Errors
-/// As [`sealing::unlock`] with the old key, if the new one does not open the database; as for opening a
-/// keyring; [`ErrorKind::DiskFull`].
+/// As [`sealing::unlock`], and as for opening a keyring, with what was the matter with each of the two
+/// keys; [`ErrorKind::DiskFull`].
 pub fn rotate(
     disk: Arc<dyn Disk>,
     old: &dyn KeyEncryptionKey,
     new: &dyn KeyEncryptionKey,
 ) -> Result<(), Error> {
-    let unlocked = sealing::unlock(disk.clone(), Some(new));
-    let disk = unlocked.or_else(|_| sealing::unlock(disk, Some(old)))?;
+    let disk = one_of(new, old, |key| sealing::unlock(disk.clone(), Some(key)))?.0;
     let Some(database_key) = disk.database_key() else { return Ok(()) };
     let files = Files::new(disk.clone(), database_key.incarnation());
+    let (root, opened_by_new) = one_of(new, old, |key| files.newest_root(key))?;
+    let Some(mut root) = root else { return Ok(()) };
     // An attempt before this one may have come so far.
-    if let Ok(Some(root)) = files.newest_root(new) {
-        return files.remove_all_but(&root);
+    if !opened_by_new {
+        root.number += 1;
+        files.write_root(&root, new)?;
     }
-    let Some(mut root) = files.newest_root(old)? else { return Ok(()) };
-    root.number += 1;
-    files.write_root(&root, new)?;
     files.remove_all_but(&root)
+}
+
+/// What the new key opens, or else the old one, and whether it was the new one. Only a key that can't
+/// be used is a reason to try the other: what a disk says would be lost behind what the old key says.
+fn one_of<T>(
+    new: &dyn KeyEncryptionKey,
+    old: &dyn KeyEncryptionKey,
+    open: impl Fn(&dyn KeyEncryptionKey) -> Result<T, Error>,
+) -> Result<(T, bool), Error> {
+    let with_new = match open(new) {
+        Err(error) if error.kind() == ErrorKind::Unusable => error,
+        opened => return Ok((opened?, true)),
+    };
+    let opened = open(old).map_err(|with_old| {
+        let message = format!("with the old key: {with_old}; with the new key: {with_new}");
+        Error::new(with_old.kind(), message)
+    });
+    Ok((opened?, false))
 }
 
 /// Reads the whole keyring of a database and counts it; `None` if there is none. Changes nothing.

@@ -5,7 +5,7 @@ use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
 use crate::error::ErrorKind;
 use crate::sealing::DatabaseKey;
-use florin_keys::{FileKey, KeyEncryptionKey, Secret, Zeroizing};
+use florin_keys::{FileKey, KeyEncryptionKey, KeyError, Secret, Zeroizing};
 use std::sync::Arc;
 
 const INCARNATION: u128 = 0x0f;
@@ -253,6 +253,60 @@ fn rotating_the_key_keeps_the_keys_and_locks_the_old_one_out() {
         destroy(&mut keyring, b"bob").unwrap();
         assert_eq!(files(&image).iter().filter(|(name, _)| name.starts_with("root")).count(), 1);
     }
+}
+
+/// A key-encryption key whose token is not to be reached.
+#[derive(Debug)]
+struct Unreachable<'id>(&'id str);
+
+impl KeyEncryptionKey for Unreachable<'_> {
+    fn id(&self) -> &str {
+        self.0
+    }
+
+    fn wrap(&self, _: &[u8; 32]) -> Result<Vec<u8>, KeyError> {
+        Err(KeyError::Unavailable("the token is not there".into()))
+    }
+
+    fn unwrap(&self, _: &[u8]) -> Result<Secret, KeyError> {
+        Err(KeyError::Unavailable("the token is not there".into()))
+    }
+}
+
+/// Prevents: who runs a rotation again while the disk or the new key's token fails is told that the
+/// old key is the wrong one, and goes to look for another.
+#[test]
+fn a_rotation_that_is_run_again_says_what_is_the_matter_with_the_new_key() {
+    let (old, new) = (kek(1), kek(2));
+    let disk = SimulatedDisk::new();
+    crate::sealing::create(&disk, old.as_ref()).unwrap();
+    let unlocked = crate::sealing::unlock(Arc::new(disk.clone()), Some(old.as_ref())).unwrap();
+    let key_of_names = unlocked.database_key().unwrap();
+    Keyring::begin(Arc::new(disk.clone()), old.clone(), key_of_names).unwrap();
+    let rotate = |new| rotate(Arc::new(disk.clone()), old.as_ref(), new);
+    rotate(new.as_ref()).unwrap();
+
+    let unreachable = Unreachable(new.id());
+    let error = rotate(&unreachable).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unusable);
+    assert!(error.to_string().contains("the token is not there"), "{error}");
+
+    let mut failures = 0;
+    for at in 0.. {
+        let calls_before = disk.counters().calls_count;
+        disk.fail_call(at);
+        let rotated = rotate(new.as_ref());
+        let calls_count = disk.counters().calls_count - calls_before;
+        disk.lift_faults();
+        if let Err(error) = rotated {
+            failures += 1;
+            assert_eq!(error.kind(), ErrorKind::Io, "at {at}: {error}");
+        }
+        if calls_count <= at {
+            break;
+        }
+    }
+    assert!(4 < failures, "{failures}");
 }
 
 /// Damage is named; it is never a key that nobody made, nor the answer that there is none.
