@@ -38,7 +38,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             for answer in &batch {
                 answer.write(&mut self.buffer);
                 self.is_secret |= answer.is_secret();
-                if WRITE_BYTES <= self.buffer.len() {
+                // Behind keys nothing is gathered: what grows with them in it leaves copies.
+                if self.is_secret || WRITE_BYTES <= self.buffer.len() {
                     self.flush().await?;
                 }
             }
@@ -74,11 +75,12 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             // TLS may have taken the bytes and kept them.
             self.socket.flush().await
         };
-        timeout(self.stall_max, written).await??;
+        let written = timeout(self.stall_max, written).await;
         if self.is_secret {
             self.buffer.as_mut().zeroize();
             self.is_secret = false;
         }
+        written??;
         // A large reply's memory is not kept for the small ones that follow.
         if WRITE_BYTES < self.buffer.capacity() {
             self.buffer = BytesMut::new();
@@ -86,5 +88,23 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             self.buffer.clear();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+
+    /// Prevents: keys that outlive their destruction in the memory of a connection that broke.
+    #[tokio::test]
+    async fn keys_are_wiped_although_nobody_took_them() {
+        let (socket, peer) = duplex(64);
+        drop(peer);
+        let mut writer = Writer::new(socket, Duration::from_secs(1));
+        writer.buffer.extend_from_slice(b"a key");
+        writer.is_secret = true;
+        assert!(writer.flush().await.is_err());
+        assert_eq!(&writer.buffer[..], [0; 5]);
     }
 }
