@@ -158,8 +158,9 @@ impl Operation {
             Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],
             Operation::DestroyKeys => &[Role::Keyring, Role::Operate],
             Operation::KeyringStatus => &[Role::Keyring, Role::Operate, Role::Audit],
-            // Who was told a position may ask for it: its answer tells nothing else.
-            Operation::Status | Operation::AwaitPosition => &[],
+            // For whoever then reads, or writes what rests on it; it takes a place while it waits.
+            Operation::AwaitPosition => &[Role::Read, Role::Write, Role::Stream, Role::Audit],
+            Operation::Status => &[],
         }
     }
 }
