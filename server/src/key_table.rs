@@ -12,7 +12,7 @@ use crate::key_document::{KeyDocument, KeyDocumentError};
 use crate::limits::KEYS_MAX;
 use florin_ledger::Document;
 use florin_wire::{PublicKey, Role};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 /// The documents of the table, as they were read together.
@@ -149,10 +149,9 @@ impl KeyTable {
     /// # Errors
     /// The first that may not, or what they come to together.
     pub fn check(&self, changes: &[KeyChange]) -> Result<(), KeyChangeError> {
+        let changed: BTreeSet<PublicKey> = changes.iter().map(|change| change.key).collect();
         let mut names = self.names.clone();
-        for KeyChange { key, .. } in changes {
-            names.retain(|_, owner| owner != key);
-        }
+        names.retain(|_, owner| !changed.contains(owner));
         for KeyChange { key, document } in changes {
             let Some(document) = document else { continue };
             document.check().map_err(|source| KeyChangeError::Document { key: *key, source })?;
