@@ -47,6 +47,8 @@ impl Init {
         if key.is_some() && !self.encrypt {
             return Err(Failure::usage("a key is for an encrypted database: add --encrypt"));
         }
+        let operator = KeyDocument::operator(&self.operator_name);
+        operator.check().map_err(|error| Failure::usage(error.to_string()))?;
         if let Some(key) = &key {
             let failed = |error: florin_core::Error| {
                 Failure::unavailable(format!("can't encrypt {}: {error}", self.data.display()))
@@ -56,14 +58,13 @@ impl Init {
         }
         let runtime = runtime()?;
         let ledger = Ledger::open(&runtime, &self.data, None, key.clone())?;
-        let operator = self.operator_key.map(|operator| {
+        let let_in = self.operator_key.map(|key| {
             let keys = ClientKeys::read(&runtime, &ledger)?;
-            let document = KeyDocument::operator(&self.operator_name);
-            let change = KeyChange { key: operator, document: Some(document) };
+            let change = KeyChange { key, document: Some(operator) };
             keys.change(&format!("init {}", self.operator_name), &[change])
         });
         let closed = ledger.close();
-        operator.transpose()?;
+        let_in.transpose()?;
         closed?;
         let data = self.data.display();
         let mut output = io::stdout().lock();

@@ -2,6 +2,7 @@
 
 use crate::client_keys::{ClientKeys, public_key};
 use crate::exit::{Exit, Failure};
+use crate::json::hexadecimal::from_hexadecimal;
 use crate::target::{Destination, runtime};
 use clap::{Args, Subcommand, ValueEnum};
 use florin_client::{PublicKey, SecretKey};
@@ -145,18 +146,25 @@ impl Keys {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.command {
             KeysCommand::Generate { file } => generate(file),
+            // The first key may be let into a directory that this makes.
             KeysCommand::Add(add) => with(&add.destination, |keys| add.run(keys)),
-            KeysCommand::List { destination, json } => with(destination, |keys| list(keys, *json)),
-            KeysCommand::Show(one) => with(&one.destination, |keys| {
+            KeysCommand::List { destination, json } => {
+                with_known(destination, |keys| list(keys, *json))
+            }
+            KeysCommand::Show(one) => with_known(&one.destination, |keys| {
                 let (key, document) = find(keys, &one.wanted)?;
                 say(key, &document)
             }),
-            KeysCommand::Limit(limit) => with(&limit.one.destination, |keys| limit.run(keys)),
+            KeysCommand::Limit(limit) => with_known(&limit.one.destination, |keys| limit.run(keys)),
             KeysCommand::Replace { one, by } => {
-                with(&one.destination, |keys| replace(keys, &one.wanted, *by))
+                with_known(&one.destination, |keys| replace(keys, &one.wanted, *by))
             }
-            KeysCommand::Revoke(one) => with(&one.destination, |keys| revoke(keys, &one.wanted)),
-            KeysCommand::Delete(one) => with(&one.destination, |keys| delete(keys, &one.wanted)),
+            KeysCommand::Revoke(one) => {
+                with_known(&one.destination, |keys| revoke(keys, &one.wanted))
+            }
+            KeysCommand::Delete(one) => {
+                with_known(&one.destination, |keys| delete(keys, &one.wanted))
+            }
         }
     }
 }
@@ -173,6 +181,15 @@ fn with(
     // What went wrong first may be why it can't be closed.
     let exit = acted?;
     closed.map(|()| exit)
+}
+
+/// The same with keys that there are: a mistyped directory must not make one.
+fn with_known(
+    destination: &Destination,
+    act: impl FnOnce(&ClientKeys<'_>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    destination.refuse_new()?;
+    with(destination, act)
 }
 
 impl Add {
@@ -269,22 +286,13 @@ fn delete(keys: &ClientKeys<'_>, wanted: &str) -> Result<Exit, Failure> {
         }
         Ok((key, _)) => key.0.to_vec(),
         // A broken document has no name; its key need not even be one.
-        Err(unknown) => match bytes(wanted).filter(|key| keys.has_document(key)) {
+        Err(unknown) => match from_hexadecimal(wanted).filter(|key| keys.has_document(key)) {
             Some(key) => key,
             None => return Err(unknown),
         },
     };
     keys.delete("delete", key)?;
     Ok(Exit::Done)
-}
-
-fn bytes(hexadecimal: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = hexadecimal
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 fn generate(path: &Path) -> Result<Exit, Failure> {

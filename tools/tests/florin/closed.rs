@@ -399,3 +399,27 @@ fn what_a_key_can_not_be_is_refused() {
     let deleted = keys("delete", &["--data", office.data(), "teller"]);
     assert!(deleted.errors.contains("revoke it first"), "{deleted:?}");
 }
+
+/// Prevents: a new database that nobody can operate, or one that a mistyped name made.
+#[test]
+fn what_can_not_be_done_makes_no_database() {
+    let office = Office::new();
+    let data = office.file("ledger");
+    let key = "00".repeat(32);
+    let named = ["init", "--data", &data, "--operator-key", &key, "--operator-name", "a\nb"];
+    let ended = run(&named, "");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for (command, arguments) in [
+        ("list", &[][..]),
+        ("show", &["boss"]),
+        ("limit", &["boss", "--role", "read"]),
+        ("replace", &["boss", &key]),
+        ("revoke", &["boss"]),
+        ("delete", &["boss"]),
+    ] {
+        let ended = keys(command, &[&["--data", &data][..], arguments].concat());
+        assert_eq!(ended.code, Some(3), "{command}: {ended:?}");
+        assert!(ended.errors.contains("can't open"), "{command}: {ended:?}");
+    }
+    assert!(!fs::exists(&data).expect("a place"), "nothing was made");
+}
