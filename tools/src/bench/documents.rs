@@ -89,7 +89,8 @@ impl Load {
         let per_request = u64::try_from(fit.min(COMMIT_PARTS_MAX)).expect("a limit is small");
         let plan = self.plan;
         let requests_count = documents.preload_count.div_ceil(per_request);
-        self.ask(requests_count, self.in_flight, move |client, request| async move {
+        // Each is as large as one may be: more at a time would find the server's queue full.
+        self.ask(requests_count, 1, move |client, request| async move {
             let start = request * per_request;
             let end = documents.preload_count.min(start + per_request);
             let writes: Vec<_> = (start..end).map(|index| documents.write(&plan, index)).collect();
