@@ -22,6 +22,25 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("`{line}` failed ({status})")) }
 }
 
+/// Runs a program that says much, and returns it. Only if it fails does the terminal see it.
+///
+/// # Errors
+/// A message that names the command, if it can't be started or fails.
+pub(crate) fn run_quietly(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let line = format!("{program} {}", arguments.join(" "));
+    println!("$ {line}");
+    let output = command(program, arguments)
+        .output()
+        .map_err(|error| format!("can't start `{program}`: {error}"))?;
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
+    eprintln!("{said}");
+    Err(format!("`{line}` failed ({})", output.status))
+}
+
 /// Runs a program and returns what it prints.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //! twice as many inputs run in the same time. What is hunted is panics, overflows, endless loops and
 //! memory taken on the word of a length field.
 
-use crate::command::{root, run as command};
+use crate::command::{root, run_quietly};
 use crate::toolchain;
 
 const INPUT_BYTES_MAX: u64 = 16 << 10;
@@ -70,10 +70,25 @@ fn steered(target: &str, seconds: u64) -> Result<(), String> {
     let limits: Vec<&str> = limits.iter().map(String::as_str).collect();
     let run: &[&str] = &["+nightly", "fuzz", "run"];
     let inputs: &[&str] = &[target, &corpus, &seeds, "--"];
-    command("cargo", &[run, BUILD, inputs, &limits].concat())
+    let said = run_quietly("cargo", &[run, BUILD, inputs, &limits].concat())?;
+    let (runs, rate) = (statistic(&said, "number_of_executed_units"), statistic(&said, RATE));
+    println!("{target}: {runs} runs, {rate} a second");
+    Ok(())
+}
+
+const RATE: &str = "average_exec_per_sec";
+
+/// What libFuzzer counted: `stat::NAME: NUMBER`.
+fn statistic<'a>(said: &'a str, name: &str) -> &'a str {
+    let value = |line: &'a str| line.strip_prefix("stat::")?.strip_prefix(name)?.strip_prefix(':');
+    said.lines().find_map(value).map_or("uncounted", str::trim)
 }
 
 fn blind(target: &str, seconds: u64) -> Result<(), String> {
     let example = ["run", "--release", "--manifest-path", "fuzz/Cargo.toml", "--example", "mutate"];
-    command("cargo", &[&example[..], &["--", target, &seconds.to_string()]].concat())
+    let seconds = seconds.to_string();
+    let said = run_quietly("cargo", &[&example[..], &["--", target, &seconds]].concat())?;
+    let counted = said.lines().find(|line| line.contains(" inputs in "));
+    println!("{}", counted.unwrap_or(target));
+    Ok(())
 }
