@@ -17,6 +17,7 @@ use crate::metrics::{Metrics, ScrubMetrics, Watch};
 use crate::opening::Opened;
 use crate::reads::Reads;
 use crate::scrub::{Eyes, Findings, Scrubber};
+use rustix::process::nice;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::Sender;
@@ -25,6 +26,8 @@ use std::thread::{Builder, JoinHandle};
 
 /// Turns, or pieces of them, that the engine may be ahead of the log thread.
 const TURNS_AHEAD_MAX: usize = 256;
+/// How much the scrubber gives way to others: as much as there is.
+const SCRUBBER_NICE: i32 = 19;
 /// Jobs that the background thread may be behind.
 const JOBS_AHEAD_MAX: usize = 4;
 
@@ -188,8 +191,12 @@ fn start_scrubber(
     }
     let (stop, stopping) = mpsc::channel();
     let scrubber = Scrubber::new(eyes);
-    let thread =
-        named("florin-scrubber").spawn(move || scrubber.run(bytes_per_second, &stopping))?;
+    let thread = named("florin-scrubber").spawn(move || {
+        // Whoever wants the processor goes first. Of this thread alone; where it can't be, it is as
+        // urgent as the others.
+        let _ = nice(SCRUBBER_NICE);
+        scrubber.run(bytes_per_second, &stopping)
+    })?;
     Ok(Some((stop, thread)))
 }
 
