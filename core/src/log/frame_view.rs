@@ -122,7 +122,7 @@ impl<'a> FrameView<'a> {
     }
 
     /// Gives each record behind a position to `visit`, with its whole payload, until that breaks off.
-    /// What lies before is passed over by its length. Unlike [`FrameView::records_with_payloads`] it
+    /// What lies before is passed over by its length, and not looked at. Unlike [`FrameView::records_with_payloads`] it
     /// hands records out where they were decoded: a stream reads millions a second.
     ///
     /// # Errors
@@ -136,10 +136,11 @@ impl<'a> FrameView<'a> {
         parts.pass_over(lsn).map_err(ReadError::from)?;
         while let Some(next) = &parts.next() {
             let (stored, here) = next.as_ref().map_err(|damage| ReadError::from(*damage))?;
-            let flow = if matches!(stored.record, Record::Part(_)) {
+            if matches!(stored.record, Record::Part(_)) {
                 // Of a payload whose record was passed over: those of others are taken with theirs.
                 continue;
-            } else if here.len() == stored.record.payload_bytes() {
+            }
+            let flow = if here.len() == stored.record.payload_bytes() {
                 visit(stored, here)?
             } else {
                 let payload = whole_payload(stored, here, &mut parts).map_err(ReadError::from)?;
@@ -153,7 +154,7 @@ impl<'a> FrameView<'a> {
     }
 
     /// Its commits: the first record that may be each one's, and its own. All else is passed over by its
-    /// length. Ends at what can't be read, which whoever reads the records meets again.
+    /// length. What can't be read ends its block's: whoever reads the records meets it again.
     pub fn commits(&self) -> impl Iterator<Item = (Lsn, Lsn)> + 'a {
         let FrameView { opened, blocks, .. } = *self;
         let readable = blocks.iter().take_while(|block| block.readable.is_ok());

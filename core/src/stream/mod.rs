@@ -16,7 +16,7 @@ use crate::limits::STREAM_RECORDS_MAX;
 use crate::log::resume::{NoWay, Resume};
 use crate::log::{BlockView, Frames};
 use crate::reads::Reads;
-use florin_ledger::stream::{BatchEnd, BatchView, BatchWriter, FilterTooLarge};
+use florin_ledger::stream::{BATCH_HEAD_BYTES, BatchEnd, BatchView, BatchWriter, FilterTooLarge};
 use florin_ledger::{
     AccountId, Lsn, StreamCursor, StreamFilter, StreamItem, StreamStart, Timestamp,
 };
@@ -145,7 +145,7 @@ impl Subscription {
     fn batch(&mut self, bytes_max: usize) -> Result<StreamBatch, Error> {
         let mut memory = std::mem::take(&mut self.spare);
         memory.clear();
-        memory.reserve(self.batch_bytes);
+        memory.reserve(self.batch_bytes.min(BATCH_HEAD_BYTES.saturating_add(bytes_max)));
         let mut writer = BatchWriter::new(memory, bytes_max);
         // Asked first: what was durable when the log failed is handed out.
         let has_failed = self.reads.durable().has_failed();
@@ -210,7 +210,27 @@ impl Subscription {
     }
 
     /// Writes wanted items of the frame in memory; `false` if one does not fit any more.
+    ///
+    /// # Errors
+    /// After [`ErrorKind::Busy`] the batch holds nothing of what this call wrote: if it ended in the midst
+    /// of a commit, nobody could say of its last item any more that nothing follows.
     fn take(&mut self, writer: &mut BatchWriter, looked_at: &mut usize) -> Result<bool, Error> {
+        let start = (writer.mark(), self.cursor, self.time, self.is_in_chain);
+        let taken = self.take_all_named(writer, looked_at);
+        if taken.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
+            let mark;
+            (mark, self.cursor, self.time, self.is_in_chain) = start;
+            writer.undo(mark);
+        }
+        taken
+    }
+
+    /// The same, learning the names of accounts on the way.
+    fn take_all_named(
+        &mut self,
+        writer: &mut BatchWriter,
+        looked_at: &mut usize,
+    ) -> Result<bool, Error> {
         loop {
             match self.take_named(writer, looked_at)? {
                 ControlFlow::Continue(()) => break,

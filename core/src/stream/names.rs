@@ -41,6 +41,7 @@ impl Names {
         self.needed.sort_unstable();
         self.needed.dedup();
         let ids = reads.account_ids(self.needed.clone())?;
+        assert_eq!(ids.len(), self.needed.len(), "every slot has its account");
         self.learned = self.needed.drain(..).zip(ids).collect();
         Ok(())
     }

@@ -183,6 +183,30 @@ impl BatchWriter {
         self.items_count
     }
 
+    /// This moment.
+    #[must_use]
+    pub fn mark(&mut self) -> BatchMark {
+        let section_items = match self.section {
+            Some((start, ..)) => head_at::<SectionHeadLayout>(&mut self.bytes, start).items,
+            None => U32::ZERO,
+        };
+        let BatchWriter { ref bytes, items_count, section, last_item, .. } = *self;
+        BatchMark { length: bytes.len(), items_count, section, section_items, last_item }
+    }
+
+    /// Takes back all items since a mark of this batch. What [`BatchWriter::end_commit`] said of an item
+    /// before it stays said.
+    pub fn undo(&mut self, mark: BatchMark) {
+        self.bytes.truncate(mark.length);
+        (self.items_count, self.last_item) = (mark.items_count, mark.last_item);
+        self.section = mark.section;
+        if let Some((start, ..)) = self.section {
+            let head = head_at::<SectionHeadLayout>(&mut self.bytes, start);
+            head.section_bytes = bytes_u32(mark.length - start);
+            head.items = mark.section_items;
+        }
+    }
+
     /// The batch.
     #[must_use]
     pub fn finish(mut self, end: BatchEnd) -> Vec<u8> {
@@ -200,6 +224,17 @@ impl BatchWriter {
         *head_at::<BatchHeadLayout>(&mut self.bytes, 0) = head;
         self.bytes
     }
+}
+
+/// A moment of a batch, to go back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatchMark {
+    length: usize,
+    items_count: u32,
+    section: Option<(usize, u64, [u8; 32])>,
+    /// Items of the open section.
+    section_items: U32,
+    last_item: usize,
 }
 
 /// A head that was written before.
@@ -477,6 +512,27 @@ mod tests {
             assert!(bytes.len() <= BATCH_HEAD_BYTES + bytes_max);
             let view = BatchView::new(&bytes).unwrap();
             assert_eq!(view.items().collect::<Vec<_>>(), items()[..taken]);
+        }
+    }
+
+    /// Prevents: a batch that went back counts items that are gone, or a section that nobody can read.
+    #[test]
+    fn what_is_taken_back_was_never_there() {
+        let items = items();
+        for kept in 0..=items.len() {
+            for pushed in kept..=items.len() {
+                let mut writer = BatchWriter::new(Vec::new(), usize::MAX);
+                assert!(items[..kept].iter().all(|item| writer.push(item)));
+                let mark = writer.mark();
+                assert!(items[kept..pushed].iter().all(|item| writer.push(item)));
+                writer.undo(mark);
+                let mut plain = BatchWriter::new(Vec::new(), usize::MAX);
+                assert!(items[..kept].iter().all(|item| plain.push(item)));
+                for item in &items[kept..] {
+                    assert!(writer.push(item) && plain.push(item));
+                }
+                assert_eq!(writer.finish(end()), plain.finish(end()), "{kept} of {pushed}");
+            }
         }
     }
 
