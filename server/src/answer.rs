@@ -224,9 +224,8 @@ impl Responder {
         self.send(Content::Done);
     }
 
-    /// Sends a batch of a stream. What it returns completes when the batch was written, or can't be any
-    /// more.
-    pub(crate) fn batch(&self, batch: Vec<u8>) -> impl Future<Output = ()> + Send + use<> {
+    /// Sends a batch of a stream.
+    pub(crate) fn batch(&self, batch: Vec<u8>) -> Written {
         let (turn, written) = oneshot::channel();
         if let Some((answers, _)) = &self.duty {
             let answer = Answer {
@@ -238,10 +237,7 @@ impl Responder {
             // The writer is gone when the peer is.
             let _ = answers.send(answer);
         }
-        // Nothing is ever sent through the turn: it ends by being dropped.
-        async move {
-            let _ = written.await;
-        }
+        Written(written)
     }
 
     pub(crate) fn fail(self, error: &Error) {
@@ -269,5 +265,17 @@ impl Drop for Responder {
         if self.duty.is_some() {
             self.discharge(Content::Refusal(refusal::of_silence(self.operation)));
         }
+    }
+}
+
+/// A batch that is being written.
+#[derive(Debug)]
+pub(crate) struct Written(oneshot::Receiver<()>);
+
+impl Written {
+    /// Completes when it was written, or can't be any more.
+    pub(crate) async fn done(self) {
+        // Nothing is ever sent: it ends by being dropped.
+        let _ = self.0.await;
     }
 }

@@ -7,7 +7,7 @@
 //!   goes on.
 //! - Reads of streams have places of their own, so that history does not starve them, nor they it.
 
-use crate::answer::Responder;
+use crate::answer::{Responder, Written};
 use crate::ledger::{Ledger, LogStream};
 use crate::limits::{
     STREAM_BATCH_BYTES_MAX, STREAM_CREDIT_MAX, STREAM_CREDIT_MIN, STREAM_HEARTBEAT, STREAM_PAUSE,
@@ -249,7 +249,13 @@ enum Ended {
 
 impl<L: Ledger> Pump<L> {
     async fn run(mut self, subscribe: Subscribe, responder: Responder) {
-        match self.send_batches(subscribe, &responder).await {
+        let mut writing = None;
+        let ended = self.send_batches(subscribe, &responder, &mut writing).await;
+        // As long as a batch is not written, the stream counts among those that there may be.
+        if let Some(written) = writing {
+            written.done().await;
+        }
+        match ended {
             Ended::Unsubscribed => responder.done(),
             Ended::Failed(error) => responder.fail(&error),
             Ended::Stopping => responder.refuse(Refusal::without_effect(
@@ -259,7 +265,12 @@ impl<L: Ledger> Pump<L> {
         }
     }
 
-    async fn send_batches(&mut self, subscribe: Subscribe, responder: &Responder) -> Ended {
+    async fn send_batches(
+        &mut self,
+        subscribe: Subscribe,
+        responder: &Responder,
+        writing: &mut Option<Written>,
+    ) -> Ended {
         let ledger = self.ledger.clone();
         let Subscribe { start, filter, .. } = subscribe;
         let opened = self.read(move || ledger.subscribe(start, filter)).await;
@@ -271,7 +282,6 @@ impl<L: Ledger> Pump<L> {
         let mut say_by = Instant::now();
         let mut needed_bytes = 0;
         let mut seen = StreamCursor::BEGIN;
-        let mut writing = None;
         loop {
             if *self.stopping.borrow() {
                 return Ended::Stopping;
@@ -307,7 +317,7 @@ impl<L: Ledger> Pump<L> {
                 self.feed.0.spend(batch.len() - BATCH_HEAD_BYTES);
                 // While this one is written, the next is read.
                 if let Some(written) = writing.replace(responder.batch(batch)) {
-                    written.await;
+                    written.done().await;
                 }
                 say_by = Instant::now() + STREAM_HEARTBEAT;
             }
