@@ -76,10 +76,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             self.socket.flush().await
         };
         let written = timeout(self.stall_max, written).await;
-        if self.is_secret {
-            self.buffer.as_mut().zeroize();
-            self.is_secret = false;
-        }
+        self.wipe();
         written??;
         // A large reply's memory is not kept for the small ones that follow.
         if WRITE_BYTES < self.buffer.capacity() {
@@ -88,6 +85,23 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             self.buffer.clear();
         }
         Ok(())
+    }
+}
+
+impl<W> Writer<W> {
+    /// Leaves no key in memory.
+    fn wipe(&mut self) {
+        if self.is_secret {
+            self.buffer.as_mut().zeroize();
+            self.is_secret = false;
+        }
+    }
+}
+
+impl<W> Drop for Writer<W> {
+    /// A connection may be given up in the midst of a write.
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 
