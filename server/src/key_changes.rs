@@ -14,11 +14,12 @@ use crate::ledger::Ledger;
 use crate::own_tables::OwnTables;
 use crate::question::Work;
 use crate::reads;
+use crate::refusal::of_error;
 use crate::table_keys::{TableKeys, read_blocking};
 use florin_core::request::{Reply, Request};
 use florin_ledger::commit_bytes::WriteView;
-use florin_ledger::{TableId, Timestamp};
-use florin_wire::{PublicKey, Refusal, RefusalKind};
+use florin_ledger::{CommitOutcome, TableId, Timestamp};
+use florin_wire::{Effect, Operation, PublicKey, Refusal, RefusalKind};
 use std::sync::Arc;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
@@ -109,7 +110,11 @@ impl KeyChanges {
         }
         let table = match read_blocking(ledger).await {
             Ok(table) => table,
-            Err(error) => return responder.fail(&error),
+            Err(error) => {
+                // Nothing was asked of the engine yet.
+                let unread = of_error(&error, Operation::Commit.number());
+                return responder.refuse(Refusal { effect: Effect::None, ..unread });
+            }
         };
         let checked = table.check(&changes).and_then(|()| table.check_operators(&changes));
         if let Err(error) = checked {
@@ -126,7 +131,9 @@ impl KeyChanges {
             let _turn = turn;
             // Without an answer the engine has stopped, which the responder says by itself.
             let Ok(result) = decided.await else { return };
-            if let (Some(keys), Ok(Reply::Commit(_))) = (keys, &result)
+            if let (Some(keys), Ok(Reply::Commit(CommitOutcome::Done(done)))) = (keys, &result)
+                // Not if it was only asked what would become of it.
+                && done.position.is_some()
                 && let Err(unread) = keys.refresh(&ledger).await
             {
                 error!("keys that were changed are out until they can be read: {unread}");

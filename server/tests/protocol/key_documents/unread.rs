@@ -1,7 +1,7 @@
 //! A table of keys that can't be read when it matters. What would go wrong without it: a revocation is
 //! answered, and the key goes on as if nobody had revoked it.
 
-use super::{OPERATOR, document, put, revoked};
+use super::{OPERATOR, change, document, put, revoked};
 use crate::closed::secret;
 use crate::harness::{Peer, Running, open};
 use florin_core::request::{Reply, Request};
@@ -11,7 +11,7 @@ use florin_ledger::{Lsn, StreamFilter, StreamStart};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, Read};
 use florin_server::{Admission, Doors, Ledger, ServerOptions};
-use florin_wire::{Binding, RefusalKind, Verdict};
+use florin_wire::{Binding, Effect, Operation, RefusalKind, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +27,7 @@ impl Ledger for Failing {
     type Stream = Subscription;
 
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
-        let is_commit = matches!(request, Request::Commit(_));
+        let is_commit = matches!(request, Request::Commit(_) | Request::DryRun(_));
         if is_commit && self.fails_next.swap(false, Ordering::SeqCst) {
             self.fails.store(true, Ordering::SeqCst);
         }
@@ -97,10 +97,16 @@ async fn a_revocation_counts_although_the_table_can_not_be_read() {
     assert_eq!(shop.is_dismissed().await, RefusalKind::Unauthenticated);
     assert!(!introduced(&server, 3).await.1, "nobody knows what it may");
     assert!(introduced(&server, 4).await.1, "not concerned");
+    let out = || vec![put(4, &revoked("till", &["read"]))];
+    let unread = operator.changes(OPERATOR, out()).await.unwrap_err();
+    assert_eq!((unread.kind, unread.effect), (RefusalKind::Io, Effect::None), "not even tried");
 
     ledger.fails.store(false, Ordering::SeqCst);
     while !introduced(&server, 3).await.1 {}
     assert!(!introduced(&server, 2).await.1);
+    ledger.fails_next.store(true, Ordering::SeqCst);
+    operator.asked(Operation::DryRun, &change(OPERATOR, out())).await.unwrap();
+    assert!(introduced(&server, 4).await.1, "only asked what would become of it");
     server.stop().await.unwrap();
     drop(ledger);
     database.close().unwrap();
