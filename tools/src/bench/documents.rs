@@ -101,13 +101,23 @@ impl Load {
         .map(drop)
     }
 
-    /// Sends single transfers by themselves for a while; then commits until the time is up, each by
-    /// whichever lane is free, and single transfers beside them.
-    pub(crate) async fn commit(&self, documents: Documents) -> Result<Sent, Failure> {
+    /// Sends single transfers by themselves for a while; says which of the plan's is the next.
+    pub(crate) async fn alone(&self, documents: Documents) -> Result<(Transferred, u64), Failure> {
         let next = Arc::new(AtomicU64::new(0));
-        let alone = documents.time.min(ALONE_TIME_MAX);
-        let alone = self.singles(documents.beside_count, alone, &next);
-        let alone = gathered(alone, Instant::now()).await?;
+        let time = documents.time.min(ALONE_TIME_MAX);
+        let lanes = self.singles(documents.beside_count, time, &next);
+        let alone = gathered(lanes, Instant::now()).await?;
+        Ok((alone, next.load(Ordering::Relaxed)))
+    }
+
+    /// Sends commits until the time is up, each by whichever lane is free, and single transfers beside
+    /// them, which come second in the answer. The first transfer of the plan is number `first`.
+    pub(crate) async fn commit(
+        &self,
+        documents: Documents,
+        first: u64,
+    ) -> Result<(Transferred, Transferred), Failure> {
+        let next = Arc::new(AtomicU64::new(first));
         let mut commits = JoinSet::new();
         let pace = Arc::new(Pace::from_now(documents.rate_max));
         let begun = pace.begun;
@@ -119,7 +129,7 @@ impl Load {
         }
         let beside = self.singles(documents.beside_count, documents.time, &next);
         let commits = gathered(commits, begun).await?;
-        Ok(Sent { commits, alone, beside: gathered(beside, begun).await? })
+        Ok((commits, gathered(beside, begun).await?))
     }
 
     /// So many lanes of single transfers.

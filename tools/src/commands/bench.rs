@@ -275,15 +275,20 @@ impl Bench {
         let process = subject.process();
         let server = subject.server();
         let documents = self.documents();
-        if let Some(documents) = documents {
-            load.preload(documents).await?;
-        }
+        let (alone, first) = match documents {
+            None => Default::default(),
+            Some(documents) => {
+                load.preload(documents).await?;
+                load.alone(documents).await?
+            }
+        };
         let cpu_before = server.as_ref().and_then(Process::cpu);
         let written_before = process.as_ref().and_then(Process::written_bytes);
-        let sent = match documents {
-            None => Sent { commits: load.transfer().await?, ..Sent::default() },
-            Some(documents) => load.commit(documents).await?,
+        let (commits, beside) = match documents {
+            None => (load.transfer().await?, Transferred::default()),
+            Some(documents) => load.commit(documents, first).await?,
         };
+        let sent = Sent { commits, alone, beside };
         let cpu_after = server.as_ref().and_then(Process::cpu);
         let written_then = process.as_ref().and_then(Process::written_bytes);
         let after = load.trial_balance().await?;
