@@ -213,7 +213,7 @@ mod tests {
             let absent = keys_count..2 * keys_count.max(1_000);
             let wrong = absent.clone().filter(|key| filter.may_contain(u128::from(*key) << 64 | 5));
             let (wrong, absent) = (wrong.count(), absent.count());
-            assert!(wrong <= absent / 25, "{wrong} of {absent}");
+            assert!(wrong <= absent / 250, "{wrong} of {absent}");
         }
         let mut filter = Filter::of_byte_keys(80_000, 7);
         filter.fold(10_000);
