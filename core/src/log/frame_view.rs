@@ -122,8 +122,9 @@ impl<'a> FrameView<'a> {
     }
 
     /// Gives each record behind a position to `visit`, with its whole payload, until that breaks off.
-    /// What lies before is passed over by its length, and not looked at. Unlike [`FrameView::records_with_payloads`] it
-    /// hands records out where they were decoded: a stream reads millions a second.
+    /// What lies before is passed over by its length, and not looked at. Unlike
+    /// [`FrameView::records_with_payloads`] it hands records out where they were decoded: a stream reads
+    /// millions a second.
     ///
     /// # Errors
     /// Those of `visit`, and as [`FrameView::records_with_payloads`].
