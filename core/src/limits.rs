@@ -23,7 +23,7 @@ pub const TAIL_BYTES_MAX: usize = 32 << 20;
 pub const FRAME_BYTES_TARGET: u64 = 512 << 10;
 /// Expiries in one frame.
 pub const FRAME_EXPIRIES_MAX: usize = 8_190;
-/// Log bytes behind the end of a new run of keys of documents that are fetched into the system's cache.
+/// Log bytes that wait to be fetched into the system's cache.
 pub const READ_AHEAD_BYTES_MAX: u64 = 256 << 20;
 /// Log bytes between two checkpoints.
 pub const CHECKPOINT_INTERVAL_BYTES: u64 = 256 << 20;

@@ -10,11 +10,11 @@
 
 use super::durable::Durable;
 use super::inbox::Inbox;
+use super::read_ahead::ReadAhead;
 use crate::checkpoint::CheckpointStore;
 use crate::disk::Disk;
 use crate::engine::{AnyRun, CheckpointStart, MergeJob, PageCopy, RunJob};
 use crate::error::{Error, ErrorKind};
-use crate::limits::READ_AHEAD_BYTES_MAX;
 use crate::log::LogReader;
 use crate::metrics::Metrics;
 use crate::runs::{self, RunName};
@@ -22,7 +22,7 @@ use florin_ledger::Lsn;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something to do.
 pub(crate) enum Job {
@@ -61,6 +61,8 @@ pub(crate) struct Background {
     pub(crate) inbox: Arc<Inbox>,
     /// Jobs that must wait for the one under way.
     pub(crate) waiting: VecDeque<Job>,
+    /// Fetched between jobs and between the steps of a merge.
+    pub(crate) ahead: ReadAhead,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -94,15 +96,29 @@ impl Background {
     }
 
     fn next_job(&mut self) -> Option<Job> {
-        match self.waiting.pop_front() {
-            Some(job) => Some(job),
-            None => self.jobs.recv().ok(),
+        if let Some(job) = self.waiting.pop_front() {
+            return Some(job);
+        }
+        while let Some(wait) = self.ahead.wait(Instant::now()) {
+            match self.jobs.recv_timeout(wait) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Timeout) => self.fetch_ahead(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.jobs.recv().ok()
+    }
+
+    /// Asks the disk for the next slice of what is to be fetched, if it is time.
+    fn fetch_ahead(&mut self) {
+        if let Some((from, to)) = self.ahead.slice(Instant::now()) {
+            self.reader.read_ahead(from, to);
         }
     }
 
     fn carry_out(&mut self, job: Job) -> Result<(), Halt> {
         match job {
-            Job::WriteRun(plan) => self.write_run(&plan),
+            Job::WriteRun(plan) => self.write_run(plan),
             Job::Merge(plan) => match self.merge(plan) {
                 Err(Halt::Failed(_)) => {
                     self.metrics.checkpoint.merge_failed();
@@ -116,7 +132,7 @@ impl Background {
         }
     }
 
-    fn write_run(&mut self, plan: &RunJob) -> Result<(), Halt> {
+    fn write_run(&mut self, plan: RunJob) -> Result<(), Halt> {
         self.wait_for(plan.position())?;
         let run = loop {
             match plan.write(&self.disk, self.durable.get()) {
@@ -132,33 +148,26 @@ impl Background {
                 }
             }
         };
+        // The engine uses the memory of these keys again, if nobody else has them.
+        drop(plan);
         self.runs.insert(run.name());
-        let documents = match &run {
-            AnyRun::Documents(run) => Some((run.from(), run.position())),
-            AnyRun::Keys(_) => None,
-        };
-        self.tell(Ok(Done::Run(run)))?;
-        // They were written past the system's cache, and a page of documents lies scattered: what
-        // was written last is fetched while the disk has time, in order.
-        match documents {
-            Some((from, to)) if !self.inbox.is_closed() => {
-                self.reader.read_ahead(ahead_from(from, to), to);
-            }
-            _ => {}
+        if let AnyRun::Documents(run) = &run {
+            self.ahead.add(run.from(), run.position());
         }
-        Ok(())
+        self.tell(Ok(Done::Run(run)))
     }
 
     /// Merges, looking now and then for runs to write: those free memory, a merge does not.
     fn merge(&mut self, plan: MergeJob) -> Result<(), Halt> {
         let mut merge = plan.begin(&self.disk)?;
         while !merge.step(MERGE_STEP_ENTRIES)? {
+            self.fetch_ahead();
             // Not more than a few: what waits here is memory that the engine does not see.
             if JOBS_WAITING_MAX <= self.waiting.len() {
                 continue;
             }
             match self.jobs.try_recv() {
-                Ok(Job::WriteRun(other)) if self.waiting.is_empty() => self.write_run(&other)?,
+                Ok(Job::WriteRun(other)) if self.waiting.is_empty() => self.write_run(other)?,
                 Ok(job) => self.waiting.push_back(job),
                 Err(TryRecvError::Empty) => {}
                 // The database is being closed: the merge begins again at the next opening.
@@ -244,11 +253,6 @@ impl Background {
     }
 }
 
-/// From where on what a run of keys covers is fetched: one that was filled slowly begins far behind.
-fn ahead_from(from: Lsn, to: Lsn) -> Lsn {
-    from.max(Lsn(to.0.saturating_sub(READ_AHEAD_BYTES_MAX)))
-}
-
 /// A defect in this thread stops the database: without runs and checkpoints it would only fill up.
 struct CloseOnPanic(Arc<Inbox>);
 
@@ -256,27 +260,6 @@ impl Drop for CloseOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.close();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Prevents: a table that is written once a month has the whole month's log fetched, in place of what
-    /// is read, while the merge and the checkpoint behind it wait.
-    #[test]
-    fn only_the_end_of_what_a_run_covers_is_fetched() {
-        let max = READ_AHEAD_BYTES_MAX;
-        for (from, to, expected) in [
-            (0, 0, 0),
-            (5, max, 5),
-            (5, max + 5, 5),
-            (5, max + 6, 6),
-            (5, 1 << 40, (1 << 40) - max),
-        ] {
-            assert_eq!(ahead_from(Lsn(from), Lsn(to)), Lsn(expected), "{from} to {to}");
         }
     }
 }

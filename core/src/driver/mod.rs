@@ -19,6 +19,7 @@ pub(crate) mod engine_thread;
 pub(crate) mod inbox;
 pub(crate) mod log_thread;
 pub(crate) mod promise;
+mod read_ahead;
 pub(crate) mod room;
 mod threads;
 

@@ -7,6 +7,7 @@ use super::engine_thread::EngineThread;
 use super::inbox::{Inbox, Task};
 use super::log_thread::LogThread;
 use super::promise::{Promise, stopped};
+use super::read_ahead::ReadAhead;
 use super::room::{self, RoomAhead};
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -23,6 +24,7 @@ use std::io;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 /// Turns, or pieces of them, that the engine may be ahead of the log thread.
 const TURNS_AHEAD_MAX: usize = 256;
@@ -118,6 +120,7 @@ impl Threads {
             done: done_sender,
             inbox: inbox.clone(),
             waiting: VecDeque::new(),
+            ahead: ReadAhead::new(Instant::now()),
             metrics,
         };
         let (preparer, preparer_room) = (opened.preparer, room.clone());
