@@ -145,14 +145,18 @@ impl Derived {
             if index.is_full(FRAME_KEYS_MAX)
                 && let Some(plan) = index.freeze(self.position.lsn)
             {
-                index.install(plan.write(disk, durable)?);
+                let run = plan.write(disk, durable)?;
+                drop(plan);
+                index.install(run);
             }
         }
         let documents = &mut self.indexes.documents.index;
         if documents.is_full(0, FRAME_DOCUMENT_BYTES_MAX)
             && let Some(plan) = documents.freeze(self.position.lsn)
         {
-            documents.install(plan.write(disk, durable)?);
+            let run = plan.write(disk, durable)?;
+            drop(plan);
+            documents.install(run);
         }
         Ok(())
     }

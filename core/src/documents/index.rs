@@ -176,6 +176,7 @@ impl DocumentIndex {
         assert_eq!((run.from(), run.position()), (span.from, span.position));
         assert_eq!(u64::try_from(frozen.len()), Ok(run.entries_count()));
         self.runs = self.runs.with_run(run);
+        self.recent.reuse(frozen);
     }
 
     /// A merge is durable: from now on it answers for the runs that it replaces.
@@ -251,7 +252,8 @@ impl DocumentIndex {
     /// Bytes of memory that it takes at most.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.keys_bytes() + self.runs.memory_bytes()
+        let frozen: usize = self.frozen.iter().map(|(frozen, _)| frozen.held_bytes()).sum();
+        self.recent.held_bytes() + frozen + self.runs.memory_bytes()
     }
 
     /// How full the memory for keys without a run is, in thousandths: at 1,000 requests are refused

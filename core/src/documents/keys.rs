@@ -3,8 +3,8 @@
 //! The bytes of all keys are on end in one arena; slots of 32 bytes that name them are kept in order,
 //! in chunks of at most [`CHUNK_SLOTS`]. A slot has the first 16 bytes of its key beside it, so a
 //! comparison mostly touches nothing else. Keys that rise fill their chunks; a full chunk in the
-//! middle is halved. No allocation belongs to a single key, so dropping a million of them costs
-//! nothing to speak of.
+//! middle is halved. No allocation belongs to a single key, so a million of them are forgotten, to fill
+//! their memory again, with a few thousand steps.
 
 use super::key::prefix;
 use super::{DocumentEntry, KeyOrder, KeyRange};
@@ -46,6 +46,10 @@ pub(super) struct SortedKeys {
     /// The first slot of each chunk, together, for finding the chunk. Only its key is meant.
     firsts: Vec<Slot>,
     len: usize,
+    /// Chunks without slots, to be filled again.
+    empty_chunks: Vec<Vec<Slot>>,
+    /// The most that the arena has held.
+    arena_bytes_max: usize,
 }
 
 /// Where a key is: its chunk and its place there.
@@ -60,9 +64,28 @@ impl SortedKeys {
         self.len
     }
 
+    /// Forgets all keys and keeps the memory. O(chunks).
+    pub(super) fn clear(&mut self) {
+        self.arena_bytes_max = self.arena_bytes_max.max(self.arena.len());
+        self.arena.clear();
+        self.firsts.clear();
+        self.len = 0;
+        for mut chunk in self.chunks.drain(..) {
+            chunk.clear();
+            self.empty_chunks.push(chunk);
+        }
+    }
+
     /// Bytes of memory at most, all chunks counted as half full.
     pub(super) fn bytes(&self) -> usize {
         self.arena.len() + self.len * KEY_COST_BYTES
+    }
+
+    /// Bytes of memory that it has touched. At most [`DOCUMENT_RECENT_BYTES_MAX`] for chunks and as much
+    /// for bytes of keys, if it was once full of short keys and once of long ones.
+    pub(super) fn held_bytes(&self) -> usize {
+        let chunks_count = self.chunks.len() + self.empty_chunks.len();
+        self.arena_bytes_max.max(self.arena.len()) + chunks_count * CHUNK_SLOTS * size_of::<Slot>()
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<DocumentEntry> {
@@ -151,7 +174,7 @@ impl SortedKeys {
                 return self.push_chunk(slot);
             }
             let middle = CHUNK_SLOTS / 2;
-            let mut upper = Vec::with_capacity(CHUNK_SLOTS);
+            let mut upper = self.empty_chunk();
             upper.extend(self.chunks[chunk].drain(middle..));
             self.firsts.insert(chunk + 1, upper[0]);
             self.chunks.insert(chunk + 1, upper);
@@ -166,10 +189,14 @@ impl SortedKeys {
     }
 
     fn push_chunk(&mut self, slot: Slot) {
-        let mut chunk = Vec::with_capacity(CHUNK_SLOTS);
+        let mut chunk = self.empty_chunk();
         chunk.push(slot);
         self.chunks.push(chunk);
         self.firsts.push(slot);
+    }
+
+    fn empty_chunk(&mut self) -> Vec<Slot> {
+        self.empty_chunks.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK_SLOTS))
     }
 
     /// The place of a key, or where it would be.

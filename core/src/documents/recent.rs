@@ -8,6 +8,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     keys: SortedKeys,
+    /// Empty, with the memory of keys whose run was written, for after the next freeze.
+    spare: Option<SortedKeys>,
     undo: Undo,
 }
 
@@ -106,6 +108,11 @@ impl Recent {
         self.keys.bytes()
     }
 
+    /// Bytes of memory that were touched, for keys that will come too.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.keys.held_bytes() + self.spare.as_ref().map_or(0, SortedKeys::held_bytes)
+    }
+
     /// Bytes that so many more keys, with so many bytes in all, take at most.
     pub(super) fn cost_bytes(keys_count: usize, keys_bytes: usize) -> usize {
         keys_bytes.saturating_add(keys_count.saturating_mul(KEY_COST_BYTES))
@@ -119,7 +126,18 @@ impl Recent {
     pub(super) fn freeze(&mut self) -> Frozen {
         let serial = self.undo.serial + 1;
         self.undo = Undo { serial, ..Undo::default() };
-        Frozen(Arc::new(std::mem::take(&mut self.keys)))
+        let spare = self.spare.take().unwrap_or_default();
+        Frozen(Arc::new(std::mem::replace(&mut self.keys, spare)))
+    }
+
+    /// Takes back the memory of what was frozen, if nobody else has it and there is no spare one: to
+    /// give it back and to be given it again would hold up the engine. It does so where the disk was
+    /// behind and several parts come back.
+    pub(super) fn reuse(&mut self, frozen: Frozen) {
+        if let (None, Some(mut keys)) = (&self.spare, Arc::into_inner(frozen.0)) {
+            keys.clear();
+            self.spare = Some(keys);
+        }
     }
 }
 
@@ -130,6 +148,10 @@ impl Frozen {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.0.held_bytes()
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -189,6 +189,7 @@ impl Index {
         assert_eq!(run.position(), position);
         assert_eq!(u64::try_from(frozen.len()), Ok(run.entries_count()));
         self.runs = self.runs.with_run(run);
+        self.recent.reuse(frozen);
     }
 
     /// A merge is durable: from now on it answers for the runs that it replaces.

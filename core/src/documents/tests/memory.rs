@@ -76,3 +76,28 @@ proptest! {
         }
     }
 }
+
+/// Prevents: memory that is given back and asked for again at every run, while the bank waits; memory
+/// that nobody counts.
+#[test]
+fn memory_is_used_again_when_nobody_else_has_it() {
+    let mut recent = Recent::default();
+    let fill = |recent: &mut Recent| {
+        (0..10_000_u32).for_each(|number| recent.insert(&number.to_be_bytes(), put(9)));
+    };
+    fill(&mut recent);
+    let one = recent.held_bytes();
+    assert!(10_000 * (32 + 4) <= one, "a slot and its key each: {one}");
+    let frozen = recent.freeze();
+    let plan = frozen.clone();
+    recent.reuse(frozen);
+    assert_eq!((recent.held_bytes(), plan.len()), (0, 10_000), "somebody has it");
+    recent.reuse(plan);
+    assert_eq!(recent.held_bytes(), one);
+    assert_eq!(recent.len(), 0);
+    let nothing = recent.freeze();
+    assert_eq!((recent.held_bytes(), nothing.held_bytes()), (one, 0));
+    assert_eq!(recent.get(&7_u32.to_be_bytes()), None);
+    fill(&mut recent);
+    assert_eq!(recent.held_bytes(), one, "none is made");
+}

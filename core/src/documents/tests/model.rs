@@ -109,7 +109,10 @@ impl Bench {
             }
             Step::Install => {
                 if let Some(plan) = self.plans.pop_front() {
-                    self.index.install(plan.write(&self.disk, plan.position()).unwrap());
+                    let run = plan.write(&self.disk, plan.position()).unwrap();
+                    // From here on its memory may be used again.
+                    drop(plan);
+                    self.index.install(run);
                 }
             }
             Step::Merge => {

@@ -41,7 +41,8 @@ proptest! {
             plans.extend(index.freeze(position));
             prop_assert!(index.freeze(position).is_none());
             while frozen_max < plans.len() {
-                index.install(plans.remove(0).write(&disk, position).unwrap());
+                let run = plans.remove(0).write(&disk, position).unwrap();
+                index.install(run);
             }
             if let Some(plan) = index.merge_due() {
                 let mut merge = plan.begin(&disk).unwrap();

@@ -38,6 +38,8 @@ enum Step {
     /// So many insertions that are then taken back.
     FailedChain(usize),
     Freeze,
+    /// What was frozen last was written.
+    Reuse,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -45,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         20 => Just(Step::Insert),
         2 => (0..5_usize).prop_map(Step::FailedChain),
         1 => Just(Step::Freeze),
+        1 => Just(Step::Reuse),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -72,6 +75,11 @@ fn check(keys: &[u128], steps: &[Step]) {
             }
             Step::Freeze => {
                 model.frozen.push((recent.freeze(), std::mem::take(&mut model.recent)));
+            }
+            Step::Reuse => {
+                if let Some((frozen, _)) = model.frozen.pop() {
+                    recent.reuse(frozen);
+                }
             }
         }
     }
@@ -121,6 +129,25 @@ fn the_path_follows_the_traffic_after_a_freeze() {
     drop(recent.freeze());
     assert!(recent.is_new(first + (2_000 << 78)));
     assert!(!recent.is_new(1_999));
+}
+
+/// Prevents: memory that is given back and asked for again at every run, while the bank waits; memory
+/// that is used again while its run is being written.
+#[test]
+fn memory_is_used_again_when_nobody_else_has_it() {
+    let mut recent = Recent::new(Frontier::EMPTY);
+    let one = recent.bytes();
+    recent.insert(1, 1);
+    let frozen = recent.freeze();
+    let plan = frozen.clone();
+    recent.reuse(frozen);
+    assert_eq!((recent.bytes(), plan.get(1)), (one, Some(1)), "somebody has it");
+    recent.reuse(plan);
+    assert_eq!(recent.bytes(), 2 * one);
+    recent.insert(2, 2);
+    let frozen = recent.freeze();
+    assert_eq!((recent.bytes(), frozen.bytes()), (one, one), "none is made");
+    assert_eq!((recent.len(), recent.get(1), frozen.get(2)), (0, None, Some(2)));
 }
 
 /// Prevents: an undo that runs after another chain began and takes back too much.
