@@ -16,8 +16,8 @@ use florin_ledger::Lsn;
 use std::io;
 use std::sync::Arc;
 
-/// Bytes of one write of zeros.
-const CHUNK_BYTES: u64 = 1 << 20;
+/// Bytes of one write of zeros: what a sync of the log may have to wait for.
+const CHUNK_BYTES: u64 = 128 << 10;
 /// Room is made this many times ahead of what was used since the opening.
 const GROWTH: u64 = 4;
 /// The most that is made ahead, in segments.

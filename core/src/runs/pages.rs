@@ -12,6 +12,7 @@ use super::{DIRECTORY, Damage, RunError, RunName};
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
 use std::io;
 use std::sync::Arc;
+use std::thread;
 
 /// Pages read at once where many are.
 pub(crate) const READ_PAGES: usize = 16;
@@ -21,7 +22,10 @@ pub(crate) const PAGE_BYTES_U64: u64 = 4096;
 const WRITE_BYTES: usize = 256 << 10;
 /// Bytes after which the file is synced, so that a long run never leaves the log's syncs waiting
 /// behind gigabytes of its own.
-const SYNC_BYTES: u64 = 8 << 20;
+const SYNC_BYTES: u64 = 1 << 20;
+/// Pages after which whoever waits for the processor goes first: a run is made in the background, and
+/// a scheduler lets whoever computes go on for milliseconds before it looks at who was woken.
+const YIELD_PAGES: u64 = 16;
 
 const _: () = assert!(PAGE_BYTES == 4096);
 
@@ -80,6 +84,9 @@ impl PageWriter {
     pub(crate) fn put(&mut self, mut page: Page) -> Result<(), RunError> {
         self.key.seal(&mut page, self.page_next);
         self.page_next += 1;
+        if self.page_next.is_multiple_of(YIELD_PAGES) {
+            thread::yield_now();
+        }
         self.buffer.extend_from_slice(&page);
         if WRITE_BYTES <= self.buffer.len() { self.write_buffer() } else { Ok(()) }
     }
@@ -133,11 +140,6 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// Lets the system forget what it has cached of the file.
-    pub(crate) fn forget_cached(&self) {
-        self.file.forget_cached();
-    }
-
     /// Opens a file of at least `pages_min` pages and checks its header.
     ///
     /// # Errors
