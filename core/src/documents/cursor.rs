@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Where somebody stands in a run. Protocol: [`RunCursor::load`] once, then
 /// [`RunCursor::current`] and [`RunCursor::advance`]; after an error it stands nowhere.
 #[derive(Debug)]
-pub(super) struct RunCursor {
+pub(crate) struct RunCursor {
     run: Arc<DocumentRun>,
     order: KeyOrder,
     range: KeyRange,
@@ -43,7 +43,7 @@ impl RunCursor {
 
     /// Where it stands; `None` when all is done.
     #[inline]
-    pub(super) fn current(&self) -> Option<(&[u8], DocumentEntry)> {
+    pub(crate) fn current(&self) -> Option<(&[u8], DocumentEntry)> {
         if self.places.is_empty() {
             return None;
         }
@@ -58,7 +58,7 @@ impl RunCursor {
     /// # Errors
     /// See [`RunCursor::load`].
     #[inline]
-    pub(super) fn advance(&mut self) -> Result<(), RunError> {
+    pub(crate) fn advance(&mut self) -> Result<(), RunError> {
         match self.order {
             KeyOrder::Rising => self.places.start += 1,
             KeyOrder::Falling => self.places.end -= 1,
@@ -70,7 +70,7 @@ impl RunCursor {
     ///
     /// # Errors
     /// [`RunError`] if a block can't be read or is not what was written.
-    pub(super) fn load(&mut self) -> Result<(), RunError> {
+    pub(crate) fn load(&mut self) -> Result<(), RunError> {
         while self.places.is_empty() && !self.blocks.is_empty() {
             let window = self.window.min(self.blocks.len());
             self.window = READ_PAGES.min(2 * self.window);

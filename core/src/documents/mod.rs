@@ -45,6 +45,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cursor::RunCursor;
 pub use index::{DocumentIndex, DocumentLookup, DocumentMergePlan, DocumentRunPlan};
 pub use key::{KeyOrder, KeyProbe, KeyRange};
 pub use list::KeyList;

@@ -104,7 +104,7 @@ impl DocumentRun {
 
     /// Goes through the entries of a range, each block verified as it is read. It may go on past the
     /// range's far end.
-    pub(super) fn cursor(self: &Arc<DocumentRun>, range: &KeyRange, order: KeyOrder) -> RunCursor {
+    pub(crate) fn cursor(self: &Arc<DocumentRun>, range: &KeyRange, order: KeyOrder) -> RunCursor {
         RunCursor::new(Arc::clone(self), range, order)
     }
 

@@ -3,7 +3,7 @@
 
 pub(crate) use super::volatile::Kept;
 use crate::documents::{DocumentLookup, DocumentRuns, DocumentScan, KeyOrder, KeyRange};
-use crate::runs::{RunKind, RunSet};
+use crate::runs::{RunKind, RunName, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
 use florin_ledger::record::Balances;
 use florin_ledger::trial::LedgerSums;
@@ -76,8 +76,8 @@ pub(crate) enum Answer {
     Tables(Vec<(TableId, TableOptions)>),
     /// The sums.
     Rows(RowSums),
-    /// One set per index.
-    Runs(Vec<RunSet>),
+    /// The names of those of every index.
+    Runs(Vec<RunName>),
 }
 
 /// The sums over some rows, and what they reflect.

@@ -18,10 +18,7 @@ impl Engine {
             }
             Ask::AccountAt(slot) => Answer::Account(self.position_at(*slot)),
             Ask::Rows { from, count } => Answer::Rows(self.row_sums(*from, *count)),
-            Ask::Runs => {
-                let indexes = self.past.indexes.all();
-                Answer::Runs(indexes.into_iter().map(|index| index.runs().clone()).collect())
-            }
+            Ask::Runs => Answer::Runs(self.run_names().collect()),
             Ask::Find(kind, keys) => {
                 let index = self.index(*kind);
                 let found = keys.iter().map(|key| find_in_memory(index, *key)).collect();

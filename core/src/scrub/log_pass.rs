@@ -22,8 +22,9 @@ struct UnderWay {
     segment: Option<u64>,
 }
 
-/// Bytes of frames read in one step, more or less: a frame is never split.
-const STEP_BYTES: u64 = 1 << 20;
+/// Bytes of frames read in one step, more or less: a frame is never split. A fraction of a millisecond
+/// of a processor that others wait for.
+const STEP_BYTES: u64 = 128 << 10;
 
 impl LogPass {
     /// Where the pass is.

@@ -3,8 +3,9 @@
 //! [`crate::Database::metrics`]; nothing it finds stops the engine.
 //!
 //! Four checks take turns, a bounded piece each, pass after pass: the [log](log_pass) from its first
-//! frame to the durable position; the [runs](runs_pass) of ids; [accounts](accounts_pass), one after
-//! the other, recomputed from the log; the [trial balance](trial_pass) of every ledger.
+//! frame to the durable position; the [runs](runs_pass) of ids and of
+//! documents; [accounts](accounts_pass), one after the other, recomputed from the log; the
+//! [trial balance](trial_pass) of every ledger.
 //!
 //! Invariants:
 //! - it writes nothing, and reads only what is durable;
@@ -49,7 +50,7 @@ use trial_pass::TrialPass;
 pub enum Check {
     /// Every byte of the log.
     Log,
-    /// Every page of the runs of ids.
+    /// Every page of the runs of ids and of documents.
     Runs,
     /// The balances of account after account.
     Accounts,

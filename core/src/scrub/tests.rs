@@ -8,15 +8,15 @@ use super::{Check, Eyes, Finding, Findings, Next, Scrubber};
 use crate::checkpoint::CheckpointStore;
 use crate::clock::{Clock, FixedClock};
 use crate::database::SEGMENT_BYTES_MIN;
-use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
+use crate::disk::{Access, Disk};
 use crate::event::Observer;
 use crate::log::{LogReader, PreparerOptions, identify};
 use crate::metrics::ScrubMetrics;
 use crate::{Database, Options};
 use florin_ledger::{
-    Account, AccountId, AccountReferences, AccountRow, Amount, Code, LedgerId, Lsn, Slot,
-    Timestamp, Transfer, TransferFlags, TransferId,
+    Account, AccountId, AccountReferences, AccountRow, Amount, Code, DocumentWrite, LedgerId, Lsn,
+    Slot, TableId, Timestamp, Transfer, TransferFlags, TransferId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +48,15 @@ fn transfers(first: u128, count: u128) -> Vec<Transfer> {
         transfer
     };
     (first..first + count).map(transfer).collect()
+}
+
+fn document(number: u32) -> DocumentWrite {
+    DocumentWrite {
+        table: TableId(1_000),
+        key: number.wrapping_mul(2_654_435_761).to_be_bytes().to_vec(),
+        value: Some(vec![7; 40]),
+        ..DocumentWrite::default()
+    }
 }
 
 /// Posts and voids of the holds among some transfers.
@@ -203,6 +212,44 @@ fn a_flipped_bit_of_an_old_segment_is_found_and_named_and_what_follows_it_read_o
         disk.corrupt(&format!("log/{segment:020}"), offset, 3);
     }
     assert_eq!(stepped.pass(|| {}), []);
+    database.close().unwrap();
+}
+
+/// Prevents: an index rots unseen until a payment is looked for in it, or its merge fails.
+#[test]
+fn a_flipped_bit_of_any_run_is_found_whatever_its_keys() {
+    let disk = SimulatedDisk::new();
+    let database = open_with_accounts(&disk);
+    database.create_transfers(&transfers(1, 8_000)).unwrap();
+    let documents: Vec<DocumentWrite> = (0..8_000_u32).map(document).collect();
+    for some in documents.chunks(1_000) {
+        database.write_documents(some).unwrap();
+    }
+    database.close().unwrap();
+    let database = open(&disk);
+    let mut stepped = Stepped::over(&disk, &database);
+    assert_eq!(stepped.pass(|| {}), []);
+
+    let runs = disk.list("runs").unwrap();
+    assert!(runs.iter().any(|name| name.starts_with("documents-")), "{runs:?}");
+    assert!(runs.iter().any(|name| name.starts_with("transfer_ids-")), "{runs:?}");
+    // The header, the first block and, where there are more, one that is read long after the opening.
+    for (page, pages_min) in [(0, 0), (1, 0), (8, 16)] {
+        let file = |run: &String| format!("runs/{run}");
+        let bytes = |run: &String| disk.open(&file(run), Access::Read).unwrap().bytes().unwrap();
+        let runs: Vec<_> = runs.iter().filter(|run| pages_min * 4_096 < bytes(run)).collect();
+        assert!(runs.iter().any(|run| run.starts_with("documents-")), "{runs:?}");
+        let flip = || runs.iter().for_each(|run| disk.corrupt(&file(run), page * 4_096 + 50, 3));
+        flip();
+        let found = stepped.pass(|| {});
+        assert!(found.iter().all(|finding| finding.check == Check::Runs), "{found:?}");
+        for run in &runs {
+            let is_named = |finding: &Finding| finding.message.contains(run.as_str());
+            assert!(found.iter().any(is_named), "{run} at page {page}: {found:?}");
+        }
+        flip();
+        assert_eq!(stepped.pass(|| {}), [], "repaired");
+    }
     database.close().unwrap();
 }
 

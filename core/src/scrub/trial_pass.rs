@@ -35,7 +35,7 @@ const ROWS_PER_ASK: u32 = 2_048;
 /// Questions in one step, each asked when the one before was answered.
 const ASKS_PER_STEP: u32 = 8;
 /// Bytes of log read in one step of catching up.
-const STEP_BYTES: u64 = 1 << 20;
+const STEP_BYTES: u64 = 128 << 10;
 /// What summing a row counts against the rate: it reads memory, not the disk.
 const ROW_BYTES: u64 = 16;
 
