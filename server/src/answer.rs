@@ -9,6 +9,7 @@ use crate::refusal;
 use bytes::{BufMut, BytesMut};
 use florin_core::Error;
 use florin_core::request::Reply;
+use florin_ledger::{CommitOutcome, Position};
 use florin_wire::{
     Outcome, Refusal, ReplyHeader, Status, array, cold, documents, frame, keyring, outcome, page,
 };
@@ -160,7 +161,14 @@ impl Meter {
         match content {
             Content::Reply(reply) => {
                 metrics.answer(operation);
-                debug!(connection, request = id, operation, at = last_event(reply), "answered");
+                debug!(
+                    connection,
+                    request = id,
+                    operation,
+                    at = last_event(reply),
+                    position = commit_position(reply).map(|position| position.lsn.0),
+                    "answered"
+                );
             }
             Content::Found(_) | Content::Keyring(_) | Content::Batch(_) | Content::Done => {
                 metrics.answer(operation);
@@ -181,6 +189,16 @@ fn last_event(reply: &Reply) -> Option<u64> {
         Reply::Transfers(results) => results.last().map(|result| result.timestamp.0),
         _ => None,
     }
+}
+
+/// Where a commit's record is. A dry run leaves none.
+fn commit_position(reply: &Reply) -> Option<Position> {
+    let position = match reply {
+        Reply::Commit(CommitOutcome::Done(done)) => done.position,
+        Reply::Commit(CommitOutcome::Refused(refused)) => refused.position,
+        _ => return None,
+    };
+    (position != Position::NONE).then_some(position)
 }
 
 impl Responder {

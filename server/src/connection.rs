@@ -90,7 +90,7 @@ impl<L: Ledger> Shared<L> {
     ) -> Self {
         let Status { incarnation, epoch, .. } = *status;
         let places = Arc::new(Semaphore::new(options.connections_max));
-        let streams = Streams::new(&ledger, incarnation);
+        let streams = Streams::new(&ledger, incarnation, Arc::clone(&metrics));
         Shared {
             ledger,
             options,

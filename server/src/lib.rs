@@ -47,6 +47,7 @@ mod reads;
 mod refusal;
 mod refusal_sink;
 mod server;
+mod stream_positions;
 mod streams;
 mod table_keys;
 mod tls;

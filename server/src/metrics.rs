@@ -1,6 +1,7 @@
 //! What the server counts about its connections and requests. Plain atomics without any order
 //! between them; nobody waits for a figure.
 
+use crate::stream_positions::StreamPositions;
 use florin_wire::{Operation, RefusalKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,7 @@ pub struct ServerMetrics {
     keys_revoked: AtomicU64,
     keys_broken: AtomicU64,
     keys_read_failures: AtomicU64,
+    streams: StreamPositions,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,7 @@ impl Default for ServerMetrics {
             keys_revoked: AtomicU64::default(),
             keys_broken: AtomicU64::default(),
             keys_read_failures: AtomicU64::default(),
+            streams: StreamPositions::default(),
         }
     }
 }
@@ -232,6 +235,11 @@ impl ServerMetrics {
     #[must_use]
     pub fn keys_read_failures(&self) -> u64 {
         get(&self.keys_read_failures)
+    }
+
+    /// Where the streams are that are served.
+    pub(crate) fn streams(&self) -> &StreamPositions {
+        &self.streams
     }
 
     pub(crate) fn know_keys(&self, active: usize, revoked: usize, broken: usize) {

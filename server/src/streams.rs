@@ -13,6 +13,8 @@ use crate::limits::{
     STREAM_BATCH_BYTES_MAX, STREAM_CREDIT_MAX, STREAM_CREDIT_MIN, STREAM_HEARTBEAT, STREAM_PAUSE,
     STREAM_READS_AT_ONCE_MAX, SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX,
 };
+use crate::metrics::ServerMetrics;
+use crate::stream_positions::StreamPosition;
 use florin_core::{Error, ErrorKind};
 use florin_ledger::StreamCursor;
 use florin_ledger::stream::{BATCH_HEAD_BYTES, BatchView};
@@ -32,10 +34,15 @@ pub(crate) struct Streams {
     /// Changes whenever more is durable.
     risen: watch::Receiver<u64>,
     incarnation: u128,
+    metrics: Arc<ServerMetrics>,
 }
 
 impl Streams {
-    pub(crate) fn new<L: Ledger>(ledger: &L, incarnation: u128) -> Streams {
+    pub(crate) fn new<L: Ledger>(
+        ledger: &L,
+        incarnation: u128,
+        metrics: Arc<ServerMetrics>,
+    ) -> Streams {
         let (sender, risen) = watch::channel(0_u64);
         ledger.on_durable(move || sender.send_modify(|count| *count = count.wrapping_add(1)));
         Streams {
@@ -43,11 +50,10 @@ impl Streams {
             reading: Arc::new(Semaphore::new(STREAM_READS_AT_ONCE_MAX)),
             risen,
             incarnation,
+            metrics,
         }
     }
-}
 
-impl Streams {
     /// Changes whenever more is durable.
     pub(crate) fn risen(&self) -> watch::Receiver<u64> {
         self.risen.clone()
@@ -93,6 +99,7 @@ impl Subscriptions {
             risen: streams.risen.clone(),
             stopping: self.stopping.clone(),
             feed: EndsWith(feed),
+            position: streams.metrics.streams().begin(),
             _place: place,
         };
         tokio::spawn(pump.run(subscribe, responder));
@@ -237,6 +244,7 @@ struct Pump<L> {
     risen: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     feed: EndsWith,
+    position: StreamPosition,
     _place: OwnedSemaphorePermit,
 }
 
@@ -313,6 +321,7 @@ impl<L: Ledger> Pump<L> {
             };
             let view = BatchView::of_own(&batch).expect("an engine's batch is whole");
             let (items_count, end) = (view.items_count(), view.end());
+            self.position.set(end.cursor.lsn);
             if items_count != 0 || say_by <= Instant::now() {
                 self.feed.0.spend(batch.len() - BATCH_HEAD_BYTES);
                 // While this one is written, the next is read.

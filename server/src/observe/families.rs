@@ -31,6 +31,7 @@ pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
     conservation(&mut page, ledger.scrub.conservation.as_ref());
     connections(&mut page, server);
     served(&mut page, server);
+    streams(&mut page, &ledger.log, server);
     keys(&mut page, server);
     page.into_text()
 }
@@ -310,6 +311,17 @@ fn connections(page: &mut Exposition, server: &ServerMetrics) {
         server.received_bytes(),
     );
     page.counter("florin_server_sent_bytes_total", "Bytes to clients.", server.sent_bytes());
+}
+
+fn streams(page: &mut Exposition, log: &LogFigures, server: &ServerMetrics) {
+    let (count, last) = server.streams().last();
+    let behind = last.map_or(0, |last| log.durable.0.saturating_sub(last.0));
+    page.gauge("florin_server_streams", "Streams that are served.", count);
+    page.gauge(
+        "florin_server_stream_behind_bytes",
+        "Bytes of durable log behind the last record that was read for the stream furthest behind.",
+        behind,
+    );
 }
 
 fn served(page: &mut Exposition, server: &ServerMetrics) {

@@ -12,10 +12,12 @@ use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options};
 use florin_ledger::{
-    Account, AccountId, Amount, Code, LedgerId, Timestamp, Transfer, TransferFlags, TransferId,
+    Account, AccountId, Amount, Code, LedgerId, StreamFilter, StreamStart, Timestamp, Transfer,
+    TransferFlags, TransferId,
 };
-use florin_server::limits::{OBSERVE_CONNECTIONS_MAX, OBSERVE_HEAD_BYTES_MAX};
+use florin_server::limits::{OBSERVE_CONNECTIONS_MAX, OBSERVE_HEAD_BYTES_MAX, STREAM_CREDIT_MIN};
 use florin_server::{Doors, Observe, Server, ServerOptions};
+use florin_wire::stream::{Credit, Subscribe};
 use florin_wire::{ClientHello, Operation, RequestHeader, Versions, array, frame};
 use scrape::Scrape;
 use std::net::SocketAddr;
@@ -94,6 +96,18 @@ impl Watched {
         Scrape::read(&page)
     }
 
+    /// Until a scrape is as it will be.
+    async fn scrape_until(&self, name: &str, is_so: impl Fn(u128) -> bool) {
+        let mut last = 0;
+        for _ in 0..10_000 {
+            last = self.scrape().await.number(name);
+            if is_so(last) {
+                return;
+            }
+        }
+        panic!("{name} stays at {last}");
+    }
+
     async fn stop(self) {
         for stop in self.stops {
             stop.send(()).unwrap();
@@ -157,6 +171,51 @@ async fn a_scrape_has_what_happened_and_reads_strictly() {
     assert!(scrape.has("florin_log_sync_seconds_bucket"));
     documented::check(&scrape);
     pictures::check(&scrape);
+    watched.stop().await;
+}
+
+/// Prevents: a consumer that fell behind hours ago is found by the customers whose payments it makes.
+#[tokio::test]
+async fn a_stream_that_falls_behind_is_seen_and_so_is_its_end() {
+    let watched = Watched::start().await;
+    watched.database.create_accounts(&[account(1), account(2)]).unwrap();
+    let transfers: Vec<Transfer> = (1..=8_000).map(transfer).collect();
+    watched.database.create_transfers(&transfers).unwrap();
+    let mut out = bytes::BytesMut::new();
+    let hello = ClientHello { versions: Versions::SPOKEN, features: 0, name: String::from("test") };
+    frame::write(&mut out, &[], |out| hello.write(out));
+    let mut ask = |id, operation: Operation, body: &[u8]| {
+        let header = RequestHeader { id, operation: operation.number(), deadline_ms: 0 };
+        frame::write(&mut out, &header.to_bytes(), |out| out.extend_from_slice(body));
+        out.split()
+    };
+    let credit_bytes = u32::try_from(STREAM_CREDIT_MIN).unwrap();
+    let (start, filter) = (StreamStart::Begin, StreamFilter::all());
+    let subscribe = Subscribe { incarnation: 0, start, filter, credit_bytes }.to_bytes();
+    let mut stream = TcpStream::connect(watched.server).await.unwrap();
+    stream.write_all(&ask(1, Operation::Subscribe, &subscribe)).await.unwrap();
+
+    let (streams, behind) = ("florin_server_streams", "florin_server_stream_behind_bytes");
+    let log_bytes = u128::from(watched.database.metrics().log.durable.0);
+    // Of a megabyte it was allowed so much and no more, whatever becomes of time.
+    let left = log_bytes - 2 * u128::from(STREAM_CREDIT_MIN);
+    assert!(1 << 19 < left, "{log_bytes}");
+    watched.scrape_until(behind, |bytes| 0 < bytes).await;
+    let scrape = watched.scrape().await;
+    assert_eq!(scrape.number(streams), 1);
+    let bytes = scrape.number(behind);
+    assert!((left..log_bytes).contains(&bytes), "{bytes} of {log_bytes}");
+
+    let credit = Credit { subscription: 1, bytes: u32::MAX }.to_bytes();
+    stream.write_all(&ask(2, Operation::Credit, &credit)).await.unwrap();
+    let (mut received, mut sending) = stream.into_split();
+    let reading = tokio::spawn(async move { received.read_to_end(&mut Vec::new()).await });
+    watched.scrape_until(behind, |bytes| bytes < 1_000).await;
+    assert_eq!(watched.scrape().await.number(streams), 1, "it goes on");
+    sending.shutdown().await.unwrap();
+    reading.await.unwrap().unwrap();
+    watched.scrape_until(streams, |count| count == 0).await;
+    assert_eq!(watched.scrape().await.number(behind), 0);
     watched.stop().await;
 }
 
