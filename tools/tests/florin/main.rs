@@ -8,3 +8,4 @@ mod process;
 mod sealed;
 mod shell;
 mod stored;
+mod traces;

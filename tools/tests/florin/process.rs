@@ -61,9 +61,15 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Running {
+        Running::start_telling(arguments, Stdio::inherit())
+    }
+
+    /// As [`Running::start`]; what it writes to standard error goes to `errors`.
+    fn start_telling(arguments: &[&str], errors: Stdio) -> Running {
         let mut child = florin(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .expect("the binary starts");
         let input = child.stdin.take();
@@ -73,13 +79,22 @@ impl Running {
 
     /// A server over a directory, and where it listens.
     pub(crate) fn serve(directory: &Path, more: &[&str]) -> (Running, String) {
+        Running::serve_telling(directory, more, Stdio::inherit())
+    }
+
+    /// As [`Running::serve`]; what it writes to standard error goes to `errors`.
+    pub(crate) fn serve_telling(
+        directory: &Path,
+        more: &[&str],
+        errors: Stdio,
+    ) -> (Running, String) {
         let mut arguments =
             vec!["serve", "--json", "--listen", "127.0.0.1:0", "--data", argument(directory)];
         if !more.contains(&"--tls-certificate") {
             arguments.push("--insecure-loopback");
         }
         arguments.extend(more);
-        let mut server = Running::start(&arguments);
+        let mut server = Running::start_telling(&arguments, errors);
         let line = server.hear();
         let ready: serde_json::Value = serde_json::from_str(&line).expect("the ready line is JSON");
         let address = ready["address"].as_str().expect("it names its address");
