@@ -37,8 +37,6 @@ pub(crate) struct Documents {
     pub(crate) value_bytes: usize,
     /// Before the first commit.
     pub(crate) preload_count: u64,
-    /// Requests of one transfer each that are in flight beside the commits.
-    pub(crate) beside_count: usize,
     /// From the first commit to the last.
     pub(crate) time: Duration,
     /// Commits a second at most.
@@ -105,7 +103,7 @@ impl Load {
     pub(crate) async fn alone(&self, documents: Documents) -> Result<(Transferred, u64), Failure> {
         let next = Arc::new(AtomicU64::new(0));
         let time = documents.time.min(ALONE_TIME_MAX);
-        let lanes = self.singles(documents.beside_count, time, &next);
+        let lanes = self.singles(time, &next);
         let alone = gathered(lanes, Instant::now()).await?;
         Ok((alone, next.load(Ordering::Relaxed)))
     }
@@ -127,21 +125,21 @@ impl Load {
                 commits.spawn(send_commits(client, self.plan, documents, pace, next));
             }
         }
-        let beside = self.singles(documents.beside_count, documents.time, &next);
+        let beside = self.singles(documents.time, &next);
         let commits = gathered(commits, begun).await?;
         Ok((commits, gathered(beside, begun).await?))
     }
 
-    /// So many lanes of single transfers.
+    /// A lane of single transfers for each of the clients beside.
     fn singles(
         &self,
-        lanes_count: usize,
         time: Duration,
         next: &Arc<AtomicU64>,
     ) -> JoinSet<Result<Transferred, Failure>> {
         let mut lanes = JoinSet::new();
-        for client in self.clients.iter().cycle().take(lanes_count) {
-            lanes.spawn(send_singles(client.clone(), self.plan, time, Arc::clone(next)));
+        for client in &self.beside.clients {
+            let lane = send_singles(client.clone(), self.plan, time, Arc::clone(next));
+            lanes.spawn_on(lane, &self.beside.thread);
         }
         lanes
     }

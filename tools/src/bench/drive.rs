@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 /// Transfers per page of history.
@@ -25,9 +26,21 @@ pub(crate) struct Load {
     pub(crate) plan: Plan,
     /// One per connection.
     pub(crate) clients: Vec<Client>,
+    /// What sends single transfers beside the load.
+    pub(crate) beside: Beside,
     /// Lanes of each connection.
     pub(crate) in_flight: usize,
     pub(crate) progress: ProgressBar,
+}
+
+/// Clients that have nothing to do with the load but its ledger: connections of their own, and a thread
+/// of their own, so that what one of them waits for is the ledger.
+#[derive(Clone)]
+pub(crate) struct Beside {
+    /// One for each request in flight.
+    pub(crate) clients: Vec<Client>,
+    /// The runtime of that thread.
+    pub(crate) thread: Handle,
 }
 
 /// What became of the transfers.

@@ -4,7 +4,7 @@ use super::serve::shutdown_signal;
 use super::version::VERSION;
 use crate::bench::disk::{self, SyncFigures, SyncTimes};
 use crate::bench::documents::{Documents, Sent};
-use crate::bench::drive::{Asked, Load, Transferred};
+use crate::bench::drive::{Asked, Beside, Load, Transferred};
 use crate::bench::latency::{Percentiles, slices};
 use crate::bench::machine::machine;
 use crate::bench::plan::{IdOrder, Plan};
@@ -118,8 +118,9 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", requires = "commits")]
     rate: Option<NonZeroU64>,
 
-    /// Requests of one transfer each in flight beside the commits, and for ten seconds before them
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "commits", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    /// Requests of one transfer each in flight beside the commits, each over a connection of its own, and
+    /// for ten seconds before them
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "commits", value_parser = clap::value_parser!(u32).range(0..=64))]
     beside: u32,
 
     /// Pages of 1,000 documents to read
@@ -165,14 +166,19 @@ struct Observed {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        // One thread: the load must leave the machine to what it measures.
+        // One thread, and one for what is beside the load: they must leave the machine to the ledger.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::unavailable(format!("can't start: {error}")))?;
+            .map_err(cant_start)?;
+        let beside = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(cant_start)?;
         let (directory, _removed_at_the_end) = self.directory()?;
         let subject = self.subject(directory.as_deref())?;
-        let load = self.load(&runtime, &subject)?;
+        let load = self.load(&runtime, &beside, &subject)?;
         let observed = runtime.block_on(async {
             let interrupted = shutdown_signal()?;
             tokio::select! {
@@ -186,6 +192,7 @@ impl Bench {
         drop(load);
         // Lets the clients' tasks end before their server does.
         drop(runtime);
+        drop(beside);
         let stopped = subject.stop();
         // A server that died explains itself by what its clients met.
         let observed = observed?;
@@ -231,7 +238,12 @@ impl Bench {
         }
     }
 
-    fn load(&self, runtime: &Runtime, subject: &Subject) -> Result<Load, Failure> {
+    fn load(
+        &self,
+        runtime: &Runtime,
+        beside: &Runtime,
+        subject: &Subject,
+    ) -> Result<Load, Failure> {
         let plan = Plan {
             accounts_count: self.accounts,
             // How many commits there will be, nobody knows; holds are not among them.
@@ -243,6 +255,23 @@ impl Bench {
             seed: self.seed,
         };
         let in_flight = usize::try_from(self.in_flight).expect("bounded by the command line");
+        let clients = self.clients(runtime, subject, self.connections, in_flight)?;
+        let beside = Beside {
+            clients: self.clients(beside, subject, self.beside, 1)?,
+            thread: beside.handle().clone(),
+        };
+        let progress = progress::bar(self.transfers, "transfers");
+        Ok(Load { plan, clients, beside, in_flight, progress })
+    }
+
+    /// So many connections, served by `runtime`.
+    fn clients(
+        &self,
+        runtime: &Runtime,
+        subject: &Subject,
+        count: u32,
+        in_flight: usize,
+    ) -> Result<Vec<Client>, Failure> {
         let options = || ClientOptions {
             name: String::from("florin bench"),
             deadline: PATIENCE,
@@ -250,23 +279,19 @@ impl Bench {
             ..ClientOptions::default()
         };
         let _guard = runtime.enter();
-        let mut clients = Vec::new();
-        for _ in 0..self.connections {
-            clients.push(match subject {
-                Subject::Embedded(database) => {
-                    Client::embedded(database.clone()).with_deadline(PATIENCE)
-                }
-                Subject::Started(server) => {
-                    Ledger::connect(runtime, server.address(), options())?.client
-                }
-                Subject::Foreign(address) => {
-                    let options = self.credentials.apply(options())?;
-                    Ledger::connect(runtime, address, options)?.client
-                }
-            });
-        }
-        let progress = progress::bar(self.transfers, "transfers");
-        Ok(Load { plan, clients, in_flight, progress })
+        let connect = |_| match subject {
+            Subject::Embedded(database) => {
+                Ok(Client::embedded(database.clone()).with_deadline(PATIENCE))
+            }
+            Subject::Started(server) => {
+                Ok(Ledger::connect(runtime, server.address(), options())?.client)
+            }
+            Subject::Foreign(address) => {
+                let options = self.credentials.apply(options())?;
+                Ok(Ledger::connect(runtime, address, options)?.client)
+            }
+        };
+        (0..count).map(connect).collect()
     }
 
     async fn observe(&self, load: &Load, subject: &Subject) -> Result<Observed, Failure> {
@@ -363,7 +388,6 @@ impl Bench {
             per_commit: self.documents_per_commit,
             value_bytes: usize::try_from(self.document_bytes).expect("bounded by the command line"),
             preload_count: self.preload_documents,
-            beside_count: usize::try_from(self.beside).expect("bounded by the command line"),
             time: Duration::from_secs(self.seconds),
             rate_max: self.rate,
         })
@@ -432,6 +456,10 @@ impl Subject {
             Subject::Foreign(_) => Ok(()),
         }
     }
+}
+
+fn cant_start(error: io::Error) -> Failure {
+    Failure::unavailable(format!("can't start: {error}"))
 }
 
 /// What makes a run worthless: refused transfers, or a ledger that holds other sums than were sent.
