@@ -173,11 +173,6 @@ impl Run {
         self.footer.pages_count() * PAGE_BYTES_U64
     }
 
-    /// Lets the system forget what it has cached of the file: the next reads tell of the disk.
-    pub(crate) fn forget_cached(&self) {
-        self.pages.forget_cached();
-    }
-
     /// Bytes of memory.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
