@@ -53,8 +53,7 @@ impl Day {
         let value = vec![filling; usize::try_from(bytes).unwrap()];
         let is_put = !self.dice.one_in(6);
         let expires = if is_put && self.dice.one_in(4) {
-            let now = self.cabinet.now().max(self.cabinet.clock.nanoseconds());
-            now + 1_000_000 + self.dice.roll(50_000_000)
+            self.latest() + 1_000_000 + self.dice.roll(50_000_000)
         } else {
             0
         };
@@ -65,6 +64,12 @@ impl Day {
         };
         let value = is_put.then_some(value);
         DocumentWrite { table, key, value, expires: Timestamp(expires), condition }
+    }
+
+    /// The ledger's time is neither behind its clock nor behind its last event. A clock that went back
+    /// would leave the model behind what the ledger takes for now.
+    fn latest(&self) -> u64 {
+        self.cabinet.now().max(self.cabinet.clock.nanoseconds())
     }
 
     /// Mostly the version that there is, sometimes an old one.
@@ -112,7 +117,7 @@ impl Day {
             8..14 => self.write_batch(),
             14..16 => self.repeat(),
             16..18 => {
-                let until = self.cabinet.now() + self.dice.roll(20_000_000);
+                let until = self.latest() + self.dice.roll(20_000_000);
                 self.wait(until);
             }
             _ => self.dry_run(),
