@@ -263,7 +263,8 @@ impl DocumentIndex {
         self.keys_bytes() * 1_000 / ((1 + FROZEN_PARTS_MAX) * DOCUMENT_RECENT_BYTES_MAX)
     }
 
-    fn keys_bytes(&self) -> usize {
+    /// Bytes of memory that the keys themselves take at most.
+    pub(super) fn keys_bytes(&self) -> usize {
         let frozen: usize = self.frozen.iter().map(|(frozen, _)| frozen.bytes()).sum();
         self.recent.bytes() + frozen
     }

@@ -64,6 +64,7 @@ fn memory_is_full_at_its_bound_and_empty_after_a_freeze() {
     }
     assert!(100_000 < count, "{count}");
     assert!(index.memory_bytes() <= DOCUMENT_RECENT_BYTES_MAX);
+    assert!(DOCUMENT_RECENT_BYTES_MAX - 1_000 < index.keys_bytes());
     assert!(DOCUMENT_RECENT_BYTES_MAX / 2 < index.memory_bytes(), "chunks are half full");
     assert_eq!(index.fill_per_mille(), 1_000 / (1 + FROZEN_PARTS_MAX) - 1);
     key[2..6].copy_from_slice(&count.wrapping_mul(0x9e37_79b1).to_be_bytes());
