@@ -3,8 +3,8 @@
 //! [`crate::Database::metrics`]; nothing it finds stops the engine.
 //!
 //! Four checks take turns, a bounded piece each, pass after pass: the [log](log_pass) from its first
-//! frame to the durable position; the [runs](runs_pass) of ids and of
-//! documents; [accounts](accounts_pass), one after the other, recomputed from the log; the
+//! frame to the durable position; the [runs](runs_pass) of ids and of documents;
+//! [accounts](accounts_pass), one after the other, recomputed from the log; the
 //! [trial balance](trial_pass) of every ledger.
 //!
 //! Invariants:
