@@ -24,6 +24,7 @@ use florin_wire::{
 use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,6 +36,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::codec::FramedRead;
 use tokio_util::codec::length_delimited::LengthDelimitedCodec;
+use tracing::debug;
 
 /// An open connection. Dropping it closes it.
 pub(crate) struct Connection {
@@ -43,6 +45,8 @@ pub(crate) struct Connection {
     flights: Arc<Flights>,
     places: Arc<Semaphore>,
     next_id: AtomicU64,
+    /// This end: the peer whose connection the server's messages number.
+    local: SocketAddr,
     incarnation: u128,
     /// The newest position that the server is known to have reached.
     reached: Mutex<Position>,
@@ -103,6 +107,7 @@ impl Connection {
     pub(crate) async fn open<R, W>(
         reader: R,
         mut writer: W,
+        local: SocketAddr,
         binding: &Binding,
         options: &ClientOptions,
     ) -> Result<Connection, Failure>
@@ -143,6 +148,7 @@ impl Connection {
             flights,
             places,
             next_id: AtomicU64::new(1),
+            local,
             incarnation: welcome.incarnation,
             reached: Mutex::default(),
             driver: driver.abort_handle(),
@@ -178,12 +184,16 @@ impl Connection {
         if self.queue.send(Queued { header, body, ticket, batches: None, place }).is_err() {
             return Err(self.unsent());
         }
-        match timeout_at(deadline, reply).await {
+        debug!(local = %self.local, request = header.id, operation = header.operation, "asked");
+        let reply = match timeout_at(deadline, reply).await {
             Ok(Ok(reply)) => reply,
             // The queue was dropped with the request still in it.
             Ok(Err(_)) => Err(self.unsent()),
             Err(_) => Err(Failure::Lost(String::from("no reply came before the deadline"))),
-        }
+        };
+        let became = reply.as_ref().map_or_else(Failure::name, |_| "answered");
+        debug!(local = %self.local, request = header.id, operation = header.operation, became);
+        reply
     }
 
     /// Waits until the server has reached a position, unless it is known to have.
@@ -236,6 +246,7 @@ impl Connection {
         let id = header.id;
         let queued = Queued { header, body, ticket, batches: Some(sender), place };
         self.queue.send(queued).map_err(|_| self.unsent())?;
+        debug!(local = %self.local, request = id, operation = operation.number(), "asked");
         Ok(Feed { id, batches, reply, told: VecDeque::new() })
     }
 

@@ -16,6 +16,17 @@ pub(crate) enum Failure {
     Lost(String),
 }
 
+impl Failure {
+    /// What became of the attempt, for messages.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Failure::NotSent(_) | Failure::Hopeless(_) => "not sent",
+            Failure::Refused(refusal) => refusal.kind.name(),
+            Failure::Lost(_) => "lost",
+        }
+    }
+}
+
 /// What the attempts at one call have come to so far.
 #[derive(Debug)]
 pub(crate) struct Fate {

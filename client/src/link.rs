@@ -122,13 +122,14 @@ impl Link {
         let not_sent =
             |error: io::Error| Failure::NotSent(format!("can't connect to {address}: {error}"));
         let stream = TcpStream::connect(address).await.map_err(not_sent)?;
+        let local = stream.local_addr().map_err(not_sent)?;
         // A request that waits for the acknowledgement of the one before it costs 40 ms.
         // Without the option the connection is slow, not wrong.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.options.tls else {
             check_plain(stream.peer_addr().map_err(not_sent)?)?;
             let (reader, writer) = stream.into_split();
-            return Connection::open(reader, writer, &Binding::None, &self.options).await;
+            return Connection::open(reader, writer, local, &Binding::None, &self.options).await;
         };
         let stream = tls.connect(address, stream).await.map_err(|failure| {
             let message = format!("can't connect to {address}: {failure}");
@@ -137,7 +138,7 @@ impl Link {
         let binding = tls::binding(&stream)
             .map_err(|error| Failure::Hopeless(format!("tls gives no binding: {error}")))?;
         let (reader, writer) = tokio::io::split(stream);
-        Connection::open(reader, writer, &binding, &self.options).await
+        Connection::open(reader, writer, local, &binding, &self.options).await
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -10,6 +10,7 @@ use crate::link::Link;
 use florin_ledger::Position;
 use florin_wire::RefusalKind;
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument, debug_span};
 
 /// Where a client's calls go.
 pub(crate) enum Path {
@@ -34,6 +35,17 @@ impl Path {
     ///
     /// Whoever answers has reached the position `after`.
     pub(crate) async fn ask<C: Call>(
+        &self,
+        call: &C,
+        after: Position,
+        attempts_max: u32,
+        deadline: Instant,
+    ) -> Result<Asked<C::Answer>, ClientError> {
+        let span = debug_span!("florin", call = C::OPERATION.name());
+        self.ask_in_span(call, after, attempts_max, deadline).instrument(span).await
+    }
+
+    async fn ask_in_span<C: Call>(
         &self,
         call: &C,
         after: Position,

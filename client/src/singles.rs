@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, Span, debug_span};
 
 /// The queue of single transfers; dropping it ends the task that sends them.
 pub(crate) struct Singles(mpsc::Sender<Single>);
@@ -20,6 +21,8 @@ struct Single {
     /// Set by whoever comes first, its caller giving up or the task sending it.
     taken: Arc<AtomicBool>,
     ticket: oneshot::Sender<Result<TransferResult, ClientError>>,
+    /// Where its caller was.
+    span: Span,
 }
 
 impl Singles {
@@ -39,7 +42,8 @@ impl Singles {
         let not_sent = |message: &str| ClientError::NotSent { message: String::from(message) };
         let (ticket, result) = oneshot::channel();
         let taken = Arc::new(AtomicBool::new(false));
-        let single = Single { transfer, deadline, taken: Arc::clone(&taken), ticket };
+        let span = Span::current();
+        let single = Single { transfer, deadline, taken: Arc::clone(&taken), ticket, span };
         match timeout_at(deadline, self.0.send(single)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(not_sent("the runtime of this client's tasks has stopped")),
@@ -71,7 +75,12 @@ async fn send_queued(mut queued: mpsc::Receiver<Single>, path: Arc<Path>, attemp
         let Some(deadline) = batch.iter().map(|single| single.deadline).max() else { continue };
         let transfers: Vec<_> = batch.iter().map(|single| single.transfer).collect();
         let call = CreateTransfers::new(&transfers);
-        match path.ask(&call, Position::NONE, attempts_max, deadline).await {
+        let span = debug_span!("singles", count = batch.len());
+        batch.iter().for_each(|single| {
+            span.follows_from(&single.span);
+        });
+        let asking = path.ask(&call, Position::NONE, attempts_max, deadline);
+        match asking.instrument(span).await {
             Ok(asked) => {
                 for (single, result) in batch.drain(..).zip(asked.answer) {
                     // Its caller may have given up.

@@ -13,6 +13,7 @@ use florin_wire::{
     array, cold,
 };
 use futures_util::{FutureExt, StreamExt};
+use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::FramedRead;
@@ -97,6 +98,11 @@ impl Served {
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) {
         self.frames.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// Where the client is.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.frames.get_ref().peer_addr().unwrap()
     }
 
     /// The next frame's payload.

@@ -10,3 +10,4 @@ mod keyring;
 mod keys;
 mod positions;
 mod singles;
+mod traces;
