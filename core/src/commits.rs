@@ -7,11 +7,43 @@ use bytes::Bytes;
 use florin_ledger::commit_bytes::{CommitView, Writes, encode_commit, encode_writes, parse_writes};
 use florin_ledger::record::RefusalReason;
 use florin_ledger::{AccountFlags, Commit, DocumentWrite, TableId, Timestamp, TransferFlags};
+use std::sync::Arc;
 
 /// Who asks, for what is kept a budget of per caller: the server gives each of its clients' keys a
 /// number. Callers in the same process are 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct CallerId(pub u64);
+
+/// Who asks, and the name that stands with refusals on record. Callers in the same process have none.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Caller {
+    id: CallerId,
+    name: Arc<str>,
+}
+
+impl Caller {
+    /// The most bytes of a name.
+    pub const NAME_BYTES_MAX: usize = 160;
+
+    /// A caller of this number and name; of a longer name the rest is cut off.
+    #[must_use]
+    pub fn new(id: CallerId, name: &str) -> Caller {
+        let end = name.floor_char_boundary(Caller::NAME_BYTES_MAX);
+        Caller { id, name: name[..end].into() }
+    }
+
+    /// Whose budgets count.
+    #[must_use]
+    pub fn id(&self) -> CallerId {
+        self.id
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
 
 /// A commit in the bytes that it arrived in, checked whole.
 #[derive(Clone, PartialEq, Eq, Debug)]

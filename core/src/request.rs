@@ -3,7 +3,7 @@
 //! Batches keep the fixed layout they arrived in: a batch from a socket is executed from the bytes
 //! of the socket's buffer, and each event is read from there once, when its turn comes.
 
-use crate::commits::{CallerId, CommitRequest, RefusedRequest, UniqueRequest, WriteBatch};
+use crate::commits::{Caller, CommitRequest, RefusedRequest, UniqueRequest, WriteBatch};
 use crate::limits::{BATCH_EVENTS_MAX, TURN_BYTES_MAX};
 use bytes::Bytes;
 use florin_ledger::document::{UniqueResult, WriteResult};
@@ -98,7 +98,10 @@ macro_rules! batch {
     ($(#[$doc:meta])* $name:ident of $event:ident as $layout:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
-        pub struct $name(Bytes);
+        pub struct $name {
+            bytes: Bytes,
+            caller: Caller,
+        }
 
         impl $name {
             /// A batch of these events.
@@ -113,7 +116,7 @@ macro_rules! batch {
                 for event in events {
                     bytes.extend_from_slice($layout::from(event).as_bytes());
                 }
-                Ok($name(bytes.into()))
+                Ok($name { bytes: bytes.into(), caller: Caller::default() })
             }
 
             /// A batch in its wire layout, without copying it.
@@ -129,13 +132,25 @@ macro_rules! batch {
                 if BATCH_EVENTS_MAX < events_count {
                     return Err(BatchError::TooLarge { events_count });
                 }
-                Ok($name(bytes))
+                Ok($name { bytes, caller: Caller::default() })
+            }
+
+            /// The same, asked by a caller.
+            #[must_use]
+            pub fn by(self, caller: &Caller) -> $name {
+                $name { caller: caller.clone(), ..self }
+            }
+
+            /// Who asks.
+            #[must_use]
+            pub fn caller(&self) -> &Caller {
+                &self.caller
             }
 
             /// The events as they lie in the buffer.
             #[must_use]
             pub fn layouts(&self) -> &[$layout] {
-                <[$layout]>::ref_from_bytes(&self.0).expect("a batch is a whole number of events")
+                <[$layout]>::ref_from_bytes(&self.bytes).expect("a batch is a whole number of events")
             }
 
             /// The events, in order.
@@ -146,13 +161,13 @@ macro_rules! batch {
             /// How many events.
             #[must_use]
             pub fn len(&self) -> usize {
-                self.0.len() / size_of::<$layout>()
+                self.bytes.len() / size_of::<$layout>()
             }
 
             /// Whether there are none.
             #[must_use]
             pub fn is_empty(&self) -> bool {
-                self.0.is_empty()
+                self.bytes.is_empty()
             }
         }
     };
@@ -187,11 +202,14 @@ pub enum BatchError {
 }
 
 impl Request {
-    /// The same, asked by a caller: refusals of its commits count against that one's budget.
+    /// The same, asked by a caller: what of it is refused is put on record as that one's, and counts
+    /// against its budgets.
     #[must_use]
-    pub fn by(self, caller: CallerId) -> Request {
+    pub fn by(self, caller: &Caller) -> Request {
         match self {
-            Request::Commit(commit) => Request::Commit(commit.by(caller)),
+            Request::CreateAccounts(batch) => Request::CreateAccounts(batch.by(caller)),
+            Request::CreateTransfers(batch) => Request::CreateTransfers(batch.by(caller)),
+            Request::Commit(commit) => Request::Commit(commit.by(caller.id())),
             request => request,
         }
     }
@@ -217,8 +235,8 @@ impl Request {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Request::CreateAccounts(batch) => batch.0.len(),
-            Request::CreateTransfers(batch) => batch.0.len(),
+            Request::CreateAccounts(batch) => batch.bytes.len(),
+            Request::CreateTransfers(batch) => batch.bytes.len(),
             Request::LookupAccounts(ids) => {
                 ids.len() * (size_of::<AccountId>() + size_of::<Account>())
             }

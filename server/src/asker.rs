@@ -5,7 +5,7 @@ use crate::key::ClientKey;
 use crate::members::Membership;
 use crate::question::Question;
 use crate::refusal_sink::RefusalSink;
-use florin_core::commits::{CallerId, RefusedRequest};
+use florin_core::commits::{Caller, CallerId, RefusedRequest};
 use florin_ledger::record::RefusalReason;
 use florin_wire::{PublicKey, Refusal, RefusalKind};
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 pub(crate) struct Asker {
     /// `None`: the server knows no keys, and whoever is here may do everything.
     membership: Option<Membership>,
+    /// How the engine and its records know it.
+    caller: Caller,
     sight: Sight,
     refusals: Arc<dyn RefusalSink>,
 }
@@ -23,13 +25,15 @@ pub(crate) struct Asker {
 impl Asker {
     /// Whoever reaches a server that knows no keys.
     pub(crate) fn anyone(refusals: Arc<dyn RefusalSink>) -> Asker {
-        Asker { membership: None, sight: Sight::of(None), refusals }
+        let caller = Caller::new(CallerId(0), "anyone on the server's machine");
+        Asker { membership: None, caller, sight: Sight::of(None), refusals }
     }
 
     /// A key that was proved.
     pub(crate) fn member(membership: Membership, refusals: Arc<dyn RefusalSink>) -> Asker {
         let sight = Sight::of(Some(membership.key()));
-        Asker { membership: Some(membership), sight, refusals }
+        let caller = caller_of(membership.key());
+        Asker { membership: Some(membership), caller, sight, refusals }
     }
 
     /// What it sees of answers.
@@ -42,24 +46,9 @@ impl Asker {
         self.membership.as_ref().map(|membership| membership.key().key)
     }
 
-    /// Who it is, for people who read records.
-    pub(crate) fn name(&self) -> String {
-        match &self.membership {
-            Some(membership) => {
-                let ClientKey { name, key, .. } = &**membership.key();
-                format!("{name} {key}")
-            }
-            None => String::from("anyone on the server's machine"),
-        }
-    }
-
-    /// Its number in the engine's budgets.
-    pub(crate) fn caller(&self) -> CallerId {
-        self.membership.as_ref().map_or(CallerId(0), |membership| {
-            let PublicKey(bytes) = membership.key().key;
-            let (first, _) = bytes.split_first_chunk::<8>().expect("a public key has 32 bytes");
-            CallerId(u64::from_le_bytes(*first))
-        })
+    /// Its number in the engine's budgets, and its name for people who read records.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// The refusal that a question gets for who asks it; `None` if it may be asked. One for lack of a
@@ -78,12 +67,19 @@ impl Asker {
         self.refusals.forbidden(&forbidden);
         let message = forbidden.to_string();
         record(RefusedRequest {
-            caller: self.caller(),
+            caller: self.caller.id(),
             reason: RefusalReason::Forbidden,
             actor: message.clone().into_bytes(),
         });
         Some(Refusal::without_effect(RefusalKind::Forbidden, message))
     }
+}
+
+fn caller_of(key: &ClientKey) -> Caller {
+    let ClientKey { name, key, .. } = key;
+    let PublicKey(bytes) = key;
+    let (first, _) = bytes.split_first_chunk::<8>().expect("a public key has 32 bytes");
+    Caller::new(CallerId(u64::from_le_bytes(*first)), &format!("{name} {key}"))
 }
 
 fn too_fast(key: &ClientKey, wait: Duration) -> Refusal {

@@ -352,7 +352,7 @@ fn begin<L: Ledger>(
             shared.reads.start(deadline, responder, ask, Responder::found);
         }
         Work::Keyring(question) => {
-            let (ledger, by) = (shared.ledger.clone(), asker.name());
+            let (ledger, by) = (shared.ledger.clone(), asker.caller().name().to_owned());
             let ask = move || ledger.ask_keyring(&question, &by);
             shared.keyring.start(deadline, responder, ask, Responder::keyring);
         }

@@ -10,8 +10,7 @@ use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
 use florin_ledger::record::{Balances, RefusalReason};
 use florin_ledger::stream::{
-    BatchEnd, BatchWriter, ExpiredHold, ItemContent, ItemKind, ItemKinds, RefusedCommit,
-    TableFilter,
+    BatchEnd, BatchWriter, ExpiredHold, ItemContent, ItemKind, ItemKinds, Refused, TableFilter,
 };
 use florin_ledger::{
     AccountId, AccountResult, Amount, Code, CommitId, CreateAccountStatus, CreateTransferStatus,
@@ -343,8 +342,8 @@ fn batches_of_streams() {
     };
     let status = CreateTransferStatus::ExceedsCredits;
     let (table, expires) = (TableId(16), Timestamp(8));
-    let refusal = RefusedCommit {
-        id: CommitId(8),
+    let refusal = Refused {
+        id: 8,
         digest: [9; 32],
         reason: RefusalReason::Transfer(status),
         index: 10,

@@ -148,8 +148,10 @@ impl Ledger {
         time: Timestamp,
         record: &Record,
     ) -> Result<(), Inconsistent> {
-        let shares_time =
-            matches!(record, Record::Waypoint(_) | Record::Epoch(_) | Record::Part(_));
+        let shares_time = matches!(
+            record,
+            Record::Waypoint(_) | Record::Epoch(_) | Record::Refusal(_) | Record::Part(_)
+        );
         if time < self.totals.last_recorded || (time == self.totals.last_recorded && !shares_time) {
             return Err(Inconsistent::Time { time });
         }

@@ -5,7 +5,7 @@ use crate::account::Account;
 use crate::event::Event;
 use crate::id::{Lsn, Slot, Timestamp};
 use crate::journal::Journal;
-use crate::record::{Record, WAYPOINT_INTERVAL, WaypointRecord};
+use crate::record::{Record, RefusalRecord, WAYPOINT_INTERVAL, WaypointRecord};
 use crate::state::Ledger;
 use crate::status::{AccountResult, EventResult, TransferResult};
 use crate::ticks::Ticks;
@@ -108,10 +108,39 @@ impl Ledger {
                 batch.chain = Chain::None;
             }
         }
-        if let Some(failed) = event.remembered(result.status) {
-            self.commit(time, &Record::Failed(failed), journal);
+        if !E::is_created(result.status) {
+            self.put_on_record(event, result.status, batch.results.len(), time, journal);
         }
         batch.results.push(result);
+    }
+
+    /// Puts on record that the event at a place of its batch was refused. What answers a repeat is no
+    /// refusal, and what fails with its chain is not at fault.
+    #[cold]
+    fn put_on_record<E: Event>(
+        &mut self,
+        event: &E,
+        status: E::Status,
+        index: usize,
+        time: Timestamp,
+        journal: &mut impl Journal,
+    ) {
+        if let Some(failed) = event.remembered(status) {
+            self.commit(time, &Record::Failed(failed), journal);
+        }
+        let Some(reason) = E::refusal(status) else { return };
+        let refusal = RefusalRecord {
+            id: event.id(),
+            digest: [0; 32],
+            reason,
+            index: u32::try_from(index).expect("a batch is bounded"),
+            count: 1,
+            actor_bytes: 0,
+        };
+        if let Some(lsn) = journal.append_refusal(time, refusal) {
+            let record = Record::Refusal(refusal);
+            self.apply(lsn, time, &record).expect("a refusal moves nothing");
+        }
     }
 
     pub(crate) fn undo_chain(&mut self, journal: &mut impl Journal) {

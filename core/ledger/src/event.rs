@@ -6,7 +6,7 @@ use crate::decide_account::decide_account;
 use crate::decide_transfer::{RESOLVING, decide_transfer};
 use crate::id::{Slot, Timestamp};
 use crate::journal::Journal;
-use crate::record::{FailedRecord, Record};
+use crate::record::{FailedRecord, Record, RefusalReason};
 use crate::state::Ledger;
 use crate::status::{
     AccountResult, CreateAccountStatus, CreateTransferStatus, EventResult, TransferResult,
@@ -30,6 +30,9 @@ pub(crate) trait Event: Copy {
     const TIMESTAMP_MUST_NOT_ADVANCE: Self::Status;
 
     fn is_created(status: Self::Status) -> bool;
+    /// Why an event with this status was refused; `None` if it was created, now or before.
+    fn refusal(status: Self::Status) -> Option<RefusalReason>;
+    fn id(&self) -> u128;
     fn is_linked(&self) -> bool;
     fn is_imported(&self) -> bool;
     fn timestamp(&self) -> Timestamp;
@@ -67,6 +70,17 @@ impl Event for Account {
 
     fn is_created(status: Self::Status) -> bool {
         status == CreateAccountStatus::Created
+    }
+
+    fn refusal(status: Self::Status) -> Option<RefusalReason> {
+        match status {
+            CreateAccountStatus::Created | CreateAccountStatus::Exists => None,
+            status => Some(RefusalReason::BatchAccount(status)),
+        }
+    }
+
+    fn id(&self) -> u128 {
+        self.id.0
     }
 
     fn is_linked(&self) -> bool {
@@ -127,6 +141,17 @@ impl Event for Transfer {
     #[inline]
     fn is_created(status: Self::Status) -> bool {
         status == CreateTransferStatus::Created
+    }
+
+    fn refusal(status: Self::Status) -> Option<RefusalReason> {
+        match status {
+            CreateTransferStatus::Created | CreateTransferStatus::Exists => None,
+            status => Some(RefusalReason::BatchTransfer(status)),
+        }
+    }
+
+    fn id(&self) -> u128 {
+        self.id.0
     }
 
     #[inline]

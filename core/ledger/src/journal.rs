@@ -4,7 +4,7 @@
 //! implement it over a vector. Every answer must be ready in memory: nothing here waits.
 
 use crate::id::{Lsn, Timestamp, TransferId};
-use crate::record::Record;
+use crate::record::{Record, RefusalRecord};
 use crate::state::Ledger;
 use crate::transfer::Transfer;
 
@@ -29,6 +29,11 @@ pub trait Journal {
     /// Appends a record with its recorded time and says where it lies. Positions rise, and are
     /// never [`Lsn::NONE`]; those of an undone chain may be given out again.
     fn append(&mut self, time: Timestamp, record: &Record) -> Lsn;
+
+    /// Appends that an event of a batch was refused, with who asked for it, and says where; `None` if
+    /// the journal does not keep it. Called outside of chains; its time is the event's, which a record
+    /// of a failed id right before may have as well.
+    fn append_refusal(&mut self, time: Timestamp, refusal: RefusalRecord) -> Option<Lsn>;
 
     /// What is appended from here on may be taken back.
     fn chain_begin(&mut self);

@@ -256,8 +256,8 @@ pub struct CommitRecord {
 /// Something that was asked for and refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RefusalRecord {
-    /// The commit's id; zero if it was none.
-    pub id: CommitId,
+    /// The id of the commit, account or transfer, as the reason says; zero if it was none of them.
+    pub id: u128,
     /// The commit's digest; zero if it was none.
     pub digest: [u8; 32],
     /// Why.
@@ -293,9 +293,19 @@ pub enum RefusalReason {
     Digest,
     /// The caller's key has not the role.
     Forbidden,
+    /// An account of a batch can't be opened.
+    BatchAccount(CreateAccountStatus),
+    /// A transfer of a batch can't be posted.
+    BatchTransfer(CreateTransferStatus),
 }
 
 impl RefusalReason {
+    /// Whether it is about an event of a batch: then nothing else of the batch is refused with it.
+    #[must_use]
+    pub fn is_of_batch(self) -> bool {
+        matches!(self, RefusalReason::BatchAccount(_) | RefusalReason::BatchTransfer(_))
+    }
+
     /// Whether it is the commit's answer for ever.
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -316,6 +326,8 @@ impl RefusalReason {
             RefusalReason::AppendOnly => (8, 0),
             RefusalReason::Digest => (9, 0),
             RefusalReason::Forbidden => (10, 0),
+            RefusalReason::BatchAccount(status) => (11, status.number()),
+            RefusalReason::BatchTransfer(status) => (12, status.number()),
         }
     }
 
@@ -323,8 +335,8 @@ impl RefusalReason {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            RefusalReason::Account(status) => status.name(),
-            RefusalReason::Transfer(status) => status.name(),
+            RefusalReason::Account(status) | RefusalReason::BatchAccount(status) => status.name(),
+            RefusalReason::Transfer(status) | RefusalReason::BatchTransfer(status) => status.name(),
             RefusalReason::TooLate => "too_late",
             RefusalReason::Document => "document_precondition",
             RefusalReason::Balance => "balance_precondition",
@@ -333,6 +345,17 @@ impl RefusalReason {
             RefusalReason::AppendOnly => "table_is_append_only",
             RefusalReason::Digest => "exists_with_different_digest",
             RefusalReason::Forbidden => "forbidden",
+        }
+    }
+
+    /// What the refusal's id is of: `commit`, `account`, `transfer`; a `request` has none.
+    #[must_use]
+    pub fn subject(self) -> &'static str {
+        match self {
+            RefusalReason::BatchAccount(_) => "account",
+            RefusalReason::BatchTransfer(_) => "transfer",
+            RefusalReason::Forbidden => "request",
+            _ => "commit",
         }
     }
 
@@ -350,6 +373,10 @@ impl RefusalReason {
             (8, 0) => RefusalReason::AppendOnly,
             (9, 0) => RefusalReason::Digest,
             (10, 0) => RefusalReason::Forbidden,
+            (11, status) => RefusalReason::BatchAccount(CreateAccountStatus::from_number(status)?),
+            (12, status) => {
+                RefusalReason::BatchTransfer(CreateTransferStatus::from_number(status)?)
+            }
             _ => return None,
         })
     }

@@ -1,6 +1,7 @@
 //! How many refusals of one caller are put on record: enough to see what it does, not so many that it
 //! could fill the disk with them. What is over is counted, and the count is put on record when the
-//! minute is over.
+//! minute is over. Events of batches have a budget of their own: they are answered all the same when
+//! it is spent, and must not be what keeps a commit from being decided.
 
 use crate::commits::CallerId;
 use florin_ledger::Timestamp;
@@ -9,16 +10,31 @@ use std::collections::BTreeMap;
 
 /// Refusals of one caller on record in a minute.
 pub(super) const RECORDED_PER_MINUTE: u32 = 600;
-/// Callers whose refusals are counted at the same time; those of any other are over at once.
-const CALLERS_MAX: usize = 4_096;
+/// Budgets that are kept at the same time; what needs one more is over at once.
+const BUDGETS_MAX: usize = 4_096;
 const MINUTE: u64 = 60 * 1_000_000_000;
 
 /// What the callers have left.
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
-    minutes: BTreeMap<CallerId, Minute>,
+    minutes: BTreeMap<(CallerId, Share), Minute>,
     /// When the first count is due, if any is.
     counts_due: Option<Timestamp>,
+}
+
+/// What a budget is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Share {
+    /// Commits, and requests that a role forbids.
+    Requests,
+    /// Events of batches.
+    Events,
+}
+
+impl Share {
+    fn of(reason: RefusalReason) -> Share {
+        if reason.is_of_batch() { Share::Events } else { Share::Requests }
+    }
 }
 
 #[derive(Debug)]
@@ -39,12 +55,16 @@ pub(super) struct Over {
 }
 
 impl Budgets {
-    /// Whether the next refusal of a caller is over its budget.
+    /// Whether the next refusal of a caller's request is over its budget.
     pub(super) fn is_spent(&self, caller: CallerId, now: Timestamp) -> bool {
-        match self.minutes.get(&caller) {
+        self.is_share_spent((caller, Share::Requests), now)
+    }
+
+    fn is_share_spent(&self, whose: (CallerId, Share), now: Timestamp) -> bool {
+        match self.minutes.get(&whose) {
             Some(minute) => now < minute.end && RECORDED_PER_MINUTE <= minute.recorded,
             None => {
-                CALLERS_MAX <= self.minutes.len()
+                BUDGETS_MAX <= self.minutes.len()
                     && self.minutes.values().all(|minute| now < minute.end)
             }
         }
@@ -57,16 +77,17 @@ impl Budgets {
         reason: RefusalReason,
         now: Timestamp,
     ) -> bool {
-        let is_spent = self.is_spent(caller, now);
-        if !self.minutes.contains_key(&caller) && CALLERS_MAX <= self.minutes.len() {
+        let whose = (caller, Share::of(reason));
+        let is_spent = self.is_share_spent(whose, now);
+        if !self.minutes.contains_key(&whose) && BUDGETS_MAX <= self.minutes.len() {
             self.minutes.retain(|_, minute| now < minute.end || minute.over != 0);
-            if CALLERS_MAX <= self.minutes.len() {
+            if BUDGETS_MAX <= self.minutes.len() {
                 return false;
             }
         }
         let end = now.after_ticks(MINUTE).unwrap_or(Timestamp::MAX);
         let fresh = Minute { end, recorded: 0, over: 0, reason };
-        let minute = self.minutes.entry(caller).or_insert(fresh);
+        let minute = self.minutes.entry(whose).or_insert(fresh);
         if minute.end <= now && minute.over == 0 {
             *minute = Minute { end, recorded: 0, over: 0, reason };
         }
@@ -90,14 +111,14 @@ impl Budgets {
     pub(super) fn take_over(&mut self, now: Timestamp) -> Option<Over> {
         let found =
             self.minutes.iter().find(|(_, minute)| minute.over != 0 && minute.end <= now).map(
-                |(caller, minute)| Over {
+                |((caller, _), minute)| Over {
                     caller: *caller,
                     count: minute.over,
                     reason: minute.reason,
                 },
             );
         if let Some(over) = found {
-            self.minutes.remove(&over.caller);
+            self.minutes.remove(&(over.caller, Share::of(over.reason)));
         }
         self.counts_due =
             self.minutes.values().filter(|minute| minute.over != 0).map(|minute| minute.end).min();
@@ -139,7 +160,7 @@ mod tests {
     #[test]
     fn callers_are_bounded_and_make_room_when_their_minute_is_over() {
         let mut budgets = Budgets::default();
-        for caller in 0..u64::try_from(CALLERS_MAX).unwrap() {
+        for caller in 0..u64::try_from(BUDGETS_MAX).unwrap() {
             assert!(budgets.spend(CallerId(caller), REASON, Timestamp(1)));
         }
         let late = CallerId(u64::MAX);

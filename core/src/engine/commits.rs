@@ -345,7 +345,7 @@ impl Engine {
             return Err(budget_spent());
         }
         let record = RefusalRecord {
-            id: deciding.view.id,
+            id: deciding.view.id.0,
             digest: deciding.digest,
             reason,
             index,

@@ -1,9 +1,12 @@
 //! The rules' view of the engine: a frame to write to, and the past to ask.
 
+use super::budgets::Budgets;
+use super::commits::actor_bytes;
 use super::past::{Past, find_in_memory, key_of, outcome_of, transfer_of};
+use crate::commits::Caller;
 use crate::log::{self, FrameBuilder};
 use crate::runs::Mark;
-use florin_ledger::record::{Record, TransferRecord};
+use florin_ledger::record::{Record, RefusalRecord, TransferRecord};
 use florin_ledger::{
     Hold, HoldOutcome, Journal, Ledger, Lsn, PastHold, PastTransfer, Timestamp, Transfer,
     TransferFlags, TransferId,
@@ -13,6 +16,8 @@ use florin_ledger::{
 pub(super) struct FrameJournal<'engine> {
     past: &'engine mut Past,
     chain: Option<ChainMark>,
+    /// Whose batch it is, if refusals of its events are kept.
+    asked: Option<(&'engine Caller, &'engine mut Budgets)>,
     /// Where its first record lies, if it has one.
     first: Option<Lsn>,
 }
@@ -29,7 +34,16 @@ impl<'engine> FrameJournal<'engine> {
     /// A journal that writes to the open frame.
     pub(super) fn new(past: &'engine mut Past) -> FrameJournal<'engine> {
         assert!(past.open.is_some(), "a request is executed into an open frame");
-        FrameJournal { past, chain: None, first: None }
+        FrameJournal { past, chain: None, asked: None, first: None }
+    }
+
+    /// The same for a batch of a caller: what of it is refused is put on record within its budget.
+    pub(super) fn asked_by(
+        self,
+        caller: &'engine Caller,
+        budgets: &'engine mut Budgets,
+    ) -> FrameJournal<'engine> {
+        FrameJournal { asked: Some((caller, budgets)), ..self }
     }
 
     /// Where the first record lies that was appended, if any was, be it one that was undone.
@@ -121,6 +135,18 @@ impl Journal for FrameJournal<'_> {
         self.past.indexes.enter(lsn, record, &[]);
         self.first.get_or_insert(lsn);
         lsn
+    }
+
+    fn append_refusal(&mut self, time: Timestamp, refusal: RefusalRecord) -> Option<Lsn> {
+        assert!(self.chain.is_none(), "a chain is over before its refusal is on record");
+        let (caller, budgets) = self.asked.as_mut()?;
+        if !budgets.spend(caller.id(), refusal.reason, time) {
+            return None;
+        }
+        let name = caller.name().as_bytes();
+        let record = Record::Refusal(RefusalRecord { actor_bytes: actor_bytes(name), ..refusal });
+        let lsn = self.frame_mut().push_with_payload(time, &record, name);
+        Some(lsn)
     }
 
     fn chain_begin(&mut self) {

@@ -34,6 +34,7 @@ pub(crate) use documents::{Documents, IndexKey};
 pub(crate) use jobs::{AnyRun, MergeJob, RunJob};
 pub(crate) use past::{Indexes, Past, for_each_key, outcome_of};
 
+use crate::commits::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{
     ACCOUNTS_MAX, BATCH_EVENTS_MAX, FRAME_BYTES_TARGET, FRAME_EXPIRIES_MAX, HOLDS_MAX,
@@ -186,7 +187,8 @@ impl Engine {
         let mut results = Vec::with_capacity(batch.len());
         let prefetched = self.prefetch_accounts(batch);
         if prefetched.is_ok() {
-            let mut journal = FrameJournal::new(&mut self.past);
+            let journal = FrameJournal::new(&mut self.past);
+            let mut journal = journal.asked_by(batch.caller(), &mut self.budgets);
             self.ledger.create_accounts(batch.events(), &mut ticks, &mut journal, &mut results);
             assert_eq!(results.len(), batch.len());
         }
@@ -205,7 +207,8 @@ impl Engine {
         let mut results = Vec::with_capacity(batch.len());
         let prefetched = self.prefetch_layouts(batch.layouts());
         if prefetched.is_ok() {
-            let mut journal = FrameJournal::new(&mut self.past);
+            let journal = FrameJournal::new(&mut self.past);
+            let mut journal = journal.asked_by(batch.caller(), &mut self.budgets);
             self.ledger.create_transfers(batch.events(), &mut ticks, &mut journal, &mut results);
             assert_eq!(results.len(), batch.len());
         }
@@ -471,8 +474,13 @@ impl Engine {
     }
 }
 
-/// Bytes of records that one event can leave: its own, and a waypoint on either side.
+/// Bytes of records that one event can leave: its own and a waypoint on either side, or those of its
+/// failure.
 const EVENT_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
+/// A failed id, a refusal, and what is left empty where a refusal does not fit the end of a cell: less
+/// than a thirtieth.
+const REFUSED_BYTES_MAX: usize = (32 + 72 + Caller::NAME_BYTES_MAX) * 31 / 30;
+const _: () = assert!(REFUSED_BYTES_MAX <= EVENT_BYTES_MAX);
 /// The same of one expiry.
 const EXPIRY_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
 /// Bytes of records that a cell holds at least, whatever their sizes.

@@ -101,7 +101,7 @@ pub(crate) fn for_each_key(record: &Record, mut visit: impl FnMut(RunKind, u128)
         Record::Failed(failed) => visit(RunKind::TransferIds, failed.id.0),
         Record::Commit(commit) => visit(RunKind::CommitIds, commit.id.0),
         Record::Refusal(refusal) if refusal.reason.is_final() => {
-            visit(RunKind::CommitIds, refusal.id.0);
+            visit(RunKind::CommitIds, refusal.id);
         }
         Record::Account(_)
         | Record::Waypoint(_)

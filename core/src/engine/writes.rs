@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::FRAME_EXPIRIES_MAX;
 use crate::log::frame::room_for_payloads;
 use crate::request::Reply;
-use florin_ledger::commit::{ACTOR_BYTES_MAX, CommitId};
+use florin_ledger::commit::ACTOR_BYTES_MAX;
 use florin_ledger::commit_bytes::WriteView;
 use florin_ledger::document::{
     DOCUMENT_KEY_BYTES_MAX, DocumentCondition, UniqueResult, WriteResult,
@@ -235,7 +235,7 @@ impl Engine {
     ) {
         let actor = &actor[..actor.len().min(ACTOR_BYTES_MAX)];
         let record = RefusalRecord {
-            id: CommitId::default(),
+            id: 0,
             digest: [0; 32],
             reason,
             index: 0,

@@ -332,7 +332,7 @@ fn encode_refusal(record: &RefusalRecord, tick: u32, bytes_here: usize) -> Refus
     let (reason, status) = record.reason.numbers();
     RefusalLayout {
         head: Head { kind: REFUSAL, extra: [reason, status, 0], tick: tick.into() },
-        id: record.id.0.into(),
+        id: record.id.into(),
         digest: record.digest,
         index: record.index.into(),
         count: record.count.into(),
@@ -346,7 +346,7 @@ fn decode_refusal(layout: &RefusalLayout) -> Result<(Record, u32), RecordError> 
     let [reason, status, _] = layout.head.extra;
     let reason = RefusalReason::from_numbers(reason, status);
     let record = RefusalRecord {
-        id: CommitId(layout.id.get()),
+        id: layout.id.get(),
         digest: layout.digest,
         reason: reason.ok_or(RecordError::Field { offset: 1 })?,
         index: layout.index.get(),

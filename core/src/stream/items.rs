@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::log::StoredRecord;
 use crate::reads::{Reads, timestamp_of};
 use florin_ledger::record::{AccountRecord, DocumentChange, ExpiryRecord, Record, TransferRecord};
-use florin_ledger::stream::{ExpiredHold, ItemContent, ItemKind, RefusedCommit};
+use florin_ledger::stream::{ExpiredHold, ItemContent, ItemKind, Refused};
 use florin_ledger::{
     Account, AccountFlags, AccountId, LedgerId, Lsn, Slot, Timestamp, Transfer, TransferFlags,
     TransferId,
@@ -107,7 +107,7 @@ impl Items<'_> {
             Record::Commit(commit) => {
                 ItemContent::Commit { id: commit.id, digest: commit.digest, actor: payload }
             }
-            Record::Refusal(refusal) => ItemContent::Refusal(RefusedCommit {
+            Record::Refusal(refusal) => ItemContent::Refusal(Refused {
                 id: refusal.id,
                 digest: refusal.digest,
                 reason: refusal.reason,

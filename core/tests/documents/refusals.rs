@@ -1,14 +1,17 @@
 //! Prevents: a refusal that leaves no trace; a caller that fills the disk with its refusals.
 
-use crate::cabinet::{Cabinet, PLAIN, commit, put, put_if, transfer};
+use crate::cabinet::{Cabinet, PLAIN, account, commit, put, put_if, transfer};
 use florin_core::ErrorKind;
-use florin_core::commits::{CallerId, CommitRequest, RefusedRequest};
+use florin_core::commits::{Caller, CallerId, CommitRequest, RefusedRequest};
 use florin_core::disk::Disk;
 use florin_core::log::{FramePosition, LogReader, identify};
-use florin_core::request::{Reply, Request};
+use florin_core::request::{AccountBatch, Reply, Request, TransferBatch};
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::record::{Record, RefusalReason, RefusalRecord};
-use florin_ledger::{Commit, CommitOutcome, Lsn, Position, Precondition};
+use florin_ledger::{
+    Commit, CommitOutcome, CreateTransferStatus, Lsn, Position, Precondition, Timestamp, Transfer,
+    TransferFlags, TransferId, TransferResult,
+};
 use std::sync::{Arc, mpsc};
 
 fn ask(cabinet: &Cabinet, request: Request) -> Result<Reply, florin_core::Error> {
@@ -17,8 +20,17 @@ fn ask(cabinet: &Cabinet, request: Request) -> Result<Reply, florin_core::Error>
     receiver.recv().unwrap()
 }
 
-/// Every refusal on record, with whose it was.
-fn on_record(cabinet: Cabinet) -> Vec<(RefusalRecord, String)> {
+/// Posts transfers for a caller; says how each was answered, and when.
+fn post(cabinet: &Cabinet, caller: &Caller, transfers: &[Transfer]) -> Vec<TransferResult> {
+    let batch = TransferBatch::new(transfers).unwrap();
+    match ask(cabinet, Request::CreateTransfers(batch).by(caller)).unwrap() {
+        Reply::Transfers(results) => results,
+        other => panic!("transfers are answered by results, not {other:?}"),
+    }
+}
+
+/// Every refusal on record, with whose it was and when.
+fn on_record(cabinet: Cabinet) -> Vec<(RefusalRecord, String, Timestamp)> {
     cabinet.database.close().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(cabinet.disk);
     let identity = identify(disk.as_ref()).unwrap().unwrap();
@@ -28,7 +40,8 @@ fn on_record(cabinet: Cabinet) -> Vec<(RefusalRecord, String)> {
         for stored in frame.records_with_payloads() {
             let (stored, payload) = stored.unwrap();
             if let Record::Refusal(refusal) = stored.record {
-                found.push((refusal, String::from_utf8(payload.into_owned()).unwrap()));
+                let who = String::from_utf8(payload.into_owned()).unwrap();
+                found.push((refusal, who, stored.time));
             }
         }
     }
@@ -58,7 +71,7 @@ fn every_reason_is_on_record_with_who_and_what() {
     let found = on_record(cabinet);
     let told: Vec<_> = found
         .iter()
-        .map(|(refusal, who)| (refusal.id.0, refusal.reason.name(), refusal.index, who.as_str()))
+        .map(|(refusal, who, _)| (refusal.id, refusal.reason.name(), refusal.index, who.as_str()))
         .collect();
     assert_eq!(
         told,
@@ -70,7 +83,7 @@ fn every_reason_is_on_record_with_who_and_what() {
             (0, "forbidden", 0, "key 5 may not write"),
         ]
     );
-    assert!(found.iter().all(|(refusal, _)| refusal.count == 1));
+    assert!(found.iter().all(|(refusal, ..)| refusal.count == 1));
 }
 
 /// Over its budget a caller is told `busy`, nothing is decided, and one record counts what was over.
@@ -88,7 +101,7 @@ fn refusals_over_the_budget_are_counted_in_one_record() {
             Err(error) => Err(error.kind()),
         }
     };
-    let late = Commit { not_after: florin_ledger::Timestamp(1), ..commit(1) };
+    let late = Commit { not_after: Timestamp(1), ..commit(1) };
     for _ in 0..BUDGET {
         assert!(matches!(submit(&late), Ok(CommitOutcome::Unmet(_))));
     }
@@ -102,6 +115,90 @@ fn refusals_over_the_budget_are_counted_in_one_record() {
     cabinet.wait_until(cabinet.now() + 61_000_000_000);
     let found = on_record(cabinet);
     assert_eq!(found.len(), BUDGET + 2);
-    let (count, who) = found.last().unwrap();
+    let (count, who, _) = found.last().unwrap();
     assert_eq!((count.count, count.reason, who.as_str()), (1, RefusalReason::TooLate, "caller 9"));
+}
+
+/// Prevents: somebody tries accounts or amounts in batches, and the log shows only what succeeded.
+#[test]
+fn what_a_batch_is_refused_is_on_record_with_who_when_and_where() {
+    let cabinet = Cabinet::new();
+    cabinet.open_accounts();
+    let ann = Caller::new(CallerId(7), "ann of accounting");
+    let linked = |id| Transfer { flags: TransferFlags::LINKED, ..transfer(id, 1, 2, 1) };
+    let poor = transfer(11, 2, 1, 1_000);
+    let transfers = [
+        transfer(10, 1, 2, 5),
+        poor,
+        transfer(10, 1, 2, 5),
+        linked(12),
+        Transfer { id: TransferId(13), ..poor },
+        transfer(10, 1, 2, 6),
+        transfer(14, 1, 2, 5),
+    ];
+    let results = post(&cabinet, &ann, &transfers);
+    let names: Vec<_> = results.iter().map(|result| result.status.name()).collect();
+    assert_eq!(
+        names,
+        [
+            "created",
+            "exceeds_credits",
+            "exists",
+            "linked_event_failed",
+            "exceeds_credits",
+            "exists_with_different_amount",
+            "created",
+        ]
+    );
+    let times: Vec<_> = [1, 4, 5].map(|index: usize| results[index].timestamp).into();
+    let opened = AccountBatch::new(&[account(3), account(1), account(0)]).unwrap();
+    ask(&cabinet, Request::CreateAccounts(opened).by(&ann)).unwrap();
+    // What comes after is where it would be without the record, in a new opening too.
+    let cabinet = cabinet.restart();
+    let repeat = post(&cabinet, &Caller::default(), &transfers[..2]);
+    assert_eq!(repeat[0].status, CreateTransferStatus::Exists);
+    assert_eq!(repeat[1].status, CreateTransferStatus::IdAlreadyFailed);
+    let found = on_record(cabinet);
+    let told: Vec<_> = found
+        .iter()
+        .map(|(refusal, who, _)| {
+            let RefusalRecord { id, reason, index, .. } = *refusal;
+            (reason.subject(), id, reason.name(), index, who.as_str())
+        })
+        .collect();
+    let ann = ann.name();
+    assert_eq!(
+        told,
+        [
+            ("transfer", 11, "exceeds_credits", 1, ann),
+            ("transfer", 13, "exceeds_credits", 4, ann),
+            ("transfer", 10, "exists_with_different_amount", 5, ann),
+            ("account", 0, "id_must_not_be_zero", 2, ann),
+            ("transfer", 11, "id_already_failed", 1, ""),
+        ]
+    );
+    assert!(found.iter().zip(&times).all(|((.., time), answered)| time == answered));
+    assert!(found.iter().all(|(refusal, ..)| refusal.count == 1));
+}
+
+/// Batches over their budget are answered all the same, and keep no commit from being decided.
+#[test]
+fn events_over_the_budget_are_answered_and_counted() {
+    const BUDGET: usize = 600;
+    let cabinet = Cabinet::new();
+    cabinet.open_accounts();
+    let caller = Caller::new(CallerId(9), "bob");
+    let poor: Vec<_> = (1..=1_000).map(|id| transfer(id, 2, 1, 1_000)).collect();
+    let results = post(&cabinet, &caller, &poor);
+    let exceeds = CreateTransferStatus::ExceedsCredits;
+    assert!(results.iter().all(|result| result.status == exceeds));
+    let late = CommitRequest::new(&Commit { not_after: Timestamp(1), ..commit(1) }).unwrap();
+    let outcome = ask(&cabinet, Request::Commit(late).by(&caller)).unwrap();
+    assert!(matches!(outcome, Reply::Commit(CommitOutcome::Unmet(_))), "commits have their own");
+    cabinet.wait_until(cabinet.now() + 61_000_000_000);
+    let found = on_record(cabinet);
+    assert_eq!(found.len(), BUDGET + 2);
+    let (count, who, _) = found.last().unwrap();
+    let told = (count.count, count.reason, who.as_str());
+    assert_eq!(told, (400, RefusalReason::BatchTransfer(exceeds), "caller 9"));
 }

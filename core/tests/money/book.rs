@@ -14,6 +14,8 @@ pub(crate) struct Book {
     pub(crate) accounts: BTreeMap<u128, Account>,
     pub(crate) transfers: BTreeMap<u128, Transfer>,
     pub(crate) failed: BTreeSet<u128>,
+    /// What was refused, by when it was: its id, and why.
+    pub(crate) refused: BTreeMap<u64, (u128, &'static str)>,
     /// Live holds that can expire, by when they are due, then by age.
     due: BTreeMap<(u64, u64), u128>,
     postings: Vec<Posting>,
@@ -38,6 +40,7 @@ impl Book {
                 let before = self.accounts.insert(event.id.0, account);
                 assert_eq!(before, None, "an account was opened twice");
             }
+            self.enter_refusal(event.id.0, result.status.name(), result.timestamp);
         }
     }
 
@@ -56,6 +59,15 @@ impl Book {
             } else if result.status.is_transient() {
                 self.failed.insert(event.id.0);
             }
+            self.enter_refusal(event.id.0, result.status.name(), result.timestamp);
+        }
+    }
+
+    /// Of a chain the member at fault is refused, which an open end that was not looked at never is.
+    fn enter_refusal(&mut self, id: u128, status: &'static str, time: Timestamp) {
+        let others = ["created", "exists", "linked_event_failed", "linked_event_chain_open"];
+        if !others.contains(&status) {
+            self.refused.insert(time.0, (id, status));
         }
     }
 

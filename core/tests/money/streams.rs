@@ -94,6 +94,7 @@ fn a_stream_is_the_book_in_order_of_effect() {
         let items = items(&batches);
         let mut accounts = BTreeMap::new();
         let mut failed = BTreeSet::new();
+        let mut refused = BTreeMap::new();
         let mut epochs = Vec::new();
         let mut postings = Vec::new();
         for item in &items {
@@ -103,12 +104,19 @@ fn a_stream_is_the_book_in_order_of_effect() {
                     assert_eq!(accounts.insert(account.id.0, account), None)
                 }
                 ItemContent::Failed { id, .. } => assert!(failed.insert(id.0)),
+                ItemContent::Refusal(refusal) => {
+                    assert!(refusal.reason.is_of_batch(), "a day has no commits");
+                    refused.insert(item.time.0, (refusal.id, refusal.reason.name()));
+                }
                 content => postings.push(content),
             }
         }
         let book = &bank.books.book;
         assert_eq!(accounts, book.accounts);
         assert_eq!(failed, book.failed);
+        // A request whose answer was lost is refused again, and both are on record.
+        assert!(book.refused.iter().all(|(time, what)| refused.get(time) == Some(what)));
+        assert!(!book.refused.is_empty(), "a day without a refusal shows nothing");
         assert_eq!(epochs, (1..=bank.status().epoch).collect::<Vec<_>>());
         assert_eq!(postings.len(), book.postings().len());
         for (content, posting) in postings.iter().zip(book.postings()) {

@@ -14,8 +14,8 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::record::RefusalReason;
 use florin_ledger::stream::ItemContent;
 use florin_ledger::{
-    Account, AccountId, Amount, Code, Commit, CommitId, CommitOutcome, DocumentKey, DocumentWrite,
-    LedgerId, Position, StreamFilter, StreamStart, TableId, Timestamp,
+    Account, AccountId, Amount, Code, Commit, CommitId, CommitOutcome, CreateAccountStatus,
+    DocumentKey, DocumentWrite, LedgerId, Position, StreamFilter, StreamStart, TableId, Timestamp,
 };
 use florin_server::{Admission, Doors, ServerOptions};
 use florin_wire::cold::Once;
@@ -320,6 +320,10 @@ async fn only_who_operates_changes_keys_and_need_not_touch_money_for_it() {
         assert_eq!(refused.unwrap_err().kind, RefusalKind::Forbidden);
     }
 
+    // What a rule refuses is the writer's own, whatever its batch says.
+    let batch = array::to_bytes(&[Account::default()]);
+    shop.asked(Operation::CreateAccounts, &batch).await.unwrap();
+
     // The log says who was refused what, and who let in whom.
     let status = bank.database.status().unwrap();
     let mut stream = bank.database.subscribe(StreamStart::Begin, StreamFilter::default()).unwrap();
@@ -329,8 +333,8 @@ async fn only_who_operates_changes_keys_and_need_not_touch_money_for_it() {
         for item in batch.view().items() {
             match item.content {
                 ItemContent::Refusal(refused) => {
-                    assert_eq!(refused.reason, RefusalReason::Forbidden);
-                    refusals.push(String::from_utf8(refused.actor.to_vec()).unwrap());
+                    let who = String::from_utf8(refused.actor.to_vec()).unwrap();
+                    refusals.push((refused.reason, who));
                 }
                 ItemContent::Commit { actor, .. } => {
                     actors.push(String::from_utf8(actor.to_vec()).unwrap());
@@ -343,8 +347,14 @@ async fn only_who_operates_changes_keys_and_need_not_touch_money_for_it() {
             break;
         }
     }
-    assert_eq!(refusals.len(), 6);
-    assert!(refusals[0].contains("`shop` has not the role operate"), "{}", refusals[0]);
+    let (by_rule, by_role): (Vec<_>, Vec<_>) =
+        refusals.into_iter().partition(|(reason, _)| reason.is_of_batch());
+    assert!(by_role.iter().all(|(reason, _)| *reason == RefusalReason::Forbidden));
+    assert_eq!(by_role.len(), 6);
+    assert!(by_role[0].1.contains("`shop` has not the role operate"), "{}", by_role[0].1);
+    let status = CreateAccountStatus::IdMustNotBeZero;
+    let who = format!("shop {}", public(&secret(2)));
+    assert_eq!(by_rule, [(RefusalReason::BatchAccount(status), who)]);
     assert_eq!(actors, [format!("{} by a test", public(&secret(OPERATOR)))]);
     bank.close().await;
 }

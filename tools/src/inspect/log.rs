@@ -263,6 +263,7 @@ fn record_row(stored: &StoredRecord, accounts: &[AccountId]) -> Row {
             .with("events", commit.events_count)
             .with("actor_bytes", commit.actor_bytes),
         Record::Refusal(refusal) => row("refusal")
+            .with("of", refusal.reason.subject())
             .with("id", refusal.id)
             .with("digest", hexadecimal(&refusal.digest))
             .with("reason", refusal.reason.name())

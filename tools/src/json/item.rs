@@ -3,7 +3,7 @@
 
 use super::hexadecimal::hexadecimal;
 use super::write::{AccountJson, TransferJson, Wide};
-use florin_ledger::stream::{ExpiredHold, ItemContent, RefusedCommit};
+use florin_ledger::stream::{ExpiredHold, ItemContent, Refused};
 use florin_ledger::{StreamCursor, StreamItem};
 use serde::Serialize;
 
@@ -52,6 +52,7 @@ struct ExpiryJson {
 
 #[derive(Serialize)]
 struct RefusalJson {
+    of: &'static str,
     id: Wide<u128>,
     digest: String,
     reason: &'static str,
@@ -127,10 +128,11 @@ impl From<ExpiredHold> for ExpiryJson {
     }
 }
 
-impl From<RefusedCommit<'_>> for RefusalJson {
-    fn from(refusal: RefusedCommit<'_>) -> RefusalJson {
+impl From<Refused<'_>> for RefusalJson {
+    fn from(refusal: Refused<'_>) -> RefusalJson {
         RefusalJson {
-            id: Wide(refusal.id.0),
+            of: refusal.reason.subject(),
+            id: Wide(refusal.id),
             digest: hexadecimal(&refusal.digest),
             reason: refusal.reason.name(),
             index: refusal.index,

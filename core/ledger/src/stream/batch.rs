@@ -422,7 +422,7 @@ mod tests {
     use crate::id::{AccountId, Code, LedgerId, TransferId};
     use crate::record::RefusalReason;
     use crate::status::{CreateAccountStatus, CreateTransferStatus};
-    use crate::stream::{ExpiredHold, ItemContent, RefusedCommit};
+    use crate::stream::{ExpiredHold, ItemContent, Refused};
     use crate::transfer::Transfer;
     use alloc::vec;
 
@@ -444,8 +444,8 @@ mod tests {
             ItemContent::Transfer(transfer),
             ItemContent::Expiry(hold),
             ItemContent::Failed { id: TransferId(7), status: CreateTransferStatus::ExceedsCredits },
-            ItemContent::Refusal(RefusedCommit {
-                id: CommitId(13),
+            ItemContent::Refusal(Refused {
+                id: 13,
                 digest: [14; 32],
                 reason: RefusalReason::Account(CreateAccountStatus::Exists),
                 index: 15,

@@ -23,7 +23,7 @@
 //! ```
 //! All little-endian.
 
-use super::item::{ExpiredHold, ItemContent, ItemKind, RefusedCommit};
+use super::item::{ExpiredHold, ItemContent, ItemKind, Refused};
 use crate::account::{Account, AccountLayout};
 use crate::amount::Amount;
 use crate::commit::{CommitId, Topic};
@@ -147,7 +147,7 @@ pub(super) fn write(content: &ItemContent<'_>, out: &mut Vec<u8>) {
         ItemContent::Refusal(refusal) => {
             let (reason, status) = refusal.reason.numbers();
             let layout = RefusalLayout {
-                id: refusal.id.0.into(),
+                id: refusal.id.into(),
                 digest: refusal.digest,
                 index: refusal.index.into(),
                 count: refusal.count.into(),
@@ -263,11 +263,11 @@ fn read_expiry(bytes: &[u8]) -> Option<ExpiredHold> {
     (layout.reserved == U16::ZERO).then_some(hold)
 }
 
-fn read_refusal(bytes: &[u8]) -> Option<RefusedCommit<'_>> {
+fn read_refusal(bytes: &[u8]) -> Option<Refused<'_>> {
     let (layout, actor) = RefusalLayout::ref_from_prefix(bytes).ok()?;
     let is_whole = actor.len() == usize::from(layout.actor_bytes.get());
-    let refusal = RefusedCommit {
-        id: CommitId(layout.id.get()),
+    let refusal = Refused {
+        id: layout.id.get(),
         digest: layout.digest,
         reason: RefusalReason::from_numbers(layout.reason, layout.status)?,
         index: layout.index.get(),

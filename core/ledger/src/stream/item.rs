@@ -152,7 +152,7 @@ pub enum ItemContent<'a> {
         status: CreateTransferStatus,
     },
     /// See [`ItemKind::Refusal`].
-    Refusal(RefusedCommit<'a>),
+    Refusal(Refused<'a>),
     /// See [`ItemKind::DocumentPut`].
     DocumentPut {
         /// The table.
@@ -202,9 +202,9 @@ pub enum ItemContent<'a> {
 
 /// Something that was asked for and refused. Nothing of it took effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RefusedCommit<'a> {
-    /// The commit's id; zero if it was none.
-    pub id: CommitId,
+pub struct Refused<'a> {
+    /// The id of the commit, account or transfer, as the reason says; zero if it was none of them.
+    pub id: u128,
     /// The commit's digest; zero if it was none.
     pub digest: [u8; 32],
     /// Why.

@@ -212,6 +212,39 @@ fn a_remembered_failure_is_the_only_trace() {
     assert_eq!(totals.last_recorded, added[0].time);
 }
 
+/// Prevents: an auditor who asks what a chain failed for, and hears of its innocent members, or of nobody.
+#[test]
+fn what_is_refused_is_told_once_with_its_place_and_time() {
+    let mut bank = Bank::new();
+    bank.create_accounts(&[account(1), account(2), account(2)]);
+    let linked = |event: Transfer| Transfer { flags: TransferFlags::LINKED, ..event };
+    let results = bank.create_transfers(&[
+        transfer(10, 1, 2),
+        transfer(10, 1, 2),
+        linked(transfer(11, 1, 2)),
+        linked(transfer(12, 1, 9)),
+        transfer(13, 1, 2),
+        transfer(14, 1, 1),
+        linked(transfer(15, 1, 2)),
+    ]);
+    let told: Vec<_> = bank
+        .log
+        .refusals
+        .iter()
+        .map(|(time, refusal)| (refusal.index, refusal.id, refusal.reason.name(), *time))
+        .collect();
+    let at = |index: usize| results[index].timestamp;
+    assert_eq!(
+        told,
+        [
+            (3, 12, "credit_account_not_found", at(3)),
+            (5, 14, "accounts_must_be_different", at(5)),
+            (6, 15, "linked_event_chain_open", at(6)),
+        ]
+    );
+    assert!(bank.log.refusals.iter().all(|(_, refusal)| refusal.reason.is_of_batch()));
+}
+
 fn account(id: u128) -> Account {
     Account { id: AccountId(id), ledger: LedgerId(840), code: Code(1), ..Account::default() }
 }

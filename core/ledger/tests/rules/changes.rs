@@ -1,7 +1,7 @@
 //! What a checkpoint is told of holds. Prevents a checkpoint that has lost a hold or kept one that is
 //! over, and memory that grows with every hold ever placed when no checkpoint asks for a long time.
 
-use florin_ledger::record::Record;
+use florin_ledger::record::{Record, RefusalRecord};
 use florin_ledger::{
     Account, AccountId, Amount, Code, CreateTransferStatus, Hold, Journal, Ledger, LedgerId, Lsn,
     PastHold, PastTransfer, Ticks, Timestamp, Transfer, TransferFlags, TransferId,
@@ -205,6 +205,10 @@ impl Journal for Positions {
         let lsn = self.next;
         self.next = Lsn(lsn.0 + 112);
         lsn
+    }
+
+    fn append_refusal(&mut self, _time: Timestamp, _refusal: RefusalRecord) -> Option<Lsn> {
+        None
     }
 
     fn chain_begin(&mut self) {

@@ -1,7 +1,7 @@
 //! A log in a vector: the journal of the tests. Everything is answered by reading the records from
 //! the start, so that no index of the journal can hide a fault of the rules.
 
-use florin_ledger::record::{AccountRecord, Record, TransferRecord};
+use florin_ledger::record::{AccountRecord, Record, RefusalRecord, TransferRecord};
 use florin_ledger::{
     AccountId, HoldOutcome, Journal, Ledger, Lsn, PastHold, PastTransfer, Slot, Timestamp,
     Transfer, TransferFlags, TransferId,
@@ -18,6 +18,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Log {
     pub(crate) entries: Vec<Entry>,
+    /// What was to be put on record as refused: no part of the book.
+    pub(crate) refusals: Vec<(Timestamp, RefusalRecord)>,
     chain_start: Option<usize>,
 }
 
@@ -102,6 +104,12 @@ impl Journal for Log {
         let lsn = Lsn(last.map_or(64, |last| last.lsn.0 + 112));
         self.entries.push(Entry { lsn, time, record: *record });
         lsn
+    }
+
+    fn append_refusal(&mut self, time: Timestamp, refusal: RefusalRecord) -> Option<Lsn> {
+        assert_eq!(self.chain_start, None, "a chain is over before its refusal is on record");
+        self.refusals.push((time, refusal));
+        None
     }
 
     fn chain_begin(&mut self) {

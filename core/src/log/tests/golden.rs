@@ -263,7 +263,7 @@ fn what_a_commit_leaves() {
     );
     check_payload(
         Record::Refusal(RefusalRecord {
-            id: CommitId(0xA0A1),
+            id: 0xA0A1,
             digest,
             reason: RefusalReason::Transfer(CreateTransferStatus::ExceedsCredits),
             index: 5,

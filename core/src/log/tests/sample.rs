@@ -151,7 +151,7 @@ pub(super) fn any_payload(number: u64, key_bytes: u16, value_bytes: u32) -> (Rec
             actor_bytes: key_bytes,
         }),
         4 => Record::Refusal(RefusalRecord {
-            id,
+            id: id.0,
             digest,
             reason: RefusalReason::TooLate,
             index: 1,
