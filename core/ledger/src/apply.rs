@@ -285,6 +285,7 @@ impl Ledger {
         if movement.closing.contains(TransferFlags::CLOSING_DEBIT) {
             close_or_reopen(row, slot, movement)?;
         }
+        self.moved.debit((debits_pending, debits_posted), (pending, posted));
         Ok(())
     }
 
@@ -305,6 +306,7 @@ impl Ledger {
         if movement.closing.contains(TransferFlags::CLOSING_CREDIT) {
             close_or_reopen(row, slot, movement)?;
         }
+        self.moved.credit((credits_pending, credits_posted), (pending, posted));
         Ok(())
     }
 

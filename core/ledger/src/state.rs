@@ -8,6 +8,7 @@
 use crate::account::Account;
 use crate::accounts::{AccountReferences, AccountRow, AccountTable};
 use crate::apply::Inconsistent;
+use crate::conservation::Moved;
 use crate::holds::{Hold, Holds};
 use crate::id::{AccountId, Lsn, Slot, Timestamp, TransferId};
 use crate::undo::Undo;
@@ -20,6 +21,8 @@ pub struct Ledger {
     pub(crate) holds: Holds,
     pub(crate) totals: Totals,
     pub(crate) undo: Undo,
+    /// What rows changed by since somebody looked.
+    pub(crate) moved: Moved,
 }
 
 /// What a checkpoint keeps beside accounts and holds, exact at its position.
@@ -55,7 +58,14 @@ impl Ledger {
             holds: Holds::new(seed),
             totals: Totals::default(),
             undo: Undo::default(),
+            moved: Moved::default(),
         }
+    }
+
+    /// What rows changed by since this was asked last. Balanced, unless rows were newer than the log
+    /// that was applied to them.
+    pub fn take_moved(&mut self) -> Moved {
+        core::mem::take(&mut self.moved)
     }
 
     /// The account with this id.

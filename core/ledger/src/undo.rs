@@ -6,6 +6,7 @@
 //! that the batch does them again at the times they had.
 
 use crate::accounts::AccountRow;
+use crate::conservation::Moved;
 use crate::holds::Hold;
 use crate::id::{Lsn, Slot, Timestamp};
 use crate::record::{ExpiryRecord, Record, TransferRecord};
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 pub(crate) struct Undo {
     open: bool,
     totals: Totals,
+    moved: Moved,
     changes: Vec<Change>,
 }
 
@@ -36,6 +38,7 @@ impl Ledger {
         assert!(self.undo.changes.is_empty(), "every chain is kept or undone");
         self.undo.open = true;
         self.undo.totals = self.totals;
+        self.undo.moved = self.moved;
     }
 
     pub(crate) fn chain_keep(&mut self) {
@@ -67,6 +70,7 @@ impl Ledger {
             }
         }
         self.totals = self.undo.totals;
+        self.moved = self.undo.moved;
         self.undo.open = false;
         expired
     }

@@ -64,7 +64,7 @@ impl EngineThread {
 
     fn count_turn(&self, started: Option<Duration>, jump: Option<Duration>) {
         let engine = &self.metrics.engine;
-        engine.stands(&self.engine.status());
+        engine.stands(&self.engine.status(), self.engine.conserved_frames());
         engine.documents_fill(self.engine.documents_fill_per_mille());
         engine.clock_jumped(jump.unwrap_or_default());
         if let Some(started) = started {

@@ -62,7 +62,7 @@ impl Threads {
         let (done_sender, done) = mpsc::channel();
         let reads = Reads::new(inbox.clone(), durable.clone(), opened.reader.clone());
         let metrics = Arc::new(Metrics::default());
-        metrics.engine.stands(&opened.engine.status());
+        metrics.engine.stands(&opened.engine.status(), opened.engine.conserved_frames());
         metrics.checkpoint.opened(opened.engine.status().checkpoint.0, clock.elapsed());
         let scrub = Arc::new(ScrubMetrics::default());
         let findings = Arc::new(Findings::new(scrub.clone(), watching.observer.clone()));

@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     checkpointing: Checkpointing,
     volatile: Volatile,
     budgets: Budgets,
+    /// Frames of this opening, in each of which both sides of the books changed by the same.
+    conserved_frames: u64,
 }
 
 /// Where the log goes on, and who writes it.
@@ -96,11 +98,13 @@ pub(crate) enum Outcome<T> {
 
 impl Engine {
     pub(crate) fn new(
-        ledger: Ledger,
+        mut ledger: Ledger,
         past: Past,
         log: LogEnd,
         checkpointing: Checkpointing,
     ) -> Engine {
+        // Rows of a checkpoint may have been newer than the log that was applied to them.
+        ledger.take_moved();
         let last = ledger.last_recorded();
         let next_tick = last.after_ticks(1).expect("recorded time is before 2262");
         Engine {
@@ -113,6 +117,7 @@ impl Engine {
             checkpointing,
             volatile: Volatile::since(next_tick),
             budgets: Budgets::default(),
+            conserved_frames: 0,
         }
     }
 
@@ -127,6 +132,11 @@ impl Engine {
     /// Rises whenever a client's key is written, deleted or expires.
     pub(crate) fn client_keys(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.past.indexes.documents.client_keys)
+    }
+
+    /// Frames of this opening, in each of which debits and credits changed by the same.
+    pub(crate) fn conserved_frames(&self) -> u64 {
+        self.conserved_frames
     }
 
     /// The end of what has been decided.
@@ -426,7 +436,11 @@ impl Engine {
         }
     }
 
+    /// Hands a frame to the log, once both sides of the books have changed by the same in it.
     fn add_frame(&mut self, frame: FrameBuilder) {
+        let moved = self.ledger.take_moved();
+        assert!(moved.is_balanced(), "a frame makes or loses money: {moved:?}");
+        self.conserved_frames += 1;
         let frame = Arc::new(frame.finish());
         self.log.next = frame.next();
         self.log.sequence += 1;

@@ -52,6 +52,7 @@ pub(crate) struct EngineMetrics {
     accounts_count: Gauge,
     transfers_count: Gauge,
     holds_count: Gauge,
+    conserved_frames: Gauge,
     epoch: Gauge,
     clock_jump_ns: Gauge,
     index_memory_bytes: Gauge,
@@ -189,6 +190,7 @@ impl Default for Metrics {
                 accounts_count: Gauge::default(),
                 transfers_count: Gauge::default(),
                 holds_count: Gauge::default(),
+                conserved_frames: Gauge::default(),
                 epoch: Gauge::default(),
                 clock_jump_ns: Gauge::default(),
                 index_memory_bytes: Gauge::default(),
@@ -244,7 +246,8 @@ impl EngineMetrics {
     }
 
     /// How the engine stands after a turn.
-    pub(crate) fn stands(&self, status: &Status) {
+    pub(crate) fn stands(&self, status: &Status, conserved_frames: u64) {
+        self.conserved_frames.set(conserved_frames);
         self.applied.set(status.applied.0);
         self.last_event.set(status.timestamp.0);
         self.accounts_count.set(status.accounts_count);

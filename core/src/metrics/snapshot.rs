@@ -65,6 +65,9 @@ pub struct EngineFigures {
     pub transfers_count: u64,
     /// Live holds.
     pub holds_count: u64,
+    /// Frames of this opening, in each of which debits and credits changed by the same; one in which
+    /// they did not would have stopped the engine before it was written.
+    pub conserved_frames: u64,
     /// Openings for writing so far.
     pub epoch: u64,
     /// How far the machine's clock has jumped ahead; zero while it is trusted. Otherwise writes are
@@ -198,6 +201,7 @@ impl Watch {
             accounts_count: engine.accounts_count.get(),
             transfers_count: engine.transfers_count.get(),
             holds_count: engine.holds_count.get(),
+            conserved_frames: engine.conserved_frames.get(),
             epoch: engine.epoch.get(),
             clock_jump: Duration::from_nanos(engine.clock_jump_ns.get()),
             index_memory_bytes: engine.index_memory_bytes.get(),

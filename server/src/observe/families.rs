@@ -95,6 +95,11 @@ fn engine(page: &mut Exposition, engine: &EngineFigures) {
     page.gauge("florin_accounts", "Accounts ever opened.", engine.accounts_count);
     page.gauge("florin_transfers", "Transfers ever created.", engine.transfers_count);
     page.gauge("florin_holds", "Live holds.", engine.holds_count);
+    page.counter(
+        "florin_conserved_frames_total",
+        "Frames of the log in each of which debits and credits changed by the same; another would have stopped the engine.",
+        engine.conserved_frames,
+    );
     page.gauge("florin_epoch", "Openings for writing so far.", engine.epoch);
     page.gauge(
         "florin_clock_jump_seconds",

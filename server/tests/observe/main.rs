@@ -161,6 +161,8 @@ async fn a_scrape_has_what_happened_and_reads_strictly() {
         };
         assert_eq!((sum("posted"), sum("pending")), (5, 5));
     }
+    // The opening's own frame, and one at least for the batches.
+    assert!(2 <= scrape.number("florin_conserved_frames_total"));
     assert_eq!(scrape.number("florin_accounts"), 2);
     assert_eq!(scrape.number("florin_transfer_events_total{result=\"created\"}"), 2);
     assert_eq!(scrape.number("florin_transfer_events_total{result=\"id_must_not_be_zero\"}"), 1);
