@@ -50,7 +50,7 @@ impl Caller {
 pub struct CommitRequest {
     bytes: Bytes,
     digest: [u8; 32],
-    caller: CallerId,
+    caller: Caller,
 }
 
 impl CommitRequest {
@@ -73,14 +73,13 @@ impl CommitRequest {
         check_events(&view)?;
         check_written_once(&view)?;
         let digest = if view.digest == [0; 32] { blake3::hash(&bytes).into() } else { view.digest };
-        Ok(CommitRequest { bytes, digest, caller: CallerId::default() })
+        Ok(CommitRequest { bytes, digest, caller: Caller::default() })
     }
 
     /// The same, asked by a caller.
     #[must_use]
-    pub fn by(mut self, caller: CallerId) -> CommitRequest {
-        self.caller = caller;
-        self
+    pub fn by(self, caller: &Caller) -> CommitRequest {
+        CommitRequest { caller: caller.clone(), ..self }
     }
 
     /// The commit as it lies in the buffer.
@@ -103,8 +102,8 @@ impl CommitRequest {
 
     /// Who asks.
     #[must_use]
-    pub fn caller(&self) -> CallerId {
-        self.caller
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 
@@ -204,7 +203,7 @@ pub struct UniqueRequest {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefusedRequest {
     /// Whose budget it counts against.
-    pub caller: CallerId,
+    pub caller: Caller,
     /// Why.
     pub reason: RefusalReason,
     /// Who, and what; at most

@@ -209,7 +209,7 @@ impl Request {
         match self {
             Request::CreateAccounts(batch) => Request::CreateAccounts(batch.by(caller)),
             Request::CreateTransfers(batch) => Request::CreateTransfers(batch.by(caller)),
-            Request::Commit(commit) => Request::Commit(commit.by(caller.id())),
+            Request::Commit(commit) => Request::Commit(commit.by(caller)),
             request => request,
         }
     }

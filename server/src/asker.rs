@@ -67,7 +67,7 @@ impl Asker {
         self.refusals.forbidden(&forbidden);
         let message = forbidden.to_string();
         record(RefusedRequest {
-            caller: self.caller.id(),
+            caller: self.caller.clone(),
             reason: RefusalReason::Forbidden,
             actor: message.clone().into_bytes(),
         });

@@ -2,7 +2,7 @@
 //!
 //! [`Moved`] sums what rows changed by, each side by itself, before and after taken from the row. A posting
 //! that reached one row and not the other, or both by different amounts, shows in the sums of its frame,
-//! before the frame is written. What was in the rows before is not asked: that is
+//! before the frame is written, all ledgers together. What was in the rows before is not asked: that is
 //! [`crate::Ledger::trial_balance`]'s.
 
 use crate::amount::Amount;

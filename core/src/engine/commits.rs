@@ -9,7 +9,7 @@ use super::documents::IndexKey;
 use super::journal::FrameJournal;
 use super::present::Present;
 use super::{EVENT_BYTES_MAX, Engine, Outcome};
-use crate::commits::{CallerId, CommitRequest};
+use crate::commits::{Caller, CommitRequest};
 use crate::error::{Error, ErrorKind};
 use crate::log::frame::room_for_payloads;
 use crate::request::Reply;
@@ -29,7 +29,7 @@ const OWN_TICKS: usize = 2;
 struct Deciding<'a> {
     view: CommitView<'a>,
     digest: [u8; 32],
-    caller: CallerId,
+    caller: &'a Caller,
     /// What was asked: to take effect, or only to know.
     end: ChainEnd,
     /// What there is of the preconditions' documents.

@@ -140,7 +140,7 @@ impl Journal for FrameJournal<'_> {
     fn append_refusal(&mut self, time: Timestamp, refusal: RefusalRecord) -> Option<Lsn> {
         assert!(self.chain.is_none(), "a chain is over before its refusal is on record");
         let (caller, budgets) = self.asked.as_mut()?;
-        if !budgets.spend(caller.id(), refusal.reason, time) {
+        if !budgets.spend(caller, refusal.reason, time) {
             return None;
         }
         let name = caller.name().as_bytes();

@@ -6,7 +6,7 @@ use super::documents::IndexKey;
 use super::present::Present;
 use super::volatile::Full;
 use super::{Engine, Outcome};
-use crate::commits::{CallerId, RefusedRequest, UniqueRequest, WriteBatch};
+use crate::commits::{RefusedRequest, UniqueRequest, WriteBatch};
 use crate::documents::{KeyOrder, KeyRange};
 use crate::error::{Error, ErrorKind};
 use crate::limits::FRAME_EXPIRIES_MAX;
@@ -200,7 +200,7 @@ impl Engine {
             Ok(ticks) => ticks,
             Err(refusal) => return refusal,
         };
-        if self.budgets.spend(refused.caller, refused.reason, ticks.next()) {
+        if self.budgets.spend(&refused.caller, refused.reason, ticks.next()) {
             self.append_refusal(refused.reason, 1, &refused.actor, &mut ticks);
         }
         self.end_request(&ticks);
@@ -217,9 +217,8 @@ impl Engine {
                 Err(Outcome::Done(refused)) => return Outcome::Done(refused.map(|_: Reply| ())),
             };
             if let Some(over) = self.budgets.take_over(now) {
-                let CallerId(caller) = over.caller;
-                let actor = format!("caller {caller}");
-                self.append_refusal(over.reason, over.count, actor.as_bytes(), &mut ticks);
+                let name = over.caller.name().as_bytes();
+                self.append_refusal(over.reason, over.count, name, &mut ticks);
             }
             self.end_request(&ticks);
         }

@@ -63,7 +63,7 @@ fn every_reason_is_on_record_with_who_and_what() {
     cabinet.commit(&Commit { documents: vec![put("b", "1"), stale], ..ann(3) });
     cabinet.commit(&Commit { transfers: vec![transfer(1, 2, 1, 5)], ..ann(4) });
     let refused = RefusedRequest {
-        caller: CallerId(5),
+        caller: Caller::new(CallerId(5), "key 5"),
         reason: RefusalReason::Forbidden,
         actor: b"key 5 may not write".to_vec(),
     };
@@ -92,9 +92,9 @@ fn refusals_over_the_budget_are_counted_in_one_record() {
     const BUDGET: usize = 600;
     let cabinet = Cabinet::new();
     cabinet.open_accounts();
-    let caller = CallerId(9);
+    let caller = Caller::new(CallerId(9), "bob");
     let submit = |commit: &Commit| {
-        let request = CommitRequest::new(commit).unwrap().by(caller);
+        let request = CommitRequest::new(commit).unwrap().by(&caller);
         match ask(&cabinet, Request::Commit(request)) {
             Ok(Reply::Commit(outcome)) => Ok(outcome),
             Ok(_) => unreachable!("a commit is answered by its outcome"),
@@ -116,7 +116,7 @@ fn refusals_over_the_budget_are_counted_in_one_record() {
     let found = on_record(cabinet);
     assert_eq!(found.len(), BUDGET + 2);
     let (count, who, _) = found.last().unwrap();
-    assert_eq!((count.count, count.reason, who.as_str()), (1, RefusalReason::TooLate, "caller 9"));
+    assert_eq!((count.count, count.reason, who.as_str()), (1, RefusalReason::TooLate, "bob"));
 }
 
 /// Prevents: somebody tries accounts or amounts in batches, and the log shows only what succeeded.
@@ -200,5 +200,5 @@ fn events_over_the_budget_are_answered_and_counted() {
     assert_eq!(found.len(), BUDGET + 2);
     let (count, who, _) = found.last().unwrap();
     let told = (count.count, count.reason, who.as_str());
-    assert_eq!(told, (400, RefusalReason::BatchTransfer(exceeds), "caller 9"));
+    assert_eq!(told, (400, RefusalReason::BatchTransfer(exceeds), "bob"));
 }

@@ -127,6 +127,37 @@ impl Checkpoint {
     }
 }
 
+/// Prevents: a posting that reaches one account and not the other, and is acknowledged. Rows that have it
+/// already pass it over, which here stands for whatever may go wrong.
+#[test]
+fn what_reaches_one_side_alone_shows_in_what_rows_changed_by() {
+    let mut bank = Bank::new();
+    bank.create_accounts(&[account(1), account(2)]);
+    let rows = |bank: &Bank| [Slot(0), Slot(1)].map(|slot| *bank.ledger.row(slot).expect("open"));
+    let ([debit, credit], totals) = (rows(&bank), bank.ledger.totals());
+    let references = bank.ledger.page_references(0).to_vec();
+    bank.create_transfers(&[transfer(10)]);
+    assert!(bank.ledger.take_moved().is_balanced());
+    let [debited, credited] = rows(&bank);
+    let posting = *bank.log.entries.last().expect("it was posted");
+    for (debit, credit, is_balanced) in [
+        (debit, credit, true),
+        (debited, credit, false),
+        (debit, credited, false),
+        (debited, credited, true),
+    ] {
+        let mut ledger = Ledger::with_seed(3);
+        for (slot, row) in (0..).map(Slot).zip([debit, credit]) {
+            let references = references[usize::try_from(slot.0).expect("it fits")];
+            ledger.restore_row(slot, row, references).expect("slots in order");
+        }
+        ledger.restore_totals(totals);
+        ledger.apply(posting.lsn, posting.time, &posting.record).expect("it fits");
+        assert_eq!(ledger.take_moved().is_balanced(), is_balanced);
+        assert!(ledger.take_moved().is_balanced(), "what was taken is gone");
+    }
+}
+
 /// A log that contradicts itself must be found out, not applied.
 #[test]
 fn records_that_do_not_fit_are_named() {
