@@ -54,6 +54,51 @@ pub(crate) struct NewKeyArguments {
     new_pkcs11_pin_file: Option<PathBuf>,
 }
 
+/// The same for the root key of a bank.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RootKeyArguments {
+    /// The bank's root key, in a file that `florin kek generate` made
+    #[arg(long, value_name = "FILE", conflicts_with = "root_pkcs11_module")]
+    root_key_file: Option<PathBuf>,
+
+    /// The PKCS#11 library of the token that has the bank's root key
+    #[arg(long, value_name = "SO", requires_all = ["root_pkcs11_token", "root_pkcs11_key", "root_pkcs11_pin_file"])]
+    root_pkcs11_module: Option<PathBuf>,
+
+    /// That token's label
+    #[arg(long, value_name = "LABEL", requires = "root_pkcs11_module")]
+    root_pkcs11_token: Option<String>,
+
+    /// That key's label
+    #[arg(long, value_name = "LABEL", requires = "root_pkcs11_module")]
+    root_pkcs11_key: Option<String>,
+
+    /// A file with that token's PIN
+    #[arg(long, value_name = "FILE", requires = "root_pkcs11_module")]
+    root_pkcs11_pin_file: Option<PathBuf>,
+}
+
+impl RootKeyArguments {
+    /// The key.
+    ///
+    /// # Errors
+    /// If none is named, or it can't be used.
+    pub(crate) fn required(&self) -> Result<Arc<dyn KeyEncryptionKey>, Failure> {
+        let arguments = KeyArguments {
+            key_file: self.root_key_file.clone(),
+            pkcs11_module: self.root_pkcs11_module.clone(),
+            pkcs11_token: self.root_pkcs11_token.clone(),
+            pkcs11_key: self.root_pkcs11_key.clone(),
+            pkcs11_pin_file: self.root_pkcs11_pin_file.clone(),
+        };
+        arguments.open()?.ok_or_else(|| {
+            let message = "name the bank's root key: --root-key-file FILE, or --root-pkcs11-module \
+                           SO and its labels";
+            Failure::usage(message)
+        })
+    }
+}
+
 impl KeyArguments {
     /// The key; `None` if none is named.
     ///

@@ -2,7 +2,9 @@
 //! share lies beside it.
 #![forbid(unsafe_code)]
 
+mod adapter;
 mod bench;
+mod certificates;
 mod client_keys;
 mod commands;
 mod credentials;

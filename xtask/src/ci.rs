@@ -5,7 +5,7 @@
 //! the tests have built. Only the fuzz targets, which are built with other flags, keep their own.
 
 use crate::command::run as command;
-use crate::{fuzz, toolchain};
+use crate::{browser, fuzz, toolchain};
 use std::time::{Duration, Instant};
 
 type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
@@ -23,6 +23,7 @@ pub(crate) fn run(fuzz_seconds: u64) -> Result<(), String> {
         ("lints", Box::new(lints)),
         ("tests and tidy", Box::new(tests)),
         ("doc-tests", Box::new(doc_tests)),
+        ("browser", Box::new(browser::run_tests)),
     ];
     if 0 < fuzz_seconds {
         steps.push(("fuzz", Box::new(move || fuzz::run(None, fuzz_seconds))));

@@ -15,6 +15,10 @@ struct Tool {
     advice: &'static str,
 }
 
+/// Fonts of its own, so that pages look the same everywhere.
+const CHROMIUM: &[&str] =
+    &["install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
+
 const TOOLS: &[Tool] = &[
     Tool {
         name: "git",
@@ -33,6 +37,24 @@ const TOOLS: &[Tool] = &[
         probe: ("softhsm2-util", &["--version"]),
         install: Some(("apt-get", &["install", "--yes", "softhsm2"])),
         advice: "install SoftHSM2 (`apt-get install softhsm2`)",
+    },
+    Tool {
+        name: "npm, for the tests in a browser",
+        probe: ("npm", &["--version"]),
+        install: None,
+        advice: "install Node.js 20 or newer (`apt-get install nodejs npm`)",
+    },
+    Tool {
+        name: "chromium, the browser of those tests",
+        probe: ("chromium", &["--version"]),
+        install: Some(("apt-get", CHROMIUM)),
+        advice: "install Chromium (`apt-get install chromium fonts-dejavu-core`)",
+    },
+    Tool {
+        name: "certutil, which tells the browser whom to trust",
+        probe: ("which", &["certutil"]),
+        install: Some(("apt-get", &["install", "--yes", "libnss3-tools"])),
+        advice: "install it (`apt-get install libnss3-tools`)",
     },
     Tool {
         name: "rustfmt",

@@ -1,6 +1,8 @@
 //! The commands, one noun each.
 
+mod bank;
 mod bench;
+mod demo;
 mod exec;
 mod init;
 mod inspect;
@@ -20,6 +22,8 @@ use clap::Subcommand;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    Demo(demo::Demo),
+    Bank(bank::BankCommand),
     Init(init::Init),
     Serve(serve::Serve),
     Shell(shell::Shell),
@@ -43,6 +47,8 @@ impl Command {
     /// Why it could not be done, with the exit code that says so to scripts.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Command::Demo(demo) => demo.run(),
+            Command::Bank(bank) => bank.run(),
             Command::Init(init) => init.run(),
             Command::Serve(serve) => serve.run(),
             Command::Shell(shell) => shell.run(),

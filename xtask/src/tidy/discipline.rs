@@ -7,10 +7,12 @@ use super::source::tokens;
 
 /// Shipped code that must wait for time to pass, with the reason. Tests have no exceptions.
 const SLEEPERS: &[(&str, &str)] = &[
+    ("adapter/src/edge/listener.rs", "out of descriptors: trying again at once would burn a core"),
     ("client/src/connection.rs", "the instant at which a peer has been silent for too long"),
     ("client/src/embedded.rs", "a pause before asking a busy engine again"),
     ("client/src/path.rs", "a pause before asking again, so that a server can come back"),
     ("client/src/stream.rs", "a pause before connecting again, so that a server can come back"),
+    ("tools/src/adapter.rs", "a pause before a worker that failed is started again"),
     ("server/src/observe/mod.rs", "out of descriptors: trying again at once would burn a core"),
     ("server/src/streams.rs", "a heartbeat; a pause so that many readers don't read at every sync"),
     ("server/src/server.rs", "out of descriptors: trying again at once would burn a core"),

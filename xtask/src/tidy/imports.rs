@@ -33,7 +33,7 @@ const HOUSE: &[Room] = &[
     },
     Room {
         name: "florin-adapter",
-        may_import: Imports::Only(&["florin-ledger", "florin-wire", "florin-client"]),
+        may_import: Imports::Only(&["florin-ledger", "florin-keys", "florin-client"]),
     },
     Room {
         name: "florin",

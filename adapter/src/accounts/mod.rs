@@ -1,0 +1,20 @@
+//! Accounts of customers.
+//!
+//! - An account is a document of ACCOUNTS and, under the same number, an account of the ledger, which alone
+//!   knows what is on it. Customers' accounts are liabilities of the bank: their balance is what was credited
+//!   less what was debited, and the ledger lets none go below zero.
+//! - The bank's own accounts are the other side of whatever comes in or goes out ([`chart`]).
+
+mod balance;
+pub mod chart;
+mod history;
+mod iban;
+mod opening;
+mod record;
+
+pub use balance::{Balances, balances};
+pub use history::{Entry, History, history};
+pub use iban::{BankCode, Iban, NotAnIban};
+pub(crate) use opening::record_imported;
+pub use opening::{Opened, Opening, open};
+pub use record::{AccountStatus, AccountType, Accounts, accounts_of, owned};

@@ -1,0 +1,137 @@
+//! Opening an account.
+
+use super::chart;
+use super::iban::{BankCode, Iban};
+use super::record::{
+    AccountNumbers, AccountOpen, AccountOwners, AccountSealed, AccountStatus, AccountType,
+    Accounts, OwnerOpen, owner_key,
+};
+use crate::audit::{self, Act, Action, Caller};
+use crate::bank::Bank;
+use crate::clock::Clock;
+use crate::error::BankError;
+use crate::id::{Account, Customer, Id};
+use crate::money::Currency;
+use crate::store::{Held, Row, Store};
+use crate::vault::{Indexed, Subject};
+use florin_ledger::commit::Unmet;
+use florin_ledger::document::DocumentCondition;
+use florin_ledger::{Commit, Timestamp};
+
+/// What a new account may send, unless somebody says otherwise.
+const DAILY_LIMIT_CENTS: u64 = 500_000;
+const MONTHLY_LIMIT_CENTS: u64 = 5_000_000;
+/// Numbers that turn out to be taken.
+const TRIES_MAX: usize = 8;
+
+/// The account that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Whose.
+    pub customer: Id<Customer>,
+    /// What for.
+    pub account_type: AccountType,
+    /// In what currency.
+    pub currency: Currency,
+}
+
+/// The account that was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its id.
+    pub account: Id<Account>,
+    /// Its number.
+    pub number: Iban,
+}
+
+/// Opens an account, in the ledger too. Returns when that is durable.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn open(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    bank: BankCode,
+    opening: Opening,
+) -> Result<Opened, BankError> {
+    for _ in 0..TRIES_MAX {
+        let account = Id::<Account>::at(clock.now());
+        let number = Iban::generate(bank);
+        let opened = Opened { account, number };
+        let mut commit = commit(store, clock, caller, &opening, &opened, clock.now()).await?;
+        let Opening { customer, account_type, currency } = opening;
+        let ledgers = chart::customers(account.number(), customer.number(), account_type, currency);
+        commit.accounts.push(ledgers);
+        match store.commit(&commit).await {
+            Ok(_) => return Ok(opened),
+            // The number is taken.
+            Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(BankError::Contended)
+}
+
+/// Keeps an account that was opened in the ledger by an import, as of a time in the past.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn record_imported(
+    bank: &Bank,
+    opening: &Opening,
+    opened: &Opened,
+    time: Timestamp,
+) -> Result<(), BankError> {
+    let Bank { store, clock, .. } = bank;
+    let commit = commit(store, &**clock, &Caller::bank(), opening, opened, time).await?;
+    store.commit(&commit).await.map(drop)
+}
+
+/// The commit of an opening, without the ledger's account.
+async fn commit(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    opening: &Opening,
+    Opened { account, number }: &Opened,
+    time: Timestamp,
+) -> Result<Commit, BankError> {
+    let Opening { customer, account_type, currency } = *opening;
+    let account = *account;
+    let record = Row::<Accounts> {
+        open: AccountOpen {
+            account_id: account,
+            user_id: customer,
+            account_type,
+            currency_code: currency,
+            status: AccountStatus::Active,
+            opened_at: time.into(),
+            daily_limit_cents: DAILY_LIMIT_CENTS,
+            monthly_limit_cents: MONTHLY_LIMIT_CENTS,
+        },
+        profile: Held::Absent,
+        statutory: Held::Known(AccountSealed { account_number: number.clone() }),
+    };
+    let owner = Row::<AccountOwners>::open(OwnerOpen { account_id: account });
+    let numbered = Row::<AccountNumbers>::open(OwnerOpen { account_id: account });
+    let blind = store.vault().blind().of(Indexed::AccountNumber, number.plain());
+    let act = Act {
+        action: Action::Create,
+        entity: "ACCOUNT",
+        entity_id: account.to_string(),
+        subject: Subject::Customer(customer),
+        old: None,
+        new: None,
+    };
+    let absent = DocumentCondition::Absent;
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents = vec![
+        // First, so that what is unmet names it.
+        store.write(&blind, &numbered, absent).await?,
+        store.write(&account.bytes(), &record, absent).await?,
+        store.write(&owner_key(customer, account), &owner, absent).await?,
+        audit::row(store, clock, caller, act).await?,
+    ];
+    Ok(commit)
+}

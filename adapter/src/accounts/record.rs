@@ -1,0 +1,160 @@
+//! ACCOUNTS of the design, and whose they are.
+
+use super::iban::Iban;
+use crate::clock::UnixNs;
+use crate::error::BankError;
+use crate::id::{Account, Customer, Id};
+use crate::money::Currency;
+use crate::store::{Found, Kind, Store};
+use crate::tables;
+use crate::vault::Subject;
+use florin_ledger::document::DocumentScan;
+use florin_ledger::{DocumentKey, TableId};
+use serde::{Deserialize, Serialize};
+
+/// Accounts of one customer, at most.
+pub(super) const ACCOUNTS_MAX: u32 = 100;
+
+/// What an account is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AccountType {
+    /// Payments.
+    Checking,
+    /// Savings.
+    Savings,
+    /// Business.
+    Business,
+}
+
+impl AccountType {
+    /// As customers read it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            AccountType::Checking => "Checking account",
+            AccountType::Savings => "Savings account",
+            AccountType::Business => "Business account",
+        }
+    }
+}
+
+/// What may be done with an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AccountStatus {
+    /// Everything.
+    Active,
+    /// Nothing may be debited.
+    Suspended,
+    /// Nothing at all.
+    Closed,
+}
+
+/// ACCOUNTS.
+pub enum Accounts {}
+
+/// What anybody may know of an account.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AccountOpen {
+    pub account_id: Id<Account>,
+    pub user_id: Id<Customer>,
+    pub account_type: AccountType,
+    pub currency_code: Currency,
+    pub status: AccountStatus,
+    pub opened_at: UnixNs,
+    pub daily_limit_cents: u64,
+    pub monthly_limit_cents: u64,
+}
+
+/// What is sealed.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AccountSealed {
+    pub account_number: Iban,
+}
+
+impl Kind for Accounts {
+    const TABLE: TableId = tables::ACCOUNTS;
+    type Open = AccountOpen;
+    type Profile = ();
+    type Statutory = AccountSealed;
+
+    fn subject(open: &AccountOpen) -> Subject {
+        Subject::Customer(open.user_id)
+    }
+}
+
+/// Which accounts a customer has: keys are the customer's id and the account's.
+pub(super) enum AccountOwners {}
+
+/// Nothing but the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OwnerOpen {
+    pub account_id: Id<Account>,
+}
+
+impl Kind for AccountOwners {
+    const TABLE: TableId = tables::ACCOUNT_OWNERS;
+    type Open = OwnerOpen;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &OwnerOpen) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// The account of a number.
+pub(super) enum AccountNumbers {}
+
+impl Kind for AccountNumbers {
+    const TABLE: TableId = tables::ACCOUNT_NUMBERS;
+    type Open = OwnerOpen;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &OwnerOpen) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// The key of [`AccountOwners`].
+pub(super) fn owner_key(customer: Id<Customer>, account: Id<Account>) -> Vec<u8> {
+    [customer.bytes(), account.bytes()].concat()
+}
+
+/// The accounts of a customer, oldest first.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn accounts_of(
+    store: &Store,
+    customer: Id<Customer>,
+) -> Result<Vec<Found<Accounts>>, BankError> {
+    let prefix = customer.bytes().to_vec();
+    let owned = DocumentScan { prefix, limit: ACCOUNTS_MAX, ..DocumentScan::default() };
+    let owned = store.scan::<AccountOwners>(owned).await?.found;
+    let keys: Vec<DocumentKey> = owned
+        .iter()
+        .map(|owner| owner.row.open.account_id.bytes().to_vec())
+        .map(|key| DocumentKey { table: Accounts::TABLE, key })
+        .collect();
+    let mut accounts = Vec::with_capacity(keys.len());
+    for document in store.client().documents(&keys).await?.into_iter().flatten() {
+        accounts.push(store.opened(document).await?);
+    }
+    Ok(accounts)
+}
+
+/// A customer's account; `None` if there is none, or it is another's, which is the same to whoever asks.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn owned(
+    store: &Store,
+    customer: Id<Customer>,
+    account: Id<Account>,
+) -> Result<Option<Found<Accounts>>, BankError> {
+    let found: Option<Found<Accounts>> = store.get(&account.bytes()).await?;
+    Ok(found.filter(|found| found.row.open.user_id == customer))
+}

@@ -1,0 +1,126 @@
+//! The bank that an adapter serves: the ledger and what it takes to read and write it. It keeps no state that
+//! matters: any number of adapters may serve the same bank.
+
+use crate::accounts::{BankCode, chart};
+use crate::clock::Clock;
+use crate::customers::{Passwords, decoy};
+use crate::error::BankError;
+use crate::money::Currency;
+use crate::payments::References;
+use crate::store::Store;
+use crate::tables;
+use crate::vault::{Purpose, Vault};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use florin_client::Client;
+use florin_keys::KeyEncryptionKey;
+use florin_ledger::{AccountFlags, CreateAccountStatus};
+use std::sync::Arc;
+
+/// What an adapter is told.
+#[derive(Clone, Debug)]
+pub struct BankOptions {
+    /// Where customers' browsers find it: `https://HOST[:PORT]`.
+    pub origin: String,
+    /// What the bank is called.
+    pub name: String,
+    /// Its bank code.
+    pub code: BankCode,
+    /// Threads that hash passwords.
+    pub password_threads_count: usize,
+}
+
+/// A bank.
+pub struct Bank {
+    /// Its documents, and its ledger.
+    pub store: Store,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its passwords.
+    pub passwords: Passwords,
+    /// Its references.
+    pub references: References,
+    /// What it was told.
+    pub options: BankOptions,
+    forms: hmac::Key,
+}
+
+impl Bank {
+    /// Opens the bank of a ledger; makes its keys, tables and accounts if it is new.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn open(
+        client: Client,
+        root: &dyn KeyEncryptionKey,
+        clock: Arc<dyn Clock>,
+        options: BankOptions,
+    ) -> Result<Bank, BankError> {
+        declare_tables(&client).await?;
+        let vault = Vault::open(&client, root).await?;
+        let passwords = Passwords::new(vault.clone(), options.password_threads_count);
+        let (_, forms) = vault.tree().newest(Purpose::Forms);
+        let store = Store::new(client, vault);
+        decoy::ensure(&store, &passwords, clock.now()).await?;
+        Ok(Bank {
+            forms: hmac::Key::new(HMAC_SHA256, forms.as_slice()),
+            store,
+            clock,
+            passwords,
+            references: References::default(),
+            options,
+        })
+    }
+
+    /// Opens the bank's own accounts that are not open yet, as of a time in the past if one is given.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn open_own_accounts(
+        &self,
+        imported: Option<florin_ledger::Timestamp>,
+    ) -> Result<(), BankError> {
+        let mut accounts = Vec::new();
+        for (place, currency) in (0..).zip(Currency::ALL) {
+            let mut account = chart::cash(currency);
+            if let Some(florin_ledger::Timestamp(start)) = imported {
+                account.flags = account.flags.with(AccountFlags::IMPORTED);
+                account.timestamp = florin_ledger::Timestamp(start + place);
+            }
+            accounts.push(account);
+        }
+        for result in self.store.client().create_accounts(&accounts).await? {
+            match result.status {
+                // Of an opening with another past.
+                CreateAccountStatus::Created
+                | CreateAccountStatus::Exists
+                | CreateAccountStatus::ExistsWithDifferentFlags => {}
+                status => return Err(BankError::odd(&status)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The token of the forms that belong to a secret.
+    #[must_use]
+    pub fn form_token(&self, secret: &[u8]) -> String {
+        data_encoding::BASE64URL_NOPAD.encode(hmac::sign(&self.forms, secret).as_ref())
+    }
+
+    /// Whether a form has the token of a secret.
+    #[must_use]
+    pub fn is_form_token(&self, secret: &[u8], token: &str) -> bool {
+        let Ok(tag) = data_encoding::BASE64URL_NOPAD.decode(token.as_bytes()) else { return false };
+        hmac::verify(&self.forms, secret, &tag).is_ok()
+    }
+}
+
+async fn declare_tables(client: &Client) -> Result<(), BankError> {
+    let declared = client.tables().await?;
+    for table in tables::ALL {
+        let is_declared = declared.contains(&(table.id, table.options));
+        if !is_declared {
+            client.declare_table(table.id, table.options).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Where an adapter's time comes from.
+
+use florin_ledger::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A second, in the ledger's nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
+/// A minute.
+pub const MINUTE: u64 = 60 * SECOND;
+/// An hour.
+pub const HOUR: u64 = 60 * MINUTE;
+
+/// Says what time it is.
+pub trait Clock: Send + Sync + Debug {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's.
+#[derive(Debug, Default)]
+pub struct MachineClock;
+
+impl Clock for MachineClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A time so much later; the end of time if there is none.
+#[must_use]
+pub fn after(time: Timestamp, nanoseconds: u64) -> Timestamp {
+    Timestamp(time.0.saturating_add(nanoseconds).min(Timestamp::MAX.0))
+}
+
+/// Nanoseconds since 1970, as a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixNs(pub u64);
+
+impl From<Timestamp> for UnixNs {
+    fn from(time: Timestamp) -> UnixNs {
+        UnixNs(time.0)
+    }
+}
+
+impl From<UnixNs> for Timestamp {
+    fn from(time: UnixNs) -> Timestamp {
+        Timestamp(time.0)
+    }
+}

@@ -1,0 +1,307 @@
+//! Logging in: a password, then a code.
+//!
+//! Whoever asks learns nothing until both were tried: every step reads, writes and hashes the same for a name
+//! that is nobody's, a wrong password and a locked name, and the answer is one.
+//!
+//! 1. [`begin`](LoginAttempts::begin) counts the attempt ([`super::counter`]), hashes the password and keeps
+//!    what came of it under the hash of a token that the browser gets.
+//! 2. [`finish`](LoginAttempts::finish) spends the token: the commit that deletes it takes effect once, so a
+//!    hundred codes at the same time are one. With it come the login, the step of the code, which is then
+//!    used, and the audit row.
+
+use super::counter::{self, Counted};
+use super::credentials::{Credentials, FactorUse, FactorUses};
+use super::decoy;
+use super::password::{PASSWORD_BYTES_MAX, Passwords};
+use super::record::{CustomerEmails, Customers};
+use super::session::{LoginSession, Sessions, Token};
+use crate::audit::{self, Act, Action, Caller};
+use crate::clock::{Clock, MINUTE, UnixNs, after};
+use crate::email::Email;
+use crate::error::BankError;
+use crate::id::{Customer, Id};
+use crate::random;
+use crate::store::{Found, Held, Kind, Row, Store};
+use crate::tables;
+use crate::vault::{BLIND_BYTES, Indexed, Subject};
+use florin_ledger::commit::Unmet;
+use florin_ledger::document::{DocumentCondition, WriteResult};
+use florin_ledger::{DocumentWrite, Position, TableId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// How long a code may take.
+const PATIENCE: u64 = 5 * MINUTE;
+const TOKEN_BYTES: usize = 32;
+
+/// Why there is no login.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Name, password or code is wrong, the name is locked, or too much time has passed. Which it is, is
+    /// nobody's to know.
+    #[error("that did not match")]
+    NoMatch,
+    /// It could not be tried.
+    #[error("{0}")]
+    Bank(#[from] BankError),
+}
+
+/// What a browser shows with the code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attempt([u8; TOKEN_BYTES]);
+
+impl Attempt {
+    fn key(&self) -> [u8; TOKEN_BYTES] {
+        *blake3::hash(&self.0).as_bytes()
+    }
+}
+
+/// Nothing: it is a secret.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attempt(..)")
+    }
+}
+
+/// As a cookie carries it.
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::BASE64URL_NOPAD.encode(&self.0))
+    }
+}
+
+impl FromStr for Attempt {
+    type Err = LoginError;
+
+    fn from_str(text: &str) -> Result<Attempt, LoginError> {
+        let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes());
+        let bytes = bytes.ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Attempt).ok_or(LoginError::NoMatch)
+    }
+}
+
+/// Logins that wait for their code.
+pub enum LoginAttempts {}
+
+/// What is not secret of it.
+#[derive(Serialize, Deserialize)]
+pub struct AttemptOpen {
+    /// The counter of the name, in base 64.
+    name: String,
+    expires_at: UnixNs,
+}
+
+/// What came of the password. Every attempt has as many bytes.
+#[derive(Serialize, Deserialize)]
+pub struct AttemptSealed {
+    /// Who it is, or nobody.
+    user_id: Id<Customer>,
+    /// 1: the password was right.
+    is_right: u8,
+    /// The version of the credentials that it was looked at with, as text: others spend it.
+    credentials: String,
+}
+
+impl Kind for LoginAttempts {
+    const TABLE: TableId = tables::LOGIN_ATTEMPTS;
+    type Open = AttemptOpen;
+    type Profile = AttemptSealed;
+    type Statutory = ();
+
+    fn subject(_: &AttemptOpen) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// A version in as many bytes as any other.
+fn version_text(version: Position) -> String {
+    format!("{:020}:{:020}", version.epoch, version.lsn.0)
+}
+
+impl LoginAttempts {
+    /// Tries a password; what came of it shows with the code.
+    ///
+    /// # Errors
+    /// [`BankError`]; never because of what was typed.
+    pub async fn begin(
+        store: &Store,
+        clock: &dyn Clock,
+        passwords: &Passwords,
+        caller: &Caller,
+        email: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Attempt, BankError> {
+        let waiting = passwords.queue()?;
+        // Whatever is no address is one name: nobody has a counter for each way to write another's.
+        let email = Email::parse(email).ok();
+        let normal = email.as_ref().map_or("", Email::normal);
+        let name = store.vault().blind().of(Indexed::LoginIdentifier, normal);
+        let counted = counter::count(store, &name, clock.now()).await?;
+        if counted == Counted::Last {
+            put_on_record(store, clock, caller, &name, Action::LoginLocked).await?;
+        }
+        let key = store.vault().blind().of(Indexed::Email, normal);
+        let found: Option<Found<CustomerEmails>> = store.get(&key).await?;
+        let customer = found.map_or_else(decoy::id, |found| found.row.open.user_id);
+        store.vault().forget(customer);
+        let credentials: Option<Found<Credentials>> = store.get(&customer.bytes()).await?;
+        let version = credentials.as_ref().map_or(Position::NONE, |found| found.version);
+        let hash = credentials.and_then(|found| found.row.profile.known()).map(|it| it.password);
+        let is_sound = counted != Counted::Locked && password.len() <= PASSWORD_BYTES_MAX;
+        let password = if is_sound { password } else { Zeroizing::default() };
+        let is_right = passwords.is_of(waiting, password, hash).await?;
+        let is_right = is_right && is_sound && customer != decoy::id();
+
+        let attempt = Attempt(random::bytes());
+        let expires = after(clock.now(), PATIENCE);
+        let row = Row::<LoginAttempts> {
+            open: AttemptOpen {
+                name: data_encoding::BASE64.encode(&name),
+                expires_at: expires.into(),
+            },
+            profile: Held::Known(AttemptSealed {
+                user_id: customer,
+                is_right: u8::from(is_right),
+                credentials: version_text(version),
+            }),
+            statutory: Held::Absent,
+        };
+        let write = store.write(&attempt.key(), &row, DocumentCondition::Absent).await?;
+        let write = DocumentWrite { expires, ..write };
+        match store.client().write_documents(&[write]).await?.first() {
+            Some(WriteResult::Written(_)) => Ok(attempt),
+            other => Err(BankError::odd(&other)),
+        }
+    }
+
+    /// Tries a code; with the right one, after the right password, the customer is in. The login that the
+    /// browser had before is over then.
+    ///
+    /// # Errors
+    /// [`LoginError::NoMatch`], whatever it is that does not match.
+    pub async fn finish(
+        store: &Store,
+        clock: &dyn Clock,
+        caller: &Caller,
+        attempt: &Attempt,
+        code: &str,
+        before: Option<&Token>,
+    ) -> Result<(Token, LoginSession), LoginError> {
+        let found: Option<Found<LoginAttempts>> = store.get(&attempt.key()).await?;
+        let found = found.ok_or(LoginError::NoMatch)?;
+        let now = clock.now();
+        let damaged = || BankError::Damaged(tables::LOGIN_ATTEMPTS);
+        let sealed = found.row.profile.as_known().ok_or_else(damaged)?;
+        let key = sealed.user_id.bytes();
+        let credentials: Option<Found<Credentials>> = store.get(&key).await?;
+        let profile: Option<Found<Customers>> = store.get(&key).await?;
+        let used: Option<Found<FactorUses>> = store.get(&key).await?;
+        let is_active = profile.is_some_and(|profile| profile.row.open.is_active);
+        let in_time = now.0 < found.row.open.expires_at.0;
+        let is_current = |credentials: &Found<Credentials>| {
+            version_text(credentials.version) == sealed.credentials
+        };
+        let newest = used.as_ref().map_or(0, |used| used.row.open.totp_step);
+        let step = credentials
+            .filter(is_current)
+            .and_then(|credentials| credentials.row.profile.known()?.mfa_secret)
+            .and_then(|secret| secret.step_of(code.trim(), now))
+            .filter(|step| newest < *step);
+        match step.filter(|_| sealed.is_right == 1 && is_active && in_time) {
+            Some(step) => {
+                let condition = used.map_or(DocumentCondition::Absent, |used| used.condition());
+                let spent = Row::<FactorUses>::open(FactorUse { totp_step: step });
+                let spent = store.write(&key, &spent, condition).await?;
+                login(store, clock, caller, &found, sealed.user_id, spent, before).await
+            }
+            None => Err(refuse(store, clock, caller, &found).await),
+        }
+    }
+}
+
+async fn login(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    attempt: &Found<LoginAttempts>,
+    customer: Id<Customer>,
+    spent: DocumentWrite,
+    before: Option<&Token>,
+) -> Result<(Token, LoginSession), LoginError> {
+    let (token, session, writes) = Sessions::begin(store, customer, clock.now()).await?;
+    let caller =
+        Caller { customer: Some(customer), login: Some(session.session_id), ..caller.clone() };
+    let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
+    commit.documents.extend(writes);
+    commit.documents.extend(before.into_iter().flat_map(Sessions::end));
+    commit.documents.push(attempt.deletion());
+    commit.documents.push(spent);
+    commit.documents.push(counter::forget(&name_of(attempt)?));
+    let act = Act {
+        action: Action::Login,
+        entity: "USER",
+        entity_id: customer.to_string(),
+        subject: Subject::Customer(customer),
+        old: None,
+        new: None,
+    };
+    commit.documents.push(audit::row(store, clock, &caller, act).await?);
+    match store.commit(&commit).await {
+        Ok(_) => Ok((token, session)),
+        // Another code was tried with the same token, or the same code with another.
+        Err(BankError::Unmet(Unmet::Write { .. })) => Err(LoginError::NoMatch),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Spends the token and puts on record that it came to nothing.
+async fn refuse(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    attempt: &Found<LoginAttempts>,
+) -> LoginError {
+    let refused = async {
+        let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+        commit.documents.push(attempt.deletion());
+        let act = act_on_name(&name_of(attempt)?, Action::LoginFailed);
+        commit.documents.push(audit::row(store, clock, caller, act).await?);
+        store.commit(&commit).await
+    };
+    match refused.await {
+        Ok(_) | Err(BankError::Unmet(_)) => LoginError::NoMatch,
+        Err(error) => error.into(),
+    }
+}
+
+async fn put_on_record(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    name: &[u8; BLIND_BYTES],
+    action: Action,
+) -> Result<(), BankError> {
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents.push(audit::row(store, clock, caller, act_on_name(name, action)).await?);
+    store.commit(&commit).await.map(drop)
+}
+
+/// Something that happened to whoever has a name, or nobody.
+fn act_on_name(name: &[u8; BLIND_BYTES], action: Action) -> Act {
+    Act {
+        action,
+        entity: "USER",
+        entity_id: data_encoding::BASE64.encode(&name[..17]),
+        subject: Subject::Bank,
+        old: None,
+        new: None,
+    }
+}
+
+fn name_of(attempt: &Found<LoginAttempts>) -> Result<[u8; BLIND_BYTES], BankError> {
+    let name = data_encoding::BASE64.decode(attempt.row.open.name.as_bytes()).ok();
+    let name = name.and_then(|name| name.try_into().ok());
+    name.ok_or(BankError::Damaged(tables::LOGIN_ATTEMPTS))
+}

@@ -1,0 +1,24 @@
+//! Customers: who they are, and how they prove it.
+//!
+//! - A customer is a document of USERS; what logs them in lies apart, so that looking at a profile opens no
+//!   secret.
+//! - An e-mail address belongs to one customer: the commit that makes one needs that nothing is under the
+//!   address's blind index.
+
+mod counter;
+mod credentials;
+pub(crate) mod decoy;
+mod login;
+mod password;
+mod record;
+mod registration;
+mod session;
+mod totp;
+
+pub use credentials::{Credentials, CredentialsSealed};
+pub use login::{Attempt, LoginAttempts, LoginError};
+pub use password::{Password, PasswordError, Passwords, Waiting};
+pub use record::{Customers, KycStatus, Profile};
+pub use registration::{NewCustomer, Registered, register};
+pub use session::{Found as FoundLogin, LoginSession, Sessions, Token};
+pub use totp::TotpSecret;

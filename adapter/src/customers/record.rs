@@ -1,0 +1,91 @@
+//! USERS of the design, but for what logs a customer in ([`super::credentials`]).
+
+use crate::clock::UnixNs;
+use crate::id::{Customer, Id};
+use crate::store::Kind;
+use crate::tables;
+use crate::vault::Subject;
+use florin_ledger::TableId;
+use serde::{Deserialize, Serialize};
+
+/// How far the bank knows who a customer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum KycStatus {
+    /// Not yet.
+    Pending,
+    /// It does.
+    Verified,
+    /// They are not who they said.
+    Rejected,
+}
+
+/// USERS.
+pub enum Customers {}
+
+/// What anybody may know of a customer.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CustomerOpen {
+    pub user_id: Id<Customer>,
+    pub kyc_status: KycStatus,
+    pub is_active: bool,
+    pub created_at: UnixNs,
+    pub updated_at: UnixNs,
+    pub created_by: String,
+}
+
+/// Who they are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns of the design")]
+pub struct Profile {
+    pub first_name: String,
+    pub last_name: String,
+    pub email: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub phone_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+    /// As ISO 8601 writes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub date_of_birth: Option<String>,
+}
+
+/// What the law wants to be kept of them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub first_name: String,
+    pub last_name: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub national_id_hash: Option<String>,
+}
+
+impl Kind for Customers {
+    const TABLE: TableId = tables::CUSTOMERS;
+    type Open = CustomerOpen;
+    type Profile = Profile;
+    type Statutory = Identity;
+
+    fn subject(open: &CustomerOpen) -> Subject {
+        Subject::Customer(open.user_id)
+    }
+}
+
+/// The customer of an e-mail address.
+pub(super) enum CustomerEmails {}
+
+/// Whose address it is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EmailOpen {
+    pub user_id: Id<Customer>,
+}
+
+impl Kind for CustomerEmails {
+    const TABLE: TableId = tables::CUSTOMER_EMAILS;
+    type Open = EmailOpen;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(open: &EmailOpen) -> Subject {
+        Subject::Customer(open.user_id)
+    }
+}

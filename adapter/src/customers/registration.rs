@@ -1,0 +1,111 @@
+//! Becoming a customer.
+
+use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
+use super::password::{Password, Passwords};
+use super::record::{
+    CustomerEmails, CustomerOpen, Customers, EmailOpen, Identity, KycStatus, Profile,
+};
+use super::totp::TotpSecret;
+use crate::audit::{self, Act, Action, Caller};
+use crate::clock::Clock;
+use crate::email::Email;
+use crate::error::BankError;
+use crate::id::{Customer, Id};
+use crate::store::{Held, Row, Store};
+use crate::vault::{Indexed, Subject};
+use florin_ledger::commit::Unmet;
+use florin_ledger::document::DocumentCondition;
+
+/// Who wants to be a customer.
+pub struct NewCustomer {
+    /// Their first name.
+    pub first_name: String,
+    /// Their last name.
+    pub last_name: String,
+    /// Their e-mail address.
+    pub email: Email,
+    /// Their password.
+    pub password: Password,
+    /// Their second factor.
+    pub totp: TotpSecret,
+}
+
+/// What came of it.
+pub enum Registered {
+    /// A customer.
+    New(Id<Customer>),
+    /// The address is a customer's already: nobody but its owner may be told.
+    KnownAddress,
+}
+
+/// Makes a customer, with keys of their own. Returns when that is durable.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn register(
+    store: &Store,
+    clock: &dyn Clock,
+    passwords: &Passwords,
+    caller: &Caller,
+    new: NewCustomer,
+) -> Result<Registered, BankError> {
+    let now = clock.now();
+    let customer = Id::<Customer>::at(now);
+    let password = passwords.hash(new.password).await?;
+    store.vault().make_keys(Subject::Customer(customer)).await?;
+    let key = customer.bytes();
+    let address = store.vault().blind().of(Indexed::Email, new.email.normal());
+    let record = Row::<Customers> {
+        open: CustomerOpen {
+            user_id: customer,
+            kyc_status: KycStatus::Pending,
+            is_active: true,
+            created_at: now.into(),
+            updated_at: now.into(),
+            created_by: caller.customer.map_or(String::from("bank"), |id| id.to_string()),
+        },
+        profile: Held::Known(Profile {
+            first_name: new.first_name.clone(),
+            last_name: new.last_name.clone(),
+            email: String::from(new.email.written()),
+            phone_number: None,
+            address: None,
+            date_of_birth: None,
+        }),
+        statutory: Held::Known(Identity {
+            first_name: new.first_name,
+            last_name: new.last_name,
+            national_id_hash: None,
+        }),
+    };
+    let credentials = Row::<Credentials> {
+        open: CredentialsOpen { user_id: customer, mfa_enabled: true },
+        profile: Held::Known(CredentialsSealed { password, mfa_secret: Some(new.totp) }),
+        statutory: Held::Absent,
+    };
+    let email = Row::<CustomerEmails>::open(EmailOpen { user_id: customer });
+    let act = Act {
+        action: Action::Create,
+        entity: "USER",
+        entity_id: customer.to_string(),
+        subject: Subject::Customer(customer),
+        old: None,
+        new: None,
+    };
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents = vec![
+        // First, so that what is unmet names it.
+        store.write(&address, &email, DocumentCondition::Absent).await?,
+        store.write(&key, &record, DocumentCondition::Absent).await?,
+        store.write(&key, &credentials, DocumentCondition::Absent).await?,
+        audit::row(store, clock, caller, act).await?,
+    ];
+    match store.commit(&commit).await {
+        Ok(_) => Ok(Registered::New(customer)),
+        Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
+            store.vault().unmake_keys(Subject::Customer(customer)).await?;
+            Ok(Registered::KnownAddress)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,244 @@
+//! Logins: what a browser has once a customer has proved who they are.
+//!
+//! - A login is over after twelve hours, after five minutes without use, and when the customer says so;
+//!   every request reads it, so the end takes effect at once, in every adapter.
+//! - Who has the token has the login, so it is stored only as a hash.
+//! - When it was last used is a document of its own, written once a minute at most.
+
+use super::record::Customers;
+use crate::clock::{Clock, HOUR, MINUTE, UnixNs, after};
+use crate::error::BankError;
+use crate::id::{Customer, Id, Login};
+use crate::random;
+use crate::store::{Kind, Row, Store};
+use crate::tables;
+use crate::vault::Subject;
+use florin_ledger::commit::Precondition;
+use florin_ledger::document::DocumentCondition;
+use florin_ledger::{Document, DocumentKey, DocumentWrite, TableId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest login.
+pub(super) const LONGEST: u64 = 12 * HOUR;
+/// The longest that it is not used.
+pub(super) const IDLE_MAX: u64 = 5 * MINUTE;
+/// Uses within this are not written.
+const USE_WRITTEN_EVERY: u64 = MINUTE;
+const SECRET_BYTES: usize = 32;
+const ID_BYTES: usize = 16;
+
+/// What a browser shows: whose login it is, and a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    customer: Id<Customer>,
+    secret: [u8; SECRET_BYTES],
+}
+
+impl Token {
+    fn generate(customer: Id<Customer>) -> Token {
+        Token { customer, secret: random::bytes() }
+    }
+
+    /// The key of its login: rises by customer, so that a customer's logins lie together.
+    fn key(&self) -> Vec<u8> {
+        let hash = blake3::hash(&self.secret);
+        [&self.customer.bytes()[..], &hash.as_bytes()[..ID_BYTES]].concat()
+    }
+
+    /// What forms that belong to the login are told apart by.
+    #[must_use]
+    pub fn form_secret(&self) -> [u8; SECRET_BYTES] {
+        blake3::derive_key("florin bank 1 forms of a login", &self.secret)
+    }
+}
+
+/// Nothing: it is a secret.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// As a cookie carries it.
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = [&self.customer.bytes()[..], &self.secret].concat();
+        f.write_str(&data_encoding::BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+/// No token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAToken;
+
+impl FromStr for Token {
+    type Err = NotAToken;
+
+    fn from_str(text: &str) -> Result<Token, NotAToken> {
+        let bytes =
+            data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| NotAToken)?;
+        let (customer, secret) = bytes.split_first_chunk::<ID_BYTES>().ok_or(NotAToken)?;
+        let customer = Id::from_number(u128::from_be_bytes(*customer));
+        Ok(Token { customer, secret: secret.try_into().map_err(|_| NotAToken)? })
+    }
+}
+
+/// Logins.
+pub(super) enum Logins {}
+
+/// A login.
+#[derive(Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LoginSession {
+    pub session_id: Id<Login>,
+    pub user_id: Id<Customer>,
+    pub auth_method: String,
+    pub created_at: UnixNs,
+    pub expires_at: UnixNs,
+}
+
+impl Kind for Logins {
+    const TABLE: TableId = tables::LOGINS;
+    type Open = LoginSession;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(open: &LoginSession) -> Subject {
+        Subject::Customer(open.user_id)
+    }
+}
+
+/// When logins were last used.
+pub(super) enum LoginUses {}
+
+/// When a login was last used, give or take a minute.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct LoginUse {
+    pub last_accessed_at: UnixNs,
+}
+
+impl Kind for LoginUses {
+    const TABLE: TableId = tables::LOGIN_USES;
+    type Open = LoginUse;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &LoginUse) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// A login as it was found.
+pub struct Found {
+    /// The login.
+    pub session: LoginSession,
+    /// That it is not over, nor its customer another: for whatever is decided by it.
+    pub unchanged: [Precondition; 2],
+}
+
+/// Logins of a bank.
+#[derive(Clone, Debug)]
+pub struct Sessions;
+
+impl Sessions {
+    /// A new login: its token, itself, and what a commit must write for it to be.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn begin(
+        store: &Store,
+        customer: Id<Customer>,
+        now: Timestamp,
+    ) -> Result<(Token, LoginSession, [DocumentWrite; 2]), BankError> {
+        let token = Token::generate(customer);
+        let key = token.key();
+        let expires = after(now, LONGEST);
+        let session = LoginSession {
+            session_id: Id::at(now),
+            user_id: customer,
+            auth_method: String::from("password+totp"),
+            created_at: now.into(),
+            expires_at: expires.into(),
+        };
+        let row = Row::<Logins>::open(session.clone());
+        let login = store.write(&key, &row, DocumentCondition::Absent).await?;
+        let login = DocumentWrite { expires, ..login };
+        let used = use_write(store, &key, now).await?;
+        Ok((token, session, [login, used]))
+    }
+
+    /// The login of a token, if it has one that is not over, of a customer who may log in. That it was used
+    /// now is written down, if that was a minute ago.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn find(
+        store: &Store,
+        clock: &dyn Clock,
+        token: &Token,
+    ) -> Result<Option<Found>, BankError> {
+        let (key, now) = (token.key(), clock.now());
+        let keys = [
+            DocumentKey { table: Logins::TABLE, key: key.clone() },
+            DocumentKey { table: LoginUses::TABLE, key: key.clone() },
+            DocumentKey { table: Customers::TABLE, key: token.customer.bytes().to_vec() },
+        ];
+        let documents = store.client().documents(&keys).await?;
+        let [Some(login), Some(used), Some(customer)] = &documents[..] else { return Ok(None) };
+        let session = store.open_part::<Logins>(login)?;
+        let used = store.open_part::<LoginUses>(used)?.last_accessed_at;
+        if !store.open_part::<Customers>(customer)?.is_active {
+            return Ok(None);
+        }
+        let is_idle = IDLE_MAX <= now.0.saturating_sub(used.0);
+        if session.user_id != token.customer || session.expires_at.0 <= now.0 || is_idle {
+            return Ok(None);
+        }
+        if USE_WRITTEN_EVERY <= now.0.saturating_sub(used.0) {
+            let write = use_write(store, &key, now).await?;
+            store.client().write_documents(&[write]).await?;
+        }
+        let unchanged = [unchanged(Logins::TABLE, login), unchanged(Customers::TABLE, customer)];
+        Ok(Some(Found { session, unchanged }))
+    }
+
+    /// What a commit must write for a login to be over.
+    #[must_use]
+    pub fn end(token: &Token) -> [DocumentWrite; 2] {
+        [Logins::TABLE, LoginUses::TABLE].map(|table| DocumentWrite {
+            table,
+            key: token.key(),
+            ..DocumentWrite::default()
+        })
+    }
+}
+
+fn unchanged(table: TableId, document: &Document) -> Precondition {
+    Precondition::Document { table, key: document.key.clone(), version: document.version }
+}
+
+async fn use_write(store: &Store, key: &[u8], now: Timestamp) -> Result<DocumentWrite, BankError> {
+    let row = Row::<LoginUses>::open(LoginUse { last_accessed_at: now.into() });
+    let write = store.write(key, &row, DocumentCondition::Any).await?;
+    Ok(DocumentWrite { expires: after(now, HOUR), ..write })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: a cookie that is read as another's, or a panic over one that somebody made up.
+    #[test]
+    fn a_token_reads_as_it_was_written_and_nothing_else_is_one() {
+        let token = Token::generate(Id::from_number(7));
+        let text = token.to_string();
+        assert!(text.parse::<Token>() == Ok(token));
+        for length in 0..text.len() {
+            assert!(text[..length].parse::<Token>().is_err(), "{length}");
+        }
+        assert!(format!("{text}AAAA").parse::<Token>().is_err());
+        assert!("../../etc/passwd".parse::<Token>().is_err());
+    }
+}

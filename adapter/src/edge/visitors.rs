@@ -1,0 +1,69 @@
+//! How many connections each address has.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Connections of one address, at most. Many customers may be behind one.
+const CONNECTIONS_MAX: u32 = 1_000;
+
+/// The addresses that have connections.
+#[derive(Clone, Default)]
+pub(super) struct Visitors(Arc<Mutex<HashMap<IpAddr, u32>>>);
+
+/// A connection of an address, until it is dropped.
+pub(super) struct Visit {
+    visitors: Visitors,
+    address: IpAddr,
+}
+
+impl Visitors {
+    /// A connection more; `None` if the address has too many.
+    pub(super) fn enter(&self, address: IpAddr) -> Option<Visit> {
+        let address = address.to_canonical();
+        let mut counts = self.counts();
+        let count = counts.entry(address).or_default();
+        if CONNECTIONS_MAX <= *count {
+            return None;
+        }
+        *count += 1;
+        Some(Visit { visitors: self.clone(), address })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        // Every change under the lock is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut counts = self.visitors.counts();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: one machine that takes every place there is.
+    #[test]
+    fn an_address_has_its_share_and_gives_it_back() {
+        let visitors = Visitors::default();
+        let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let mut visits: Vec<_> = (0..CONNECTIONS_MAX).map(|_| visitors.enter(one)).collect();
+        assert!(visits.iter().all(Option::is_some));
+        assert!(visitors.enter("::ffff:192.0.2.1".parse().unwrap()).is_none(), "the same address");
+        assert!(visitors.enter(other).is_some());
+        drop(visits.pop());
+        assert!(visitors.enter(one).is_some());
+        drop(visits);
+        assert!(visitors.counts().is_empty());
+    }
+}

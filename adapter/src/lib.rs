@@ -1,0 +1,32 @@
+//! The HTTP adapter of Florin: a bank over a ledger.
+//!
+//! It is stateless. Whatever it knows is in the ledger: money as postings, everything else as
+//! documents, each written in the commit that decided it. What is personal is sealed under keys of
+//! its subject ([`vault`]), so that erasing a customer is destroying a key.
+//!
+//! Reading order: [`tables`] says what is stored, [`store`] how, [`vault`] how it is sealed; [`customers`],
+//! [`accounts`] and [`payments`] are what a banker would call them; [`web`] shows them to browsers, behind
+//! the [`edge`]; [`bank`] puts them together, [`demo`] fills one with a year of history.
+#![forbid(unsafe_code)]
+
+pub mod accounts;
+pub mod audit;
+pub mod bank;
+pub mod clock;
+pub mod customers;
+pub mod demo;
+pub mod edge;
+pub mod email;
+mod error;
+pub mod id;
+pub mod money;
+pub mod payments;
+pub mod random;
+pub mod store;
+pub mod tables;
+pub mod topics;
+pub mod vault;
+pub mod web;
+
+pub use bank::{Bank, BankOptions};
+pub use error::BankError;

@@ -1,0 +1,332 @@
+//! Documents of a bank in the ledger: read, sealed, and written in commits.
+//!
+//! ```text
+//! {"v": 1, "open": {..}, "profile": "base 64", "statutory": "base 64"}
+//! ```
+//! `v` is the version of what the parts mean: one that this program does not know is refused, so that no older
+//! adapter rewrites what it did not understand. `open` says nothing about a person: ids, states, times, amounts.
+//! The other parts are JSON, sealed under the keys of the document's subject ([`crate::vault`]); one that is
+//! missing never was, one that is empty is erased.
+//!
+//! A document can only be written by a [`Kind`], which says whose it is:
+//!
+//! ```compile_fail
+//! # use florin_adapter::store::Kind;
+//! # use florin_ledger::TableId;
+//! struct Secrets;
+//!
+//! impl Kind for Secrets {
+//!     const TABLE: TableId = TableId(99);
+//!     type Open = ();
+//!     type Profile = String;
+//!     type Statutory = ();
+//!     // No subject: does not compile.
+//! }
+//! ```
+
+use crate::error::BankError;
+use crate::vault::{Part, Place, Subject, Vault};
+use florin_client::Client;
+use florin_ledger::commit::{CommitDone, Precondition};
+use florin_ledger::document::{DocumentCondition, DocumentScan};
+use florin_ledger::{
+    Commit, CommitOutcome, Document, DocumentKey, DocumentWrite, Position, TableId, Timestamp,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// What documents of a table are.
+pub trait Kind {
+    /// Their table.
+    const TABLE: TableId;
+    /// What of them anybody may know who has the ledger.
+    type Open: Serialize + DeserializeOwned + Send + Sync;
+    /// What is erased with its subject's profile; `()` for nothing.
+    type Profile: Serialize + DeserializeOwned + Send + Sync;
+    /// What is kept as long as the law says; `()` for nothing.
+    type Statutory: Serialize + DeserializeOwned + Send + Sync;
+
+    /// Whom a document is about.
+    fn subject(open: &Self::Open) -> Subject;
+}
+
+/// A document, opened.
+pub struct Row<K: Kind> {
+    /// What is not sealed.
+    pub open: K::Open,
+    /// What goes with its subject's profile.
+    pub profile: Held<K::Profile>,
+    /// What stays as long as the law says.
+    pub statutory: Held<K::Statutory>,
+}
+
+/// A part of a document that is sealed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Held<T> {
+    /// There is none.
+    Absent,
+    /// Its key is destroyed.
+    Erased,
+    /// It could be opened.
+    Known(T),
+}
+
+impl<T> Held<T> {
+    /// What it is, if it could be opened.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Held::Known(part) => Some(part),
+            Held::Absent | Held::Erased => None,
+        }
+    }
+
+    /// The same without taking it.
+    pub fn as_known(&self) -> Option<&T> {
+        match self {
+            Held::Known(part) => Some(part),
+            Held::Absent | Held::Erased => None,
+        }
+    }
+}
+
+impl<K: Kind> Row<K> {
+    /// A document of which nothing is sealed.
+    #[must_use]
+    pub fn open(open: K::Open) -> Row<K> {
+        Row { open, profile: Held::Absent, statutory: Held::Absent }
+    }
+}
+
+/// A document as it was found.
+pub struct Found<K: Kind> {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its version.
+    pub version: Position,
+    /// When it was written.
+    pub written: Timestamp,
+    /// What it says.
+    pub row: Row<K>,
+}
+
+impl<K: Kind> Found<K> {
+    /// That it still is as it was found: for whatever is decided by it.
+    #[must_use]
+    pub fn unchanged(&self) -> Precondition {
+        Precondition::Document { table: K::TABLE, key: self.key.clone(), version: self.version }
+    }
+
+    /// The condition of writing over it.
+    #[must_use]
+    pub fn condition(&self) -> DocumentCondition {
+        DocumentCondition::Version(self.version)
+    }
+
+    /// Deletes it, if it still is as it was found.
+    #[must_use]
+    pub fn deletion(&self) -> DocumentWrite {
+        DocumentWrite {
+            table: K::TABLE,
+            key: self.key.clone(),
+            condition: self.condition(),
+            ..DocumentWrite::default()
+        }
+    }
+}
+
+/// That there is no document under a key.
+#[must_use]
+pub fn absent(table: TableId, key: &[u8]) -> Precondition {
+    Precondition::Document { table, key: key.to_vec(), version: Position::NONE }
+}
+
+/// The version that is written, and the newest that is read.
+const VERSION: u16 = 1;
+
+/// A document as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored<O> {
+    v: u16,
+    open: O,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statutory: Option<String>,
+}
+
+/// Reads a document, but for what is sealed.
+fn read<O: DeserializeOwned>(table: TableId, value: &[u8]) -> Result<Stored<O>, BankError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u16,
+    }
+    let versioned: Versioned =
+        serde_json::from_slice(value).map_err(|_| BankError::Damaged(table))?;
+    if VERSION < versioned.v {
+        return Err(BankError::Newer(table));
+    }
+    serde_json::from_slice(value).map_err(|_| BankError::Damaged(table))
+}
+
+/// The bank's documents.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    vault: Vault,
+}
+
+/// A page of a scan.
+pub struct Page<K: Kind> {
+    /// The documents, in order.
+    pub found: Vec<Found<K>>,
+    /// The key to go on after, if there may be more.
+    pub next: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Documents of a ledger, sealed by a vault.
+    #[must_use]
+    pub fn new(client: Client, vault: Vault) -> Store {
+        Store { client, vault }
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What seals.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The document under a key.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn get<K: Kind>(&self, key: &[u8]) -> Result<Option<Found<K>>, BankError> {
+        let keys = [DocumentKey { table: K::TABLE, key: key.to_vec() }];
+        let document = self.client.documents(&keys).await?.pop().flatten();
+        match document {
+            None => Ok(None),
+            Some(document) => self.opened(document).await.map(Some),
+        }
+    }
+
+    /// A document as the ledger answered it.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn opened<K: Kind>(&self, document: Document) -> Result<Found<K>, BankError> {
+        let damaged = || BankError::Damaged(K::TABLE);
+        let value = document.value.ok_or_else(damaged)?;
+        let stored: Stored<K::Open> = read(K::TABLE, &value)?;
+        let subject = K::subject(&stored.open);
+        let place = Place { table: K::TABLE, key: &document.key };
+        let profile = self.part(subject, Part::Profile, place, stored.profile).await?;
+        let statutory = self.part(subject, Part::Statutory, place, stored.statutory).await?;
+        let row = Row { open: stored.open, profile, statutory };
+        Ok(Found { version: document.version, written: document.timestamp, row, key: document.key })
+    }
+
+    /// The open part of a document as the ledger answered it: opens no seal.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub fn open_part<K: Kind>(&self, document: &Document) -> Result<K::Open, BankError> {
+        let value = document.value.as_deref().ok_or(BankError::Damaged(K::TABLE))?;
+        read(K::TABLE, value).map(|stored: Stored<K::Open>| stored.open)
+    }
+
+    async fn part<T: DeserializeOwned>(
+        &self,
+        subject: Subject,
+        part: Part,
+        place: Place<'_>,
+        stored: Option<String>,
+    ) -> Result<Held<T>, BankError> {
+        let damaged = || BankError::Damaged(place.table);
+        let Some(stored) = stored else { return Ok(Held::Absent) };
+        if stored.is_empty() {
+            return Ok(Held::Erased);
+        }
+        let sealed = data_encoding::BASE64.decode(stored.as_bytes()).map_err(|_| damaged())?;
+        let Some(plain) = self.vault.open_part(subject, part, place, &sealed).await? else {
+            return Ok(Held::Erased);
+        };
+        serde_json::from_slice(&plain).map(Held::Known).map_err(|_| damaged())
+    }
+
+    /// Documents whose keys begin with a prefix, in order of their keys.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn scan<K: Kind>(&self, scan: DocumentScan) -> Result<Page<K>, BankError> {
+        let page = self.client.scan_documents(&DocumentScan { table: K::TABLE, ..scan }).await?;
+        let mut found = Vec::with_capacity(page.items.len());
+        for document in page.items {
+            found.push(self.opened(document).await?);
+        }
+        Ok(Page { found, next: page.next })
+    }
+
+    /// A write of a document, sealed.
+    ///
+    /// # Errors
+    /// [`BankError::Erased`] if the keys of its subject are destroyed; [`BankError`].
+    pub async fn write<K: Kind>(
+        &self,
+        key: &[u8],
+        row: &Row<K>,
+        condition: DocumentCondition,
+    ) -> Result<DocumentWrite, BankError> {
+        let subject = K::subject(&row.open);
+        let place = Place { table: K::TABLE, key };
+        let stored = Stored {
+            v: VERSION,
+            open: &row.open,
+            profile: self.sealed(subject, Part::Profile, place, &row.profile).await?,
+            statutory: self.sealed(subject, Part::Statutory, place, &row.statutory).await?,
+        };
+        Ok(DocumentWrite {
+            table: K::TABLE,
+            key: key.to_vec(),
+            value: Some(serde_json::to_vec(&stored).expect("documents are plain")),
+            condition,
+            ..DocumentWrite::default()
+        })
+    }
+
+    async fn sealed<T: Serialize>(
+        &self,
+        subject: Subject,
+        part: Part,
+        place: Place<'_>,
+        plain: &Held<T>,
+    ) -> Result<Option<String>, BankError> {
+        let plain = match plain {
+            Held::Absent => return Ok(None),
+            Held::Erased => return Ok(Some(String::new())),
+            Held::Known(plain) => plain,
+        };
+        let plain = serde_json::to_vec(plain).expect("documents are plain");
+        let sealed = self.vault.seal(subject, part, place, &plain).await?;
+        Ok(Some(data_encoding::BASE64.encode(&sealed)))
+    }
+
+    /// Takes effect whole or not at all, once; returns when it is durable.
+    ///
+    /// # Errors
+    /// [`BankError::Unmet`] if something that it needs has changed: read and decide afresh.
+    /// [`BankError::Refused`] if a posting rule refuses it; [`BankError`].
+    pub async fn commit(&self, commit: &Commit) -> Result<CommitDone, BankError> {
+        match self.client.commit(commit).await? {
+            CommitOutcome::Done(done) => Ok(done),
+            CommitOutcome::Unmet(unmet) => Err(BankError::Unmet(unmet)),
+            CommitOutcome::Refused(refused) => Err(BankError::Refused(refused.broken)),
+            other @ CommitOutcome::ExistsWithDifferentDigest(_) => Err(BankError::odd(&other)),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The tables of a bank: every document that it keeps is in one of these. Numbers are in logs for ever:
+//! one that was given out is never given to another table.
+
+use florin_ledger::{TableId, TableOptions};
+
+/// A table and what it promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its number.
+    pub id: TableId,
+    /// What people call it.
+    pub name: &'static str,
+    /// What it is declared as.
+    pub options: TableOptions,
+}
+
+const PLAIN: TableOptions = TableOptions { append_only: false, volatile: false, time_to_live: 0 };
+const APPEND_ONLY: TableOptions = TableOptions { append_only: true, ..PLAIN };
+const VOLATILE: TableOptions = TableOptions { volatile: true, ..PLAIN };
+
+const HOUR_S: u32 = 3_600;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident $number:literal $text:literal $options:expr;)*) => {
+        $($(#[$doc])* pub const $name: TableId = TableId($number);)*
+
+        /// All of them.
+        pub const ALL: &[Table] =
+            &[$(Table { id: $name, name: $text, options: $options }),*];
+    };
+}
+
+tables! {
+    /// Keys by purpose, wrapped with the root key.
+    KEYS 16 "bank_keys" PLAIN;
+    /// USERS of the design, but for what logs a customer in.
+    CUSTOMERS 17 "users" PLAIN;
+    /// What customers prove themselves with.
+    CREDENTIALS 18 "credentials" PLAIN;
+    /// Customers by blind index of their e-mail address.
+    CUSTOMER_EMAILS 19 "user_emails" PLAIN;
+    /// Attempts to log in, by blind index of what was typed.
+    LOGIN_COUNTERS 20 "login_counters" PLAIN;
+    /// Logins that wait for the second factor.
+    LOGIN_ATTEMPTS 21 "login_attempts" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// Logins, by hash of their token.
+    LOGINS 22 "logins" PLAIN;
+    /// When logins were last used; written once a minute at most.
+    LOGIN_USES 23 "login_uses" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// ACCOUNTS of the design.
+    ACCOUNTS 24 "accounts" PLAIN;
+    /// Accounts by customer.
+    ACCOUNT_OWNERS 25 "account_owners" PLAIN;
+    /// Accounts by blind index of their number.
+    ACCOUNT_NUMBERS 26 "account_numbers" PLAIN;
+    /// TRANSACTIONS of the design: a row for each step that a transaction takes.
+    TRANSACTIONS 27 "transactions" APPEND_ONLY;
+    /// Transactions under way.
+    TRANSFERS_OPEN 28 "transfers_open" PLAIN;
+    /// Numbers that are given out in blocks.
+    SEQUENCES 29 "sequences" PLAIN;
+    /// AUDIT_TRAIL of the design.
+    AUDIT_TRAIL 30 "audit_trail" APPEND_ONLY;
+    /// Counters of rates, shared by all adapters.
+    RATES 31 "rates" VOLATILE;
+    /// What a transaction looks like to who is paid.
+    TRANSACTION_COPIES 32 "transaction_copies" APPEND_ONLY;
+    /// The newest code of each customer that was accepted.
+    FACTOR_USES 33 "factor_uses" PLAIN;
+    /// Nothing, ever: sealed actor contexts of commits are bound to it.
+    ACTORS 34 "actors" PLAIN;
+    /// What requests that may come twice came to.
+    REQUESTS 35 "requests" PLAIN;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Prevents: two kinds of documents under one key.
+    #[test]
+    fn every_table_has_a_number_and_a_name_of_its_own() {
+        let numbers: BTreeSet<_> = ALL.iter().map(|table| table.id).collect();
+        let names: BTreeSet<_> = ALL.iter().map(|table| table.name).collect();
+        assert_eq!((numbers.len(), names.len()), (ALL.len(), ALL.len()));
+        assert!(ALL.iter().all(|table| TableId::FIRST_FREE <= table.id));
+    }
+}

@@ -1,0 +1,29 @@
+//! What events of a bank are about. Numbers are in logs for ever.
+//!
+//! The key is the account that an event concerns; the value a version, 1, and the transaction's id.
+
+use crate::id::{Account, Id, Transaction};
+use florin_ledger::commit::{Event, Topic};
+
+/// A transfer from the account was begun.
+pub const TRANSACTION_INITIATED: Topic = Topic(16);
+/// A transfer from the account has moved the money.
+pub const TRANSACTION_COMPLETED: Topic = Topic(17);
+/// A transfer from the account has failed.
+pub const TRANSACTION_FAILED: Topic = Topic(18);
+/// Money has come to the account.
+pub const TRANSACTION_RECEIVED: Topic = Topic(19);
+
+const VERSION: u8 = 1;
+
+/// An event of a transaction that concerns an account.
+pub(crate) fn event(topic: Topic, account: Id<Account>, transaction: Id<Transaction>) -> Event {
+    let value = [&[VERSION][..], &transaction.bytes()].concat();
+    Event { topic, key: account.bytes().to_vec(), value }
+}
+
+/// The transaction that an event tells of; `None` if it is of another version.
+pub(crate) fn transaction(value: &[u8]) -> Option<Id<Transaction>> {
+    let (&VERSION, id) = value.split_first()? else { return None };
+    Some(Id::from_number(u128::from_be_bytes(id.try_into().ok()?)))
+}

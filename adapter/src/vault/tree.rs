@@ -1,0 +1,228 @@
+//! The tree of the bank's own keys: random keys, one or more versions for each purpose, each wrapped with the
+//! root key and stored as a document, all unwrapped once when an adapter starts.
+//!
+//! - The document `tree` says which keys there are. One that is named there and missing is damage; a purpose
+//!   that is not named yet is a newer program's, and its key is made.
+//! - A purpose's key is derived from what was unwrapped and from the purpose's name and version, so that a
+//!   wrapped key that was moved to another document opens nothing.
+//! - What is sealed or indexed says by which version, so that a new one can be made while old ones are read.
+
+use crate::error::BankError;
+use crate::random;
+use crate::tables;
+use florin_client::Client;
+use florin_keys::{KeyEncryptionKey, KeyError};
+use florin_ledger::commit::Unmet;
+use florin_ledger::document::DocumentCondition;
+use florin_ledger::{Commit, CommitId, CommitOutcome, DocumentKey, DocumentWrite};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use zeroize::Zeroizing;
+
+const CONTEXT: &str = "florin bank 1 key of a purpose";
+const TREE: &[u8] = b"tree";
+/// Adapters that start at the same time and make keys: one of them does.
+const ATTEMPTS_MAX: usize = 4;
+
+/// What a key is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Seals what is the bank's own, and takes part in sealing what is customers'.
+    Sealing,
+    /// Blind indexes.
+    BlindIndex,
+    /// Mixed into the hashes of passwords.
+    Passwords,
+    /// Tokens of forms.
+    Forms,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 4] =
+        [Purpose::Sealing, Purpose::BlindIndex, Purpose::Passwords, Purpose::Forms];
+
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Sealing => "sealing",
+            Purpose::BlindIndex => "blind_index",
+            Purpose::Passwords => "passwords",
+            Purpose::Forms => "forms",
+        }
+    }
+}
+
+/// Why the tree can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// The root key can't be used, or is another one.
+    #[error("the root key `{id}`: {error}")]
+    Root {
+        /// Which key was tried.
+        id: String,
+        /// What is wrong with it.
+        error: KeyError,
+    },
+    /// A document of the tree is missing, or no wrapped key.
+    #[error("the document `{0}` of the bank's keys is missing or damaged")]
+    Damaged(String),
+}
+
+type Secret = Zeroizing<[u8; 32]>;
+
+/// The keys, unwrapped.
+pub struct KeyTree(Vec<(Listed, Secret)>);
+
+/// A key that there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Listed {
+    purpose: Purpose,
+    version: u8,
+}
+
+/// The document `tree`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Tree {
+    keys: Vec<Listed>,
+}
+
+/// A wrapped key as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Wrapped {
+    /// The id of the root key that wrapped it.
+    root: String,
+    /// In base 64.
+    wrapped: String,
+}
+
+impl fmt::Debug for KeyTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyTree(..)")
+    }
+}
+
+impl Listed {
+    fn name(self) -> String {
+        format!("{} {}", self.purpose.name(), self.version)
+    }
+
+    fn document_key(self) -> DocumentKey {
+        DocumentKey { table: tables::KEYS, key: self.name().into_bytes() }
+    }
+}
+
+impl KeyTree {
+    /// Unwraps the keys; makes those first that a bank of this version has and that are not there yet.
+    pub(super) async fn open(
+        client: &Client,
+        root: &dyn KeyEncryptionKey,
+    ) -> Result<KeyTree, BankError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (tree, condition) = read_tree(client).await?;
+            let is_there = |purpose: &Purpose| tree.keys.iter().any(|key| key.purpose == *purpose);
+            let missing: Vec<Purpose> =
+                Purpose::ALL.into_iter().filter(|purpose| !is_there(purpose)).collect();
+            // Read before anything is made: with another root key nothing is changed.
+            let keys = unwrap_all(client, root, &tree).await?;
+            if missing.is_empty() {
+                return Ok(KeyTree(keys));
+            }
+            make(client, root, tree, condition, &missing).await?;
+        }
+        Err(BankError::Contended)
+    }
+
+    /// The newest key of a purpose, and its version.
+    #[must_use]
+    pub fn newest(&self, purpose: Purpose) -> (u8, Secret) {
+        let of_purpose = self.0.iter().filter(|(listed, _)| listed.purpose == purpose);
+        let newest = of_purpose.max_by_key(|(listed, _)| listed.version);
+        let (listed, secret) = newest.expect("every purpose has a key");
+        (listed.version, secret.clone())
+    }
+
+    /// A version of a purpose's key, if there is one.
+    #[must_use]
+    pub fn version(&self, purpose: Purpose, version: u8) -> Option<Secret> {
+        let wanted = Listed { purpose, version };
+        self.0.iter().find(|(listed, _)| *listed == wanted).map(|(_, secret)| secret.clone())
+    }
+}
+
+async fn read_tree(client: &Client) -> Result<(Tree, DocumentCondition), BankError> {
+    let key = DocumentKey { table: tables::KEYS, key: TREE.to_vec() };
+    let Some(document) = client.documents(&[key]).await?.pop().flatten() else {
+        return Ok((Tree::default(), DocumentCondition::Absent));
+    };
+    let value = document.value.unwrap_or_default();
+    let damaged = |_| TreeError::Damaged(String::from("tree"));
+    let tree = serde_json::from_slice(&value).map_err(damaged)?;
+    Ok((tree, DocumentCondition::Version(document.version)))
+}
+
+async fn unwrap_all(
+    client: &Client,
+    root: &dyn KeyEncryptionKey,
+    tree: &Tree,
+) -> Result<Vec<(Listed, Secret)>, BankError> {
+    let keys: Vec<DocumentKey> = tree.keys.iter().map(|key| key.document_key()).collect();
+    let found = client.documents(&keys).await?;
+    let mut unwrapped = Vec::with_capacity(keys.len());
+    for (listed, document) in tree.keys.iter().zip(found) {
+        let value = document.and_then(|document| document.value).unwrap_or_default();
+        unwrapped.push((*listed, unwrap(*listed, &value, root)?));
+    }
+    Ok(unwrapped)
+}
+
+/// Makes the first key of each purpose. If somebody else changed the tree meanwhile, nothing is made.
+async fn make(
+    client: &Client,
+    root: &dyn KeyEncryptionKey,
+    mut tree: Tree,
+    condition: DocumentCondition,
+    purposes: &[Purpose],
+) -> Result<(), BankError> {
+    let mut commit =
+        Commit { id: CommitId(u128::from_le_bytes(random::bytes()) >> 1 | 1), ..Commit::default() };
+    for purpose in purposes {
+        let listed = Listed { purpose: *purpose, version: 1 };
+        let secret = Zeroizing::new(random::bytes::<32>());
+        let wrapped = root.wrap(&secret).map_err(|error| root_error(root, error))?;
+        let wrapped = data_encoding::BASE64.encode(&wrapped);
+        let wrapped = Wrapped { root: String::from(root.id()), wrapped };
+        commit.documents.push(DocumentWrite {
+            table: tables::KEYS,
+            key: listed.name().into_bytes(),
+            value: Some(serde_json::to_vec(&wrapped).expect("it is plain")),
+            condition: DocumentCondition::Absent,
+            ..DocumentWrite::default()
+        });
+        tree.keys.push(listed);
+    }
+    commit.documents.push(DocumentWrite {
+        table: tables::KEYS,
+        key: TREE.to_vec(),
+        value: Some(serde_json::to_vec(&tree).expect("it is plain")),
+        condition,
+        ..DocumentWrite::default()
+    });
+    match client.commit(&commit).await? {
+        CommitOutcome::Done(_) | CommitOutcome::Unmet(Unmet::Write { .. }) => Ok(()),
+        other => Err(BankError::odd(&other)),
+    }
+}
+
+fn unwrap(listed: Listed, value: &[u8], root: &dyn KeyEncryptionKey) -> Result<Secret, TreeError> {
+    let damaged = || TreeError::Damaged(listed.name());
+    let stored: Wrapped = serde_json::from_slice(value).map_err(|_| damaged())?;
+    let wrapped = data_encoding::BASE64.decode(stored.wrapped.as_bytes()).map_err(|_| damaged())?;
+    let secret = root.unwrap(&wrapped).map_err(|error| root_error(root, error))?;
+    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    hasher.update(listed.name().as_bytes()).update(&[0]).update(secret.as_slice());
+    Ok(Zeroizing::new(*hasher.finalize().as_bytes()))
+}
+
+fn root_error(root: &dyn KeyEncryptionKey, error: KeyError) -> TreeError {
+    TreeError::Root { id: String::from(root.id()), error }
+}

@@ -1,0 +1,57 @@
+//! Cookies: each is for this host alone, over TLS alone, and no script sees it.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// Carries a login.
+pub(super) const LOGIN: &str = "__Host-login";
+/// Carries an attempt to log in.
+pub(super) const ATTEMPT: &str = "__Host-attempt";
+/// Tells browsers apart that have no login: their forms belong to it.
+pub(super) const VISITOR: &str = "__Host-visitor";
+
+/// The value of a cookie; of several of one name none is believed.
+pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .filter(|(found, _)| *found == name)
+        .map(|(_, value)| value);
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
+/// Sets a cookie until the browser is closed.
+pub(super) fn set(headers: &mut HeaderMap, name: &str, value: &str) {
+    append(headers, &format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict"));
+}
+
+/// Takes a cookie back.
+pub(super) fn remove(headers: &mut HeaderMap, name: &str) {
+    append(headers, &format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"));
+}
+
+fn append(headers: &mut HeaderMap, cookie: &str) {
+    let cookie = HeaderValue::from_str(cookie).expect("names and values are plain ASCII");
+    headers.append(header::SET_COOKIE, cookie);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: a cookie of a neighbouring host that takes the place of the login.
+    #[test]
+    fn a_cookie_is_read_by_its_whole_name_and_once() {
+        let headers = |values: &[&'static str]| {
+            let values = values.iter().map(|value| HeaderValue::from_static(value));
+            values.map(|value| (header::COOKIE, value)).collect::<HeaderMap>()
+        };
+        let of = |values: &[&'static str]| value(&headers(values), LOGIN).map(String::from);
+        assert_eq!(of(&["a=b; __Host-login=x; c=d"]), Some(String::from("x")));
+        assert_eq!(of(&["a=b", "__Host-login=x"]), Some(String::from("x")));
+        assert_eq!(of(&["__Host-login=x; __Host-login=y"]), None);
+        assert_eq!(of(&["__Host-login=x", "__Host-login=y"]), None);
+        assert_eq!(of(&["x__Host-login=x; login=y; __host-login=z; __Host-login"]), None);
+    }
+}

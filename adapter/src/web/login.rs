@@ -1,0 +1,164 @@
+//! Logging in and out.
+
+use super::cookies;
+use super::forms::{self, Visitor};
+use super::pages::{self, CodePage, LoginPage};
+use super::session::Session;
+use crate::audit::{self, Act, Action, Caller};
+use crate::bank::Bank;
+use crate::customers::{Attempt, LoginAttempts, LoginError, Sessions};
+use crate::error::BankError;
+use crate::vault::Subject;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Leads to the accounts, and from there to the login who has none.
+pub(super) async fn home() -> Redirect {
+    Redirect::to("/accounts")
+}
+
+#[derive(Deserialize)]
+pub(super) struct LoginQuery {
+    problem: Option<String>,
+}
+
+pub(super) async fn form(
+    State(bank): State<Arc<Bank>>,
+    headers: HeaderMap,
+    Query(query): Query<LoginQuery>,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let csrf = bank.form_token(visitor.secret());
+    let page = LoginPage { bank: &bank.options.name, csrf, has_problem: query.problem.is_some() };
+    let mut response = pages::page(&page);
+    visitor.keep(&mut response);
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordFields {
+    email: String,
+    password: String,
+}
+
+/// Whatever was typed, the code is asked for next.
+pub(super) async fn password(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let fields: PasswordFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    let password = Zeroizing::new(fields.password);
+    let Bank { store, clock, passwords, .. } = &*bank;
+    let begun =
+        LoginAttempts::begin(store, &**clock, passwords, &caller, &fields.email, password).await;
+    match begun {
+        Ok(attempt) => {
+            let mut response = Redirect::to("/login/verify").into_response();
+            cookies::set(response.headers_mut(), cookies::ATTEMPT, &attempt.to_string());
+            response
+        }
+        Err(error) => pages::failed(&error),
+    }
+}
+
+pub(super) async fn code_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
+    let visitor = Visitor::of(&headers);
+    let csrf = bank.form_token(visitor.secret());
+    let mut response = pages::page(&CodePage { bank: &bank.options.name, csrf });
+    visitor.keep(&mut response);
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeFields {
+    code: String,
+}
+
+pub(super) async fn code(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let fields: CodeFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    let attempt = cookies::value(&headers, cookies::ATTEMPT).unwrap_or_default();
+    let before = cookies::value(&headers, cookies::LOGIN).and_then(|token| token.parse().ok());
+    let finished = match attempt.parse::<Attempt>() {
+        Ok(attempt) => {
+            let Bank { store, clock, .. } = &*bank;
+            let before = before.as_ref();
+            LoginAttempts::finish(store, &**clock, &caller, &attempt, &fields.code, before).await
+        }
+        Err(error) => Err(error),
+    };
+    let mut response = match finished {
+        Ok((token, _)) => {
+            let mut response = Redirect::to("/accounts").into_response();
+            cookies::set(response.headers_mut(), cookies::LOGIN, &token.to_string());
+            response
+        }
+        Err(LoginError::NoMatch) => Redirect::to("/login?problem=1").into_response(),
+        Err(LoginError::Bank(error)) => return pages::failed(&error),
+    };
+    cookies::remove(response.headers_mut(), cookies::ATTEMPT);
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoFields {}
+
+pub(super) async fn logout(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    if let Err(problem) = forms::read::<NoFields>(&bank, &headers, &secret, &body) {
+        return pages::problem(problem);
+    }
+    if let Err(error) = end(&bank, &session).await {
+        return pages::failed(&error);
+    }
+    let mut response = Redirect::to("/login").into_response();
+    cookies::remove(response.headers_mut(), cookies::LOGIN);
+    response
+}
+
+async fn end(bank: &Bank, session: &Session) -> Result<(), BankError> {
+    let customer = session.customer();
+    let act = Act {
+        action: Action::Logout,
+        entity: "USER",
+        entity_id: customer.to_string(),
+        subject: Subject::Customer(customer),
+        old: None,
+        new: None,
+    };
+    let mut commit =
+        audit::commit_of(&bank.store, &session.orderer.caller, audit::commit_id()).await?;
+    commit.documents.extend(Sessions::end(&session.token));
+    commit
+        .documents
+        .push(audit::row(&bank.store, &*bank.clock, &session.orderer.caller, act).await?);
+    bank.store.commit(&commit).await.map(drop)
+}

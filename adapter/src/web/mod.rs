@@ -1,0 +1,39 @@
+//! The pages of the bank: server-rendered, usable without JavaScript, and strict about what they load.
+
+mod cookies;
+mod forms;
+mod login;
+mod pages;
+mod session;
+mod transfers;
+mod views;
+
+use crate::bank::Bank;
+use crate::edge;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+use std::sync::Arc;
+
+/// Bytes of a form, at most.
+const FORM_BYTES_MAX: usize = 16 << 10;
+
+/// Everything that browsers are served.
+pub fn router(bank: Arc<Bank>) -> Router {
+    Router::new()
+        .route("/", get(login::home))
+        .route("/login", get(login::form).post(login::password))
+        .route("/login/verify", get(login::code_form).post(login::code))
+        .route("/logout", axum::routing::post(login::logout))
+        .route("/accounts", get(views::accounts))
+        .route("/accounts/{account}", get(views::account))
+        .route("/transfer", get(transfers::form).post(transfers::send))
+        .route("/transactions/{transaction}", get(transfers::transaction))
+        .route("/static/style.css", get(pages::style))
+        .fallback(pages::not_found)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))
+        .layer(middleware::from_fn(edge::headers))
+        .with_state(bank)
+}

@@ -1,0 +1,264 @@
+//! A branch of the bank: customers walk in, time passes when the test says so.
+
+use florin_adapter::accounts::{self, AccountType, BankCode, Opening};
+use florin_adapter::audit::Caller;
+use florin_adapter::customers::{
+    Attempt, LoginAttempts, LoginError, LoginSession, NewCustomer, Password, Registered, Sessions,
+    Token, TotpSecret, register,
+};
+use florin_adapter::email::Email;
+use florin_adapter::id::{Account, Customer, Id, Transaction};
+use florin_adapter::money::{Currency, Money};
+use florin_adapter::payments::{
+    self, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused, View, Worker,
+};
+use florin_adapter::{Bank, BankError, BankOptions, clock, web};
+use florin_client::Client;
+use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::log::PreparerOptions;
+use florin_core::{Database, Options, sealing};
+use florin_keys::{FileKey, KeyEncryptionKey};
+use florin_ledger::{AccountId, Amount, CreateTransferStatus, Timestamp, Transfer, TransferId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+/// Some day in 2026.
+const START: u64 = 1_790_000_000 * clock::SECOND;
+pub(crate) const ORIGIN: &str = "https://bank.example";
+
+/// A clock for ledger and adapter alike, that only the test moves.
+#[derive(Debug)]
+pub(crate) struct HandClock(AtomicU64);
+
+impl HandClock {
+    fn nanoseconds(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl florin_core::clock::Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.nanoseconds())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.nanoseconds() - START)
+    }
+}
+
+impl clock::Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.nanoseconds())
+    }
+}
+
+pub(crate) struct Branch {
+    pub(crate) bank: Arc<Bank>,
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<HandClock>,
+    keys: TempDir,
+}
+
+/// A customer, with what only they know.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) id: Id<Customer>,
+    pub(crate) email: &'static str,
+    pub(crate) totp: TotpSecret,
+}
+
+pub(crate) const PASSWORD: &str = "a horse, a battery";
+
+fn options(client_name: &str) -> BankOptions {
+    BankOptions {
+        origin: String::from(ORIGIN),
+        name: String::from(client_name),
+        code: BankCode::DEMO,
+        password_threads_count: 2,
+    }
+}
+
+impl Branch {
+    pub(crate) async fn open() -> Branch {
+        let keys = tempfile::tempdir().unwrap();
+        let disk = SimulatedDisk::new();
+        let sealed = FileKey::generate(&keys.path().join("ledger")).unwrap();
+        let root = FileKey::generate(&keys.path().join("root")).unwrap();
+        sealing::create(&disk, &sealed).unwrap();
+        let clock = Arc::new(HandClock(AtomicU64::new(START)));
+        let preparer =
+            PreparerOptions { slice_bytes: 128 << 10, reserve_bytes: 32 << 10, free_bytes_min: 0 };
+        let options_of_database = Options {
+            segment_bytes: 16 << 20,
+            preparer,
+            key: Some(Arc::new(sealed)),
+            ..Options::default()
+        };
+        let database =
+            Database::open_on(Arc::new(disk), clock.clone(), options_of_database).unwrap();
+        let client = Client::embedded(database);
+        let bank = Bank::open(client.clone(), &root, clock.clone(), options("Bank")).await.unwrap();
+        bank.open_own_accounts(None).await.unwrap();
+        Branch { bank: Arc::new(bank), client, clock, keys }
+    }
+
+    /// Another adapter of the same bank, which was given some root key.
+    pub(crate) async fn another(&self, root: &dyn KeyEncryptionKey) -> Result<Bank, BankError> {
+        Bank::open(self.client.clone(), root, self.clock.clone(), options("Bank")).await
+    }
+
+    pub(crate) fn root(&self) -> FileKey {
+        FileKey::open(&self.keys.path().join("root")).unwrap()
+    }
+
+    pub(crate) fn foreign_root(&self) -> FileKey {
+        FileKey::generate(&self.keys.path().join("foreign")).unwrap()
+    }
+
+    pub(crate) fn pass(&self, nanoseconds: u64) {
+        self.clock.0.fetch_add(nanoseconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp(self.clock.nanoseconds())
+    }
+
+    pub(crate) async fn registers(&self, email: &'static str) -> Option<Person> {
+        let totp = TotpSecret::generate();
+        let new = NewCustomer {
+            first_name: String::from("Ada"),
+            last_name: String::from("Quill"),
+            email: Email::parse(email).unwrap(),
+            password: Password::new(String::from(PASSWORD)).unwrap(),
+            totp: totp.clone(),
+        };
+        let Bank { store, clock, passwords, .. } = &*self.bank;
+        let caller = Caller::bank();
+        match register(store, &**clock, passwords, &caller, new).await.unwrap() {
+            Registered::New(id) => Some(Person { id, email, totp }),
+            Registered::KnownAddress => None,
+        }
+    }
+
+    pub(crate) async fn customer(&self, email: &'static str) -> Person {
+        self.registers(email).await.unwrap()
+    }
+
+    /// Opens an account with some money on it.
+    pub(crate) async fn account(&self, person: &Person, cents: u64) -> Id<Account> {
+        let opening = Opening {
+            customer: person.id,
+            account_type: AccountType::Checking,
+            currency: Currency::Eur,
+        };
+        let Bank { store, clock, options, .. } = &*self.bank;
+        let caller = Caller::bank();
+        let opened = accounts::open(store, &**clock, &caller, options.code, opening).await;
+        let account = opened.unwrap().account;
+        if cents != 0 {
+            let deposit = Transfer {
+                id: TransferId(account.number() ^ 1),
+                debit_account_id: accounts::chart::cash(Currency::Eur).id,
+                credit_account_id: AccountId(account.number()),
+                amount: Amount(cents.into()),
+                ledger: Currency::Eur.ledger(),
+                code: accounts::chart::DEPOSIT,
+                ..Transfer::default()
+            };
+            let results = self.client.create_transfers(&[deposit]).await.unwrap();
+            assert_eq!(results[0].status, CreateTransferStatus::Created);
+        }
+        account
+    }
+
+    /// Posted and available.
+    pub(crate) async fn balance(&self, account: Id<Account>) -> (u128, u128) {
+        let found = self.client.lookup_accounts(&[AccountId(account.number())]).await.unwrap();
+        let found = found[0].unwrap();
+        let posted = found.credits_posted.0 - found.debits_posted.0;
+        (posted, posted - found.debits_pending.0)
+    }
+
+    pub(crate) async fn sends(
+        &self,
+        person: &Person,
+        source: Id<Account>,
+        destination: Id<Account>,
+        cents: u64,
+    ) -> Result<Initiated, TransferRefused> {
+        let money = Money::positive(Currency::Eur, cents).unwrap();
+        let request = RequestKey::generate();
+        let description = words();
+        self.asks(person, NewTransfer { source, destination, money, description, request }).await
+    }
+
+    pub(crate) async fn asks(
+        &self,
+        person: &Person,
+        new: NewTransfer,
+    ) -> Result<Initiated, TransferRefused> {
+        let Bank { store, clock, references, .. } = &*self.bank;
+        let orderer =
+            Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() };
+        payments::initiate(store, &**clock, references, &orderer, &new).await
+    }
+
+    /// Ends every transfer that was begun.
+    pub(crate) async fn works(&self) {
+        let worker = Worker::start(self.bank.store.clone(), self.bank.clock.clone()).await;
+        worker.unwrap().step().await.unwrap();
+    }
+
+    pub(crate) async fn view(&self, person: &Person, transaction: Id<Transaction>) -> View {
+        payments::view(&self.bank.store, person.id, transaction).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn begins(&self, email: &str, password: &str) -> Attempt {
+        let Bank { store, clock, passwords, .. } = &*self.bank;
+        let password = Zeroizing::new(String::from(password));
+        let caller = Caller::bank();
+        LoginAttempts::begin(store, &**clock, passwords, &caller, email, password).await.unwrap()
+    }
+
+    pub(crate) async fn finishes(
+        &self,
+        attempt: &Attempt,
+        code: &str,
+    ) -> Result<(Token, LoginSession), LoginError> {
+        let Bank { store, clock, .. } = &*self.bank;
+        LoginAttempts::finish(store, &**clock, &Caller::bank(), attempt, code, None).await
+    }
+
+    /// Whether somebody gets in.
+    pub(crate) async fn lets_in(&self, email: &str, password: &str, code: &str) -> bool {
+        let attempt = self.begins(email, password).await;
+        match self.finishes(&attempt, code).await {
+            Ok(_) => true,
+            Err(LoginError::NoMatch) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A login, with a code that was not used yet.
+    pub(crate) async fn login(&self, person: &Person) -> Token {
+        self.pass(30 * clock::SECOND);
+        let attempt = self.begins(person.email, PASSWORD).await;
+        self.finishes(&attempt, &person.totp.code(self.now())).await.unwrap().0
+    }
+
+    pub(crate) async fn is_in(&self, token: &Token) -> bool {
+        let Bank { store, clock, .. } = &*self.bank;
+        Sessions::find(store, &**clock, token).await.unwrap().is_some()
+    }
+
+    pub(crate) fn router(&self) -> axum::Router {
+        web::router(Arc::clone(&self.bank))
+    }
+}
+
+fn words() -> String {
+    String::from("for the garden")
+}

@@ -1,0 +1,9 @@
+//! A bank over a real engine on a simulated disk, with a clock in the test's hand.
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod branch;
+
+mod logins;
+mod pages;
+mod sealing;
+mod transfers;

@@ -1,0 +1,203 @@
+//! `florin bank`: a bank for browsers, over a ledger in this process or a server.
+
+use super::serve::shutdown_signal;
+use crate::adapter;
+use crate::credentials::Credentials;
+use crate::events;
+use crate::exit::{Exit, Failure};
+use crate::key::{KeyArguments, RootKeyArguments};
+use crate::target::open_database_with;
+use clap::Args;
+use florin_adapter::accounts::BankCode;
+use florin_adapter::clock::MachineClock;
+use florin_adapter::{Bank, BankOptions};
+use florin_client::{Client, ClientOptions};
+use florin_core::{Database, Options};
+use serde::Serialize;
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long tasks that are under way may take at the end.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+
+/// Serve a bank to browsers, over a ledger
+#[derive(Args, Debug)]
+pub(crate) struct BankCommand {
+    #[command(flatten)]
+    ledger: BankLedger,
+
+    #[command(flatten)]
+    credentials: Credentials,
+
+    #[command(flatten)]
+    key: KeyArguments,
+
+    #[command(flatten)]
+    root: RootKeyArguments,
+
+    /// The certificate that browsers are shown, and those above it (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_cert: PathBuf,
+
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_key: PathBuf,
+
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+
+    /// Where browsers find it; left out, https://localhost and the port that it listens on
+    #[arg(long, value_name = "https://HOST[:PORT]", value_parser = origin)]
+    origin: Option<String>,
+
+    /// What the bank is called
+    #[arg(long, value_name = "NAME", default_value = "Florin")]
+    name: String,
+
+    /// The bank's code of eight digits, which numbers of accounts begin with
+    #[arg(long, value_name = "CODE", default_value = "99999999", value_parser = bank_code)]
+    bank_code: BankCode,
+
+    /// Threads that hash passwords
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    password_threads: usize,
+
+    /// Say where it listens as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    log: events::Log,
+}
+
+/// The two flags that name the bank's ledger.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+struct BankLedger {
+    /// Open this data directory in this process; it must be encrypted
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Speak to the server that listens here
+    #[arg(id = "connect", long = "ledger", value_name = "HOST:PORT")]
+    connect: Option<String>,
+}
+
+/// What is printed once, when pages are served from now on.
+#[derive(Serialize)]
+struct Ready<'a> {
+    browser_url: &'a str,
+    address: String,
+    process_id: u32,
+}
+
+impl BankCommand {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        self.log.begin()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
+        let database = self.database()?;
+        let served = runtime.block_on(self.serve(database.clone()));
+        // Tasks that still hold the database go first.
+        runtime.shutdown_timeout(CLOSING_MAX);
+        let closed = database.map_or(Ok(()), |database| database.close());
+        served?;
+        closed.map_err(|error| Failure::at_close(&error))?;
+        Ok(Exit::Done)
+    }
+
+    /// The database, if it is opened in this process.
+    fn database(&self) -> Result<Option<Database>, Failure> {
+        let Some(data) = &self.ledger.data else {
+            self.key.check_absent()?;
+            return Ok(None);
+        };
+        self.credentials.check_absent()?;
+        let options = Options {
+            observer: events::observer(),
+            key: Some(self.key.required()?),
+            ..Options::default()
+        };
+        open_database_with(data, options).map(Some)
+    }
+
+    async fn serve(&self, database: Option<Database>) -> Result<(), Failure> {
+        let stop = shutdown_signal()?;
+        let (chain, key) = (read(&self.tls_cert)?, read(&self.tls_key)?);
+        let listener = adapter::listen(self.listen, &chain, &key).await?;
+        let port = listener.address().port();
+        let origin = self.origin.clone().unwrap_or_else(|| format!("https://localhost:{port}"));
+        let options = BankOptions {
+            origin: origin.clone(),
+            name: self.name.clone(),
+            code: self.bank_code,
+            password_threads_count: self.password_threads,
+        };
+        let client = match database {
+            Some(database) => Client::embedded(database),
+            None => self.client().await?,
+        };
+        let root = self.root.required()?;
+        let unavailable = |error: florin_adapter::BankError| {
+            Failure::unavailable(format!("can't open the bank: {error}"))
+        };
+        let bank = Bank::open(client, root.as_ref(), Arc::new(MachineClock), options).await;
+        let bank = Arc::new(bank.map_err(unavailable)?);
+        bank.open_own_accounts(None).await.map_err(unavailable)?;
+        self.say_ready(&origin, listener.address())?;
+        adapter::serve(bank, listener, stop).await;
+        Ok(())
+    }
+
+    async fn client(&self) -> Result<Client, Failure> {
+        let address = self.ledger.connect.as_deref().unwrap_or_default();
+        let options = self.credentials.apply(ClientOptions::default())?;
+        let failed = |error| Failure::unavailable(format!("can't reach {address}: {error}"));
+        Client::connect(address, options).await.map_err(failed)
+    }
+
+    fn say_ready(&self, origin: &str, address: SocketAddr) -> Result<(), Failure> {
+        let mut output = io::stdout().lock();
+        if self.json {
+            let address = address.to_string();
+            let ready = Ready { browser_url: origin, address, process_id: std::process::id() };
+            let line = serde_json::to_string(&ready).expect("strings can't fail");
+            writeln!(output, "{line}")?;
+        } else {
+            writeln!(output, "{} is open at {origin}, listening on {address}", self.name)?;
+        }
+        output.flush()?;
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::unavailable(format!("can't read {}: {error}", path.display()));
+    fs::read(path).map_err(failed)
+}
+
+fn bank_code(text: &str) -> Result<BankCode, String> {
+    let code = text.parse().ok().and_then(BankCode::new);
+    code.ok_or_else(|| String::from("a bank code has eight digits and does not begin with 0"))
+}
+
+/// An origin as browsers send it: a scheme, a host in lower case, and no path.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").unwrap_or_default();
+    let is_sound = !host.is_empty()
+        && host.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte)
+        })
+        && !host.ends_with(":443");
+    if is_sound {
+        return Ok(String::from(text));
+    }
+    Err(String::from("write https://host, or https://host:port if the port is not 443"))
+}

@@ -1,0 +1,203 @@
+//! `florin demo`: a bank to look at, in a fresh directory, served to browsers on this machine.
+
+use crate::adapter;
+use crate::certificates::{Certificates, certificates};
+use crate::events;
+use crate::exit::{Exit, Failure};
+use crate::target::open_database_with;
+use clap::Args;
+use florin_adapter::accounts::BankCode;
+use florin_adapter::clock::MachineClock;
+use florin_adapter::demo::{self, DemoCustomer};
+use florin_adapter::{Bank, BankOptions};
+use florin_client::Client;
+use florin_core::disk::os::OsDisk;
+use florin_core::{Database, Options, sealing};
+use florin_keys::{FileKey, KeyEncryptionKey};
+use serde::Serialize;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Serve a bank to look at: customers, accounts and a year of history in a fresh directory
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// The directory to make (in the system's temporary directory if left out)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Where browsers find it on this machine; 0 picks a free port
+    #[arg(long, value_name = "PORT", default_value_t = 8443)]
+    port: u16,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    log: events::Log,
+}
+
+/// What is printed once the bank is open.
+#[derive(Serialize)]
+struct Ready<'a> {
+    browser_url: &'a str,
+    api_url: Option<&'a str>,
+    issuer: &'a str,
+    ca_certificate: &'a str,
+    customers: Vec<Login<'a>>,
+    staff: Vec<Login<'a>>,
+    ledger_address: Option<String>,
+    data: String,
+}
+
+#[derive(Serialize)]
+struct Login<'a> {
+    email: &'a str,
+    password: &'a str,
+    totp_secret: &'a str,
+    accounts: &'a [String],
+}
+
+impl Demo {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        self.log.begin()?;
+        let directory = self.fresh_directory()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
+        let data = directory.join("ledger");
+        let options = Options {
+            observer: events::observer(),
+            key: Some(sealed(&data, &directory.join("ledger_key"))?),
+            ..Options::default()
+        };
+        let database = open_database_with(&data, options)?;
+        let served = runtime.block_on(self.serve(&directory, database.clone()));
+        // Tasks that still hold the database go first.
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        let closed = database.close();
+        served?;
+        closed.map_err(|error| Failure::at_close(&error))?;
+        Ok(Exit::Done)
+    }
+
+    fn fresh_directory(&self) -> Result<PathBuf, Failure> {
+        let failed = |path: &Path, error: io::Error| {
+            Failure::unavailable(format!("can't make {}: {error}", path.display()))
+        };
+        match &self.data {
+            Some(path) => {
+                std::fs::create_dir(path).map_err(|error| failed(path, error))?;
+                Ok(path.clone())
+            }
+            None => {
+                let made = tempfile::Builder::new().prefix("florin-demo-").tempdir();
+                Ok(made.map_err(|error| failed(&std::env::temp_dir(), error))?.keep())
+            }
+        }
+    }
+
+    async fn serve(&self, directory: &Path, database: Database) -> Result<(), Failure> {
+        let stop = super::serve::shutdown_signal()?;
+        let certificates = certificates()?;
+        let unavailable = |error: &dyn std::fmt::Display| Failure::unavailable(error.to_string());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let (chain, key) = (&certificates.chain, &certificates.key);
+        let listener = adapter::listen(address, chain.as_bytes(), key.as_bytes()).await?;
+        let origin = format!("https://localhost:{}", listener.address().port());
+        let root = FileKey::generate(&directory.join("root_key"));
+        let root = root.map_err(|error| unavailable(&error))?;
+        let options = BankOptions {
+            origin: origin.clone(),
+            name: String::from("Florin Demo Bank"),
+            code: BankCode::DEMO,
+            password_threads_count: 2,
+        };
+        let client = Client::embedded(database);
+        let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await;
+        let bank = Arc::new(bank.map_err(|error| unavailable(&error))?);
+        let customers = demo::fill(&bank).await.map_err(|error| unavailable(&error))?;
+        keep(directory, &certificates)?;
+        self.say_ready(directory, &origin, &certificates, &customers)?;
+        adapter::serve(bank, listener, stop).await;
+        Ok(())
+    }
+
+    fn say_ready(
+        &self,
+        directory: &Path,
+        origin: &str,
+        certificates: &Certificates,
+        customers: &[DemoCustomer],
+    ) -> Result<(), Failure> {
+        let mut output = io::stdout().lock();
+        let data = directory.display();
+        let (_, port) = origin.rsplit_once(':').expect("it has a port");
+        if self.json {
+            let ready = Ready {
+                browser_url: origin,
+                api_url: None,
+                issuer: origin,
+                ca_certificate: &certificates.authority,
+                customers: customers.iter().map(login).collect(),
+                staff: Vec::new(),
+                ledger_address: None,
+                data: data.to_string(),
+            };
+            let line = serde_json::to_string(&ready).expect("strings can't fail");
+            writeln!(output, "{line}")?;
+        } else {
+            writeln!(output, "A bank with a year of history is open at {origin}\n")?;
+            for DemoCustomer { email, password, totp_secret, .. } in customers {
+                writeln!(output, "  {email}   password {password}   code of {totp_secret}")?;
+            }
+            writeln!(
+                output,
+                "\nCodes come from an authenticator app that is given the secret, or from\n  \
+                 oathtool --totp -b SECRET\n\
+                 Your browser trusts it once it trusts {data}/ca.pem; everything is in {data}.\n\
+                 Log in, look at an account, send something to your savings. Ctrl-C ends it; then\n  \
+                 florin bank --data {data}/ledger --key-file {data}/ledger_key \\\n    \
+                 --root-key-file {data}/root_key --tls-cert {data}/tls.pem \\\n    \
+                 --tls-key {data}/tls_key.pem --origin {origin} --listen 127.0.0.1:{port}\n\
+                 opens it again."
+            )?;
+        }
+        output.flush()?;
+        Ok(())
+    }
+}
+
+fn login(customer: &DemoCustomer) -> Login<'_> {
+    let DemoCustomer { email, password, totp_secret, accounts } = customer;
+    Login { email, password, totp_secret, accounts }
+}
+
+/// Keeps what it takes to open the bank again, each for its owner alone.
+fn keep(directory: &Path, certificates: &Certificates) -> Result<(), Failure> {
+    let Certificates { authority, chain, key } = certificates;
+    for (name, text) in [("ca.pem", authority), ("tls.pem", chain), ("tls_key.pem", key)] {
+        let path = directory.join(name);
+        let failed = |error: io::Error| {
+            Failure::unavailable(format!("can't write {}: {error}", path.display()))
+        };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Makes an encrypted database, since only such a one keeps keys that can be destroyed.
+fn sealed(data: &Path, key: &Path) -> Result<Arc<dyn KeyEncryptionKey>, Failure> {
+    let unavailable = |error: &dyn std::fmt::Display| Failure::unavailable(error.to_string());
+    let key = FileKey::generate(key).map_err(|error| unavailable(&error))?;
+    let disk = OsDisk::open(data).map_err(|error| unavailable(&error))?;
+    sealing::create(&disk, &key).map_err(|error| unavailable(&error))?;
+    Ok(Arc::new(key))
+}
