@@ -21,6 +21,10 @@ use std::net::IpAddr;
 pub enum Action {
     /// Made something.
     Create,
+    /// Changed something.
+    Update,
+    /// Took something away.
+    Delete,
     /// Logged in.
     Login,
     /// Tried to log in.

@@ -4,6 +4,7 @@
 use crate::accounts::{BankCode, chart};
 use crate::clock::Clock;
 use crate::customers::{Passwords, decoy};
+use crate::edge::Rates;
 use crate::error::BankError;
 use crate::money::Currency;
 use crate::payments::References;
@@ -39,6 +40,8 @@ pub struct Bank {
     pub passwords: Passwords,
     /// Its references.
     pub references: References,
+    /// How often addresses may try passwords.
+    pub rates: Rates,
     /// What it was told.
     pub options: BankOptions,
     forms: hmac::Key,
@@ -67,6 +70,7 @@ impl Bank {
             clock,
             passwords,
             references: References::default(),
+            rates: Rates::default(),
             options,
         })
     }

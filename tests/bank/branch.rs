@@ -159,19 +159,23 @@ impl Branch {
         let opened = accounts::open(store, &**clock, &caller, options.code, opening).await;
         let account = opened.unwrap().account;
         if cents != 0 {
-            let deposit = Transfer {
-                id: TransferId(account.number() ^ 1),
-                debit_account_id: accounts::chart::cash(Currency::Eur).id,
-                credit_account_id: AccountId(account.number()),
-                amount: Amount(cents.into()),
-                ledger: Currency::Eur.ledger(),
-                code: accounts::chart::DEPOSIT,
-                ..Transfer::default()
-            };
-            let results = self.client.create_transfers(&[deposit]).await.unwrap();
-            assert_eq!(results[0].status, CreateTransferStatus::Created);
+            assert_eq!(self.deposits(account, cents).await, CreateTransferStatus::Created);
         }
         account
+    }
+
+    /// Money from the bank's cash, past the adapter.
+    pub(crate) async fn deposits(&self, account: Id<Account>, cents: u64) -> CreateTransferStatus {
+        let deposit = Transfer {
+            id: TransferId(Id::<Transaction>::at(self.now()).number()),
+            debit_account_id: accounts::chart::cash(Currency::Eur).id,
+            credit_account_id: AccountId(account.number()),
+            amount: Amount(cents.into()),
+            ledger: Currency::Eur.ledger(),
+            code: accounts::chart::DEPOSIT,
+            ..Transfer::default()
+        };
+        self.client.create_transfers(&[deposit]).await.unwrap()[0].status
     }
 
     /// Posted and available.

@@ -3,6 +3,7 @@
 
 mod branch;
 
+mod erasure;
 mod logins;
 mod pages;
 mod sealing;

@@ -18,6 +18,8 @@ pub const TRANSFER: Code = Code(1);
 pub const DEPOSIT: Code = Code(2);
 /// Money that goes out.
 pub const WITHDRAWAL: Code = Code(3);
+/// A hold of nothing that closes an account.
+pub const CLOSING: Code = Code(4);
 
 /// The code of a customer's accounts of a type.
 #[must_use]

@@ -7,12 +7,14 @@
 
 mod balance;
 pub mod chart;
+mod closing;
 mod history;
 mod iban;
 mod opening;
 mod record;
 
 pub use balance::{Balances, balances};
+pub use closing::{CloseRefused, close};
 pub use history::{Entry, History, history};
 pub use iban::{BankCode, Iban, NotAnIban};
 pub(crate) use opening::record_imported;

@@ -41,6 +41,7 @@ pub(crate) async fn ensure(
             user_id: id(),
             kyc_status: KycStatus::Rejected,
             is_active: false,
+            legal_hold: false,
             created_at: now.into(),
             updated_at: now.into(),
             created_by: String::from("bank"),

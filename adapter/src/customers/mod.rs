@@ -8,6 +8,7 @@
 mod counter;
 mod credentials;
 pub(crate) mod decoy;
+mod erasure;
 mod login;
 mod password;
 mod record;
@@ -16,6 +17,7 @@ mod session;
 mod totp;
 
 pub use credentials::{Credentials, CredentialsSealed};
+pub use erasure::{EraseRefused, erase};
 pub use login::{Attempt, LoginAttempts, LoginError};
 pub use password::{Password, PasswordError, Passwords, Waiting};
 pub use record::{Customers, KycStatus, Profile};

@@ -29,6 +29,9 @@ pub struct CustomerOpen {
     pub user_id: Id<Customer>,
     pub kyc_status: KycStatus,
     pub is_active: bool,
+    /// A court or a supervisor wants everything kept.
+    #[serde(default)]
+    pub legal_hold: bool,
     pub created_at: UnixNs,
     pub updated_at: UnixNs,
     pub created_by: String,

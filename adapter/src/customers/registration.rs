@@ -60,6 +60,7 @@ pub async fn register(
             user_id: customer,
             kyc_status: KycStatus::Pending,
             is_active: true,
+            legal_hold: false,
             created_at: now.into(),
             updated_at: now.into(),
             created_by: caller.customer.map_or(String::from("bank"), |id| id.to_string()),

@@ -14,7 +14,7 @@ use crate::store::{Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
 use florin_ledger::commit::Precondition;
-use florin_ledger::document::DocumentCondition;
+use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Document, DocumentKey, DocumentWrite, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,6 +24,8 @@ use std::str::FromStr;
 pub(super) const LONGEST: u64 = 12 * HOUR;
 /// The longest that it is not used.
 pub(super) const IDLE_MAX: u64 = 5 * MINUTE;
+/// Logins of a customer that are looked for; older ones are over by themselves.
+const LOGINS_MAX: u32 = 500;
 /// Uses within this are not written.
 const USE_WRITTEN_EVERY: u64 = MINUTE;
 const SECRET_BYTES: usize = 32;
@@ -202,6 +204,33 @@ impl Sessions {
         }
         let unchanged = [unchanged(Logins::TABLE, login), unchanged(Customers::TABLE, customer)];
         Ok(Some(Found { session, unchanged }))
+    }
+
+    /// What a commit must write for every login of a customer to be over.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn end_all(
+        store: &Store,
+        customer: Id<Customer>,
+    ) -> Result<Vec<DocumentWrite>, BankError> {
+        let scan = DocumentScan {
+            table: Logins::TABLE,
+            prefix: customer.bytes().to_vec(),
+            keys_only: true,
+            limit: LOGINS_MAX,
+            ..DocumentScan::default()
+        };
+        let logins = store.client().scan_documents(&scan).await?.items;
+        let tables = [Logins::TABLE, LoginUses::TABLE];
+        let ended = logins.into_iter().flat_map(|login| {
+            tables.map(|table| DocumentWrite {
+                table,
+                key: login.key.clone(),
+                ..DocumentWrite::default()
+            })
+        });
+        Ok(ended.collect())
     }
 
     /// What a commit must write for a login to be over.

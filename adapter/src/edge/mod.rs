@@ -2,7 +2,9 @@
 
 mod headers;
 mod listener;
+mod rates;
 mod visitors;
 
 pub use headers::{caller, headers};
 pub use listener::{Listener, ListenerError, TlsFiles, server_config};
+pub use rates::Rates;

@@ -15,6 +15,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -60,6 +61,10 @@ pub(super) async fn password(
         Ok(fields) => fields,
         Err(problem) => return pages::problem(problem),
     };
+    let address = caller.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    if let Err(seconds) = bank.rates.take(address, bank.clock.now()) {
+        return pages::too_often(seconds);
+    }
     let password = Zeroizing::new(fields.password);
     let Bank { store, clock, passwords, .. } = &*bank;
     let begun =

@@ -121,6 +121,8 @@ pub(super) enum Problem {
     Forged,
     /// Too much is going on.
     Busy,
+    /// The same was tried too often.
+    TooOften,
     /// It may have happened.
     Unknown,
     /// Something is broken.
@@ -133,6 +135,7 @@ impl Problem {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::Malformed => StatusCode::BAD_REQUEST,
             Problem::Forged => StatusCode::FORBIDDEN,
+            Problem::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Problem::Busy | Problem::Unknown => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -152,6 +155,9 @@ impl Problem {
             ),
             Problem::Busy => {
                 ("Many people are here right now", "Nothing happened. Try again in a moment.")
+            }
+            Problem::TooOften => {
+                ("That was tried too often from here", "Wait for a minute, then try again.")
             }
             Problem::Unknown => (
                 "We do not know yet whether it happened",
@@ -181,6 +187,13 @@ pub(super) fn problem(problem: Problem) -> Response {
     let (title, advice) = problem.words();
     let mut response = page(&ProblemPage { bank: "", csrf: String::new(), title, advice });
     *response.status_mut() = problem.status();
+    response
+}
+
+/// An address has tried too often.
+pub(super) fn too_often(seconds: u64) -> Response {
+    let mut response = problem(Problem::TooOften);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 

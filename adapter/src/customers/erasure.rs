@@ -1,0 +1,118 @@
+//! Forgetting a customer: what is not kept by law is made unreadable, wherever a copy of it lies.
+//!
+//! 1. A commit takes away what leads to them (their address, their credentials, their logins) and says that they
+//!    are no customer any more; that every account is closed is a condition of it.
+//! 2. The key of their profile is destroyed: what was sealed under it, in the log and in every copy of it, is
+//!    noise from then on.
+//!
+//! If the second did not come about, the same again does it.
+
+use super::credentials::{Credentials, FactorUses};
+use super::record::{CustomerEmails, CustomerOpen, Customers};
+use super::session::Sessions;
+use crate::accounts::{AccountStatus, accounts_of};
+use crate::audit::{self, Act, Action, Caller};
+use crate::clock::Clock;
+use crate::email::Email;
+use crate::error::BankError;
+use crate::id::{Customer, Id};
+use crate::store::{Found, Held, Kind, Row, Store};
+use crate::vault::{Indexed, Subject};
+use florin_ledger::{Commit, DocumentWrite, TableId};
+
+/// Read, decide, commit: again as long as others change what was read.
+const TRIES_MAX: usize = 8;
+
+/// Why a customer is not erased. Nothing happened.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseRefused {
+    /// There is no such customer.
+    #[error("there is no such customer")]
+    NoSuchCustomer,
+    /// They have accounts that are not closed.
+    #[error("close every account first")]
+    OpenAccounts,
+    /// Everything must be kept.
+    #[error("a legal hold stands: nothing may be erased")]
+    LegalHold,
+    /// It could not be tried.
+    #[error("{0}")]
+    Bank(#[from] BankError),
+}
+
+/// Erases a customer. Returns when nothing opens their profile any more, but for what other adapters keep in
+/// memory, a minute at most.
+///
+/// # Errors
+/// [`EraseRefused`].
+pub async fn erase(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    customer: Id<Customer>,
+) -> Result<(), EraseRefused> {
+    for _ in 0..TRIES_MAX {
+        let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+        let found = found.ok_or(EraseRefused::NoSuchCustomer)?;
+        if found.row.open.legal_hold {
+            return Err(EraseRefused::LegalHold);
+        }
+        if found.row.profile == Held::Erased {
+            return Ok(store.vault().erase(Subject::Customer(customer)).await?);
+        }
+        let accounts = accounts_of(store, customer).await?;
+        if accounts.iter().any(|account| account.row.open.status != AccountStatus::Closed) {
+            return Err(EraseRefused::OpenAccounts);
+        }
+        let mut commit = farewell(store, clock, caller, found).await?;
+        commit.preconditions.extend(accounts.iter().map(Found::unchanged));
+        match store.commit(&commit).await {
+            Ok(_) => return Ok(store.vault().erase(Subject::Customer(customer)).await?),
+            Err(error) if error.is_stale() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(BankError::Contended.into())
+}
+
+/// The commit that takes away what leads to a customer.
+async fn farewell(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    found: Found<Customers>,
+) -> Result<Commit, BankError> {
+    let customer = found.row.open.user_id;
+    let act = Act {
+        action: Action::Delete,
+        entity: "USER",
+        entity_id: customer.to_string(),
+        subject: Subject::Customer(customer),
+        old: None,
+        new: None,
+    };
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    let gone =
+        |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
+    let email = found.row.profile.as_known().and_then(|it| Email::parse(&it.email).ok());
+    if let Some(email) = email {
+        let key = store.vault().blind().of(Indexed::Email, email.normal());
+        commit.documents.push(gone(CustomerEmails::TABLE, key.to_vec()));
+    }
+    for table in [Credentials::TABLE, FactorUses::TABLE] {
+        commit.documents.push(gone(table, customer.bytes().to_vec()));
+    }
+    commit.documents.extend(Sessions::end_all(store, customer).await?);
+    commit.documents.push(audit::row(store, clock, caller, act).await?);
+    let row = Row::<Customers> {
+        open: CustomerOpen {
+            is_active: false,
+            updated_at: clock.now().into(),
+            ..found.row.open.clone()
+        },
+        profile: Held::Erased,
+        statutory: found.row.statutory.clone(),
+    };
+    commit.documents.push(store.write(&found.key, &row, found.condition()).await?);
+    Ok(commit)
+}
