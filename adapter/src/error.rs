@@ -24,6 +24,9 @@ pub enum BankError {
     /// A document of this table was written by a newer version of this program.
     #[error("a document of table {0} was written by a newer version: bring this one up to date")]
     Newer(TableId),
+    /// The ledger's keyring never had the keys of something that is sealed.
+    #[error("the keyring lacks a customer's keys: it is an older copy, or another ledger's")]
+    KeyMissing,
     /// The keys of its subject are destroyed: nothing more can be stored about it.
     #[error("the keys of its subject are destroyed")]
     Erased,

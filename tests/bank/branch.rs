@@ -3,8 +3,8 @@
 use florin_adapter::accounts::{self, AccountType, BankCode, Opening};
 use florin_adapter::audit::Caller;
 use florin_adapter::customers::{
-    Attempt, LoginAttempts, LoginError, LoginSession, NewCustomer, Password, Registered, Sessions,
-    Token, TotpSecret, register,
+    Attempt, FoundLogin, LoginAttempts, LoginError, LoginSession, NewCustomer, Password,
+    Registered, Sessions, Token, TotpSecret, register,
 };
 use florin_adapter::email::Email;
 use florin_adapter::id::{Account, Customer, Id, Transaction};
@@ -18,7 +18,10 @@ use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options, sealing};
 use florin_keys::{FileKey, KeyEncryptionKey};
-use florin_ledger::{AccountId, Amount, CreateTransferStatus, Timestamp, Transfer, TransferId};
+use florin_ledger::commit::Precondition;
+use florin_ledger::{
+    AccountId, Amount, CreateTransferStatus, Timestamp, Transfer, TransferFlags, TransferId,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -204,10 +207,34 @@ impl Branch {
         person: &Person,
         new: NewTransfer,
     ) -> Result<Initiated, TransferRefused> {
+        self.orders(person, Vec::new(), new).await
+    }
+
+    /// The same, if something else holds too.
+    pub(crate) async fn orders(
+        &self,
+        person: &Person,
+        authority: Vec<Precondition>,
+        new: NewTransfer,
+    ) -> Result<Initiated, TransferRefused> {
         let Bank { store, clock, references, .. } = &*self.bank;
-        let orderer =
-            Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() };
+        let orderer = Orderer { caller: Caller::bank(), customer: person.id, authority };
         payments::initiate(store, &**clock, references, &orderer, &new).await
+    }
+
+    /// Closes an account in the ledger, past the adapter.
+    pub(crate) async fn closes_in_the_ledger(&self, account: Id<Account>) {
+        let closing = Transfer {
+            id: TransferId(Id::<Transaction>::at(self.now()).number()),
+            debit_account_id: accounts::chart::cash(Currency::Eur).id,
+            credit_account_id: AccountId(account.number()),
+            ledger: Currency::Eur.ledger(),
+            code: accounts::chart::CLOSING,
+            flags: TransferFlags::PENDING.with(TransferFlags::CLOSING_CREDIT),
+            ..Transfer::default()
+        };
+        let results = self.client.create_transfers(&[closing]).await.unwrap();
+        assert_eq!(results[0].status, CreateTransferStatus::Created);
     }
 
     /// Ends every transfer that was begun.
@@ -254,8 +281,16 @@ impl Branch {
     }
 
     pub(crate) async fn is_in(&self, token: &Token) -> bool {
+        self.finds(token).await.is_some()
+    }
+
+    pub(crate) async fn finds(&self, token: &Token) -> Option<FoundLogin> {
         let Bank { store, clock, .. } = &*self.bank;
-        Sessions::find(store, &**clock, token).await.unwrap().is_some()
+        Sessions::find(store, &**clock, token).await.unwrap()
+    }
+
+    pub(crate) async fn ends(&self, token: &Token) {
+        self.client.write_documents(&Sessions::end(token)).await.unwrap();
     }
 
     pub(crate) fn router(&self) -> axum::Router {

@@ -160,7 +160,8 @@ async fn the_same_request_is_the_same_transfer_and_with_another_meaning_none() {
     let order = NewTransfer {
         source: one,
         destination: other,
-        money: euros(100),
+        // More than half of what there is: a second one would be refused for lack of money.
+        money: euros(600),
         description: String::from("once"),
         request: RequestKey::generate(),
     };
@@ -170,15 +171,50 @@ async fn the_same_request_is_the_same_transfer_and_with_another_meaning_none() {
         sending.spawn(async move { branch.asks(&ada, order).await.unwrap().transaction });
     }
     let begun: std::collections::BTreeSet<_> = sending.join_all().await.into_iter().collect();
-    assert_eq!((begun.len(), branch.balance(one).await), (1, (1_000, 900)));
+    assert_eq!((begun.len(), branch.balance(one).await), (1, (1_000, 400)));
     branch.works().await;
     let again = branch.asks(&ada, order.clone()).await.unwrap();
     assert!(begun.contains(&again.transaction), "also when it has ended");
-    let another = branch.asks(&ada, NewTransfer { money: euros(101), ..order.clone() }).await;
+    let another = branch.asks(&ada, NewTransfer { money: euros(601), ..order.clone() }).await;
     assert!(matches!(another, Err(TransferRefused::AnotherBefore)));
     let ben = branch.customer("ben@example.org").await;
     let (his, too) = (branch.account(&ben, 1_000).await, branch.account(&ben, 0).await);
     let order = NewTransfer { source: his, destination: too, ..order };
     branch.asks(&ben, order).await.unwrap();
-    assert_eq!((branch.balance(one).await, branch.balance(his).await), ((900, 900), (1_000, 900)));
+    assert_eq!((branch.balance(one).await, branch.balance(his).await), ((400, 400), (1_000, 400)));
+}
+
+/// Prevents: money that is held for an account that was closed meanwhile, and comes back to nobody.
+#[tokio::test]
+async fn what_can_not_be_posted_is_given_back_and_failed() {
+    let (branch, ada, one, other) = with_two(1_000).await;
+    let begun = branch.sends(&ada, one, other, 400).await.unwrap();
+    branch.closes_in_the_ledger(other).await;
+    branch.works().await;
+    let view = branch.view(&ada, begun.transaction).await;
+    assert_eq!(view.status, TransactionStatus::Failed);
+    assert_eq!(view.reason.as_deref(), Some("credit_account_already_closed"));
+    assert_eq!(branch.balance(one).await, (1_000, 1_000));
+}
+
+/// Prevents: a transfer of somebody who logged out, or was shut out, between the page and the order.
+#[tokio::test]
+async fn whoever_may_not_order_any_more_orders_nothing() {
+    let (branch, ada, one, other) = with_two(1_000).await;
+    let login = branch.login(&ada).await;
+    let found = branch.finds(&login).await.unwrap();
+    let order = |request| NewTransfer {
+        source: one,
+        destination: other,
+        money: Money::positive(Currency::Eur, 100).unwrap(),
+        description: String::new(),
+        request,
+    };
+    let by = || Vec::from(found.unchanged.clone());
+    let ordered = branch.orders(&ada, by(), order(RequestKey::generate())).await;
+    assert!(ordered.is_ok(), "while logged in");
+    branch.ends(&login).await;
+    let refused = branch.orders(&ada, by(), order(RequestKey::generate())).await;
+    assert!(matches!(refused, Err(TransferRefused::NoSuchAccount)));
+    assert_eq!(branch.balance(one).await, (1_000, 900));
 }

@@ -9,10 +9,11 @@ use super::record::{
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
+use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id};
 use crate::money::Currency;
-use crate::store::{Held, Row, Store};
+use crate::store::{Found, Held, Row, Store};
 use crate::vault::{Indexed, Subject};
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
@@ -47,7 +48,7 @@ pub struct Opened {
 /// Opens an account, in the ledger too. Returns when that is durable.
 ///
 /// # Errors
-/// [`BankError`].
+/// [`BankError::Erased`] if they are no customer any more; [`BankError`].
 pub async fn open(
     store: &Store,
     clock: &dyn Clock,
@@ -65,8 +66,8 @@ pub async fn open(
         commit.accounts.push(ledgers);
         match store.commit(&commit).await {
             Ok(_) => return Ok(opened),
-            // The number is taken.
-            Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {}
+            // The number is taken, or the customer changed meanwhile.
+            Err(BankError::Unmet(Unmet::Write { index: 0, .. } | Unmet::Document { .. })) => {}
             Err(error) => return Err(error),
         }
     }
@@ -99,6 +100,8 @@ async fn commit(
 ) -> Result<Commit, BankError> {
     let Opening { customer, account_type, currency } = *opening;
     let account = *account;
+    let owner: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+    let owner = owner.filter(|owner| owner.row.open.is_active).ok_or(BankError::Erased)?;
     let record = Row::<Accounts> {
         open: AccountOpen {
             account_id: account,
@@ -113,7 +116,7 @@ async fn commit(
         profile: Held::Absent,
         statutory: Held::Known(AccountSealed { account_number: number.clone() }),
     };
-    let owner = Row::<AccountOwners>::open(OwnerOpen { account_id: account });
+    let owned = Row::<AccountOwners>::open(OwnerOpen { account_id: account });
     let numbered = Row::<AccountNumbers>::open(OwnerOpen { account_id: account });
     let blind = store.vault().blind().of(Indexed::AccountNumber, number.plain());
     let act = Act {
@@ -126,11 +129,13 @@ async fn commit(
     };
     let absent = DocumentCondition::Absent;
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    // Whoever is erased meanwhile gets no account.
+    commit.preconditions.push(owner.unchanged());
     commit.documents = vec![
         // First, so that what is unmet names it.
         store.write(&blind, &numbered, absent).await?,
         store.write(&account.bytes(), &record, absent).await?,
-        store.write(&owner_key(customer, account), &owner, absent).await?,
+        store.write(&owner_key(customer, account), &owned, absent).await?,
         audit::row(store, clock, caller, act).await?,
     ];
     Ok(commit)

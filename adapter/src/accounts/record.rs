@@ -12,8 +12,8 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::{DocumentKey, TableId};
 use serde::{Deserialize, Serialize};
 
-/// Accounts of one customer, at most.
-pub(super) const ACCOUNTS_MAX: u32 = 100;
+/// Accounts that are read at once.
+const PAGE: u32 = 100;
 
 /// What an account is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -132,18 +132,25 @@ pub async fn accounts_of(
     customer: Id<Customer>,
 ) -> Result<Vec<Found<Accounts>>, BankError> {
     let prefix = customer.bytes().to_vec();
-    let owned = DocumentScan { prefix, limit: ACCOUNTS_MAX, ..DocumentScan::default() };
-    let owned = store.scan::<AccountOwners>(owned).await?.found;
-    let keys: Vec<DocumentKey> = owned
-        .iter()
-        .map(|owner| owner.row.open.account_id.bytes().to_vec())
-        .map(|key| DocumentKey { table: Accounts::TABLE, key })
-        .collect();
-    let mut accounts = Vec::with_capacity(keys.len());
-    for document in store.client().documents(&keys).await?.into_iter().flatten() {
-        accounts.push(store.opened(document).await?);
+    let (mut accounts, mut after) = (Vec::new(), None);
+    loop {
+        let prefix = prefix.clone();
+        let scan = DocumentScan { prefix, after, limit: PAGE, ..DocumentScan::default() };
+        let page = store.scan::<AccountOwners>(scan).await?;
+        let keys: Vec<DocumentKey> = page
+            .found
+            .iter()
+            .map(|owner| owner.row.open.account_id.bytes().to_vec())
+            .map(|key| DocumentKey { table: Accounts::TABLE, key })
+            .collect();
+        for document in store.client().documents(&keys).await?.into_iter().flatten() {
+            accounts.push(store.opened(document).await?);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(accounts);
+        }
     }
-    Ok(accounts)
 }
 
 /// A customer's account; `None` if there is none, or it is another's, which is the same to whoever asks.

@@ -42,6 +42,7 @@ pub(crate) async fn ensure(
             kyc_status: KycStatus::Rejected,
             is_active: false,
             legal_hold: false,
+            erased_at: None,
             created_at: now.into(),
             updated_at: now.into(),
             created_by: String::from("bank"),

@@ -57,7 +57,7 @@ pub async fn erase(
         if found.row.open.legal_hold {
             return Err(EraseRefused::LegalHold);
         }
-        if found.row.profile == Held::Erased {
+        if found.row.open.erased_at.is_some() {
             return Ok(store.vault().erase(Subject::Customer(customer)).await?);
         }
         let accounts = accounts_of(store, customer).await?;
@@ -107,6 +107,7 @@ async fn farewell(
     let row = Row::<Customers> {
         open: CustomerOpen {
             is_active: false,
+            erased_at: Some(clock.now().into()),
             updated_at: clock.now().into(),
             ..found.row.open.clone()
         },

@@ -24,7 +24,7 @@ use crate::random;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::{BLIND_BYTES, Indexed, Subject};
-use florin_ledger::commit::Unmet;
+use florin_ledger::commit::{Precondition, Unmet};
 use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::{DocumentWrite, Position, TableId};
 use serde::{Deserialize, Serialize};
@@ -198,7 +198,9 @@ impl LoginAttempts {
         let credentials: Option<Found<Credentials>> = store.get(&key).await?;
         let profile: Option<Found<Customers>> = store.get(&key).await?;
         let used: Option<Found<FactorUses>> = store.get(&key).await?;
-        let is_active = profile.is_some_and(|profile| profile.row.open.is_active);
+        let is_active = profile.as_ref().is_some_and(|profile| profile.row.open.is_active);
+        let unchanged = credentials.as_ref().map(Found::unchanged).into_iter();
+        let unchanged = unchanged.chain(profile.as_ref().map(Found::unchanged)).collect();
         let in_time = now.0 < found.row.open.expires_at.0;
         let is_current = |credentials: &Found<Credentials>| {
             version_text(credentials.version) == sealed.credentials
@@ -214,11 +216,19 @@ impl LoginAttempts {
                 let condition = used.map_or(DocumentCondition::Absent, |used| used.condition());
                 let spent = Row::<FactorUses>::open(FactorUse { totp_step: step });
                 let spent = store.write(&key, &spent, condition).await?;
-                login(store, clock, caller, &found, sealed.user_id, spent, before).await
+                let proved = Proved { customer: sealed.user_id, unchanged, spent };
+                login(store, clock, caller, &found, proved, before).await
             }
             None => Err(refuse(store, clock, caller, &found).await),
         }
     }
+}
+
+/// Who has proved themselves, by what, and the code that it took.
+struct Proved {
+    customer: Id<Customer>,
+    unchanged: Vec<Precondition>,
+    spent: DocumentWrite,
 }
 
 async fn login(
@@ -226,14 +236,15 @@ async fn login(
     clock: &dyn Clock,
     caller: &Caller,
     attempt: &Found<LoginAttempts>,
-    customer: Id<Customer>,
-    spent: DocumentWrite,
+    proved: Proved,
     before: Option<&Token>,
 ) -> Result<(Token, LoginSession), LoginError> {
+    let Proved { customer, unchanged, spent } = proved;
     let (token, session, writes) = Sessions::begin(store, customer, clock.now()).await?;
     let caller =
         Caller { customer: Some(customer), login: Some(session.session_id), ..caller.clone() };
     let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
+    commit.preconditions = unchanged;
     commit.documents.extend(writes);
     commit.documents.extend(before.into_iter().flat_map(Sessions::end));
     commit.documents.push(attempt.deletion());
@@ -250,8 +261,11 @@ async fn login(
     commit.documents.push(audit::row(store, clock, &caller, act).await?);
     match store.commit(&commit).await {
         Ok(_) => Ok((token, session)),
-        // Another code was tried with the same token, or the same code with another.
-        Err(BankError::Unmet(Unmet::Write { .. })) => Err(LoginError::NoMatch),
+        // Another code was tried with the same token, the same code with another, or what it was proved by is
+        // not what it was.
+        Err(BankError::Unmet(Unmet::Write { .. } | Unmet::Document { .. })) => {
+            Err(LoginError::NoMatch)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -293,10 +307,11 @@ fn act_on_name(name: &[u8; BLIND_BYTES], action: Action) -> Act {
     Act {
         action,
         entity: "USER",
-        entity_id: data_encoding::BASE64.encode(&name[..17]),
+        // Which name it was is nobody's but the bank's.
+        entity_id: String::from("unknown"),
         subject: Subject::Bank,
         old: None,
-        new: None,
+        new: Some(serde_json::json!({"name": data_encoding::BASE64.encode(name)})),
     }
 }
 

@@ -32,6 +32,9 @@ pub struct CustomerOpen {
     /// A court or a supervisor wants everything kept.
     #[serde(default)]
     pub legal_hold: bool,
+    /// When what led to them was taken away, before the key of their profile was destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<UnixNs>,
     pub created_at: UnixNs,
     pub updated_at: UnixNs,
     pub created_by: String,

@@ -61,6 +61,7 @@ pub async fn register(
             kyc_status: KycStatus::Pending,
             is_active: true,
             legal_hold: false,
+            erased_at: None,
             created_at: now.into(),
             updated_at: now.into(),
             created_by: caller.customer.map_or(String::from("bank"), |id| id.to_string()),

@@ -2,10 +2,11 @@
 
 use crate::audit::{self, Caller};
 use crate::bank::Bank;
+use crate::web;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,12 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// How long a request may take, its body included.
-const REQUEST_MAX: Duration = Duration::from_secs(15);
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(15);
 
 /// Headers of every answer.
 pub async fn headers(request: Request, next: Next) -> Response {
     let answered = timeout(REQUEST_MAX, next.run(request)).await;
-    let mut response = answered.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response());
+    let mut response = answered.unwrap_or_else(|_| web::overdue());
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -6,6 +6,7 @@
 //! - A connection lives ten minutes at most; what is under way then is answered.
 //! - One address has a share of the places, so that it does not take all of them.
 
+use super::headers::REQUEST_MAX;
 use super::visitors::Visitors;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -22,6 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -47,7 +49,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// A pause after an error of the operating system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long answers under way may take when the bank closes, or a connection's time is over.
-const CLOSING_MAX: Duration = Duration::from_secs(5);
+const CLOSING_MAX: Duration = Duration::from_secs(20);
+const _: () = assert!(REQUEST_MAX.as_secs() < CLOSING_MAX.as_secs());
 
 /// A certificate and its key, as PEM.
 pub struct TlsFiles<'a> {
@@ -171,8 +174,12 @@ async fn serve_one<S>(
 {
     let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, tls.accept(stream)).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&has_asked);
     let service =
         TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+            // Relaxed: the flag guards no other memory.
+            asks.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(ConnectInfo(peer));
             request
         }));
@@ -180,6 +187,7 @@ async fn serve_one<S>(
         tokio::select! {
             _ = closed.wait_for(|closed| *closed) => {}
             () = sleep(CONNECTION_MAX) => {}
+            () = silence(&has_asked) => {}
         }
     };
     let stream = TokioIo::new(stream);
@@ -207,6 +215,14 @@ async fn serve_one<S>(
     };
     if let Err(error) = served {
         debug!(%peer, "a connection ended: {error}");
+    }
+}
+
+/// Ends if nothing was asked when a request should have been there.
+async fn silence(has_asked: &AtomicBool) {
+    sleep(HANDSHAKE_MAX + HEADERS_MAX).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! How often an address may try what is costly for the bank: passwords. Kept in the adapter, since it is there to
 //! protect the adapter; what protects names is counted in the ledger ([`crate::customers`]).
 
+use super::visitors::network;
 use crate::clock::{MINUTE, SECOND};
 use florin_ledger::Timestamp;
 use std::collections::HashMap;
@@ -38,7 +39,7 @@ impl Rates {
             }
         }
         let fresh = Minute { number, count: 0 };
-        let minute = minutes.entry(address.to_canonical()).or_insert(fresh);
+        let minute = minutes.entry(network(address)).or_insert(fresh);
         if minute.number != number {
             *minute = fresh;
         }

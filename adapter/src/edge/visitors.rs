@@ -1,7 +1,7 @@
 //! How many connections each address has.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Connections of one address, at most. Many customers may be behind one.
@@ -20,7 +20,7 @@ pub(super) struct Visit {
 impl Visitors {
     /// A connection more; `None` if the address has too many.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Visit> {
-        let address = address.to_canonical();
+        let address = network(address);
         let mut counts = self.counts();
         let count = counts.entry(address).or_default();
         if CONNECTIONS_MAX <= *count {
@@ -33,6 +33,17 @@ impl Visitors {
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
         // Every change under the lock is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one machine may have many addresses of: all of them are one.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
     }
 }
 
@@ -61,6 +72,10 @@ mod tests {
         assert!(visits.iter().all(Option::is_some));
         assert!(visitors.enter("::ffff:192.0.2.1".parse().unwrap()).is_none(), "the same address");
         assert!(visitors.enter(other).is_some());
+        let of_one_network =
+            ["2001:db8::1", "2001:db8::ffff:1"].map(|it| network(it.parse().unwrap()));
+        assert_eq!(of_one_network[0], of_one_network[1]);
+        assert_ne!(of_one_network[0], network("2001:db8:0:1::1".parse().unwrap()));
         drop(visits.pop());
         assert!(visitors.enter(one).is_some());
         drop(visits);

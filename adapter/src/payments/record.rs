@@ -205,26 +205,32 @@ impl Kind for TransfersOpen {
     }
 }
 
-/// What a request that may come twice came to, by hash of who asked and of the key that they chose: written in
-/// the commit of what it came to.
+/// What a request that may come twice came to, by who asked and the key that they chose: written in the commit of
+/// what it came to.
 pub(super) enum Requests {}
 
 /// What it came to.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RequestOpen {
-    /// Of what was asked, keyed, in base 64.
-    pub(super) meaning: String,
+    pub(super) user_id: Id<Customer>,
     pub(super) transaction_id: Id<Transaction>,
     pub(super) transaction_ref: String,
+}
+
+/// What was asked.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct RequestSealed {
+    /// As a hash, in base 64.
+    pub(super) meaning: String,
 }
 
 impl Kind for Requests {
     const TABLE: TableId = tables::REQUESTS;
     type Open = RequestOpen;
     type Profile = ();
-    type Statutory = ();
+    type Statutory = RequestSealed;
 
-    fn subject(_: &RequestOpen) -> Subject {
-        Subject::Bank
+    fn subject(open: &RequestOpen) -> Subject {
+        Subject::Customer(open.user_id)
     }
 }

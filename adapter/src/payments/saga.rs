@@ -30,8 +30,8 @@ use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::query::AccountFilter;
 use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
 use florin_ledger::{
-    AccountId, Amount, Commit, CommitId, CommitOutcome, StreamFilter, StreamStart, Transfer,
-    TransferFlags, TransferId,
+    AccountId, Amount, Commit, CommitId, CommitOutcome, CreateTransferStatus, StreamFilter,
+    StreamStart, Transfer, TransferFlags, TransferId,
 };
 use std::sync::Arc;
 use tracing::error;
@@ -79,8 +79,8 @@ impl Worker {
     /// [`BankError`].
     pub async fn step(&mut self) -> Result<(), BankError> {
         let batch = self.consumer.next().await?;
-        let begun: Vec<Id<Transaction>> =
-            batch.items().filter_map(|item| begun(item.content)).collect();
+        let begun: Result<Vec<_>, _> = batch.items().map(|item| begun(item.content)).collect();
+        let begun = begun?;
         if begun.is_empty() {
             return Ok(());
         }
@@ -95,7 +95,9 @@ impl Worker {
         match end(&self.store, &*self.clock, transaction).await {
             Ok(()) => Ok(()),
             // The ledger can't be asked: whoever comes next tries again.
-            Err(error @ (BankError::Ledger(_) | BankError::Busy)) => Err(error),
+            Err(error @ (BankError::Ledger(_) | BankError::Busy | BankError::Contended)) => {
+                Err(error)
+            }
             Err(error) => {
                 error!(%transaction, "parked: {error}");
                 park(&self.store, transaction, &error.to_string()).await
@@ -104,9 +106,10 @@ impl Worker {
     }
 }
 
-fn begun(content: ItemContent<'_>) -> Option<Id<Transaction>> {
-    let ItemContent::Event { value, .. } = content else { return None };
-    topics::transaction(value)
+/// The transaction that was begun. What a newer version tells is not passed over: its own worker ends it.
+fn begun(content: ItemContent<'_>) -> Result<Id<Transaction>, BankError> {
+    let ItemContent::Event { value, .. } = content else { return Err(BankError::odd(&content)) };
+    topics::transaction(value).ok_or_else(|| BankError::odd(&"an event of a newer version"))
 }
 
 /// How a transfer ends.
@@ -143,7 +146,10 @@ pub async fn end(
         }
         let Some(settled) = settled(store, &open).await? else {
             // It is late, and pending all the same: the ledger's clock is behind.
-            return settle(store, clock, &open).await;
+            match settle(store, clock, &open).await {
+                Err(error) if error.is_stale() => continue,
+                settled => return settled,
+            }
         };
         match store.commit(&ending(store, clock, &open, settled).await?).await {
             Ok(_) => return Ok(()),
@@ -171,9 +177,21 @@ async fn settle(
         // The money can't go where it should, and goes back.
         Err(BankError::Refused(BrokenRule::Transfer { status, .. })) if end == End::Post(score) => {
             let back = End::Void(Some(score), status.name());
-            store.commit(&ending(store, clock, open, back).await?).await.map(drop)
+            let back = store.commit(&ending(store, clock, open, back).await?).await;
+            back.map(drop).map_err(expired_meanwhile)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(expired_meanwhile(error)),
+    }
+}
+
+/// A hold that fell due in the very commit that would have settled it is one that is not pending.
+fn expired_meanwhile(error: BankError) -> BankError {
+    match error {
+        BankError::Refused(BrokenRule::Transfer {
+            status: CreateTransferStatus::PendingTransferExpired,
+            index,
+        }) => BankError::Unmet(Unmet::Hold { index }),
+        error => error,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The first step of a transfer: the money is held.
 
 use super::record::{
-    Copies, CopyOpen, CopySealed, RequestOpen, Requests, Started, TransactionOpen,
+    Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, TransactionOpen,
     TransactionSealed, TransactionStatus, TransactionType, Transactions, TransferOpen,
     TransfersOpen, step_key,
 };
@@ -9,7 +9,7 @@ use super::reference::References;
 use crate::accounts::{AccountStatus, Accounts, balances, chart};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
-use crate::clock::{Clock, SECOND, after};
+use crate::clock::{Clock, HOUR, SECOND, after};
 use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
@@ -17,7 +17,7 @@ use crate::money::Money;
 use crate::random;
 use crate::store::{Found, Held, Row, Store};
 use crate::topics;
-use crate::vault::{Indexed, Subject};
+use crate::vault::Subject;
 use florin_ledger::commit::{BrokenRule, Precondition, Unmet};
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{
@@ -31,6 +31,8 @@ use std::str::FromStr;
 pub(super) const DESCRIPTION_CHARACTERS_MAX: usize = 140;
 /// How long the money is held, if nobody goes on with the transfer.
 const HOLD_S: u64 = 300;
+/// How long a form may come again and be the same order.
+const KEPT_FOR: u64 = 90 * 24 * HOUR;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -123,7 +125,7 @@ pub enum TransferRefused {
     #[error("load the page again, then send it once")]
     NoRequest,
     /// Another transfer was ordered by the same request.
-    #[error("this was sent before, with something else in it: load the page again")]
+    #[error("this page has sent something else before: look at your account, then send it")]
     AnotherBefore,
     /// It could not be tried.
     #[error("{0}")]
@@ -148,20 +150,11 @@ pub async fn initiate(
     if new.source == new.destination {
         return Err(TransferRefused::SameAccount);
     }
-    let request = request_key(by.customer, new.request);
-    let meaning = meaning(store, new);
+    let order = Order { request: request_key(by.customer, new.request), meaning: meaning(new) };
     let mut initiated = None;
     for _ in 0..TRIES_MAX {
-        let before: Option<Found<Requests>> = store.get(&request).await?;
-        if let Some(before) = before {
-            return same(before.row.open, &meaning);
-        }
-        let (source, destination) = accounts(store, by.customer, new).await?;
-        check(&source, &destination, new.money)?;
-        // The ledger would refuse it too; but a refusal of the ledger is the adapter's, not the customer's.
-        let balances = balances(store.client(), &[&source.row.open]).await?;
-        if balances.first().is_none_or(|balances| balances.available.cents < new.money.cents) {
-            return Err(TransferRefused::InsufficientFunds);
+        if let Some(before) = before(store, &order).await? {
+            return before;
         }
         let initiated = match &initiated {
             Some(initiated) => initiated,
@@ -170,33 +163,77 @@ pub async fn initiate(
                 reference: references.next(store, clock).await?,
             }),
         };
-        let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
-        commit.preconditions = vec![source.unchanged(), destination.unchanged()];
-        commit.preconditions.extend(by.authority.iter().cloned());
-        commit.transfers.push(hold(initiated.transaction, new));
-        commit.documents = documents(store, clock, by, initiated, new).await?;
-        commit.documents.push(kept(store, &request, &meaning, initiated).await?);
-        let payee = destination.row.open.user_id;
-        if payee != by.customer {
-            let copy = copy(store, by.customer, payee, initiated.transaction, new).await?;
-            commit.documents.push(copy);
-        }
-        commit.events.push(topics::event(
-            topics::TRANSACTION_INITIATED,
-            new.source,
-            initiated.transaction,
-        ));
-        match store.commit(&commit).await {
-            Ok(_) => return Ok(initiated.clone()),
-            Err(BankError::Unmet(unmet)) if is_authority(&commit, by, &unmet) => {
-                return Err(TransferRefused::NoSuchAccount);
+        match attempt(store, clock, by, new, &order, initiated).await {
+            Ok(true) => return Ok(initiated.clone()),
+            Ok(false) => {}
+            Err(refused) => {
+                // The same order may have been given meanwhile, and be what this one lacks money for.
+                let before = before(store, &order).await?;
+                return before.unwrap_or(Err(refused));
             }
-            Err(error) if error.is_stale() => {}
-            Err(BankError::Refused(broken)) => return Err(refused(broken)),
-            Err(error) => return Err(error.into()),
         }
     }
     Err(BankError::Contended.into())
+}
+
+/// An order, as it is told from others.
+struct Order {
+    request: Vec<u8>,
+    meaning: String,
+}
+
+/// Reads, decides and commits; `false` if something changed meanwhile.
+async fn attempt(
+    store: &Store,
+    clock: &dyn Clock,
+    by: &Orderer,
+    new: &NewTransfer,
+    order: &Order,
+    initiated: &Initiated,
+) -> Result<bool, TransferRefused> {
+    let (source, destination) = accounts(store, by.customer, new).await?;
+    check(&source, &destination, new.money)?;
+    // The ledger would refuse it too; but a refusal of the ledger is the adapter's, not the customer's.
+    let balances = balances(store.client(), &[&source.row.open]).await?;
+    if balances.first().is_none_or(|balances| balances.available.cents < new.money.cents) {
+        return Err(TransferRefused::InsufficientFunds);
+    }
+    let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
+    commit.preconditions = vec![source.unchanged(), destination.unchanged()];
+    commit.preconditions.extend(by.authority.iter().cloned());
+    commit.transfers.push(hold(initiated.transaction, new));
+    commit.documents = documents(store, clock, by, initiated, new).await?;
+    commit.documents.push(kept(store, clock, by.customer, order, initiated).await?);
+    let payee = destination.row.open.user_id;
+    if payee != by.customer {
+        let copy = copy(store, by.customer, payee, initiated.transaction, new).await?;
+        commit.documents.push(copy);
+    }
+    let begun = topics::TRANSACTION_INITIATED;
+    commit.events.push(topics::event(begun, new.source, initiated.transaction));
+    match store.commit(&commit).await {
+        Ok(_) => Ok(true),
+        Err(BankError::Unmet(unmet)) if is_authority(&commit, by, &unmet) => {
+            Err(TransferRefused::NoSuchAccount)
+        }
+        Err(error) if error.is_stale() => Ok(false),
+        Err(BankError::Refused(broken)) => Err(refused(broken)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the same order came to before, if it did.
+async fn before(
+    store: &Store,
+    order: &Order,
+) -> Result<Option<Result<Initiated, TransferRefused>>, BankError> {
+    let found: Option<Found<Requests>> = store.get(&order.request).await?;
+    let Some(found) = found else { return Ok(None) };
+    let RequestOpen { transaction_id, transaction_ref, .. } = found.row.open;
+    let is_same =
+        found.row.statutory.as_known().is_some_and(|sealed| sealed.meaning == order.meaning);
+    let initiated = Initiated { transaction: transaction_id, reference: transaction_ref };
+    Ok(Some(if is_same { Ok(initiated) } else { Err(TransferRefused::AnotherBefore) }))
 }
 
 /// Whether what is unmet is that the customer may order anything.
@@ -211,33 +248,31 @@ fn request_key(customer: Id<Customer>, RequestKey(key): RequestKey) -> Vec<u8> {
     [&b"transfer"[..], &customer.bytes(), &key].concat()
 }
 
-/// What is asked for, as a keyed hash: it says nothing to whoever has the ledger.
-fn meaning(store: &Store, new: &NewTransfer) -> String {
+/// What is asked for, as a hash.
+fn meaning(new: &NewTransfer) -> String {
     let NewTransfer { source, destination, money, description, .. } = new;
     let text = format!("{source} {destination} {} {} {description}", money.currency, money.cents);
-    data_encoding::BASE64.encode(&store.vault().blind().of(Indexed::Request, &text))
-}
-
-fn same(before: RequestOpen, meaning: &str) -> Result<Initiated, TransferRefused> {
-    if before.meaning != meaning {
-        return Err(TransferRefused::AnotherBefore);
-    }
-    let RequestOpen { transaction_id, transaction_ref, .. } = before;
-    Ok(Initiated { transaction: transaction_id, reference: transaction_ref })
+    data_encoding::BASE64.encode(blake3::hash(text.as_bytes()).as_bytes())
 }
 
 async fn kept(
     store: &Store,
-    request: &[u8],
-    meaning: &str,
+    clock: &dyn Clock,
+    customer: Id<Customer>,
+    order: &Order,
     initiated: &Initiated,
 ) -> Result<DocumentWrite, BankError> {
-    let row = Row::<Requests>::open(RequestOpen {
-        meaning: String::from(meaning),
-        transaction_id: initiated.transaction,
-        transaction_ref: initiated.reference.clone(),
-    });
-    store.write(request, &row, DocumentCondition::Absent).await
+    let row = Row::<Requests> {
+        open: RequestOpen {
+            user_id: customer,
+            transaction_id: initiated.transaction,
+            transaction_ref: initiated.reference.clone(),
+        },
+        profile: Held::Absent,
+        statutory: Held::Known(RequestSealed { meaning: order.meaning.clone() }),
+    };
+    let write = store.write(&order.request, &row, DocumentCondition::Absent).await?;
+    Ok(DocumentWrite { expires: after(clock.now(), KEPT_FOR), ..write })
 }
 
 async fn accounts(

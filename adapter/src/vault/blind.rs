@@ -21,8 +21,6 @@ pub enum Indexed {
     AccountNumber,
     /// Addresses of the internet.
     Address,
-    /// What a request asked for.
-    Request,
 }
 
 impl Indexed {
@@ -32,7 +30,6 @@ impl Indexed {
             Indexed::LoginIdentifier => "login identifier",
             Indexed::AccountNumber => "account number",
             Indexed::Address => "address",
-            Indexed::Request => "request",
         }
     }
 }

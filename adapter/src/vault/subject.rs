@@ -72,7 +72,7 @@ impl SubjectKeys {
         }
         let name = name_of(customer, part);
         let held = self.client.keys(&[name.as_bytes()]).await?.pop();
-        let secret = held.and_then(secret_of);
+        let secret = held.map_or(Err(BankError::KeyMissing), secret_of)?;
         self.keep(customer, part, secret.clone(), now);
         Ok(secret)
     }
@@ -83,7 +83,7 @@ impl SubjectKeys {
         let held = self.client.make_keys(&[names[0].as_bytes(), names[1].as_bytes()]).await?;
         let now = Instant::now();
         for (part, held) in [Part::Profile, Part::Statutory].into_iter().zip(held) {
-            self.keep(customer, part, secret_of(held), now);
+            self.keep(customer, part, secret_of(held)?, now);
         }
         Ok(())
     }
@@ -128,10 +128,13 @@ pub(super) fn derived(sealing: &[u8; 32], key: &[u8; 32]) -> Secret {
     Zeroizing::new(*hasher.finalize().as_bytes())
 }
 
-fn secret_of(held: HeldKey) -> Option<Secret> {
+/// A key; `None` if it is destroyed. One that never was, of a subject of whom something is sealed, is a keyring that
+/// is not this bank's, or an older copy: nothing may be taken for erased because of it.
+fn secret_of(held: HeldKey) -> Result<Option<Secret>, BankError> {
     match held {
-        HeldKey::Key(key) => Some(key),
-        HeldKey::Unknown | HeldKey::Destroyed => None,
+        HeldKey::Key(key) => Ok(Some(key)),
+        HeldKey::Destroyed => Ok(None),
+        HeldKey::Unknown => Err(BankError::KeyMissing),
     }
 }
 

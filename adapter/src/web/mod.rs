@@ -13,11 +13,17 @@ use crate::edge;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use axum::response::Response;
 use axum::routing::get;
 use std::sync::Arc;
 
 /// Bytes of a form, at most.
 const FORM_BYTES_MAX: usize = 16 << 10;
+
+/// The answer to a request whose time is over before it was decided, or before that was known.
+pub(crate) fn overdue() -> Response {
+    pages::problem(pages::Problem::Unknown)
+}
 
 /// Everything that browsers are served.
 pub fn router(bank: Arc<Bank>) -> Router {

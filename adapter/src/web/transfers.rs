@@ -82,7 +82,13 @@ pub(super) async fn send(
     match initiate(&bank, &session, &typed).await {
         Ok(transaction) => Redirect::to(&format!("/transactions/{transaction}")).into_response(),
         Err(Improper::Refused(TransferRefused::Bank(error))) => pages::failed(&error),
-        Err(improper) => show(&bank, &session, typed, Some(improper.to_string())).await,
+        Err(improper) => {
+            // What was sent before has its own name: this is another order.
+            let is_another = matches!(improper, Improper::Refused(TransferRefused::AnotherBefore));
+            let request = if is_another { String::new() } else { typed.request.clone() };
+            let typed = TransferFields { request, ..typed };
+            show(&bank, &session, typed, Some(improper.to_string())).await
+        }
     }
 }
 
