@@ -134,12 +134,6 @@ impl<K: Kind> Found<K> {
     }
 }
 
-/// That there is no document under a key.
-#[must_use]
-pub fn absent(table: TableId, key: &[u8]) -> Precondition {
-    Precondition::Document { table, key: key.to_vec(), version: Position::NONE }
-}
-
 /// The version that is written, and the newest that is read.
 const VERSION: u16 = 1;
 
