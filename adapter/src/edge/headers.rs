@@ -26,7 +26,12 @@ pub(super) const REQUEST_MAX: Duration = Duration::from_secs(15);
 pub async fn headers(request: Request, next: Next) -> Response {
     let answered = timeout(REQUEST_MAX, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| web::overdue());
-    let headers = response.headers_mut();
+    dress(response.headers_mut());
+    response
+}
+
+/// Sets the headers that every answer has.
+pub(super) fn dress(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -42,7 +47,6 @@ pub async fn headers(request: Request, next: Next) -> Response {
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    response
 }
 
 /// Tells handlers who asks, and the caller by what name the request is known.

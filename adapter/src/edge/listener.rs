@@ -1,29 +1,37 @@
 //! The listener for browsers: TLS 1.3, HTTP/1.1 and HTTP/2, and bounds on how long anybody may take and how
-//! many may be here.
+//! many may be here ([`Limits`]).
 //!
-//! - A connection that has not shaken hands, or has not sent the head of a request, after five seconds is closed;
-//!   what HTTP it speaks was agreed on in the handshake, so nothing else is waited for.
+//! - A connection that has not shaken hands, or has not sent the head of a request, after five seconds is closed,
+//!   and so is one on which nothing was asked for thirty; what HTTP it speaks was agreed on in the handshake.
 //! - A connection lives ten minutes at most; what is under way then is answered.
 //! - One address has a share of the places, so that it does not take all of them.
+//! - Over HTTP/1.1 nothing is read that has two readings ([`super::framing`]).
 
+use super::answer::Host;
 use super::headers::REQUEST_MAX;
+use super::limits::{
+    CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADERS_COUNT_MAX, Limits, STREAMS_MAX, STREAMS_RESET_MAX,
+    WINDOW_BYTES,
+};
+use super::presence::Presence;
+use super::strict::Strict;
 use super::visitors::Visitors;
 use axum::Router;
-use axum::extract::ConnectInfo;
+use axum::body::Body;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -31,25 +39,17 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 use tracing::debug;
 
-const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
-const HEADERS_MAX: Duration = Duration::from_secs(5);
-const CONNECTION_MAX: Duration = Duration::from_secs(600);
-/// Bytes of headers, and of what is read at once.
-const HEADER_BYTES_MAX: usize = 16 << 10;
-const HEADERS_COUNT_MAX: usize = 64;
-const CONNECTIONS_MAX: usize = 10_000;
-const STREAMS_MAX: u32 = 64;
-/// Bytes of requests' bodies that a peer may send ahead.
-const WINDOW_BYTES: u32 = 64 << 10;
-/// A peer that says nothing is asked for a sign of life after this, and closed without one.
+/// A peer that says nothing is asked for a sign of life after this, and closed if it gives none within the next.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+const SIGN_OF_LIFE_MAX: Duration = Duration::from_secs(5);
 /// A pause after an error of the operating system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long answers under way may take when the bank closes, or a connection's time is over.
 const CLOSING_MAX: Duration = Duration::from_secs(20);
+/// How long it may take to say goodbye where nothing is under way.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(REQUEST_MAX.as_secs() < CLOSING_MAX.as_secs());
 
 /// A certificate and its key, as PEM.
@@ -96,6 +96,7 @@ pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
     tls: TlsAcceptor,
+    limits: Limits,
 }
 
 impl Listener {
@@ -110,7 +111,14 @@ impl Listener {
         let broken = |error| ListenerError::Address(address, error);
         let listener = TcpListener::bind(address).await.map_err(broken)?;
         let address = listener.local_addr().map_err(broken)?;
-        Ok(Listener { listener, address, tls: TlsAcceptor::from(tls) })
+        let limits = Limits::default();
+        Ok(Listener { listener, address, tls: TlsAcceptor::from(tls), limits })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Listener {
+        Listener { limits, ..self }
     }
 
     /// Where it listens.
@@ -141,10 +149,14 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer, place)) => {
-                    let Some(visit) = visitors.enter(peer.ip()) else { continue };
-                    let (tls, router, closed) = (self.tls.clone(), router.clone(), closed.clone());
+                    let limits = self.limits;
+                    let visit = visitors.enter(peer.ip(), limits.connections_per_address);
+                    let Some(visit) = visit else { continue };
+                    let presence = Presence::new();
+                    let host = Host { router: router.clone(), presence, peer, limits };
+                    let (tls, closed) = (self.tls.clone(), closed.clone());
                     connections.spawn(async move {
-                        serve_one(stream, peer, tls, router, closed).await;
+                        serve_one(stream, tls, host, closed).await;
                         drop((place, visit));
                     });
                 }
@@ -163,79 +175,80 @@ impl Listener {
     }
 }
 
-async fn serve_one<S>(
-    stream: S,
-    peer: SocketAddr,
-    tls: TlsAcceptor,
-    router: Router,
-    mut closed: watch::Receiver<bool>,
-) where
+async fn serve_one<S>(stream: S, tls: TlsAcceptor, host: Host, mut closed: watch::Receiver<bool>)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, tls.accept(stream)).await else { return };
+    let Host { limits, peer, ref presence, .. } = host;
+    let Ok(Ok(stream)) = timeout(limits.handshake, tls.accept(stream)).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let has_asked = Arc::new(AtomicBool::new(false));
-    let asks = Arc::clone(&has_asked);
-    let service =
-        TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
-            // Relaxed: the flag guards no other memory.
-            asks.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request
-        }));
+    let answering = host.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = answering.clone().answer(request.map(Body::new));
+        async { Ok::<_, Infallible>(answer.await) }
+    });
     let over = async {
         tokio::select! {
-            _ = closed.wait_for(|closed| *closed) => {}
-            () = sleep(CONNECTION_MAX) => {}
-            () = silence(&has_asked) => {}
+            _ = closed.wait_for(|closed| *closed) => CLOSING_MAX,
+            () = sleep(limits.connection) => CLOSING_MAX,
+            () = presence.idle(limits) => FAREWELL_MAX,
         }
     };
-    let stream = TokioIo::new(stream);
-    let served = if is_http2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .keep_alive_interval(SIGN_OF_LIFE)
-            .keep_alive_timeout(HEADERS_MAX)
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(u32::try_from(HEADER_BYTES_MAX).expect("it is small"));
-        let connection = pin!(builder.serve_connection(stream, service));
-        until(connection, over, |connection| connection.graceful_shutdown()).await
-    } else {
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_MAX)
-            .max_buf_size(HEADER_BYTES_MAX)
-            .max_headers(HEADERS_COUNT_MAX);
-        let connection = pin!(builder.serve_connection(stream, service));
-        until(connection, over, |connection| connection.graceful_shutdown()).await
+    let serving = async {
+        if is_http2 {
+            let connection = pin!(http2().serve_connection(TokioIo::new(stream), service));
+            until(connection, over, |connection| connection.graceful_shutdown()).await
+        } else {
+            let stream = TokioIo::new(Strict::new(stream, limits.head));
+            let connection = pin!(http1().serve_connection(stream, service));
+            until(connection, over, |connection| connection.graceful_shutdown()).await
+        }
     };
-    if let Err(error) = served {
-        debug!(%peer, "a connection ended: {error}");
+    tokio::select! {
+        served = serving => if let Err(error) = served {
+            debug!(%peer, "a connection ended: {error}");
+        },
+        () = presence.abused() => debug!(%peer, "a connection was cut: it takes back what it asks"),
     }
 }
 
-/// Ends if nothing was asked when a request should have been there.
-async fn silence(has_asked: &AtomicBool) {
-    sleep(HANDSHAKE_MAX + HEADERS_MAX).await;
-    if has_asked.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
-    }
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(SIGN_OF_LIFE)
+        .keep_alive_timeout(SIGN_OF_LIFE_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(STREAMS_RESET_MAX)
+        .max_local_error_reset_streams(STREAMS_RESET_MAX)
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).expect("it is small"));
+    builder
 }
 
-/// A connection until its end, or until its time is over and what is under way is answered.
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // How long a head may take is watched before it gets here, where what is idle is told from what is slow.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(2 * HEAD_BYTES_MAX)
+        .max_headers(HEADERS_COUNT_MAX);
+    builder
+}
+
+/// A connection until its end, or until its time is over and what is under way is answered; `over` says how
+/// long that may take.
 async fn until<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
-    over: impl Future<Output = ()>,
+    over: impl Future<Output = Duration>,
     end: impl FnOnce(Pin<&mut C>),
 ) -> hyper::Result<()> {
-    tokio::select! {
+    let closing_max = tokio::select! {
         served = connection.as_mut() => return served,
-        () = over => {}
-    }
+        closing_max = over => closing_max,
+    };
     end(connection.as_mut());
-    timeout(CLOSING_MAX, connection).await.unwrap_or(Ok(()))
+    timeout(closing_max, connection).await.unwrap_or(Ok(()))
 }

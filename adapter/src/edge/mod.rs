@@ -1,10 +1,17 @@
 //! The edge: what every request and every answer passes, whatever it is about.
 
+mod answer;
+mod framing;
 mod headers;
+mod limits;
 mod listener;
+mod pace;
+mod presence;
 mod rates;
+mod strict;
 mod visitors;
 
 pub use headers::{caller, headers};
+pub use limits::Limits;
 pub use listener::{Listener, ListenerError, TlsFiles, server_config};
 pub use rates::Rates;

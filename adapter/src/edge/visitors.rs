@@ -4,9 +4,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Connections of one address, at most. Many customers may be behind one.
-const CONNECTIONS_MAX: u32 = 1_000;
-
 /// The addresses that have connections.
 #[derive(Clone, Default)]
 pub(super) struct Visitors(Arc<Mutex<HashMap<IpAddr, u32>>>);
@@ -18,12 +15,12 @@ pub(super) struct Visit {
 }
 
 impl Visitors {
-    /// A connection more; `None` if the address has too many.
-    pub(super) fn enter(&self, address: IpAddr) -> Option<Visit> {
+    /// A connection more; `None` if the address has `max` already.
+    pub(super) fn enter(&self, address: IpAddr, max: u32) -> Option<Visit> {
         let address = network(address);
         let mut counts = self.counts();
         let count = counts.entry(address).or_default();
-        if CONNECTIONS_MAX <= *count {
+        if max <= *count {
             return None;
         }
         *count += 1;
@@ -68,16 +65,17 @@ mod tests {
     fn an_address_has_its_share_and_gives_it_back() {
         let visitors = Visitors::default();
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let mut visits: Vec<_> = (0..CONNECTIONS_MAX).map(|_| visitors.enter(one)).collect();
+        let enter = |address| visitors.enter(address, 9);
+        let mut visits: Vec<_> = (0..9).map(|_| enter(one)).collect();
         assert!(visits.iter().all(Option::is_some));
-        assert!(visitors.enter("::ffff:192.0.2.1".parse().unwrap()).is_none(), "the same address");
-        assert!(visitors.enter(other).is_some());
+        assert!(enter("::ffff:192.0.2.1".parse().unwrap()).is_none(), "the same address");
+        assert!(enter(other).is_some());
         let of_one_network =
             ["2001:db8::1", "2001:db8::ffff:1"].map(|it| network(it.parse().unwrap()));
         assert_eq!(of_one_network[0], of_one_network[1]);
         assert_ne!(of_one_network[0], network("2001:db8:0:1::1".parse().unwrap()));
         drop(visits.pop());
-        assert!(visitors.enter(one).is_some());
+        assert!(enter(one).is_some());
         drop(visits);
         assert!(visitors.counts().is_empty());
     }

@@ -12,6 +12,7 @@ use crate::bank::Bank;
 use crate::edge;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
@@ -23,6 +24,13 @@ const FORM_BYTES_MAX: usize = 16 << 10;
 /// The answer to a request whose time is over before it was decided, or before that was known.
 pub(crate) fn overdue() -> Response {
     pages::problem(pages::Problem::Unknown)
+}
+
+/// The answer to what is no request, too much of one, or comes too slowly.
+pub(crate) fn unreadable(status: StatusCode) -> Response {
+    let mut response = pages::problem(pages::Problem::Malformed);
+    *response.status_mut() = status;
+    response
 }
 
 /// Everything that browsers are served.

@@ -8,6 +8,8 @@ use super::source::tokens;
 /// Shipped code that must wait for time to pass, with the reason. Tests have no exceptions.
 const SLEEPERS: &[(&str, &str)] = &[
     ("adapter/src/edge/listener.rs", "out of descriptors: trying again at once would burn a core"),
+    ("adapter/src/edge/pace.rs", "the instant at which a body is too late"),
+    ("adapter/src/edge/strict.rs", "the instant at which a head is too late"),
     ("client/src/connection.rs", "the instant at which a peer has been silent for too long"),
     ("client/src/embedded.rs", "a pause before asking a busy engine again"),
     ("client/src/path.rs", "a pause before asking again, so that a server can come back"),

@@ -2,7 +2,7 @@
 //! no reason to be together.
 
 use super::Violation;
-use super::repository::Repository;
+use super::repository::{File, Repository};
 use super::source::tokens;
 
 const BANNED: &[&str] = &[
@@ -22,13 +22,20 @@ pub(super) fn check(repository: &Repository) -> Vec<Violation> {
         }
         for pair in tokens(&file.code).windows(2) {
             let [keyword, name] = pair else { continue };
-            let word = banned_word(name.text).filter(|_| DECLARING.contains(&keyword.text));
+            // The types of an implementation have the names that its trait gave them.
+            let is_of_a_trait = keyword.text == "type" && is_indented(file, keyword.line);
+            let declares = DECLARING.contains(&keyword.text) && !is_of_a_trait;
+            let word = banned_word(name.text).filter(|_| declares);
             if let Some(word) = word {
                 violations.push(Violation::new(&file.path, name.line, message(name.text, word)));
             }
         }
     }
     violations
+}
+
+fn is_indented(file: &File, line: usize) -> bool {
+    file.code_lines().any(|(number, text)| number == line && text.starts_with(' '))
 }
 
 fn message(name: &str, word: &str) -> String {
@@ -65,6 +72,8 @@ mod tests {
         expect_places(check, &[("a.rs", "mod x;\nmod common;")], &["a.rs:2"]);
         expect_places(check, &[("a.rs", "pub struct DatabaseInfo;")], &["a.rs:1"]);
         expect_places(check, &[("a.rs", "enum UserDataKind {}")], &["a.rs:1"]);
+        expect_places(check, &[("a.rs", "type Data = u8;")], &["a.rs:1"]);
+        expect_places(check, &[("a.rs", "impl B for C {\n    type Data = u8;\n}")], &[]);
         expect_places(check, &[("a.rs", "struct Database; // mod util\nfn info() {}")], &[]);
     }
 }
