@@ -15,6 +15,7 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use florin_client::Client;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::{AccountFlags, CreateAccountStatus};
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// What an adapter is told.
@@ -28,6 +29,10 @@ pub struct BankOptions {
     pub code: BankCode,
     /// Threads that hash passwords.
     pub password_threads_count: usize,
+    /// Where its days and months begin: the same for all adapters of a bank.
+    pub time_zone: TimeZone,
+    /// Payments to others above this need a proof of their own.
+    pub step_up_above_cents: u64,
 }
 
 /// A bank.
@@ -84,8 +89,8 @@ impl Bank {
         imported: Option<florin_ledger::Timestamp>,
     ) -> Result<(), BankError> {
         let mut accounts = Vec::new();
-        for (place, currency) in (0..).zip(Currency::ALL) {
-            let mut account = chart::cash(currency);
+        let own = Currency::ALL.into_iter().map(chart::cash).chain([chart::limits()]);
+        for (place, mut account) in (0..).zip(own) {
             if let Some(florin_ledger::Timestamp(start)) = imported {
                 account.flags = account.flags.with(AccountFlags::IMPORTED);
                 account.timestamp = florin_ledger::Timestamp(start + place);

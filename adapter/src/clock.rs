@@ -51,3 +51,19 @@ impl From<UnixNs> for Timestamp {
         Timestamp(time.0)
     }
 }
+
+/// Where midnight is.
+pub use jiff::tz::TimeZone;
+
+/// No time zone that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no such time zone: write one of the IANA database, such as Europe/Berlin or UTC")]
+pub struct NoSuchTimeZone;
+
+/// The time zone of a name of the IANA database.
+///
+/// # Errors
+/// [`NoSuchTimeZone`].
+pub fn time_zone(name: &str) -> Result<TimeZone, NoSuchTimeZone> {
+    TimeZone::get(name).map_err(|_| NoSuchTimeZone)
+}

@@ -52,6 +52,12 @@ kinds! {
     Login "lgn_"
     /// A row of the audit trail.
     Audit "aud_"
+    /// Somebody whom a customer pays again and again: BENEFICIARIES of the design.
+    Payee "ben_"
+    /// What a customer is asked to prove for one order.
+    Challenge "chl_"
+    /// A transaction that a person has to look at.
+    Case "cas_"
 }
 
 /// The id of a `K`.

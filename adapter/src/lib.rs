@@ -22,6 +22,7 @@ pub mod id;
 pub mod money;
 pub mod payments;
 pub mod random;
+pub mod risk;
 pub mod store;
 pub mod tables;
 pub mod topics;

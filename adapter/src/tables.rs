@@ -71,6 +71,20 @@ tables! {
     ACTORS 34 "actors" PLAIN;
     /// What requests that may come twice came to.
     REQUESTS 35 "requests" PLAIN;
+    /// BENEFICIARIES of the design.
+    PAYEES 66 "beneficiaries" PLAIN;
+    /// Which numbers a customer has noted.
+    PAYEE_NUMBERS 67 "beneficiary_numbers" PLAIN;
+    /// What customers are asked to prove for one order.
+    CHALLENGES 68 "challenges" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// Which day and month an account's limits count for.
+    ACCOUNT_LIMITS 69 "account_limits" PLAIN;
+    /// Transactions that a person had to look at.
+    CASES 70 "cases" PLAIN;
+    /// Those that wait for it.
+    CASES_OPEN 71 "cases_open" PLAIN;
+    /// Whom customers have paid before.
+    PAID_BEFORE 72 "paid_before" PLAIN;
 }
 
 #[cfg(test)]

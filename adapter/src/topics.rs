@@ -13,6 +13,10 @@ pub const TRANSACTION_COMPLETED: Topic = Topic(17);
 pub const TRANSACTION_FAILED: Topic = Topic(18);
 /// Money has come to the account.
 pub const TRANSACTION_RECEIVED: Topic = Topic(19);
+/// A transfer from the account waits for a person to look at it.
+pub const TRANSACTION_IN_REVIEW: Topic = Topic(40);
+/// The person has decided.
+pub const CASE_DECIDED: Topic = Topic(41);
 
 const VERSION: u8 = 1;
 

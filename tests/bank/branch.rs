@@ -1,6 +1,6 @@
 //! A branch of the bank: customers walk in, time passes when the test says so.
 
-use florin_adapter::accounts::{self, AccountType, BankCode, Opening};
+use florin_adapter::accounts::{self, AccountType, BankCode, Opening, SendingLimits};
 use florin_adapter::audit::Caller;
 use florin_adapter::customers::{
     Attempt, FoundLogin, LoginAttempts, LoginError, LoginSession, NewCustomer, Password,
@@ -10,7 +10,8 @@ use florin_adapter::email::Email;
 use florin_adapter::id::{Account, Customer, Id, Transaction};
 use florin_adapter::money::{Currency, Money};
 use florin_adapter::payments::{
-    self, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused, View, Worker,
+    self, Destination, Expiries, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused,
+    View, Worker,
 };
 use florin_adapter::{Bank, BankError, BankOptions, clock, web};
 use florin_client::Client;
@@ -81,6 +82,8 @@ fn options(client_name: &str) -> BankOptions {
         name: String::from(client_name),
         code: BankCode::DEMO,
         password_threads_count: 2,
+        time_zone: clock::TimeZone::UTC,
+        step_up_above_cents: u64::MAX,
     }
 }
 
@@ -106,6 +109,15 @@ impl Branch {
         let bank = Bank::open(client.clone(), &root, clock.clone(), options("Bank")).await.unwrap();
         bank.open_own_accounts(None).await.unwrap();
         Branch { bank: Arc::new(bank), client, clock, keys }
+    }
+
+    /// Another adapter of the same bank, with other options.
+    pub(crate) async fn with_options(&self, change: impl FnOnce(&mut BankOptions)) -> Arc<Bank> {
+        let mut options = options("Bank");
+        change(&mut options);
+        let root = self.root();
+        let bank = Bank::open(self.client.clone(), &root, self.clock.clone(), options).await;
+        Arc::new(bank.unwrap())
     }
 
     /// Another adapter of the same bank, which was given some root key.
@@ -167,6 +179,13 @@ impl Branch {
         account
     }
 
+    /// Changes what an account may send.
+    pub(crate) async fn limits(&self, account: Id<Account>, daily_cents: u64, monthly_cents: u64) {
+        let limits = SendingLimits { daily_cents, monthly_cents };
+        let Bank { store, clock, .. } = &*self.bank;
+        accounts::limit(store, &**clock, &Caller::bank(), account, limits).await.unwrap();
+    }
+
     /// Money from the bank's cash, past the adapter.
     pub(crate) async fn deposits(&self, account: Id<Account>, cents: u64) -> CreateTransferStatus {
         let deposit = Transfer {
@@ -197,9 +216,15 @@ impl Branch {
         cents: u64,
     ) -> Result<Initiated, TransferRefused> {
         let money = Money::positive(Currency::Eur, cents).unwrap();
-        let request = RequestKey::generate();
-        let description = words();
-        self.asks(person, NewTransfer { source, destination, money, description, request }).await
+        let new = NewTransfer {
+            source,
+            destination: Destination::Account(destination),
+            money,
+            description: words(),
+            request: RequestKey::generate(),
+            challenge: None,
+        };
+        self.asks(person, new).await
     }
 
     pub(crate) async fn asks(
@@ -217,9 +242,8 @@ impl Branch {
         authority: Vec<Precondition>,
         new: NewTransfer,
     ) -> Result<Initiated, TransferRefused> {
-        let Bank { store, clock, references, .. } = &*self.bank;
         let orderer = Orderer { caller: Caller::bank(), customer: person.id, authority };
-        payments::initiate(store, &**clock, references, &orderer, &new).await
+        payments::initiate(&self.bank, &orderer, &new).await
     }
 
     /// Closes an account in the ledger, past the adapter.
@@ -239,8 +263,17 @@ impl Branch {
 
     /// Ends every transfer that was begun.
     pub(crate) async fn works(&self) {
-        let worker = Worker::start(self.bank.store.clone(), self.bank.clock.clone()).await;
+        let worker = Worker::start(Arc::clone(&self.bank)).await;
         worker.unwrap().step().await.unwrap();
+    }
+
+    /// Ends every transfer whose hold has expired.
+    pub(crate) async fn works_off_expiries(&self) {
+        Expiries::start(Arc::clone(&self.bank)).await.unwrap().step().await.unwrap();
+    }
+
+    pub(crate) fn orderer(&self, person: &Person) -> Orderer {
+        Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() }
     }
 
     pub(crate) async fn view(&self, person: &Person, transaction: Id<Transaction>) -> View {

@@ -3,8 +3,13 @@
 
 mod branch;
 
+mod challenges;
 mod erasure;
+mod factors;
+mod limits;
 mod logins;
 mod pages;
+mod payees;
+mod reviews;
 mod sealing;
 mod transfers;

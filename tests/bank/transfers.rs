@@ -5,7 +5,9 @@ use florin_adapter::accounts;
 use florin_adapter::clock::SECOND;
 use florin_adapter::id::{Account, Id};
 use florin_adapter::money::{Currency, Money};
-use florin_adapter::payments::{self, NewTransfer, RequestKey, TransactionStatus, TransferRefused};
+use florin_adapter::payments::{
+    self, Destination, NewTransfer, RequestKey, TransactionStatus, TransferRefused,
+};
 use std::sync::Arc;
 
 async fn with_two(cents: u64) -> (Branch, Person, Id<Account>, Id<Account>) {
@@ -51,7 +53,17 @@ async fn what_can_not_be_sent_is_refused_and_nothing_is_held() {
         let description = String::from(description);
         let request = RequestKey::generate();
         let refused = branch
-            .asks(&ada, NewTransfer { source, destination, money, description, request })
+            .asks(
+                &ada,
+                NewTransfer {
+                    source,
+                    destination: Destination::Account(destination),
+                    money,
+                    description,
+                    request,
+                    challenge: None,
+                },
+            )
             .await;
         assert_eq!(refused.unwrap_err().to_string(), expected);
     }
@@ -94,7 +106,7 @@ async fn a_transfer_ends_once_however_many_workers_end_it() {
     for _ in 0..16 {
         let bank = Arc::clone(&branch.bank);
         ending.spawn(async move {
-            payments::end(&bank.store, &*bank.clock, begun.transaction).await.unwrap();
+            payments::end(&bank, begun.transaction).await.unwrap();
         });
     }
     ending.join_all().await;
@@ -117,6 +129,7 @@ async fn a_hold_that_has_expired_fails_the_transfer_and_the_money_is_free() {
 #[tokio::test]
 async fn what_is_judged_a_risk_is_given_back() {
     let (branch, ada, one, other) = with_two(600_000_000).await;
+    branch.limits(one, 600_000_000, 600_000_000).await;
     let begun = branch.sends(&ada, one, other, 500_000_001).await.unwrap();
     branch.works().await;
     let view = branch.view(&ada, begun.transaction).await;
@@ -159,11 +172,12 @@ async fn the_same_request_is_the_same_transfer_and_with_another_meaning_none() {
     let euros = |cents| Money::positive(Currency::Eur, cents).unwrap();
     let order = NewTransfer {
         source: one,
-        destination: other,
+        destination: Destination::Account(other),
         // More than half of what there is: a second one would be refused for lack of money.
         money: euros(600),
         description: String::from("once"),
         request: RequestKey::generate(),
+        challenge: None,
     };
     let mut sending = tokio::task::JoinSet::new();
     for _ in 0..16 {
@@ -179,7 +193,7 @@ async fn the_same_request_is_the_same_transfer_and_with_another_meaning_none() {
     assert!(matches!(another, Err(TransferRefused::AnotherBefore)));
     let ben = branch.customer("ben@example.org").await;
     let (his, too) = (branch.account(&ben, 1_000).await, branch.account(&ben, 0).await);
-    let order = NewTransfer { source: his, destination: too, ..order };
+    let order = NewTransfer { source: his, destination: Destination::Account(too), ..order };
     branch.asks(&ben, order).await.unwrap();
     assert_eq!((branch.balance(one).await, branch.balance(his).await), ((400, 400), (1_000, 400)));
 }
@@ -205,10 +219,11 @@ async fn whoever_may_not_order_any_more_orders_nothing() {
     let found = branch.finds(&login).await.unwrap();
     let order = |request| NewTransfer {
         source: one,
-        destination: other,
+        destination: Destination::Account(other),
         money: Money::positive(Currency::Eur, 100).unwrap(),
         description: String::new(),
         request,
+        challenge: None,
     };
     let by = || Vec::from(found.unchanged.clone());
     let ordered = branch.orders(&ada, by(), order(RequestKey::generate())).await;

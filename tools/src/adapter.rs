@@ -2,13 +2,14 @@
 
 use crate::exit::Failure;
 use florin_adapter::edge::{Listener, TlsFiles, server_config};
-use florin_adapter::payments::Worker;
+use florin_adapter::payments::{Expiries, Worker};
 use florin_adapter::{Bank, BankError, web};
 use florin_client::ConsumerError;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tracing::error;
 
 /// A worker that can't go on is started again after this.
@@ -34,27 +35,31 @@ pub(crate) async fn listen(
 
 /// Serves a bank until it is told to stop.
 pub(crate) async fn serve(bank: Arc<Bank>, listener: Listener, stop: impl Future<Output = ()>) {
-    let working = tokio::spawn(work(Arc::clone(&bank)));
+    let mut working = JoinSet::new();
+    working.spawn(work("payments", Arc::clone(&bank), async |bank| {
+        Worker::start(bank).await?.run().await
+    }));
+    working.spawn(work("expired payments", Arc::clone(&bank), async |bank| {
+        Expiries::start(bank).await?.run().await
+    }));
     listener.serve(web::router(bank), stop).await;
-    working.abort();
+    working.shutdown().await;
 }
 
-/// Ends transfers as long as the bank is open.
-async fn work(bank: Arc<Bank>) {
+/// Does something as long as the bank is open.
+async fn work<W>(name: &'static str, bank: Arc<Bank>, worked: W)
+where
+    W: AsyncFn(Arc<Bank>) -> Result<Infallible, BankError>,
+{
     loop {
-        let Err(failure) = worked(&bank).await;
+        let Err(failure) = worked(Arc::clone(&bank)).await;
         // Another adapter's worker has gone on: that one does the work.
         let pause = if matches!(failure, BankError::Consumer(ConsumerError::Fenced { .. })) {
             FENCED_PAUSE
         } else {
-            error!("payments: {failure}; starting again");
+            error!("{name}: {failure}; starting again");
             WORKER_PAUSE
         };
         tokio::time::sleep(pause).await;
     }
-}
-
-async fn worked(bank: &Bank) -> Result<Infallible, BankError> {
-    let mut worker = Worker::start(bank.store.clone(), Arc::clone(&bank.clock)).await?;
-    worker.run().await
 }

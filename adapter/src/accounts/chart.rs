@@ -4,13 +4,22 @@
 //! |---|---|
 //! | 1, 2, 3 | customers': CHECKING, SAVINGS, BUSINESS; a credit balance is owed to the customer |
 //! | 100 | the bank's cash, one of each currency: the other side of deposits and withdrawals |
+//! | 110 | what a customer's account may send in a day or a month, on a ledger of no currency |
+//! | 111 | the other side of all of these |
 
 use super::AccountType;
 use crate::money::Currency;
-use florin_ledger::{Account, AccountFlags, AccountId, Code};
+use florin_ledger::{Account, AccountFlags, AccountId, Code, LedgerId};
 
 /// The bank's cash.
 pub const CASH: Code = Code(100);
+
+/// What an account may send.
+pub const LIMIT: Code = Code(110);
+/// What may be sent is taken from here.
+pub const LIMITS: Code = Code(111);
+/// The ledger of what may be sent: of no currency, so that no trial balance of money contains it.
+pub const LIMITS_LEDGER: LedgerId = LedgerId(1_000_001);
 
 /// Transfers of money of one customer to another, or to an account of their own.
 pub const TRANSFER: Code = Code(1);
@@ -20,6 +29,11 @@ pub const DEPOSIT: Code = Code(2);
 pub const WITHDRAWAL: Code = Code(3);
 /// A hold of nothing that closes an account.
 pub const CLOSING: Code = Code(4);
+
+/// Allows an account to send something.
+pub const LIMIT_GRANT: Code = Code(5);
+/// Takes what is sent from what is allowed.
+pub const LIMIT_USE: Code = Code(6);
 
 /// The code of a customer's accounts of a type.
 #[must_use]
@@ -39,6 +53,17 @@ pub fn cash(currency: Currency) -> Account {
         id: AccountId(u128::from(CASH.0) << 32 | u128::from(currency.ledger().0)),
         ledger: currency.ledger(),
         code: CASH,
+        ..Account::default()
+    }
+}
+
+/// The other side of all limits.
+#[must_use]
+pub fn limits() -> Account {
+    Account {
+        id: AccountId(u128::from(LIMITS.0) << 32 | u128::from(LIMITS_LEDGER.0)),
+        ledger: LIMITS_LEDGER,
+        code: LIMITS,
         ..Account::default()
     }
 }

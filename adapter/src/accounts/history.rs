@@ -4,7 +4,7 @@ use super::record::Accounts;
 use crate::error::BankError;
 use crate::id::{Id, Transaction};
 use crate::money::Money;
-use crate::payments::{Copies, TransactionOpen, Transactions, step_key};
+use crate::payments::{Copies, TransactionOpen, Transactions, step, step_key};
 use crate::store::{Found, Kind, Store};
 use florin_ledger::query::{AccountFilter, Cursor};
 use florin_ledger::{AccountId, DocumentKey, Timestamp, Transfer, TransferFlags};
@@ -102,7 +102,10 @@ async fn descriptions(
     let mut keys = Vec::with_capacity(2 * transfers.len());
     for transfer in transfers {
         let transaction = Id::<Transaction>::from_number(transfer.user_data_128);
-        keys.push(DocumentKey { table: Transactions::TABLE, key: step_key(transaction, 0) });
+        keys.push(DocumentKey {
+            table: Transactions::TABLE,
+            key: step_key(transaction, step::STARTED),
+        });
         let copy = [open.account_id.bytes(), transaction.bytes()].concat();
         keys.push(DocumentKey { table: Copies::TABLE, key: copy });
     }

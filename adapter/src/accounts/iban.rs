@@ -55,6 +55,18 @@ impl Iban {
         Iban(iban)
     }
 
+    /// Whether it is a number of a bank.
+    #[must_use]
+    pub fn is_of(&self, BankCode(bank): BankCode) -> bool {
+        self.is_domestic() && self.0[4..4 + BANK_DIGITS] == format!("{bank:0BANK_DIGITS$}")
+    }
+
+    /// Whether it is a number of the bank's country.
+    #[must_use]
+    pub fn is_domestic(&self) -> bool {
+        self.0.starts_with(COUNTRY)
+    }
+
     /// Without spaces.
     #[must_use]
     pub fn plain(&self) -> &str {

@@ -10,6 +10,7 @@ pub mod chart;
 mod closing;
 mod history;
 mod iban;
+mod limiting;
 mod opening;
 mod record;
 
@@ -17,6 +18,9 @@ pub use balance::{Balances, balances};
 pub use closing::{CloseRefused, close};
 pub use history::{Entry, History, history};
 pub use iban::{BankCode, Iban, NotAnIban};
+pub use limiting::{LimitRefused, SendingLimits, limit};
 pub(crate) use opening::record_imported;
 pub use opening::{Opened, Opening, open};
-pub use record::{AccountStatus, AccountType, Accounts, accounts_of, owned};
+pub use record::{
+    AccountOpen, AccountStatus, AccountType, Accounts, accounts_of, find_by_number, owned,
+};

@@ -7,7 +7,7 @@ use crate::id::{Account, Customer, Id};
 use crate::money::Currency;
 use crate::store::{Found, Kind, Store};
 use crate::tables;
-use crate::vault::Subject;
+use crate::vault::{Indexed, Subject};
 use florin_ledger::document::DocumentScan;
 use florin_ledger::{DocumentKey, TableId};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,7 @@ pub enum Accounts {}
 
 /// What anybody may know of an account.
 #[derive(Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns of the design")]
 pub struct AccountOpen {
     pub account_id: Id<Account>,
     pub user_id: Id<Customer>,
@@ -151,6 +152,19 @@ pub async fn accounts_of(
             return Ok(accounts);
         }
     }
+}
+
+/// The account of this bank that has a number.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn find_by_number(
+    store: &Store,
+    number: &Iban,
+) -> Result<Option<Id<Account>>, BankError> {
+    let key = store.vault().blind().of(Indexed::AccountNumber, number.plain());
+    let found: Option<Found<AccountNumbers>> = store.get(&key).await?;
+    Ok(found.map(|found| found.row.open.account_id))
 }
 
 /// A customer's account; `None` if there is none, or it is another's, which is the same to whoever asks.

@@ -9,6 +9,7 @@ mod counter;
 mod credentials;
 pub(crate) mod decoy;
 mod erasure;
+mod factor;
 mod login;
 mod password;
 mod record;
@@ -18,6 +19,7 @@ mod totp;
 
 pub use credentials::{Credentials, CredentialsSealed};
 pub use erasure::{EraseRefused, erase};
+pub use factor::{FactorProof, FactorRefused, prove};
 pub use login::{Attempt, LoginAttempts, LoginError};
 pub use password::{Password, PasswordError, Passwords, Waiting};
 pub use record::{Customers, KycStatus, Profile};

@@ -2,27 +2,40 @@
 //!
 //! A transfer is a saga of commits, each whole or not at all:
 //!
-//! 1. [`initiate`](transfer::initiate): the money is held, and the TRANSACTIONS row says PENDING;
-//! 2. [`settle`](saga): what judges risk decides, and the hold is posted (COMPLETED), or voided (FAILED).
+//! 1. [`initiate`]: the money is held and counted against the limits of its account ([`limits`]), and the TRANSACTIONS
+//!    row says PENDING;
+//! 2. [`end`]: it is judged ([`crate::risk`]), and the holds are posted (COMPLETED), voided (FAILED), or placed anew
+//!    for a person to look at it ([`review`]), whose decision ends it in the same way.
 //!
 //! The ids of the second step's commit and transfers follow from the transaction, so however many workers
 //! try it, however often, it takes effect once. Holds have a timeout: if every worker is dead the money is
 //! free again by itself.
 
+mod challenge;
+mod hold;
+mod imported;
+mod limits;
+mod names;
+mod order;
+pub mod payee;
 mod record;
 mod reference;
-mod risk;
+pub mod review;
 mod saga;
 mod transfer;
+mod view;
+mod worker;
 
+pub use challenge::{ProveRefused, prove};
+pub(crate) use imported::{Imported, imported_row};
+pub use names::NameCheck;
+pub use order::{Destination, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused};
 pub use record::{
-    Copies, CopyOpen, CopySealed, Ended, FraudScore, Started, TransactionOpen, TransactionSealed,
-    TransactionStatus, Transactions, step_key,
+    Copies, CopyOpen, CopySealed, Ended, InReview, Started, TransactionOpen, TransactionSealed,
+    TransactionStatus, Transactions, step, step_key,
 };
 pub use reference::References;
-pub use risk::{Decision, decide};
-pub use saga::{Worker, end};
-pub(crate) use transfer::{Imported, imported_row};
-pub use transfer::{
-    Initiated, NewTransfer, Orderer, RequestKey, TransferRefused, View, initiate, view,
-};
+pub use saga::end;
+pub use transfer::initiate;
+pub use view::{View, view};
+pub use worker::{Expiries, Worker};

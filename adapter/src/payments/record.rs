@@ -3,8 +3,9 @@
 //! newest row says how it stands.
 
 use crate::clock::UnixNs;
-use crate::id::{Account, Customer, Id, Login, Transaction};
+use crate::id::{Account, Case, Customer, Id, Login, Transaction};
 use crate::money::Currency;
+use crate::risk::Assessment;
 use crate::store::Kind;
 use crate::tables;
 use crate::vault::Subject;
@@ -50,18 +51,6 @@ pub enum TransactionType {
     Withdrawal,
 }
 
-/// How likely it is that somebody else than the customer wants it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum FraudScore {
-    /// Hardly.
-    Low,
-    /// It may be.
-    Medium,
-    /// Most likely.
-    High,
-}
-
 /// TRANSACTIONS.
 pub enum Transactions {}
 
@@ -71,8 +60,22 @@ pub enum Transactions {}
 pub enum TransactionOpen {
     /// The first row.
     Started(Started),
-    /// A later row.
+    /// A person has to look at it.
+    InReview(InReview),
+    /// The last row, or the one before if it is reversed.
     Ended(Ended),
+}
+
+/// Numbers of steps: the newest has the highest.
+pub mod step {
+    /// The money is held.
+    pub const STARTED: u8 = 0;
+    /// A person has to look at it.
+    pub const IN_REVIEW: u8 = 1;
+    /// It has moved, or not.
+    pub const ENDED: u8 = 2;
+    /// It has moved back.
+    pub const REVERSED: u8 = 3;
 }
 
 /// What a transaction begins with.
@@ -96,6 +99,17 @@ pub struct Started {
     pub auth_method: Option<String>,
 }
 
+/// That a person has to look at it.
+#[derive(Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns of the design")]
+pub struct InReview {
+    pub transaction_id: Id<Transaction>,
+    pub case_id: Id<Case>,
+    pub requires_approval: bool,
+    pub created_at: UnixNs,
+    pub initiated_by: Id<Customer>,
+}
+
 /// How it ended.
 #[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
@@ -104,6 +118,8 @@ pub struct Ended {
     pub status: TransactionStatus,
     pub processed_at: UnixNs,
     pub initiated_by: Id<Customer>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approved_by: Option<Id<Customer>>,
 }
 
 /// What is sealed.
@@ -114,11 +130,9 @@ pub struct TransactionSealed {
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_reference: Option<String>,
-    /// What was judged of the risk, and by which rules.
+    /// How it was judged: FRAUD_SCORE of the design is the score of its decision.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub fraud_score: Option<FraudScore>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rule_version: Option<u32>,
+    pub assessment: Option<Assessment>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
@@ -133,6 +147,7 @@ impl Kind for Transactions {
     fn subject(open: &TransactionOpen) -> Subject {
         Subject::Customer(match open {
             TransactionOpen::Started(row) => row.initiated_by,
+            TransactionOpen::InReview(row) => row.initiated_by,
             TransactionOpen::Ended(row) => row.initiated_by,
         })
     }
@@ -174,6 +189,32 @@ impl Kind for Copies {
     }
 }
 
+/// That a customer has paid an account. The key is the customer's id and the account's.
+pub(super) enum PaidBefore {}
+
+/// When it was, give or take a day.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct PaidOpen {
+    pub first_paid_at: UnixNs,
+    pub last_paid_at: UnixNs,
+}
+
+impl Kind for PaidBefore {
+    const TABLE: TableId = tables::PAID_BEFORE;
+    type Open = PaidOpen;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &PaidOpen) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// The key of [`PaidBefore`].
+pub(super) fn paid_key(customer: Id<Customer>, account: Id<Account>) -> Vec<u8> {
+    [customer.bytes(), account.bytes()].concat()
+}
+
 /// Transactions under way.
 pub(super) enum TransfersOpen {}
 
@@ -189,6 +230,15 @@ pub(super) struct TransferOpen {
     pub correlation_id: String,
     /// When the hold expires.
     pub held_until: UnixNs,
+    /// Whether it counts against the limits of its account.
+    #[serde(default)]
+    pub has_limits: bool,
+    /// Whether both accounts are the customer's.
+    #[serde(default)]
+    pub is_own: bool,
+    /// The case of the person who has to look at it; the money is held anew for that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub case_id: Option<Id<Case>>,
     /// Why nobody goes on with it; a person must look.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parked: Option<String>,

@@ -1,157 +1,87 @@
-//! The second step of a transfer: it is judged, and the money moves or is given back.
+//! The second step of a transfer: it is judged, and the money moves, is given back, or waits for a person.
 //!
-//! A [`Worker`] reads the events of the first step. The ids of the commit that ends a transfer follow from the
-//! transaction, so it takes effect once however often it is tried; only then the worker's place in the stream
-//! is kept. A posting that the ledger refuses is given back and FAILED; a hold that somebody else has settled ends
-//! as they did; one that has expired is FAILED. Whatever else is in the way parks the transfer with the reason,
-//! and the next goes on.
-//!
-//! There is one worker at a time: where several adapters serve a bank, the others' are fenced off and wait.
-//! Within it transfers end one after the other.
+//! The ids of the commit that ends a transfer follow from the transaction, so it takes effect once however often it is
+//! tried. A posting that the ledger refuses is given back and FAILED; a hold that somebody else has settled ends as
+//! they did; one that has expired is FAILED. Everything that decides is a condition of the commit: the account that
+//! pays, the case, the hold.
 
+use super::hold::{self, Round};
 use super::record::{
-    Ended, FraudScore, TransactionOpen, TransactionSealed, TransactionStatus, Transactions,
-    TransferOpen, TransfersOpen, step_key,
+    Ended, InReview, PaidBefore, PaidOpen, TransactionOpen, TransactionSealed, TransactionStatus,
+    Transactions, TransferOpen, TransfersOpen, paid_key, step, step_key,
 };
-use super::risk::{self, Decision};
-use super::transfer::hold_id;
-use crate::accounts::chart;
+use super::review::{self, CaseOpen, CaseStatus, Cases, CasesOpen, Waiting};
+use crate::accounts::{AccountStatus, Accounts, chart};
 use crate::audit::{self, Act, Action, Caller};
-use crate::clock::Clock;
+use crate::bank::Bank;
+use crate::clock::{HOUR, SECOND, after};
 use crate::error::BankError;
-use crate::id::{Id, Transaction};
-use crate::money::Money;
-use crate::store::{Found, Held, Row, Store};
+use crate::id::{Case, Id, Transaction};
+use crate::risk::{Assessment, Features, Verdict, assess};
+use crate::store::{Found, Held, Kind, Row, Store};
 use crate::topics;
 use crate::vault::Subject;
-use florin_client::Consumer;
-use florin_ledger::commit::{BrokenRule, Precondition, Unmet};
-use florin_ledger::document::{DocumentCondition, WriteResult};
+use florin_ledger::commit::{BrokenRule, Precondition, Topic, Unmet};
+use florin_ledger::document::DocumentCondition;
 use florin_ledger::query::AccountFilter;
-use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
 use florin_ledger::{
-    AccountId, Amount, Commit, CommitId, CommitOutcome, CreateTransferStatus, StreamFilter,
-    StreamStart, Transfer, TransferFlags, TransferId,
+    AccountId, Commit, CommitId, CommitOutcome, CreateTransferStatus, DocumentWrite, Timestamp,
+    TransferFlags, TransferId,
 };
-use std::sync::Arc;
-use tracing::error;
+use std::collections::BTreeMap;
 
-const NAME: &str = "payments";
 const CONTEXT: &str = "florin bank 1 end of a transaction";
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
+/// Transfers of the hour before that are counted, at most.
+const RECENT_MAX: u32 = 100;
+/// That somebody was paid is written down once in this time.
+const PAID_WRITTEN_EVERY: u64 = 24 * HOUR;
 
-/// Ends transfers.
-pub struct Worker {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    consumer: Consumer,
+/// How a transfer goes on.
+#[derive(Clone, PartialEq, Debug)]
+enum End {
+    /// The holds are posted.
+    Post(Assessment),
+    /// They are voided.
+    Void(Option<Assessment>, String),
+    /// They are placed anew, for a person to look at it.
+    Review(Assessment),
+    /// There are none any more.
+    Settled(TransactionStatus, &'static str),
 }
 
-impl Worker {
-    /// Goes on where the last worker was.
-    ///
-    /// # Errors
-    /// [`BankError`].
-    pub async fn start(store: Store, clock: Arc<dyn Clock>) -> Result<Worker, BankError> {
-        let filter = StreamFilter {
-            kinds: ItemKinds::NONE.with(ItemKind::Event),
-            topics: vec![topics::TRANSACTION_INITIATED],
-            ..StreamFilter::all()
-        };
-        let consumer = store.client().consumer(NAME, StreamStart::Begin, filter).await?;
-        Ok(Worker { store, clock, consumer })
-    }
-
-    /// Ends transfers as they are begun, until it can't go on.
-    ///
-    /// # Errors
-    /// [`BankError`]: start another.
-    pub async fn run(&mut self) -> Result<std::convert::Infallible, BankError> {
-        loop {
-            self.step().await?;
-        }
-    }
-
-    /// Ends the transfers that came next, if any did. Returns when they are ended for good.
-    ///
-    /// # Errors
-    /// [`BankError`].
-    pub async fn step(&mut self) -> Result<(), BankError> {
-        let batch = self.consumer.next().await?;
-        let begun: Result<Vec<_>, _> = batch.items().map(|item| begun(item.content)).collect();
-        let begun = begun?;
-        if begun.is_empty() {
-            return Ok(());
-        }
-        for transaction in begun {
-            self.end_or_park(transaction).await?;
-        }
-        self.consumer.save(batch.end().cursor).await?;
-        Ok(())
-    }
-
-    async fn end_or_park(&self, transaction: Id<Transaction>) -> Result<(), BankError> {
-        match end(&self.store, &*self.clock, transaction).await {
-            Ok(()) => Ok(()),
-            // The ledger can't be asked: whoever comes next tries again.
-            Err(error @ (BankError::Ledger(_) | BankError::Busy | BankError::Contended)) => {
-                Err(error)
-            }
-            Err(error) => {
-                error!(%transaction, "parked: {error}");
-                park(&self.store, transaction, &error.to_string()).await
-            }
-        }
-    }
+/// A transfer under way, with everything that decides about it.
+struct UnderWay {
+    open: Found<TransfersOpen>,
+    source: Found<Accounts>,
+    case: Option<Found<Cases>>,
 }
 
-/// The transaction that was begun. What a newer version tells is not passed over: its own worker ends it.
-fn begun(content: ItemContent<'_>) -> Result<Id<Transaction>, BankError> {
-    let ItemContent::Event { value, .. } = content else { return Err(BankError::odd(&content)) };
-    topics::transaction(value).ok_or_else(|| BankError::odd(&"an event of a newer version"))
-}
-
-/// How a transfer ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End<'a> {
-    /// The hold is posted.
-    Post(FraudScore),
-    /// It is voided.
-    Void(Option<FraudScore>, &'a str),
-    /// There is no hold any more.
-    Settled(TransactionStatus, Option<&'a str>),
-}
-
-/// Ends a transfer, unless it has ended.
+/// Ends a transfer, unless it has ended or waits for a person.
 ///
 /// # Errors
 /// [`BankError`].
-pub async fn end(
-    store: &Store,
-    clock: &dyn Clock,
-    transaction: Id<Transaction>,
-) -> Result<(), BankError> {
+pub async fn end(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
     for _ in 0..TRIES_MAX {
-        let found: Option<Found<TransfersOpen>> = store.get(&transaction.bytes()).await?;
-        let Some(open) = found else { return Ok(()) };
-        let is_late = open.row.open.held_until.0 <= clock.now().0;
+        let Some(transfer) = UnderWay::find(&bank.store, transaction).await? else { return Ok(()) };
+        let is_late = transfer.open.row.open.held_until.0 <= bank.clock.now().0;
         // A commit that finds no hold is a refusal on record: where that is likely, it is asked first.
-        let outcome = if is_late { Ok(()) } else { settle(store, clock, &open).await };
+        let outcome = if is_late { Ok(()) } else { settle(bank, &transfer).await };
         match outcome {
             Ok(()) if !is_late => return Ok(()),
             Ok(()) | Err(BankError::Unmet(Unmet::Hold { .. })) => {}
             Err(error) if error.is_stale() => continue,
             Err(error) => return Err(error),
         }
-        let Some(settled) = settled(store, &open).await? else {
+        let Some(settled) = settled(&bank.store, &transfer.open.row.open).await? else {
             // It is late, and pending all the same: the ledger's clock is behind.
-            match settle(store, clock, &open).await {
+            match settle(bank, &transfer).await {
                 Err(error) if error.is_stale() => continue,
                 settled => return settled,
             }
         };
-        match store.commit(&ending(store, clock, &open, settled).await?).await {
+        match bank.store.commit(&ending(bank, &transfer, &settled).await?).await {
             Ok(_) => return Ok(()),
             Err(error) if error.is_stale() => {}
             Err(error) => return Err(error),
@@ -160,24 +90,39 @@ pub async fn end(
     Err(BankError::Contended)
 }
 
-/// Judges a transfer, and posts or voids its hold.
-async fn settle(
-    store: &Store,
-    clock: &dyn Clock,
-    open: &Found<TransfersOpen>,
-) -> Result<(), BankError> {
-    let TransferOpen { currency_code, amount_cents, .. } = open.row.open;
-    let money = Money { currency: currency_code, cents: amount_cents.into() };
-    let (end, score) = match risk::decide(money) {
-        Decision::Allow(score) => (End::Post(score), score),
-        Decision::Deny(score, reason) => (End::Void(Some(score), reason), score),
-    };
-    match store.commit(&ending(store, clock, open, end).await?).await {
+impl UnderWay {
+    async fn find(
+        store: &Store,
+        transaction: Id<Transaction>,
+    ) -> Result<Option<UnderWay>, BankError> {
+        let open: Option<Found<TransfersOpen>> = store.get(&transaction.bytes()).await?;
+        let Some(open) = open else { return Ok(None) };
+        let source = store.get(&open.row.open.source_account_id.bytes()).await?;
+        let source = source.ok_or(BankError::Damaged(Accounts::TABLE))?;
+        let case = match open.row.open.case_id {
+            None => None,
+            Some(case) => {
+                let case = store.get(&case.bytes()).await?;
+                Some(case.ok_or(BankError::Damaged(Cases::TABLE))?)
+            }
+        };
+        Ok(Some(UnderWay { open, source, case }))
+    }
+
+    fn case_status(&self) -> Option<CaseStatus> {
+        self.case.as_ref().map(|case| case.row.open.status)
+    }
+}
+
+/// Judges a transfer, and posts or voids its holds, or opens a case.
+async fn settle(bank: &Bank, transfer: &UnderWay) -> Result<(), BankError> {
+    let Some(end) = judge(bank, transfer).await? else { return Ok(()) };
+    match bank.store.commit(&ending(bank, transfer, &end).await?).await {
         Ok(_) => Ok(()),
         // The money can't go where it should, and goes back.
-        Err(BankError::Refused(BrokenRule::Transfer { status, .. })) if end == End::Post(score) => {
-            let back = End::Void(Some(score), status.name());
-            let back = store.commit(&ending(store, clock, open, back).await?).await;
+        Err(BankError::Refused(BrokenRule::Transfer { status, .. })) if end.is_post() => {
+            let back = End::Void(end.assessment(), String::from(status.name()));
+            let back = bank.store.commit(&ending(bank, transfer, &back).await?).await;
             back.map(drop).map_err(expired_meanwhile)
         }
         Err(error) => Err(expired_meanwhile(error)),
@@ -195,23 +140,101 @@ fn expired_meanwhile(error: BankError) -> BankError {
     }
 }
 
+/// How a transfer goes on; `None` while it waits for a person.
+async fn judge(bank: &Bank, transfer: &UnderWay) -> Result<Option<End>, BankError> {
+    if transfer.source.row.open.status != AccountStatus::Active {
+        return Ok(Some(End::Void(None, String::from("account_not_active"))));
+    }
+    let status = transfer.case_status();
+    match status {
+        Some(CaseStatus::Open) => return Ok(None),
+        Some(CaseStatus::Rejected) => {
+            return Ok(Some(End::Void(None, String::from("rejected"))));
+        }
+        Some(CaseStatus::Approved) | None => {}
+    }
+    let assessment = assess(features(bank, &transfer.open.row.open).await?);
+    Ok(Some(match assessment.decision.verdict {
+        Verdict::Deny => {
+            let reason = assessment.decision.reason.clone();
+            End::Void(Some(assessment), reason)
+        }
+        // Somebody has looked at it.
+        Verdict::Review if status.is_none() => End::Review(assessment),
+        Verdict::Review | Verdict::Allow => End::Post(assessment),
+    }))
+}
+
+impl End {
+    fn is_post(&self) -> bool {
+        matches!(self, End::Post(_))
+    }
+
+    fn assessment(&self) -> Option<Assessment> {
+        match self {
+            End::Post(assessment) | End::Review(assessment) => Some(assessment.clone()),
+            End::Void(assessment, _) => assessment.clone(),
+            End::Settled(..) => None,
+        }
+    }
+
+    /// What the ids of its commit follow from, beside the transaction.
+    fn name(&self) -> &'static str {
+        match self {
+            End::Post(_) => "post",
+            End::Void(..) => "void",
+            End::Review(_) => "review",
+            End::Settled(..) => "settled",
+        }
+    }
+}
+
+/// What is known of a transfer.
+async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankError> {
+    let now = bank.clock.now();
+    let (mut is_new_payee, mut recent) = (false, BTreeMap::new());
+    // What moves between one's own accounts is judged by its amount alone.
+    if !open.is_own {
+        let key = paid_key(open.initiated_by, open.destination_account_id);
+        is_new_payee = bank.store.get::<PaidBefore>(&key).await?.is_none();
+        let filter = AccountFilter {
+            timestamp_min: Timestamp(now.0.saturating_sub(HOUR)),
+            credits: false,
+            code: chart::TRANSFER,
+            reversed: true,
+            limit: RECENT_MAX,
+            ..AccountFilter::new(AccountId(open.source_account_id.number()))
+        };
+        let holds = bank.store.client().account_transfers(&filter).await?.items;
+        let holds = holds.iter().filter(|transfer| transfer.flags.contains(TransferFlags::PENDING));
+        recent.extend(holds.map(|hold| (hold.user_data_128, hold.amount.0)));
+        recent.remove(&open.transaction_id.number());
+    }
+    let time = jiff::Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
+    let hour = time.to_zoned_datetime(bank.options.time_zone.clone()).hour();
+    Ok(Features {
+        amount_cents: open.amount_cents,
+        is_own: open.is_own,
+        is_new_payee,
+        recent_count: u32::try_from(recent.len()).unwrap_or(u32::MAX),
+        recent_cents: u64::try_from(recent.values().sum::<u128>()).unwrap_or(u64::MAX),
+        hour: u8::try_from(hour).unwrap_or_default(),
+    })
+}
+
 /// What became of a hold that is not pending; `None` if it is.
-async fn settled(
-    store: &Store,
-    open: &Found<TransfersOpen>,
-) -> Result<Option<End<'static>>, BankError> {
-    let TransferOpen { transaction_id, source_account_id, .. } = open.row.open;
+async fn settled(store: &Store, open: &TransferOpen) -> Result<Option<End>, BankError> {
     let filter = AccountFilter {
-        user_data_128: transaction_id.number(),
-        ..AccountFilter::new(AccountId(source_account_id.number()))
+        user_data_128: open.transaction_id.number(),
+        ..AccountFilter::new(AccountId(open.source_account_id.number()))
     };
-    let hold = hold_id(transaction_id);
+    let hold = Round::of(open).money(open.transaction_id);
     let found = store.client().account_transfers(&filter).await?.items;
     let by = found.iter().find(|transfer| transfer.pending_id == hold);
     if let Some(by) = by {
         let is_posted = by.flags.contains(TransferFlags::POST_PENDING_TRANSFER);
-        let completed = End::Settled(TransactionStatus::Completed, None);
-        let voided = End::Settled(TransactionStatus::Failed, Some("voided"));
+        let completed = End::Settled(TransactionStatus::Completed, "");
+        let voided = End::Settled(TransactionStatus::Failed, "voided");
         return Ok(Some(if is_posted { completed } else { voided }));
     }
     let asked = Commit {
@@ -224,127 +247,197 @@ async fn settled(
         CommitOutcome::Unmet(Unmet::Hold { .. }) => false,
         other => return Err(BankError::odd(&other)),
     };
-    let expired = End::Settled(TransactionStatus::Failed, Some("expired"));
-    Ok((!is_pending).then_some(expired))
+    Ok((!is_pending).then_some(End::Settled(TransactionStatus::Failed, "expired")))
 }
 
-/// The commit of an end.
-async fn ending(
-    store: &Store,
-    clock: &dyn Clock,
-    open: &Found<TransfersOpen>,
-    end: End<'_>,
-) -> Result<Commit, BankError> {
-    let transaction = open.row.open.transaction_id;
-    let (what, status, sealed) = match end {
-        End::Post(score) => ("post", TransactionStatus::Completed, judged(Some(score), None)),
-        End::Void(score, reason) => {
-            ("void", TransactionStatus::Failed, judged(score, Some(reason)))
+/// The commit by which a transfer goes on.
+async fn ending(bank: &Bank, transfer: &UnderWay, end: &End) -> Result<Commit, BankError> {
+    let open = &transfer.open.row.open;
+    let what = format!("{} {:?}", end.name(), Round::of(open));
+    let caller = Caller { correlation: open.correlation_id.clone(), ..Caller::bank() };
+    let id = CommitId(derived(open.transaction_id, &what));
+    let mut commit = audit::commit_of(&bank.store, &caller, id).await?;
+    // Sealed parts differ each time, and what is meant does not.
+    commit.digest = digest(open.transaction_id, &what);
+    let money = Round::of(open).money(open.transaction_id);
+    if !matches!(end, End::Settled(..)) {
+        commit.preconditions.push(Precondition::HoldPending { transfer_id: money });
+        commit.preconditions.push(transfer.source.unchanged());
+        commit.preconditions.extend(transfer.case.iter().map(Found::unchanged));
+        let flags = match end {
+            End::Post(_) => TransferFlags::POST_PENDING_TRANSFER,
+            _ => TransferFlags::VOID_PENDING_TRANSFER,
+        };
+        let id_of = |leg: &str| TransferId(derived(open.transaction_id, &format!("{what} {leg}")));
+        commit.transfers = hold::resolutions(open, flags, id_of);
+    }
+    match end {
+        End::Review(assessment) => {
+            review_of(bank, transfer, assessment, &caller, &mut commit).await?
         }
-        End::Settled(status, reason) => ("settled", status, judged(None, reason)),
-    };
-    let mut commit = told(store, clock, open, what, status, sealed).await?;
-    let flags = match end {
-        End::Post(_) => TransferFlags::POST_PENDING_TRANSFER,
-        End::Void(..) => TransferFlags::VOID_PENDING_TRANSFER,
-        End::Settled(..) => return Ok(commit),
-    };
-    let is_posted = flags == TransferFlags::POST_PENDING_TRANSFER;
-    commit.preconditions.push(Precondition::HoldPending { transfer_id: hold_id(transaction) });
-    commit.transfers.push(Transfer {
-        id: TransferId(derived(transaction, what)),
-        pending_id: hold_id(transaction),
-        amount: if is_posted { Amount::MAX } else { Amount::ZERO },
-        user_data_128: transaction.number(),
-        code: chart::TRANSFER,
-        flags,
-        ..Transfer::default()
-    });
+        _ => end_of(bank, transfer, end, &caller, &mut commit).await?,
+    }
     Ok(commit)
 }
 
-/// What is sealed of an end.
-fn judged(fraud_score: Option<FraudScore>, reason: Option<&str>) -> TransactionSealed {
-    TransactionSealed {
-        fraud_score,
-        rule_version: fraud_score.map(|_| risk::RULE_VERSION),
-        reason: reason.map(String::from),
-        ..TransactionSealed::default()
-    }
+/// What a case begins with.
+async fn review_of(
+    bank: &Bank,
+    transfer: &UnderWay,
+    assessment: &Assessment,
+    caller: &Caller,
+    commit: &mut Commit,
+) -> Result<(), BankError> {
+    let Bank { store, clock, .. } = bank;
+    let open = &transfer.open.row.open;
+    let (transaction, now) = (open.transaction_id, clock.now());
+    // It follows from the transaction too: whoever tries again opens the same case.
+    let case = Id::<Case>::from_number(transaction.number());
+    commit.transfers.extend(hold::for_review(open, review::HOLD_S));
+    let row = Row::<Transactions> {
+        open: TransactionOpen::InReview(InReview {
+            transaction_id: transaction,
+            case_id: case,
+            requires_approval: true,
+            created_at: now.into(),
+            initiated_by: open.initiated_by,
+        }),
+        profile: Held::Absent,
+        statutory: Held::Known(TransactionSealed {
+            assessment: Some(assessment.clone()),
+            ..TransactionSealed::default()
+        }),
+    };
+    let held = Row::<TransfersOpen>::open(TransferOpen {
+        case_id: Some(case),
+        held_until: after(now, u64::from(review::HOLD_S) * SECOND).into(),
+        ..open.clone()
+    });
+    let opened = Row::<Cases>::open(CaseOpen {
+        case_id: case,
+        transaction_id: transaction,
+        source_account_id: open.source_account_id,
+        initiated_by: open.initiated_by,
+        reason: assessment.decision.reason.clone(),
+        status: CaseStatus::Open,
+        opened_at: now.into(),
+        decided_by: None,
+        decided_at: None,
+    });
+    let waiting = Row::<CasesOpen>::open(Waiting { case_id: case });
+    let act = act(open, serde_json::json!({"status": "PENDING", "requires_approval": true}));
+    let absent = DocumentCondition::Absent;
+    commit.documents = vec![
+        store.write(&step_key(transaction, step::IN_REVIEW), &row, absent).await?,
+        store.write(&transfer.open.key, &held, transfer.open.condition()).await?,
+        store.write(&case.bytes(), &opened, absent).await?,
+        store.write(&case.bytes(), &waiting, absent).await?,
+        audit::row(store, &**clock, caller, act).await?,
+    ];
+    let topic = topics::TRANSACTION_IN_REVIEW;
+    commit.events.push(topics::event(topic, open.source_account_id, transaction));
+    Ok(())
 }
 
-/// The documents and events of an end.
-async fn told(
-    store: &Store,
-    clock: &dyn Clock,
-    open: &Found<TransfersOpen>,
-    what: &str,
-    status: TransactionStatus,
-    sealed: TransactionSealed,
-) -> Result<Commit, BankError> {
-    let TransferOpen { transaction_id: transaction, initiated_by, .. } = open.row.open;
-    let TransferOpen { source_account_id, destination_account_id, .. } = open.row.open;
-    let correlation = open.row.open.correlation_id.clone();
-    let caller = Caller { correlation, ..Caller::bank() };
-    let act = Act {
-        action: Action::Transaction,
-        entity: "TRANSACTION",
-        entity_id: transaction.to_string(),
-        subject: Subject::Customer(initiated_by),
-        old: Some(serde_json::json!({"status": "PENDING"})),
-        new: Some(serde_json::json!({"status": status.name(), "reason": sealed.reason})),
+/// What is told of an end.
+async fn end_of(
+    bank: &Bank,
+    transfer: &UnderWay,
+    end: &End,
+    caller: &Caller,
+    commit: &mut Commit,
+) -> Result<(), BankError> {
+    let Bank { store, clock, .. } = bank;
+    let open = &transfer.open.row.open;
+    let transaction = open.transaction_id;
+    let (status, reason) = match end {
+        End::Post(_) | End::Review(_) => (TransactionStatus::Completed, ""),
+        End::Void(_, reason) => (TransactionStatus::Failed, reason.as_str()),
+        End::Settled(status, reason) => (*status, *reason),
     };
+    let reason = (!reason.is_empty()).then(|| String::from(reason));
     let ended = Row::<Transactions> {
         open: TransactionOpen::Ended(Ended {
             transaction_id: transaction,
             status,
             processed_at: clock.now().into(),
-            initiated_by,
+            initiated_by: open.initiated_by,
+            approved_by: transfer.case.as_ref().and_then(|case| case.row.open.decided_by),
         }),
         profile: Held::Absent,
-        statutory: Held::Known(sealed),
+        statutory: Held::Known(TransactionSealed {
+            assessment: end.assessment(),
+            reason: reason.clone(),
+            ..TransactionSealed::default()
+        }),
     };
-    let id = CommitId(derived(transaction, what));
-    let mut commit = audit::commit_of(store, &caller, id).await?;
-    // Sealed parts differ each time, and what is meant does not.
-    commit.digest =
-        blake3::derive_key(CONTEXT, &[&transaction.bytes()[..], what.as_bytes()].concat());
+    let act = act(open, serde_json::json!({"status": status.name(), "reason": reason}));
     commit.documents = vec![
-        store.write(&step_key(transaction, 1), &ended, DocumentCondition::Absent).await?,
-        open.deletion(),
-        audit::row(store, clock, &caller, act).await?,
+        store.write(&step_key(transaction, step::ENDED), &ended, DocumentCondition::Absent).await?,
+        transfer.open.deletion(),
+        audit::row(store, &**clock, caller, act).await?,
     ];
-    let mut tell = |topic, account| commit.events.push(topics::event(topic, account, transaction));
-    if status == TransactionStatus::Completed {
-        tell(topics::TRANSACTION_COMPLETED, source_account_id);
-        tell(topics::TRANSACTION_RECEIVED, destination_account_id);
+    let is_completed = status == TransactionStatus::Completed;
+    if is_completed {
+        commit.documents.extend(paid(bank, open).await?);
+    }
+    // Nobody decides any more about what has ended.
+    if let Some(case) =
+        transfer.case.as_ref().filter(|case| case.row.open.status == CaseStatus::Open)
+    {
+        let waiting: Option<Found<CasesOpen>> = store.get(&case.key).await?;
+        commit.documents.extend(waiting.map(|waiting| waiting.deletion()));
+    }
+    let mut tell = |topic: Topic, account| {
+        commit.events.push(topics::event(topic, account, transaction));
+    };
+    if is_completed {
+        tell(topics::TRANSACTION_COMPLETED, open.source_account_id);
+        tell(topics::TRANSACTION_RECEIVED, open.destination_account_id);
     } else {
-        tell(topics::TRANSACTION_FAILED, source_account_id);
+        tell(topics::TRANSACTION_FAILED, open.source_account_id);
     }
-    Ok(commit)
+    Ok(())
 }
 
-/// An id that follows from a transaction.
-fn derived(transaction: Id<Transaction>, what: &str) -> u128 {
-    let bytes = blake3::derive_key(CONTEXT, &[&transaction.bytes()[..], what.as_bytes()].concat());
-    let (half, _) = bytes.split_first_chunk::<16>().expect("it has 32 bytes");
-    // Neither zero nor 2^128-1, which are no ids.
-    (u128::from_be_bytes(*half) >> 1) | 1
+fn act(open: &TransferOpen, new: serde_json::Value) -> Act {
+    Act {
+        action: Action::Transaction,
+        entity: "TRANSACTION",
+        entity_id: open.transaction_id.to_string(),
+        subject: Subject::Customer(open.initiated_by),
+        old: Some(serde_json::json!({"status": "PENDING"})),
+        new: Some(new),
+    }
 }
 
-/// Sets a transfer aside, for a person to look at.
-async fn park(store: &Store, transaction: Id<Transaction>, reason: &str) -> Result<(), BankError> {
-    for _ in 0..TRIES_MAX {
-        let found: Option<Found<TransfersOpen>> = store.get(&transaction.bytes()).await?;
-        let Some(found) = found else { return Ok(()) };
-        let parked = TransferOpen { parked: Some(String::from(reason)), ..found.row.open.clone() };
-        let row = Row::<TransfersOpen>::open(parked);
-        let write = store.write(&found.key, &row, found.condition()).await?;
-        match store.client().write_documents(&[write]).await?.first() {
-            Some(WriteResult::Written(_)) => return Ok(()),
-            Some(WriteResult::Stale(_)) => {}
-            other => return Err(BankError::odd(&other)),
+/// Writes down that somebody was paid, once a day at most.
+async fn paid(bank: &Bank, open: &TransferOpen) -> Result<Option<DocumentWrite>, BankError> {
+    if open.is_own {
+        return Ok(None);
+    }
+    let key = paid_key(open.initiated_by, open.destination_account_id);
+    let found: Option<Found<PaidBefore>> = bank.store.get(&key).await?;
+    let (now, condition) = (bank.clock.now(), found.as_ref().map(Found::condition));
+    let first_paid_at = match &found {
+        None => now.into(),
+        Some(found) if found.row.open.last_paid_at.0 + PAID_WRITTEN_EVERY <= now.0 => {
+            found.row.open.first_paid_at
         }
-    }
-    Err(BankError::Contended)
+        Some(_) => return Ok(None),
+    };
+    let row = Row::<PaidBefore>::open(PaidOpen { first_paid_at, last_paid_at: now.into() });
+    let condition = condition.unwrap_or(DocumentCondition::Absent);
+    bank.store.write(&key, &row, condition).await.map(Some)
+}
+
+fn digest(transaction: Id<Transaction>, what: &str) -> [u8; 32] {
+    blake3::derive_key(CONTEXT, &[&transaction.bytes()[..], what.as_bytes()].concat())
+}
+
+/// An id that follows from a transaction; neither zero nor 2^128-1, which are none.
+fn derived(transaction: Id<Transaction>, what: &str) -> u128 {
+    let bytes = digest(transaction, what);
+    let (half, _) = bytes.split_first_chunk::<16>().expect("it has 32 bytes");
+    (u128::from_be_bytes(*half) >> 1) | 1
 }

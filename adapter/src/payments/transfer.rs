@@ -1,136 +1,42 @@
-//! The first step of a transfer: the money is held.
+//! The first step of a transfer: the money is held, and counted against the limits of its account.
+//!
+//! Everything that decides is a condition of the commit: both accounts, the payee, the login, the challenge, what the
+//! limits count for. Balances and limits themselves are the ledger's to keep.
 
+use super::challenge;
+use super::hold::Round;
+use super::limits::{self, Sending, Span};
+use super::order::{
+    DESCRIPTION_CHARACTERS_MAX, Destination, Initiated, NewTransfer, Orderer, RequestKey,
+    TransferRefused,
+};
+use super::payee;
 use super::record::{
     Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, TransactionOpen,
     TransactionSealed, TransactionStatus, TransactionType, Transactions, TransferOpen,
-    TransfersOpen, step_key,
+    TransfersOpen, step, step_key,
 };
-use super::reference::References;
-use crate::accounts::{AccountStatus, Accounts, balances, chart};
-use crate::audit::{self, Act, Action, Caller};
+use crate::accounts::{AccountStatus, Accounts, balances, chart, find_by_number};
+use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::clock::{Clock, HOUR, SECOND, after};
 use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::money::Money;
-use crate::random;
 use crate::store::{Found, Held, Row, Store};
 use crate::topics;
 use crate::vault::Subject;
 use florin_ledger::commit::{BrokenRule, Precondition, Unmet};
-use florin_ledger::document::{DocumentCondition, DocumentScan};
-use florin_ledger::{
-    AccountId, Commit, CreateTransferStatus, DocumentWrite, Timestamp, Transfer, TransferFlags,
-    TransferId,
-};
-use std::fmt;
-use std::str::FromStr;
+use florin_ledger::document::DocumentCondition;
+use florin_ledger::{AccountId, CreateTransferStatus, DocumentWrite, Transfer, TransferFlags};
 
-/// Characters of a description.
-pub(super) const DESCRIPTION_CHARACTERS_MAX: usize = 140;
-/// How long the money is held, if nobody goes on with the transfer.
-const HOLD_S: u64 = 300;
+/// Seconds that the money is held, if nobody goes on with the transfer.
+pub(super) const HOLD_S: u32 = 300;
 /// How long a form may come again and be the same order.
 const KEPT_FOR: u64 = 90 * 24 * HOUR;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
-
-/// What a customer asks for.
-#[derive(Clone, Debug)]
-pub struct NewTransfer {
-    /// From which account.
-    pub source: Id<Account>,
-    /// To which.
-    pub destination: Id<Account>,
-    /// How much.
-    pub money: Money,
-    /// What for.
-    pub description: String,
-    /// Names the request: the same again is the same transfer, whatever became of the first answer.
-    pub request: RequestKey,
-}
-
-/// What a customer's request is known by, if it should come twice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RequestKey([u8; 16]);
-
-impl RequestKey {
-    /// A new one.
-    #[must_use]
-    pub fn generate() -> RequestKey {
-        RequestKey(random::bytes())
-    }
-}
-
-/// As a form carries it.
-impl fmt::Display for RequestKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl FromStr for RequestKey {
-    type Err = TransferRefused;
-
-    fn from_str(text: &str) -> Result<RequestKey, TransferRefused> {
-        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
-        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        bytes.map(RequestKey).ok_or(TransferRefused::NoRequest)
-    }
-}
-
-/// Who orders a transfer.
-#[derive(Clone, Debug)]
-pub struct Orderer {
-    /// What is known of the request.
-    pub caller: Caller,
-    /// The customer.
-    pub customer: Id<Customer>,
-    /// What must hold for them to order anything: their login, and that they are a customer.
-    pub authority: Vec<Precondition>,
-}
-
-/// The transfer as it was begun.
-#[derive(Clone, Debug)]
-pub struct Initiated {
-    /// Its id.
-    pub transaction: Id<Transaction>,
-    /// Its reference.
-    pub reference: String,
-}
-
-/// Why a transfer is not begun. Nothing happened.
-#[derive(Debug, thiserror::Error)]
-pub enum TransferRefused {
-    /// There is no such account, or it is another's.
-    #[error("there is no such account")]
-    NoSuchAccount,
-    /// Both are the same.
-    #[error("choose two different accounts")]
-    SameAccount,
-    /// They have different currencies, or the amount has another.
-    #[error("both accounts must have the currency of the amount")]
-    Currency,
-    /// An account is suspended or closed.
-    #[error("this account can't be used for transfers now")]
-    Closed,
-    /// There is not enough on the account.
-    #[error("there is not enough on this account")]
-    InsufficientFunds,
-    /// The description is too long.
-    #[error("a description has at most {DESCRIPTION_CHARACTERS_MAX} characters")]
-    Description,
-    /// The request is not named.
-    #[error("load the page again, then send it once")]
-    NoRequest,
-    /// Another transfer was ordered by the same request.
-    #[error("this page has sent something else before: look at your account, then send it")]
-    AnotherBefore,
-    /// It could not be tried.
-    #[error("{0}")]
-    Bank(#[from] BankError),
-}
 
 /// Holds the money of a transfer between accounts of the bank, on behalf of a customer who owns the source.
 /// Returns when that is durable. The same request again gets the same transfer, and no second one.
@@ -138,37 +44,32 @@ pub enum TransferRefused {
 /// # Errors
 /// [`TransferRefused`].
 pub async fn initiate(
-    store: &Store,
-    clock: &dyn Clock,
-    references: &References,
+    bank: &Bank,
     by: &Orderer,
     new: &NewTransfer,
 ) -> Result<Initiated, TransferRefused> {
     if DESCRIPTION_CHARACTERS_MAX < new.description.chars().count() {
         return Err(TransferRefused::Description);
     }
-    if new.source == new.destination {
+    if new.destination == Destination::Account(new.source) {
         return Err(TransferRefused::SameAccount);
     }
-    let order = Order { request: request_key(by.customer, new.request), meaning: meaning(new) };
-    let mut initiated = None;
+    let order = Order { request: request_key(by.customer, new.request), meaning: new.meaning() };
     for _ in 0..TRIES_MAX {
-        if let Some(before) = before(store, &order).await? {
+        if let Some(before) = before(&bank.store, &order).await? {
             return before;
         }
-        let initiated = match &initiated {
-            Some(initiated) => initiated,
-            None => initiated.insert(Initiated {
-                transaction: Id::at(clock.now()),
-                reference: references.next(store, clock).await?,
-            }),
+        // New for each attempt: what the ledger refused once it refuses for ever.
+        let initiated = Initiated {
+            transaction: Id::at(bank.clock.now()),
+            reference: bank.references.next(&bank.store, &*bank.clock).await?,
         };
-        match attempt(store, clock, by, new, &order, initiated).await {
-            Ok(true) => return Ok(initiated.clone()),
+        match attempt(bank, by, new, &order, &initiated).await {
+            Ok(true) => return Ok(initiated),
             Ok(false) => {}
             Err(refused) => {
                 // The same order may have been given meanwhile, and be what this one lacks money for.
-                let before = before(store, &order).await?;
+                let before = before(&bank.store, &order).await?;
                 return before.unwrap_or(Err(refused));
             }
         }
@@ -182,41 +83,69 @@ struct Order {
     meaning: String,
 }
 
+/// The accounts of an order.
+struct Parties {
+    source: Found<Accounts>,
+    destination: Found<Accounts>,
+    /// The payee that was named, still is.
+    payee: Option<Precondition>,
+}
+
 /// Reads, decides and commits; `false` if something changed meanwhile.
 async fn attempt(
-    store: &Store,
-    clock: &dyn Clock,
+    bank: &Bank,
     by: &Orderer,
     new: &NewTransfer,
     order: &Order,
     initiated: &Initiated,
 ) -> Result<bool, TransferRefused> {
-    let (source, destination) = accounts(store, by.customer, new).await?;
-    check(&source, &destination, new.money)?;
+    let Bank { store, clock, options, .. } = bank;
+    let parties = parties(store, by.customer, new).await?;
+    check(&parties, new.money)?;
+    let (source, destination) = (&parties.source.row.open, &parties.destination.row.open);
     // The ledger would refuse it too; but a refusal of the ledger is the adapter's, not the customer's.
-    let balances = balances(store.client(), &[&source.row.open]).await?;
+    let balances = balances(store.client(), &[source]).await?;
     if balances.first().is_none_or(|balances| balances.available.cents < new.money.cents) {
         return Err(TransferRefused::InsufficientFunds);
     }
+    let sending =
+        Sending { source, transaction: initiated.transaction, money: new.money, timeout: HOLD_S };
+    let room = limits::room(store, &**clock, &options.time_zone, &sending).await?;
+    let room = room.map_err(too_much)?;
+    let is_own = destination.user_id == by.customer;
+    let spent = challenge::spent(store, &**clock, by, new).await?;
+    let needs_proof = !is_own && u128::from(options.step_up_above_cents) < new.money.cents;
+    if needs_proof && spent.is_none() {
+        return Err(TransferRefused::StepUp(challenge::ask(store, &**clock, by, new).await?));
+    }
+
     let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
-    commit.preconditions = vec![source.unchanged(), destination.unchanged()];
+    commit.preconditions = vec![parties.source.unchanged(), parties.destination.unchanged()];
+    commit.preconditions.extend(parties.payee.iter().cloned());
     commit.preconditions.extend(by.authority.iter().cloned());
-    commit.transfers.push(hold(initiated.transaction, new));
-    commit.documents = documents(store, clock, by, initiated, new).await?;
-    commit.documents.push(kept(store, clock, by.customer, order, initiated).await?);
-    let payee = destination.row.open.user_id;
-    if payee != by.customer {
-        let copy = copy(store, by.customer, payee, initiated.transaction, new).await?;
-        commit.documents.push(copy);
+    commit.transfers.push(hold(initiated.transaction, &parties, new.money));
+    room.join(&mut commit);
+    let auth_method = if spent.is_some() { "password+totp+step-up" } else { "password+totp" };
+    commit.documents.extend(documents(bank, by, initiated, &parties, new, auth_method).await?);
+    commit.documents.push(kept(store, &**clock, by.customer, order, initiated).await?);
+    commit.documents.extend(spent);
+    if !is_own {
+        let account = destination.account_id;
+        let payee = (destination.user_id, account);
+        commit.documents.push(copy(store, by.customer, payee, initiated.transaction, new).await?);
     }
     let begun = topics::TRANSACTION_INITIATED;
     commit.events.push(topics::event(begun, new.source, initiated.transaction));
     match store.commit(&commit).await {
         Ok(_) => Ok(true),
-        Err(BankError::Unmet(unmet)) if is_authority(&commit, by, &unmet) => {
+        Err(BankError::Unmet(unmet)) if is_authority(&commit.preconditions, by, &unmet) => {
             Err(TransferRefused::NoSuchAccount)
         }
         Err(error) if error.is_stale() => Ok(false),
+        // Others took what was left of a limit meanwhile.
+        Err(BankError::Refused(BrokenRule::Transfer { status: EXCEEDED, index })) if index != 0 => {
+            Ok(false)
+        }
         Err(BankError::Refused(broken)) => Err(refused(broken)),
         Err(error) => Err(error.into()),
     }
@@ -237,22 +166,15 @@ async fn before(
 }
 
 /// Whether what is unmet is that the customer may order anything.
-fn is_authority(commit: &Commit, by: &Orderer, unmet: &Unmet) -> bool {
+fn is_authority(preconditions: &[Precondition], by: &Orderer, unmet: &Unmet) -> bool {
     let Unmet::Document { index, .. } = unmet else { return false };
-    let unmet = usize::try_from(*index).ok().and_then(|index| commit.preconditions.get(index));
+    let unmet = usize::try_from(*index).ok().and_then(|index| preconditions.get(index));
     unmet.is_some_and(|unmet| by.authority.contains(unmet))
 }
 
 /// Under which a request is kept: whose, and which.
 fn request_key(customer: Id<Customer>, RequestKey(key): RequestKey) -> Vec<u8> {
     [&b"transfer"[..], &customer.bytes(), &key].concat()
-}
-
-/// What is asked for, as a hash.
-fn meaning(new: &NewTransfer) -> String {
-    let NewTransfer { source, destination, money, description, .. } = new;
-    let text = format!("{source} {destination} {} {} {description}", money.currency, money.cents);
-    data_encoding::BASE64.encode(blake3::hash(text.as_bytes()).as_bytes())
 }
 
 async fn kept(
@@ -275,23 +197,37 @@ async fn kept(
     Ok(DocumentWrite { expires: after(clock.now(), KEPT_FOR), ..write })
 }
 
-async fn accounts(
+async fn parties(
     store: &Store,
     customer: Id<Customer>,
     new: &NewTransfer,
-) -> Result<(Found<Accounts>, Found<Accounts>), TransferRefused> {
+) -> Result<Parties, TransferRefused> {
     let source: Option<Found<Accounts>> = store.get(&new.source.bytes()).await?;
-    let destination: Option<Found<Accounts>> = store.get(&new.destination.bytes()).await?;
     let source = source.filter(|found| found.row.open.user_id == customer);
-    source.zip(destination).ok_or(TransferRefused::NoSuchAccount)
+    let (destination, payee) = match new.destination {
+        Destination::Account(account) => (Some(account), None),
+        Destination::Payee(payee) => {
+            let payee = payee::find(store, customer, payee).await?;
+            let payee = payee.ok_or(TransferRefused::NoSuchPayee)?;
+            let sealed = payee.row.profile.as_known().ok_or(TransferRefused::NoSuchPayee)?;
+            let account = find_by_number(store, &sealed.account_number).await?;
+            if account.is_none() && payee.row.open.beneficiary_type != payee::PayeeType::Internal {
+                return Err(TransferRefused::RailUnavailable);
+            }
+            (account, Some(payee.unchanged()))
+        }
+    };
+    let destination = destination.ok_or(TransferRefused::NoSuchAccount)?;
+    let destination: Option<Found<Accounts>> = store.get(&destination.bytes()).await?;
+    let (source, destination) = source.zip(destination).ok_or(TransferRefused::NoSuchAccount)?;
+    Ok(Parties { source, destination, payee })
 }
 
-fn check(
-    source: &Found<Accounts>,
-    destination: &Found<Accounts>,
-    money: Money,
-) -> Result<(), TransferRefused> {
-    let (source, destination) = (&source.row.open, &destination.row.open);
+fn check(parties: &Parties, money: Money) -> Result<(), TransferRefused> {
+    let (source, destination) = (&parties.source.row.open, &parties.destination.row.open);
+    if source.account_id == destination.account_id {
+        return Err(TransferRefused::SameAccount);
+    }
     if source.currency_code != money.currency || destination.currency_code != money.currency {
         return Err(TransferRefused::Currency);
     }
@@ -301,42 +237,48 @@ fn check(
     if is_open { Ok(()) } else { Err(TransferRefused::Closed) }
 }
 
-fn hold(transaction: Id<Transaction>, new: &NewTransfer) -> Transfer {
+fn too_much(span: Span) -> TransferRefused {
+    match span {
+        Span::Day => TransferRefused::DailyLimit,
+        Span::Month => TransferRefused::MonthlyLimit,
+    }
+}
+
+fn hold(transaction: Id<Transaction>, parties: &Parties, money: Money) -> Transfer {
+    let number = |found: &Found<Accounts>| AccountId(found.row.open.account_id.number());
     Transfer {
-        id: hold_id(transaction),
-        debit_account_id: AccountId(new.source.number()),
-        credit_account_id: AccountId(new.destination.number()),
-        amount: new.money.amount(),
+        id: Round::First.money(transaction),
+        debit_account_id: number(&parties.source),
+        credit_account_id: number(&parties.destination),
+        amount: money.amount(),
         user_data_128: transaction.number(),
-        timeout: u32::try_from(HOLD_S).expect("minutes"),
-        ledger: new.money.currency.ledger(),
+        timeout: HOLD_S,
+        ledger: money.currency.ledger(),
         code: chart::TRANSFER,
         flags: TransferFlags::PENDING,
         ..Transfer::default()
     }
 }
 
-/// The hold of a transaction.
-pub(super) fn hold_id(transaction: Id<Transaction>) -> TransferId {
-    TransferId(transaction.number())
-}
-
 async fn documents(
-    store: &Store,
-    clock: &dyn Clock,
+    bank: &Bank,
     by: &Orderer,
     initiated: &Initiated,
+    parties: &Parties,
     new: &NewTransfer,
+    auth_method: &str,
 ) -> Result<Vec<DocumentWrite>, BankError> {
+    let Bank { store, clock, .. } = bank;
     let transaction = initiated.transaction;
     let owner = by.customer;
     let now = clock.now();
     let amount_cents = cents_of(new.money)?;
+    let destination = parties.destination.row.open.account_id;
     let started = Started {
         transaction_id: transaction,
         transaction_ref: initiated.reference.clone(),
         source_account_id: Some(new.source),
-        destination_account_id: Some(new.destination),
+        destination_account_id: Some(destination),
         transaction_type: TransactionType::Transfer,
         amount_cents,
         currency_code: new.money.currency,
@@ -344,23 +286,33 @@ async fn documents(
         created_at: now.into(),
         initiated_by: owner,
         session_id: by.caller.login,
-        auth_method: Some(String::from("password+totp")),
+        auth_method: Some(String::from(auth_method)),
+    };
+    let external_reference = match new.destination {
+        Destination::Account(_) => None,
+        Destination::Payee(payee) => Some(payee.to_string()),
     };
     let row = Row::<Transactions> {
         open: TransactionOpen::Started(started),
         profile: Held::Absent,
-        statutory: Held::Known(described(&new.description)),
+        statutory: Held::Known(TransactionSealed {
+            external_reference,
+            ..described(&new.description)
+        }),
     };
     let open = Row::<TransfersOpen>::open(TransferOpen {
         transaction_id: transaction,
         source_account_id: new.source,
-        destination_account_id: new.destination,
+        destination_account_id: destination,
         amount_cents,
         currency_code: new.money.currency,
         initiated_by: owner,
         correlation_id: by.caller.correlation.clone(),
-        held_until: after(now, HOLD_S * SECOND).into(),
+        held_until: after(now, u64::from(HOLD_S) * SECOND).into(),
         parked: None,
+        has_limits: true,
+        is_own: parties.destination.row.open.user_id == owner,
+        case_id: None,
     });
     let act = Act {
         action: Action::Transaction,
@@ -372,9 +324,9 @@ async fn documents(
     };
     let absent = DocumentCondition::Absent;
     Ok(vec![
-        store.write(&step_key(transaction, 0), &row, absent).await?,
+        store.write(&step_key(transaction, step::STARTED), &row, absent).await?,
         store.write(&transaction.bytes(), &open, absent).await?,
-        audit::row(store, clock, &by.caller, act).await?,
+        audit::row(store, &**clock, &by.caller, act).await?,
     ])
 }
 
@@ -382,7 +334,7 @@ async fn documents(
 async fn copy(
     store: &Store,
     payer: Id<Customer>,
-    payee: Id<Customer>,
+    (payee, account): (Id<Customer>, Id<Account>),
     transaction: Id<Transaction>,
     new: &NewTransfer,
 ) -> Result<DocumentWrite, BankError> {
@@ -396,115 +348,29 @@ async fn copy(
             from: format!("{} {}", payer.first_name, payer.last_name),
         }),
     };
-    let key = [new.destination.bytes(), transaction.bytes()].concat();
+    let key = [account.bytes(), transaction.bytes()].concat();
     store.write(&key, &row, DocumentCondition::Absent).await
 }
 
+const EXCEEDED: CreateTransferStatus = CreateTransferStatus::ExceedsCredits;
+
+/// Why the ledger does not hold the money.
 fn refused(broken: BrokenRule) -> TransferRefused {
     let BrokenRule::Transfer { status, .. } = broken else {
         return BankError::Refused(broken).into();
     };
     match status {
-        CreateTransferStatus::ExceedsCredits => TransferRefused::InsufficientFunds,
+        EXCEEDED => TransferRefused::InsufficientFunds,
         CreateTransferStatus::DebitAccountAlreadyClosed
         | CreateTransferStatus::CreditAccountAlreadyClosed => TransferRefused::Closed,
         _ => BankError::Refused(broken).into(),
     }
 }
 
-/// A transaction as a customer sees it.
-pub struct View {
-    /// How it began.
-    pub started: Started,
-    /// What it was for; `None` if that is erased.
-    pub sealed: Option<TransactionSealed>,
-    /// How it stands.
-    pub status: TransactionStatus,
-    /// Why it failed.
-    pub reason: Option<String>,
-}
-
-/// A transaction that a customer began; `None` if there is none, or it is another's.
-///
-/// # Errors
-/// [`BankError`].
-pub async fn view(
-    store: &Store,
-    customer: Id<Customer>,
-    transaction: Id<Transaction>,
-) -> Result<Option<View>, BankError> {
-    let prefix = transaction.bytes().to_vec();
-    let scan = DocumentScan { prefix, limit: 8, ..DocumentScan::default() };
-    let mut rows = store.scan::<Transactions>(scan).await?.found.into_iter();
-    let Some(first) = rows.next() else { return Ok(None) };
-    let TransactionOpen::Started(started) = first.row.open else {
-        return Err(BankError::Damaged(crate::tables::TRANSACTIONS));
-    };
-    if started.initiated_by != customer {
-        return Ok(None);
-    }
-    let (mut status, mut reason) = (started.status, None);
-    for row in rows {
-        if let TransactionOpen::Ended(ended) = row.row.open {
-            status = ended.status;
-            reason = row.row.statutory.known().and_then(|sealed| sealed.reason);
-        }
-    }
-    Ok(Some(View { started, sealed: first.row.statutory.known(), status, reason }))
-}
-
-/// A transaction of the past, as it is imported.
-pub(crate) struct Imported {
-    pub(crate) transaction: Id<Transaction>,
-    pub(crate) source: Option<Id<Account>>,
-    pub(crate) destination: Option<Id<Account>>,
-    pub(crate) money: Money,
-    pub(crate) description: String,
-    pub(crate) time: Timestamp,
-    /// Whose keys seal it.
-    pub(crate) customer: Id<Customer>,
-}
-
-/// The row of a transaction of the past.
-///
-/// # Errors
-/// [`BankError`].
-pub(crate) async fn imported_row(
-    bank: &Bank,
-    imported: &Imported,
-) -> Result<DocumentWrite, BankError> {
-    let transaction_type = match (imported.source, imported.destination) {
-        (None, _) => TransactionType::Deposit,
-        (_, None) => TransactionType::Withdrawal,
-        _ => TransactionType::Transfer,
-    };
-    let started = Started {
-        transaction_id: imported.transaction,
-        transaction_ref: bank.references.next(&bank.store, &*bank.clock).await?,
-        source_account_id: imported.source,
-        destination_account_id: imported.destination,
-        transaction_type,
-        amount_cents: cents_of(imported.money)?,
-        currency_code: imported.money.currency,
-        status: TransactionStatus::Completed,
-        created_at: imported.time.into(),
-        initiated_by: imported.customer,
-        session_id: None,
-        auth_method: None,
-    };
-    let row = Row::<Transactions> {
-        open: TransactionOpen::Started(started),
-        profile: Held::Absent,
-        statutory: Held::Known(described(&imported.description)),
-    };
-    let key = step_key(imported.transaction, 0);
-    bank.store.write(&key, &row, DocumentCondition::Absent).await
-}
-
-fn described(description: &str) -> TransactionSealed {
+pub(super) fn described(description: &str) -> TransactionSealed {
     TransactionSealed { description: Some(String::from(description)), ..Default::default() }
 }
 
-fn cents_of(money: Money) -> Result<u64, BankError> {
+pub(super) fn cents_of(money: Money) -> Result<u64, BankError> {
     u64::try_from(money.cents).map_err(|_| BankError::odd(&money))
 }

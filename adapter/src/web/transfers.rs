@@ -8,7 +8,7 @@ use crate::accounts;
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id, Transaction};
-use crate::payments::{self, NewTransfer, RequestKey, TransferRefused, View};
+use crate::payments::{self, Destination, NewTransfer, RequestKey, TransferRefused, View};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -118,13 +118,13 @@ async fn initiate(
     };
     let new = NewTransfer {
         source,
-        destination,
+        destination: Destination::Account(destination),
         money: own.row.open.currency_code.amount(&typed.amount)?,
         description: String::from(typed.description.trim()),
         request: typed.request.parse()?,
+        challenge: None,
     };
-    let Bank { store, clock, references, .. } = bank;
-    let begun = payments::initiate(store, &**clock, references, &session.orderer, &new).await?;
+    let begun = payments::initiate(bank, &session.orderer, &new).await?;
     Ok(begun.transaction)
 }
 

@@ -9,7 +9,7 @@ use crate::key::{KeyArguments, RootKeyArguments};
 use crate::target::open_database_with;
 use clap::Args;
 use florin_adapter::accounts::BankCode;
-use florin_adapter::clock::MachineClock;
+use florin_adapter::clock::{MachineClock, TimeZone, time_zone};
 use florin_adapter::{Bank, BankOptions};
 use florin_client::{Client, ClientOptions};
 use florin_core::{Database, Options};
@@ -66,6 +66,14 @@ pub(crate) struct BankCommand {
     /// Threads that hash passwords
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     password_threads: usize,
+
+    /// Where its days and months begin; the same for every adapter of the bank
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time_zone)]
+    time_zone: TimeZone,
+
+    /// Payments to others of up to this amount need no second code
+    #[arg(long, value_name = "CENTS", default_value_t = 0)]
+    step_up_above: u64,
 
     /// Say where it listens as one JSON object
     #[arg(long)]
@@ -139,6 +147,8 @@ impl BankCommand {
             name: self.name.clone(),
             code: self.bank_code,
             password_threads_count: self.password_threads,
+            time_zone: self.time_zone.clone(),
+            step_up_above_cents: self.step_up_above,
         };
         let client = match database {
             Some(database) => Client::embedded(database),

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::target::open_database_with;
 use clap::Args;
 use florin_adapter::accounts::BankCode;
-use florin_adapter::clock::MachineClock;
+use florin_adapter::clock::{MachineClock, TimeZone};
 use florin_adapter::demo::{self, DemoCustomer};
 use florin_adapter::{Bank, BankOptions};
 use florin_client::Client;
@@ -118,6 +118,8 @@ impl Demo {
             name: String::from("Florin Demo Bank"),
             code: BankCode::DEMO,
             password_threads_count: 2,
+            time_zone: TimeZone::UTC,
+            step_up_above_cents: 0,
         };
         let client = Client::embedded(database);
         let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await;

@@ -1,0 +1,48 @@
+//! How a transaction stands, as the customer who began it sees it.
+
+use super::record::{Started, TransactionOpen, TransactionSealed, TransactionStatus, Transactions};
+use crate::error::BankError;
+use crate::id::{Customer, Id, Transaction};
+use crate::store::Store;
+use florin_ledger::document::DocumentScan;
+
+/// A transaction as a customer sees it.
+pub struct View {
+    /// How it began.
+    pub started: Started,
+    /// What it was for; `None` if that is erased.
+    pub sealed: Option<TransactionSealed>,
+    /// How it stands.
+    pub status: TransactionStatus,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+/// A transaction that a customer began; `None` if there is none, or it is another's.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn view(
+    store: &Store,
+    customer: Id<Customer>,
+    transaction: Id<Transaction>,
+) -> Result<Option<View>, BankError> {
+    let prefix = transaction.bytes().to_vec();
+    let scan = DocumentScan { prefix, limit: 8, ..DocumentScan::default() };
+    let mut rows = store.scan::<Transactions>(scan).await?.found.into_iter();
+    let Some(first) = rows.next() else { return Ok(None) };
+    let TransactionOpen::Started(started) = first.row.open else {
+        return Err(BankError::Damaged(crate::tables::TRANSACTIONS));
+    };
+    if started.initiated_by != customer {
+        return Ok(None);
+    }
+    let (mut status, mut reason) = (started.status, None);
+    for row in rows {
+        if let TransactionOpen::Ended(ended) = row.row.open {
+            status = ended.status;
+            reason = row.row.statutory.known().and_then(|sealed| sealed.reason);
+        }
+    }
+    Ok(Some(View { started, sealed: first.row.statutory.known(), status, reason }))
+}

@@ -1,0 +1,311 @@
+//! Goes on with transfers as they are begun, many at the same time.
+//!
+//! - A worker reads the events of the first step, and the decisions about cases. Transfers of one account go on one
+//!   after the other, in their order; those of different accounts side by side.
+//! - Each step of a transfer takes effect once, whoever tries it, so the worker's place in the stream is kept lazily,
+//!   and never beyond what has not ended.
+//! - Whatever is in the way of one transfer parks it with the reason, for a person to look at, and the others go on.
+//! - There is one worker at a time: where several adapters serve a bank, the others' are fenced off and wait.
+//! - [`Expiries`] reads which holds have expired, and ends their transfers.
+
+use super::hold::transaction_of;
+use super::record::{TransferOpen, TransfersOpen};
+use super::saga::end;
+use crate::bank::Bank;
+use crate::error::BankError;
+use crate::id::{Id, Transaction};
+use crate::money::Currency;
+use crate::store::{Found, Row, Store};
+use crate::topics;
+use florin_client::{Consumer, StreamBatch};
+use florin_ledger::document::WriteResult;
+use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
+use florin_ledger::{StreamCursor, StreamFilter, StreamStart};
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tracing::error;
+
+const NAME: &str = "payments";
+const EXPIRIES_NAME: &str = "payments expired";
+/// Transfers that are read and have not ended, at most; each is some hundred bytes.
+const BACKLOG_MAX: usize = 4_096;
+/// Accounts whose transfers go on at the same time.
+const SIDE_BY_SIDE_MAX: usize = 256;
+/// Read, decide, commit: again as long as others change what was read.
+const TRIES_MAX: usize = 8;
+
+/// Goes on with transfers.
+pub struct Worker {
+    bank: Arc<Bank>,
+    consumer: Consumer,
+    backlog: Backlog,
+    running: JoinSet<(Vec<u8>, u64, Result<(), BankError>)>,
+}
+
+impl Worker {
+    /// Goes on where the last worker was.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn start(bank: Arc<Bank>) -> Result<Worker, BankError> {
+        let filter = StreamFilter {
+            kinds: ItemKinds::NONE.with(ItemKind::Event),
+            topics: vec![topics::TRANSACTION_INITIATED, topics::CASE_DECIDED],
+            ..StreamFilter::all()
+        };
+        let consumer = bank.store.client().consumer(NAME, StreamStart::Begin, filter).await?;
+        let (backlog, running) = (Backlog::default(), JoinSet::new());
+        Ok(Worker { bank, consumer, backlog, running })
+    }
+
+    /// Goes on with transfers as they are begun, until it can't.
+    ///
+    /// # Errors
+    /// [`BankError`]: start another.
+    pub async fn run(&mut self) -> Result<Infallible, BankError> {
+        loop {
+            let may_read = self.backlog.count() < BACKLOG_MAX;
+            tokio::select! {
+                batch = self.consumer.next(), if may_read => {
+                    let batch = batch?;
+                    self.backlog.take(&batch)?;
+                }
+                Some(done) = self.running.join_next() => self.done(done)?,
+            }
+            self.begin();
+            if let Some(cursor) = self.backlog.all_before() {
+                self.consumer.save(cursor).await?;
+            }
+        }
+    }
+
+    /// Goes on with the transfers that came next, if any did. Returns when they are ended for good, or wait for a
+    /// person.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn step(&mut self) -> Result<(), BankError> {
+        let batch = self.consumer.next().await?;
+        self.backlog.take(&batch)?;
+        self.begin();
+        while let Some(done) = self.running.join_next().await {
+            self.done(done)?;
+            self.begin();
+        }
+        if let Some(cursor) = self.backlog.all_before() {
+            self.consumer.save(cursor).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins as many as may go on at the same time.
+    fn begin(&mut self) {
+        while self.running.len() < SIDE_BY_SIDE_MAX {
+            let Some((account, number, transaction)) = self.backlog.next() else { return };
+            let bank = Arc::clone(&self.bank);
+            self.running.spawn(async move {
+                let ended = end_or_park(&bank, transaction).await;
+                (account, number, ended)
+            });
+        }
+    }
+
+    fn done(
+        &mut self,
+        done: Result<(Vec<u8>, u64, Result<(), BankError>), tokio::task::JoinError>,
+    ) -> Result<(), BankError> {
+        let (account, number, ended) = done.map_err(|error| BankError::odd(&error))?;
+        ended?;
+        self.backlog.done(account, number);
+        Ok(())
+    }
+}
+
+/// Goes on with a transfer.
+async fn end_or_park(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
+    match end(bank, transaction).await {
+        Ok(()) => Ok(()),
+        // The ledger can't be asked: whoever comes next tries again.
+        Err(error @ (BankError::Ledger(_) | BankError::Busy | BankError::Contended)) => Err(error),
+        Err(error) => {
+            error!(%transaction, "parked: {error}");
+            park(&bank.store, transaction, &error.to_string()).await
+        }
+    }
+}
+
+/// Sets a transfer aside, for a person to look at.
+async fn park(store: &Store, transaction: Id<Transaction>, reason: &str) -> Result<(), BankError> {
+    for _ in 0..TRIES_MAX {
+        let found: Option<Found<TransfersOpen>> = store.get(&transaction.bytes()).await?;
+        let Some(found) = found else { return Ok(()) };
+        let parked = TransferOpen { parked: Some(String::from(reason)), ..found.row.open.clone() };
+        let row = Row::<TransfersOpen>::open(parked);
+        let write = store.write(&found.key, &row, found.condition()).await?;
+        match store.client().write_documents(&[write]).await?.first() {
+            Some(WriteResult::Written(_)) => return Ok(()),
+            Some(WriteResult::Stale(_)) => {}
+            other => return Err(BankError::odd(&other)),
+        }
+    }
+    Err(BankError::Contended)
+}
+
+/// What was read and has not ended. Every transfer has a number, in the order of the stream.
+#[derive(Default)]
+struct Backlog {
+    /// By account: what waits, and whether one goes on.
+    accounts: HashMap<Vec<u8>, Lane>,
+    /// Accounts of which one may go on.
+    ready: VecDeque<Vec<u8>>,
+    /// Batches that have not ended, oldest first.
+    batches: VecDeque<Batch>,
+    next_number: u64,
+    count: usize,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<(u64, Id<Transaction>)>,
+}
+
+struct Batch {
+    /// The number after its last.
+    end: u64,
+    /// How many of it have not ended.
+    left: usize,
+    cursor: StreamCursor,
+}
+
+impl Backlog {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes what a batch of the stream tells of. What a newer version tells is not passed over: its own worker goes
+    /// on with it.
+    fn take(&mut self, batch: &StreamBatch) -> Result<(), BankError> {
+        let mut begun = Vec::new();
+        for item in batch.items() {
+            let ItemContent::Event { key, value, .. } = item.content else {
+                return Err(BankError::odd(&item.content));
+            };
+            let transaction = topics::transaction(value);
+            let transaction =
+                transaction.ok_or_else(|| BankError::odd(&"an event of a newer version"))?;
+            begun.push((key.to_vec(), transaction));
+        }
+        self.push(begun, batch.end().cursor);
+        Ok(())
+    }
+
+    fn push(&mut self, begun: Vec<(Vec<u8>, Id<Transaction>)>, cursor: StreamCursor) {
+        let left = begun.len();
+        if left == 0 {
+            return;
+        }
+        self.count += left;
+        for (account, transaction) in begun {
+            let number = self.next_number;
+            self.next_number += 1;
+            match self.accounts.get_mut(&account) {
+                Some(lane) => lane.waiting.push_back((number, transaction)),
+                None => {
+                    let waiting = VecDeque::from([(number, transaction)]);
+                    self.accounts.insert(account.clone(), Lane { waiting });
+                    self.ready.push_back(account);
+                }
+            }
+        }
+        self.batches.push_back(Batch { end: self.next_number, left, cursor });
+    }
+
+    /// The next transfer that may go on, with its account and number.
+    fn next(&mut self) -> Option<(Vec<u8>, u64, Id<Transaction>)> {
+        let account = self.ready.pop_front()?;
+        let lane = self.accounts.get_mut(&account)?;
+        let (number, transaction) = lane.waiting.pop_front()?;
+        Some((account, number, transaction))
+    }
+
+    /// A transfer has ended; the next of its account may go on.
+    fn done(&mut self, account: Vec<u8>, number: u64) {
+        self.count -= 1;
+        let place = self.batches.partition_point(|batch| batch.end <= number);
+        self.batches[place].left -= 1;
+        let is_empty = self.accounts.get(&account).is_none_or(|lane| lane.waiting.is_empty());
+        if is_empty {
+            self.accounts.remove(&account);
+        } else {
+            self.ready.push_back(account);
+        }
+    }
+
+    /// Where the stream goes on after everything that has ended with all before it, if that is further than the last
+    /// time.
+    fn all_before(&mut self) -> Option<StreamCursor> {
+        let mut cursor = None;
+        while self.batches.front().is_some_and(|batch| batch.left == 0) {
+            cursor = self.batches.pop_front().map(|batch| batch.cursor);
+        }
+        cursor
+    }
+}
+
+/// Ends transfers whose holds have expired.
+pub struct Expiries {
+    bank: Arc<Bank>,
+    consumer: Consumer,
+}
+
+impl Expiries {
+    /// Goes on where the last was.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn start(bank: Arc<Bank>) -> Result<Expiries, BankError> {
+        let filter = StreamFilter {
+            kinds: ItemKinds::NONE.with(ItemKind::Expiry),
+            ledgers: Currency::ALL.iter().map(|currency| currency.ledger()).collect(),
+            ..StreamFilter::all()
+        };
+        let client = bank.store.client();
+        let consumer = client.consumer(EXPIRIES_NAME, StreamStart::Begin, filter).await?;
+        Ok(Expiries { bank, consumer })
+    }
+
+    /// Ends transfers as their holds expire, until it can't.
+    ///
+    /// # Errors
+    /// [`BankError`]: start another.
+    pub async fn run(&mut self) -> Result<Infallible, BankError> {
+        loop {
+            self.step().await?;
+        }
+    }
+
+    /// Ends the transfers whose holds expired next, if any did.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn step(&mut self) -> Result<(), BankError> {
+        let batch = self.consumer.next().await?;
+        let mut expired = Vec::new();
+        for item in batch.items() {
+            let ItemContent::Expiry(hold) = item.content else {
+                return Err(BankError::odd(&item.content));
+            };
+            expired.push(transaction_of(hold.hold_id));
+        }
+        if expired.is_empty() {
+            return Ok(());
+        }
+        for transaction in expired {
+            end_or_park(&self.bank, transaction).await?;
+        }
+        self.consumer.save(batch.end().cursor).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! Proving a second factor again, inside a commit of one's own.
+
+use crate::branch::Branch;
+use florin_adapter::audit::{self, Caller};
+use florin_adapter::clock::{MINUTE, SECOND};
+use florin_adapter::customers::{FactorProof, FactorRefused, prove};
+use florin_adapter::id::{Customer, Id};
+use florin_adapter::{Bank, BankError};
+use florin_ledger::Commit;
+
+async fn proves(
+    branch: &Branch,
+    customer: Id<Customer>,
+    code: &str,
+) -> Result<FactorProof, FactorRefused> {
+    let Bank { store, clock, .. } = &*branch.bank;
+    prove(store, &**clock, &Caller::bank(), customer, code).await
+}
+
+async fn spends(branch: &Branch, proof: FactorProof) -> Result<(), BankError> {
+    let mut commit = Commit { id: audit::commit_id(), ..Commit::default() };
+    proof.join(&mut commit);
+    branch.bank.store.commit(&commit).await.map(drop)
+}
+
+/// Row 37: of two orders with one code, one takes effect.
+#[tokio::test]
+async fn a_code_is_spent_by_the_commit_that_it_allows_and_by_one_alone() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let code = ada.totp.code(branch.now());
+    let one = proves(&branch, ada.id, &code).await.unwrap();
+    let other = proves(&branch, ada.id, &code).await.unwrap();
+    spends(&branch, one).await.unwrap();
+    assert!(spends(&branch, other).await.unwrap_err().is_stale());
+    assert!(matches!(proves(&branch, ada.id, &code).await, Err(FactorRefused::NoMatch)), "used");
+}
+
+/// Row 38: a code is a customer's own.
+#[tokio::test]
+async fn anothers_code_proves_nothing() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let bob = branch.customer("bob@example.org").await;
+    let code = bob.totp.code(branch.now());
+    assert!(matches!(proves(&branch, ada.id, &code).await, Err(FactorRefused::NoMatch)));
+    let nobody = Id::from_number(77);
+    assert!(proves(&branch, nobody, &code).await.is_err(), "nobody has no factor");
+}
+
+/// Row 35: after five in a row no code is looked at, not even the right one; and a login is not in the way.
+#[tokio::test]
+async fn five_wrong_codes_lock_the_factor_and_not_the_login() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    for _ in 0..5 {
+        assert!(proves(&branch, ada.id, "000000").await.is_err());
+    }
+    let code = ada.totp.code(branch.now());
+    assert!(matches!(proves(&branch, ada.id, &code).await, Err(FactorRefused::NoMatch)), "locked");
+    assert!(branch.lets_in(ada.email, crate::branch::PASSWORD, &code).await);
+    branch.pass(15 * MINUTE + 30 * SECOND);
+    let code = ada.totp.code(branch.now());
+    assert!(proves(&branch, ada.id, &code).await.is_ok(), "the lock is over");
+}

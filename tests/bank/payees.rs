@@ -1,0 +1,124 @@
+//! Whom a customer pays again and again.
+
+use crate::branch::{Branch, Person};
+use florin_adapter::Bank;
+use florin_adapter::accounts::{self, Iban};
+use florin_adapter::id::{Account, Id, Payee};
+use florin_adapter::money::{Currency, Money};
+use florin_adapter::payments::payee::{self, NewPayee, PayeeRefused, PayeeType};
+use florin_adapter::payments::{
+    self, Destination, NameCheck, NewTransfer, RequestKey, TransferRefused,
+};
+use florin_adapter::vault::Subject;
+
+async fn number(branch: &Branch, person: &Person, account: Id<Account>) -> Iban {
+    let found = accounts::owned(&branch.bank.store, person.id, account).await.unwrap().unwrap();
+    found.row.statutory.known().unwrap().account_number
+}
+
+async fn notes(
+    branch: &Branch,
+    person: &Person,
+    name: &str,
+    number: &Iban,
+) -> Result<(Id<Payee>, NameCheck, PayeeType), PayeeRefused> {
+    let Bank { store, clock, options, .. } = &*branch.bank;
+    let new = NewPayee { name: String::from(name), number: number.clone(), bank_code: None };
+    let by = branch.orderer(person);
+    let found = payee::add(store, &**clock, &by, options.code, &new).await?;
+    let open = found.row.open;
+    Ok((open.beneficiary_id, open.verification, open.beneficiary_type))
+}
+
+async fn pays(
+    branch: &Branch,
+    person: &Person,
+    source: Id<Account>,
+    payee: Id<Payee>,
+) -> Result<payments::Initiated, TransferRefused> {
+    let new = NewTransfer {
+        source,
+        destination: Destination::Payee(payee),
+        money: Money::positive(Currency::Eur, 100).unwrap(),
+        description: String::new(),
+        request: RequestKey::generate(),
+        challenge: None,
+    };
+    payments::initiate(&branch.bank, &branch.orderer(person), &new).await
+}
+
+/// B06: prevents money for a stranger who wrote another's name, and a name that is told to whoever asks.
+#[tokio::test]
+async fn a_name_is_checked_in_one_word_and_a_number_is_noted_once() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let his = branch.account(&ben, 0).await;
+    let number = number(&branch, &ben, his).await;
+    // Everybody here is called Ada Quill.
+    let (payee, check, kind) = notes(&branch, &ada, "Quill, ADA", &number).await.unwrap();
+    assert_eq!((check, kind), (NameCheck::Match, PayeeType::Internal));
+    let again = notes(&branch, &ada, "Ada Quill", &number).await;
+    assert!(matches!(again, Err(PayeeRefused::Known(known)) if known == payee));
+    for name in ["", " \t", &"x".repeat(141)] {
+        assert!(matches!(notes(&branch, &ada, name, &number).await, Err(PayeeRefused::Name)));
+    }
+    let Bank { store, clock, .. } = &*branch.bank;
+    payee::remove(store, &**clock, &branch.orderer(&ada), payee).await.unwrap();
+    let (_, check, _) = notes(&branch, &ada, "Ada Quil", &number).await.unwrap();
+    assert_eq!(check, NameCheck::Close);
+    let (_, check, _) = notes(&branch, &ben, "Otto Sommer", &number).await.unwrap();
+    assert_eq!(check, NameCheck::None);
+}
+
+/// Prevents: a payment that leaves the bank's books for a bank that it can't reach.
+#[tokio::test]
+async fn a_payee_at_another_bank_is_noted_and_not_paid() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let one = branch.account(&ada, 1_000).await;
+    for (number, expected) in [
+        ("DE89370400440532013000", PayeeType::Domestic),
+        ("GB29NWBK60161331926819", PayeeType::International),
+    ] {
+        let noted = notes(&branch, &ada, "Ada Quill", &number.parse().unwrap()).await.unwrap();
+        assert_eq!((noted.1, noted.2), (NameCheck::None, expected));
+        let paid = pays(&branch, &ada, one, noted.0).await;
+        assert!(matches!(paid, Err(TransferRefused::RailUnavailable)), "{paid:?}");
+    }
+    assert_eq!(branch.balance(one).await, (1_000, 1_000));
+}
+
+/// Row 40: another's payee is nobody's.
+#[tokio::test]
+async fn a_payee_is_paid_and_removed_by_who_noted_them_alone() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let one = branch.account(&ada, 1_000).await;
+    let his = branch.account(&ben, 1_000).await;
+    let (payee, ..) =
+        notes(&branch, &ada, "Ada Quill", &number(&branch, &ben, his).await).await.unwrap();
+    let paid = pays(&branch, &ben, his, payee).await;
+    assert!(matches!(paid, Err(TransferRefused::NoSuchPayee)), "{paid:?}");
+    let Bank { store, clock, .. } = &*branch.bank;
+    let removed = payee::remove(store, &**clock, &branch.orderer(&ben), payee).await;
+    assert!(matches!(removed, Err(PayeeRefused::NoSuchPayee)));
+    pays(&branch, &ada, one, payee).await.unwrap();
+    branch.works().await;
+    assert_eq!((branch.balance(one).await.0, branch.balance(his).await.0), (900, 1_100));
+    payee::remove(store, &**clock, &branch.orderer(&ada), payee).await.unwrap();
+    assert!(matches!(pays(&branch, &ada, one, payee).await, Err(TransferRefused::NoSuchPayee)));
+}
+
+/// V12: prevents an address book that is left over from a customer who was erased.
+#[tokio::test]
+async fn payees_are_erased_with_the_profile_of_who_noted_them() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let number = "DE89370400440532013000".parse().unwrap();
+    let (payee, ..) = notes(&branch, &ada, "Otto Sommer", &number).await.unwrap();
+    branch.bank.store.vault().erase(Subject::Customer(ada.id)).await.unwrap();
+    let found = payee::find(&branch.bank.store, ada.id, payee).await.unwrap().unwrap();
+    assert!(found.row.profile.as_known().is_none());
+}

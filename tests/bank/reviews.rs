@@ -1,0 +1,126 @@
+//! Transfers that a person looks at before they go on.
+
+use crate::branch::{Branch, Person};
+use florin_adapter::Bank;
+use florin_adapter::audit::Caller;
+use florin_adapter::clock::{HOUR, SECOND};
+use florin_adapter::id::{Account, Case, Customer, Id, Transaction};
+use florin_adapter::payments::review::{self, DecideRefused, Reviewer};
+use florin_adapter::payments::{TransactionOpen, TransactionStatus, Transactions, step, step_key};
+use florin_adapter::risk::Verdict;
+
+/// A payment of a new payee's that is large: the rules want somebody to look at it.
+async fn in_review() -> (Branch, Person, Id<Account>, Id<Account>, Id<Transaction>) {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let one = branch.account(&ada, 600_000).await;
+    let his = branch.account(&ben, 0).await;
+    let begun = branch.sends(&ada, one, his, 300_000).await.unwrap();
+    branch.works().await;
+    (branch, ada, one, his, begun.transaction)
+}
+
+async fn case(branch: &Branch) -> Id<Case> {
+    let waiting = review::waiting(&branch.bank.store).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    waiting[0].row.open.case_id
+}
+
+async fn decides(
+    branch: &Branch,
+    staff: Id<Customer>,
+    case: Id<Case>,
+    is_approved: bool,
+) -> Result<(), DecideRefused> {
+    let Bank { store, clock, .. } = &*branch.bank;
+    let by = Reviewer { caller: Caller::bank(), staff, authority: Vec::new() };
+    review::decide(store, &**clock, &by, case, is_approved).await
+}
+
+const STAFF: u128 = 7;
+
+/// F01 and F06: prevents money that moves although somebody should look first, and money that is free meanwhile.
+#[tokio::test]
+async fn what_is_risky_is_held_for_days_and_posted_once_it_is_approved() {
+    let (branch, ada, one, his, transaction) = in_review().await;
+    assert_eq!(branch.view(&ada, transaction).await.status, TransactionStatus::Pending);
+    branch.pass(4 * 24 * HOUR);
+    branch.works_off_expiries().await;
+    assert_eq!(branch.balance(one).await, (600_000, 300_000), "held anew");
+    decides(&branch, Id::from_number(STAFF), case(&branch).await, true).await.unwrap();
+    branch.works().await;
+    assert_eq!(branch.view(&ada, transaction).await.status, TransactionStatus::Completed);
+    assert_eq!(branch.balance(one).await, (300_000, 300_000));
+    assert_eq!(branch.balance(his).await, (300_000, 300_000));
+    assert!(review::waiting(&branch.bank.store).await.unwrap().is_empty());
+    // Who was paid once is nobody new.
+    let again = branch.sends(&ada, one, his, 290_000).await.unwrap();
+    branch.works().await;
+    assert_eq!(branch.view(&ada, again.transaction).await.status, TransactionStatus::Completed);
+}
+
+#[tokio::test]
+async fn what_is_rejected_is_given_back_with_its_limits() {
+    let (branch, ada, one, his, transaction) = in_review().await;
+    decides(&branch, Id::from_number(STAFF), case(&branch).await, false).await.unwrap();
+    branch.works().await;
+    let view = branch.view(&ada, transaction).await;
+    assert_eq!(view.status, TransactionStatus::Failed);
+    assert_eq!(view.reason.as_deref(), Some("rejected"));
+    assert_eq!(
+        (branch.balance(one).await, branch.balance(his).await),
+        ((600_000, 600_000), (0, 0))
+    );
+    // The day's limit is half a million: all of it is there again.
+    branch.limits(one, 500_000, 5_000_000).await;
+    let savings = branch.account(&ada, 0).await;
+    branch.sends(&ada, one, savings, 500_000).await.unwrap();
+}
+
+/// Row 60: nobody decides about what they ordered, and nothing is decided twice.
+#[tokio::test]
+async fn a_case_is_decided_once_and_by_somebody_else() {
+    let (branch, ada, one, _, _) = in_review().await;
+    let case = case(&branch).await;
+    assert!(matches!(decides(&branch, ada.id, case, true).await, Err(DecideRefused::Own)));
+    decides(&branch, Id::from_number(STAFF), case, false).await.unwrap();
+    let again = decides(&branch, Id::from_number(STAFF + 1), case, true).await;
+    assert!(matches!(again, Err(DecideRefused::Decided)));
+    let none = decides(&branch, Id::from_number(STAFF), Id::from_number(99), true).await;
+    assert!(matches!(none, Err(DecideRefused::NoSuchCase)));
+    branch.works().await;
+    assert_eq!(branch.balance(one).await, (600_000, 600_000));
+}
+
+/// Prevents: money that is held for ever because nobody looks.
+#[tokio::test]
+async fn a_case_that_nobody_decides_ends_with_its_hold() {
+    let (branch, ada, one, _, transaction) = in_review().await;
+    let case = case(&branch).await;
+    branch.pass(5 * 24 * HOUR + SECOND);
+    // Something has to happen for the ledger to look at its clock.
+    branch.account(&ada, 1).await;
+    branch.works_off_expiries().await;
+    let view = branch.view(&ada, transaction).await;
+    assert_eq!((view.status, view.reason.as_deref()), (TransactionStatus::Failed, Some("expired")));
+    assert_eq!(branch.balance(one).await, (600_000, 600_000));
+    let late = decides(&branch, Id::from_number(STAFF), case, true).await;
+    assert!(matches!(late, Err(DecideRefused::Decided)));
+    assert!(review::waiting(&branch.bank.store).await.unwrap().is_empty());
+}
+
+/// F04 and N15: what was known, by which rules, is with the transaction, and the rules say the same again.
+#[tokio::test]
+async fn a_decision_is_kept_with_what_it_was_made_of() {
+    let (branch, _, _, _, transaction) = in_review().await;
+    let key = step_key(transaction, step::IN_REVIEW);
+    let row = branch.bank.store.get::<Transactions>(&key).await.unwrap().unwrap().row;
+    assert!(matches!(&row.open, TransactionOpen::InReview(row) if row.requires_approval));
+    let assessment = row.statutory.known().unwrap().assessment.unwrap();
+    assert_eq!(assessment.decision.verdict, Verdict::Review);
+    assert_eq!(assessment.features.amount_cents, 300_000);
+    assert!(assessment.features.is_new_payee && !assessment.features.is_own);
+    assert_eq!(assessment.is_replayed(), Some(true));
+    assert!(assessment.shadow.is_some(), "rules that are tried out have judged too");
+}
