@@ -24,7 +24,7 @@ use florin_ledger::{StreamCursor, StreamFilter, StreamStart};
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::error;
 
 const NAME: &str = "payments";
@@ -41,7 +41,14 @@ pub struct Worker {
     bank: Arc<Bank>,
     consumer: Consumer,
     backlog: Backlog,
-    running: JoinSet<(Vec<u8>, u64, Result<(), BankError>)>,
+    running: JoinSet<Gone>,
+}
+
+/// A transfer that has gone on as far as it does.
+struct Gone {
+    account: Vec<u8>,
+    number: u64,
+    result: Result<(), BankError>,
 }
 
 impl Worker {
@@ -106,18 +113,15 @@ impl Worker {
             let Some((account, number, transaction)) = self.backlog.next() else { return };
             let bank = Arc::clone(&self.bank);
             self.running.spawn(async move {
-                let ended = end_or_park(&bank, transaction).await;
-                (account, number, ended)
+                let result = end_or_park(&bank, transaction).await;
+                Gone { account, number, result }
             });
         }
     }
 
-    fn done(
-        &mut self,
-        done: Result<(Vec<u8>, u64, Result<(), BankError>), tokio::task::JoinError>,
-    ) -> Result<(), BankError> {
-        let (account, number, ended) = done.map_err(|error| BankError::odd(&error))?;
-        ended?;
+    fn done(&mut self, gone: Result<Gone, JoinError>) -> Result<(), BankError> {
+        let Gone { account, number, result } = gone.map_err(|error| BankError::odd(&error))?;
+        result?;
         self.backlog.done(account, number);
         Ok(())
     }

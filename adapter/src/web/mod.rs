@@ -4,7 +4,9 @@ mod cookies;
 mod forms;
 mod login;
 mod pages;
+mod payees;
 mod session;
+mod transactions;
 mod transfers;
 mod views;
 
@@ -15,7 +17,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// Bytes of a form, at most.
@@ -39,11 +41,14 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/", get(login::home))
         .route("/login", get(login::form).post(login::password))
         .route("/login/verify", get(login::code_form).post(login::code))
-        .route("/logout", axum::routing::post(login::logout))
+        .route("/logout", post(login::logout))
         .route("/accounts", get(views::accounts))
         .route("/accounts/{account}", get(views::account))
         .route("/transfer", get(transfers::form).post(transfers::send))
-        .route("/transactions/{transaction}", get(transfers::transaction))
+        .route("/transfer/confirm", post(transfers::confirm))
+        .route("/transactions/{transaction}", get(transactions::transaction))
+        .route("/payees", get(payees::list).post(payees::add))
+        .route("/payees/remove", post(payees::remove))
         .route("/static/style.css", get(pages::style))
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

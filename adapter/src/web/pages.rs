@@ -77,6 +77,7 @@ pub(super) struct TransferPage<'a> {
     pub(super) bank: &'a str,
     pub(super) csrf: String,
     pub(super) accounts: Vec<AccountRow>,
+    pub(super) payees: Vec<super::payees::PayeeRow>,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) amount: String,

@@ -1,27 +1,39 @@
-//! Moving money between one's own accounts, and following what becomes of it.
+//! Moving money: between one's own accounts, or to a payee, which is confirmed by a code.
 
 use super::forms;
-use super::pages::{self, TransactionPage, TransferPage};
-use super::session::{Session, no_such};
+use super::pages::{self, TransferPage};
+use super::payees::{self, PayeeRow};
+use super::session::Session;
 use super::views;
 use crate::accounts;
 use crate::bank::Bank;
 use crate::error::BankError;
-use crate::id::{Account, Id, Transaction};
-use crate::payments::{self, Destination, NewTransfer, RequestKey, TransferRefused, View};
+use crate::id::{Account, Challenge, Id, Payee, Transaction};
+use crate::payments::{
+    self, Destination, NewTransfer, ProveRefused, RequestKey, TransferRefused, payee,
+};
+use askama::Template;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// How long a page asks by itself for the end of a transfer: no longer than somebody looks at it, since asking
-/// counts as using the login.
-const EXPECTED_FOR: u64 = 60 * crate::clock::SECOND;
+/// Whom to begin with.
+#[derive(Deserialize)]
+pub(super) struct ToQuery {
+    #[serde(default)]
+    to: String,
+}
 
-pub(super) async fn form(State(bank): State<Arc<Bank>>, session: Session) -> Response {
-    show(&bank, &session, TransferFields::default(), None).await
+pub(super) async fn form(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    Query(query): Query<ToQuery>,
+) -> Response {
+    let typed = TransferFields { to: query.to, ..TransferFields::default() };
+    show(&bank, &session, typed, None).await
 }
 
 /// What was typed; shown again if something is wrong with it.
@@ -45,6 +57,10 @@ async fn show(
         Ok(accounts) => accounts,
         Err(error) => return pages::failed(&error),
     };
+    let payees = match payees::rows(bank, session).await {
+        Ok(payees) => payees.into_iter().filter(|payee| payee.can_be_paid).collect(),
+        Err(error) => return pages::failed(&error),
+    };
     let rows: Vec<_> =
         accounts.iter().map(|(account, balances)| views::row(account, balances)).collect();
     // Sending to itself is what nobody wants.
@@ -54,6 +70,7 @@ async fn show(
         bank: &bank.options.name,
         csrf: session.csrf.clone(),
         accounts: rows,
+        payees,
         from: typed.from,
         to: if typed.to.is_empty() { second } else { typed.to },
         amount: typed.amount,
@@ -79,17 +96,139 @@ pub(super) async fn send(
         Ok(typed) => typed,
         Err(problem) => return pages::problem(problem),
     };
-    match initiate(&bank, &session, &typed).await {
+    let sent = initiate(&bank, &session, &typed, None).await;
+    answer(&bank, &session, typed, sent).await
+}
+
+/// An order with the code that it was asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfirmFields {
+    from: String,
+    to: String,
+    amount: String,
+    description: String,
+    request: String,
+    challenge: String,
+    code: String,
+}
+
+pub(super) async fn confirm(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: ConfirmFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let ConfirmFields { from, to, amount, description, request, challenge, code } = typed;
+    let typed = TransferFields { from, to, amount, description, request };
+    let Ok(challenge) = challenge.parse::<Id<Challenge>>() else {
+        return pages::problem(pages::Problem::Malformed);
+    };
+    let Bank { store, clock, .. } = &*bank;
+    let proved = payments::prove(store, &**clock, &session.orderer, challenge, &code).await;
+    match proved {
+        Ok(()) => {}
+        Err(ProveRefused::Bank(error)) => return pages::failed(&error),
+        Err(refused @ ProveRefused::NoMatch) => {
+            return ask(&bank, &session, typed, challenge, refused.to_string()).await;
+        }
+        // It may have been proved, and used, before: the same order again gets the same answer.
+        Err(ProveRefused::NoSuchChallenge) => {}
+    }
+    let sent = initiate(&bank, &session, &typed, Some(challenge)).await;
+    answer(&bank, &session, typed, sent).await
+}
+
+/// Leads to the transfer, to the page that asks for a code, or back to the form.
+async fn answer(
+    bank: &Bank,
+    session: &Session,
+    typed: TransferFields,
+    sent: Result<Id<Transaction>, Improper>,
+) -> Response {
+    match sent {
         Ok(transaction) => Redirect::to(&format!("/transactions/{transaction}")).into_response(),
         Err(Improper::Refused(TransferRefused::Bank(error))) => pages::failed(&error),
+        Err(Improper::Refused(TransferRefused::StepUp(challenge))) => {
+            ask(bank, session, typed, challenge, String::new()).await
+        }
         Err(improper) => {
             // What was sent before has its own name: this is another order.
             let is_another = matches!(improper, Improper::Refused(TransferRefused::AnotherBefore));
             let request = if is_another { String::new() } else { typed.request.clone() };
             let typed = TransferFields { request, ..typed };
-            show(&bank, &session, typed, Some(improper.to_string())).await
+            show(bank, session, typed, Some(improper.to_string())).await
         }
     }
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    money: String,
+    payee: String,
+    number: String,
+    source: String,
+    typed: TransferFields,
+    challenge: String,
+    problem: String,
+}
+
+/// Asks for a code, and says what for.
+async fn ask(
+    bank: &Bank,
+    session: &Session,
+    typed: TransferFields,
+    challenge: Id<Challenge>,
+    problem: String,
+) -> Response {
+    match confirm_page(bank, session, typed, challenge, problem).await {
+        Ok(Some(page)) => {
+            let is_fine = page.problem.is_empty();
+            let status = if is_fine { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+            (status, pages::page(&page)).into_response()
+        }
+        Ok(None) => pages::problem(pages::Problem::NotFound),
+        Err(error) => pages::failed(&error),
+    }
+}
+
+async fn confirm_page<'a>(
+    bank: &'a Bank,
+    session: &Session,
+    typed: TransferFields,
+    challenge: Id<Challenge>,
+    problem: String,
+) -> Result<Option<ConfirmPage<'a>>, BankError> {
+    let (Ok(source), Ok(payee)) = (typed.from.parse(), typed.to.parse::<Id<Payee>>()) else {
+        return Ok(None);
+    };
+    let source = accounts::owned(&bank.store, session.customer(), source).await?;
+    let payee = payee::find(&bank.store, session.customer(), payee).await?;
+    let payee = payee.as_ref().and_then(payees::row);
+    let (Some(source), Some(PayeeRow { name, number, .. })) = (source, payee) else {
+        return Ok(None);
+    };
+    let Ok(money) = source.row.open.currency_code.amount(&typed.amount) else { return Ok(None) };
+    let sealed = source.row.statutory.as_known();
+    Ok(Some(ConfirmPage {
+        bank: &bank.options.name,
+        csrf: session.csrf.clone(),
+        money: money.to_string(),
+        payee: name,
+        number,
+        source: sealed.map(|sealed| sealed.account_number.to_string()).unwrap_or_default(),
+        typed,
+        challenge: challenge.to_string(),
+        problem,
+    }))
 }
 
 /// What is wrong with what was typed.
@@ -105,57 +244,35 @@ async fn initiate(
     bank: &Bank,
     session: &Session,
     typed: &TransferFields,
+    challenge: Option<Id<Challenge>>,
 ) -> Result<Id<Transaction>, Improper> {
     let no_such = |_| TransferRefused::NoSuchAccount;
     let source: Id<Account> = typed.from.parse().map_err(no_such)?;
-    let destination: Id<Account> = typed.to.parse().map_err(no_such)?;
     let customer = session.customer();
     let bank_error = |error: BankError| TransferRefused::Bank(error);
     let own = accounts::owned(&bank.store, customer, source).await.map_err(bank_error)?;
-    let other = accounts::owned(&bank.store, customer, destination).await.map_err(bank_error)?;
-    let (Some(own), Some(_)) = (own, other) else {
-        return Err(TransferRefused::NoSuchAccount.into());
-    };
+    let own = own.ok_or(TransferRefused::NoSuchAccount)?;
     let new = NewTransfer {
         source,
-        destination: Destination::Account(destination),
+        destination: destination(bank, session, &typed.to).await?,
         money: own.row.open.currency_code.amount(&typed.amount)?,
         description: String::from(typed.description.trim()),
         request: typed.request.parse()?,
-        challenge: None,
+        challenge,
     };
-    let begun = payments::initiate(bank, &session.orderer, &new).await?;
-    Ok(begun.transaction)
+    Ok(payments::initiate(bank, &session.orderer, &new).await?.transaction)
 }
 
-pub(super) async fn transaction(
-    State(bank): State<Arc<Bank>>,
-    session: Session,
-    Path(transaction): Path<String>,
-) -> Response {
-    let Ok(transaction) = transaction.parse::<Id<Transaction>>() else { return no_such() };
-    match payments::view(&bank.store, session.customer(), transaction).await {
-        Ok(Some(view)) => pages::page(&transaction_page(&bank, session.csrf, view)),
-        Ok(None) => no_such(),
-        Err(error) => pages::failed(&error),
+/// A page pays the customer's own accounts, and payees whom they have noted.
+async fn destination(
+    bank: &Bank,
+    session: &Session,
+    to: &str,
+) -> Result<Destination, TransferRefused> {
+    if let Ok(payee) = to.parse::<Id<Payee>>() {
+        return Ok(Destination::Payee(payee));
     }
-}
-
-fn transaction_page(bank: &Bank, csrf: String, view: View) -> TransactionPage<'_> {
-    let started = view.started;
-    let money =
-        crate::money::Money { currency: started.currency_code, cents: started.amount_cents.into() };
-    TransactionPage {
-        bank: &bank.options.name,
-        csrf,
-        reference: started.transaction_ref,
-        status: view.status.name(),
-        is_expected: view.status == payments::TransactionStatus::Pending
-            && bank.clock.now().0 < started.created_at.0 + EXPECTED_FOR,
-        reason: view.reason.unwrap_or_default(),
-        amount: money.to_string(),
-        description: view.sealed.and_then(|sealed| sealed.description).unwrap_or_default(),
-        day: pages::day(started.created_at.into()),
-        from: started.source_account_id.map(|id| id.to_string()).unwrap_or_default(),
-    }
+    let account: Id<Account> = to.parse().map_err(|_| TransferRefused::NoSuchAccount)?;
+    let own = accounts::owned(&bank.store, session.customer(), account).await?;
+    own.map(|_| Destination::Account(account)).ok_or(TransferRefused::NoSuchAccount)
 }

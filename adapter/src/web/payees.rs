@@ -1,0 +1,151 @@
+//! Whom the customer pays again and again.
+
+use super::forms;
+use super::pages;
+use super::session::Session;
+use crate::accounts::Iban;
+use crate::bank::Bank;
+use crate::error::BankError;
+use crate::id::{Id, Payee};
+use crate::payments::NameCheck;
+use crate::payments::payee::{self, NewPayee, PayeeRefused, PayeeType, Payees};
+use crate::store::Found;
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A payee as pages show them.
+pub(super) struct PayeeRow {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) number: String,
+    check: &'static str,
+    words: &'static str,
+    pub(super) can_be_paid: bool,
+}
+
+#[derive(Template)]
+#[template(path = "payees.html")]
+struct PayeesPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    payees: Vec<PayeeRow>,
+    name: String,
+    number: String,
+    problem: String,
+}
+
+/// What was typed; shown again if something is wrong with it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PayeeFields {
+    name: String,
+    number: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemoveFields {
+    payee: String,
+}
+
+pub(super) async fn list(State(bank): State<Arc<Bank>>, session: Session) -> Response {
+    show(&bank, &session, PayeeFields::default(), String::new()).await
+}
+
+async fn show(bank: &Bank, session: &Session, typed: PayeeFields, problem: String) -> Response {
+    let payees = match rows(bank, session).await {
+        Ok(payees) => payees,
+        Err(error) => return pages::failed(&error),
+    };
+    let is_fine = problem.is_empty();
+    let status = if is_fine { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = PayeesPage {
+        bank: &bank.options.name,
+        csrf: session.csrf.clone(),
+        payees,
+        name: typed.name,
+        number: typed.number,
+        problem,
+    };
+    (status, pages::page(&page)).into_response()
+}
+
+/// The customer's payees.
+pub(super) async fn rows(bank: &Bank, session: &Session) -> Result<Vec<PayeeRow>, BankError> {
+    let payees = payee::list(&bank.store, session.customer()).await?;
+    Ok(payees.iter().filter_map(row).collect())
+}
+
+/// `None` once it is erased.
+pub(super) fn row(payee: &Found<Payees>) -> Option<PayeeRow> {
+    let (open, sealed) = (&payee.row.open, payee.row.profile.as_known()?);
+    let is_internal = open.beneficiary_type == PayeeType::Internal;
+    let (check, words) = match (is_internal, open.verification) {
+        (false, _) => ("other", "At another bank"),
+        (true, NameCheck::Match) => ("match", "The name matches"),
+        (true, NameCheck::Close) => ("close", "The name is close: look again"),
+        (true, NameCheck::None) => ("none", "The name does not match"),
+    };
+    Some(PayeeRow {
+        id: open.beneficiary_id.to_string(),
+        name: sealed.name.clone(),
+        number: sealed.account_number.to_string(),
+        check,
+        words,
+        can_be_paid: is_internal,
+    })
+}
+
+pub(super) async fn add(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: PayeeFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let number: Iban = match typed.number.parse() {
+        Ok(number) => number,
+        Err(error) => {
+            return show(&bank, &session, typed, crate::accounts::NotAnIban::to_string(&error)).await;
+        }
+    };
+    let new = NewPayee { name: typed.name.clone(), number, bank_code: None };
+    let Bank { store, clock, options, .. } = &*bank;
+    match payee::add(store, &**clock, &session.orderer, options.code, &new).await {
+        Ok(_) => Redirect::to("/payees").into_response(),
+        Err(PayeeRefused::Bank(error)) => pages::failed(&error),
+        Err(refused) => show(&bank, &session, typed, refused.to_string()).await,
+    }
+}
+
+pub(super) async fn remove(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: RemoveFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(payee) = typed.payee.parse::<Id<Payee>>() else {
+        return pages::problem(pages::Problem::NotFound);
+    };
+    let Bank { store, clock, .. } = &*bank;
+    match payee::remove(store, &**clock, &session.orderer, payee).await {
+        Ok(()) => Redirect::to("/payees").into_response(),
+        Err(PayeeRefused::Bank(error)) => pages::failed(&error),
+        Err(PayeeRefused::NoSuchPayee) => pages::problem(pages::Problem::NotFound),
+        Err(refused) => show(&bank, &session, PayeeFields::default(), refused.to_string()).await,
+    }
+}

@@ -1,0 +1,46 @@
+//! What becomes of a transfer.
+
+use super::pages::{self, TransactionPage};
+use super::session::{Session, no_such};
+use crate::bank::Bank;
+use crate::id::{Id, Transaction};
+use crate::payments::{self, View};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// How long a page asks by itself for the end of a transfer: no longer than somebody looks at it, since asking
+/// counts as using the login.
+const EXPECTED_FOR: u64 = 60 * crate::clock::SECOND;
+
+pub(super) async fn transaction(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    Path(transaction): Path<String>,
+) -> Response {
+    let Ok(transaction) = transaction.parse::<Id<Transaction>>() else { return no_such() };
+    match payments::view(&bank.store, session.customer(), transaction).await {
+        Ok(Some(view)) => pages::page(&transaction_page(&bank, session.csrf, view)),
+        Ok(None) => no_such(),
+        Err(error) => pages::failed(&error),
+    }
+}
+
+fn transaction_page(bank: &Bank, csrf: String, view: View) -> TransactionPage<'_> {
+    let started = view.started;
+    let money =
+        crate::money::Money { currency: started.currency_code, cents: started.amount_cents.into() };
+    TransactionPage {
+        bank: &bank.options.name,
+        csrf,
+        reference: started.transaction_ref,
+        status: view.status.name(),
+        is_expected: view.status == payments::TransactionStatus::Pending
+            && bank.clock.now().0 < started.created_at.0 + EXPECTED_FOR,
+        reason: view.reason.unwrap_or_default(),
+        amount: money.to_string(),
+        description: view.sealed.and_then(|sealed| sealed.description).unwrap_or_default(),
+        day: pages::day(started.created_at.into()),
+        from: started.source_account_id.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
