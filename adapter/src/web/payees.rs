@@ -115,7 +115,7 @@ pub(super) async fn add(
     let number: Iban = match typed.number.parse() {
         Ok(number) => number,
         Err(error) => {
-            return show(&bank, &session, typed, crate::accounts::NotAnIban::to_string(&error)).await;
+            return show(&bank, &session, typed, error.to_string()).await;
         }
     };
     let new = NewPayee { name: typed.name.clone(), number, bank_code: None };
