@@ -33,6 +33,8 @@ pub enum Action {
     LoginLocked,
     /// Logged out.
     Logout,
+    /// Asked for what they may not have or do: nothing happened.
+    Refused,
     /// Moved money, or tried to.
     Transaction,
 }

@@ -4,12 +4,13 @@
 use crate::accounts::{BankCode, chart};
 use crate::clock::Clock;
 use crate::customers::{Passwords, decoy};
-use crate::edge::Rates;
+use crate::edge::{Rates, Refusals};
 use crate::error::BankError;
 use crate::money::Currency;
 use crate::payments::References;
 use crate::store::Store;
 use crate::tables;
+use crate::timekeeping::{Steady, Timekeeping};
 use crate::vault::{Purpose, Vault};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use florin_client::Client;
@@ -39,14 +40,18 @@ pub struct BankOptions {
 pub struct Bank {
     /// Its documents, and its ledger.
     pub store: Store,
-    /// Its time.
+    /// Its time, which never goes back.
     pub clock: Arc<dyn Clock>,
+    /// Whether its time is the ledger's.
+    pub time: Timekeeping,
     /// Its passwords.
     pub passwords: Passwords,
     /// Its references.
     pub references: References,
     /// How often addresses may try passwords.
     pub rates: Rates,
+    /// How many refusals are on record.
+    pub refusals: Refusals,
     /// What it was told.
     pub options: BankOptions,
     forms: hmac::Key,
@@ -64,6 +69,8 @@ impl Bank {
         options: BankOptions,
     ) -> Result<Bank, BankError> {
         declare_tables(&client).await?;
+        let steady = Arc::new(Steady::new(clock));
+        let clock: Arc<dyn Clock> = steady.clone();
         let vault = Vault::open(&client, root).await?;
         let passwords = Passwords::new(vault.clone(), options.password_threads_count);
         let (_, forms) = vault.tree().newest(Purpose::Forms);
@@ -73,9 +80,11 @@ impl Bank {
             forms: hmac::Key::new(HMAC_SHA256, forms.as_slice()),
             store,
             clock,
+            time: Timekeeping::new(steady),
             passwords,
             references: References::default(),
             rates: Rates::default(),
+            refusals: Refusals::default(),
             options,
         })
     }

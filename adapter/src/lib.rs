@@ -25,6 +25,7 @@ pub mod random;
 pub mod risk;
 pub mod store;
 pub mod tables;
+pub mod timekeeping;
 pub mod topics;
 pub mod vault;
 pub mod web;

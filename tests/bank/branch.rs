@@ -125,6 +125,11 @@ impl Branch {
         Bank::open(self.client.clone(), root, self.clock.clone(), options("Bank")).await
     }
 
+    /// Another adapter of the same bank, whose clock is another.
+    pub(crate) async fn another_at(&self, clock: Arc<dyn clock::Clock>) -> Bank {
+        Bank::open(self.client.clone(), &self.root(), clock, options("Bank")).await.unwrap()
+    }
+
     pub(crate) fn root(&self) -> FileKey {
         FileKey::open(&self.keys.path().join("root")).unwrap()
     }

@@ -2,14 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod branch;
+mod browser;
 
 mod challenges;
 mod erasure;
 mod factors;
 mod limits;
 mod logins;
+mod masking;
 mod pages;
 mod payees;
+mod refusals;
 mod reviews;
 mod sealing;
+mod sweep;
+mod timekeeping;
 mod transfers;

@@ -1,74 +1,11 @@
 //! Pages as a browser, or somebody who is none, gets them. What would go wrong without: another site's form
 //! moves a customer's money, a page is framed, or one customer looks at another's account.
 
-use crate::branch::{Branch, ORIGIN, Person};
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use crate::branch::Branch;
+use crate::browser::Browser;
+use axum::http::{Method, Request, StatusCode, header};
 use florin_adapter::id::{Account, Id};
 use florin_adapter::payments::RequestKey;
-use http_body_util::BodyExt;
-use tower::ServiceExt;
-
-struct Page {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
-}
-
-/// A browser: it keeps the cookies that it is given.
-struct Browser {
-    router: Router,
-    cookies: Vec<(String, String)>,
-}
-
-impl Browser {
-    fn of(branch: &Branch) -> Browser {
-        Browser { router: branch.router(), cookies: Vec::new() }
-    }
-
-    /// A browser of a customer who is logged in.
-    async fn logged_in(branch: &Branch, person: &Person) -> Browser {
-        let mut browser = Browser::of(branch);
-        let token = branch.login(person).await;
-        browser.cookies.push((String::from("__Host-login"), token.to_string()));
-        browser
-    }
-
-    async fn sends(&mut self, request: axum::http::request::Builder, body: String) -> Page {
-        let cookies: Vec<_> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header(header::COOKIE, cookies.join("; "));
-        let response =
-            self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        for cookie in parts.headers.get_all(header::SET_COOKIE) {
-            let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            if !value.is_empty() {
-                self.cookies.push((String::from(name), String::from(value)));
-            }
-        }
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Page { status: parts.status, headers: parts.headers, text }
-    }
-
-    async fn gets(&mut self, path: &str) -> Page {
-        self.sends(Request::get(path), String::new()).await
-    }
-
-    async fn posts(&mut self, path: &str, body: &str) -> Page {
-        self.sends(Request::post(path).header(header::ORIGIN, ORIGIN), String::from(body)).await
-    }
-
-    /// The token of a page's forms.
-    async fn token(&mut self, path: &str) -> String {
-        let page = self.gets(path).await.text;
-        let (_, rest) = page.split_once(r#"name="csrf" value=""#).unwrap();
-        String::from(rest.split_once('"').unwrap().0)
-    }
-}
 
 fn transfer(token: &str, from: Id<Account>, to: Id<Account>) -> String {
     let request = RequestKey::generate();
@@ -91,6 +28,11 @@ async fn every_answer_forbids_frames_scripts_and_keeping_and_no_redirect_repeats
         "/accounts",
         &account,
         "/transfer",
+        "/register",
+        "/register/sent",
+        "/register/confirm",
+        "/register/confirm?token=x",
+        "/register/enrol",
         "/nowhere",
         "/accounts/acc_nothing",
         "/transactions/txn_00000000000000000000000000",

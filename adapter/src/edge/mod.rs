@@ -8,6 +8,7 @@ mod listener;
 mod pace;
 mod presence;
 mod rates;
+mod refusals;
 mod strict;
 mod visitors;
 
@@ -15,3 +16,5 @@ pub use headers::{caller, headers};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerError, TlsFiles, server_config};
 pub use rates::Rates;
+pub(crate) use refusals::Known;
+pub use refusals::{Refusals, refusals};

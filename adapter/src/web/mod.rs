@@ -2,6 +2,7 @@
 
 mod cookies;
 mod forms;
+mod health;
 mod login;
 mod pages;
 mod payees;
@@ -12,6 +13,7 @@ mod views;
 
 use crate::bank::Bank;
 use crate::edge;
+use crate::error::BankError;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -26,6 +28,16 @@ const FORM_BYTES_MAX: usize = 16 << 10;
 /// The answer to a request whose time is over before it was decided, or before that was known.
 pub(crate) fn overdue() -> Response {
     pages::problem(pages::Problem::Unknown)
+}
+
+/// The answer to what the bank could not do.
+pub(crate) fn failed(error: &BankError) -> Response {
+    pages::failed(error)
+}
+
+/// The answer to what can't be done now, and may be in a moment.
+pub(crate) fn put_off() -> Response {
+    pages::put_off(pages::Problem::Busy)
 }
 
 /// The answer to what is no request, too much of one, or comes too slowly.
@@ -49,9 +61,13 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/transactions/{transaction}", get(transactions::transaction))
         .route("/payees", get(payees::list).post(payees::add))
         .route("/payees/remove", post(payees::remove))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
         .route("/static/style.css", get(pages::style))
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), health::timely))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::refusals))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))
         .layer(middleware::from_fn(edge::headers))
         .with_state(bank)

@@ -210,12 +210,17 @@ pub(super) fn failed(failure: &BankError) -> Response {
     };
     if let Some(unavailable) = unavailable {
         error!("a request was put off: {failure}");
-        let mut response = problem(unavailable);
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
-        return response;
+        return put_off(unavailable);
     }
     error!("a request failed: {failure}");
     problem(Problem::Broken)
+}
+
+/// A page that says what is wrong, and when to try again.
+pub(super) fn put_off(unavailable: Problem) -> Response {
+    let mut response = problem(unavailable);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
+    response
 }
 
 pub(super) async fn not_found() -> Response {

@@ -5,6 +5,7 @@ use super::pages::{self, Problem};
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{FoundLogin, LoginSession, Sessions, Token};
+use crate::edge::Known;
 use crate::id::{Customer, Id};
 use crate::payments::Orderer;
 use axum::extract::FromRequestParts;
@@ -37,6 +38,9 @@ impl FromRequestParts<Arc<Bank>> for Session {
         let Some(FoundLogin { session: login, unchanged }) = login else { return Err(to_login()) };
         let caller =
             Caller { customer: Some(login.user_id), login: Some(login.session_id), ..caller };
+        if let Some(known) = parts.extensions.get::<Known>() {
+            known.is(&caller);
+        }
         let csrf = bank.form_token(&token.form_secret());
         let customer = login.user_id;
         let orderer = Orderer { caller, customer, authority: unchanged.into() };

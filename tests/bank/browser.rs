@@ -1,0 +1,85 @@
+//! A browser, as far as the bank can tell.
+
+use crate::branch::{Branch, ORIGIN, Person};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+/// What it shows.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+/// A browser: it keeps the cookies that it is given.
+pub(crate) struct Browser {
+    router: Router,
+    cookies: Vec<(String, String)>,
+}
+
+impl Browser {
+    pub(crate) fn of(branch: &Branch) -> Browser {
+        Browser::at(branch.router())
+    }
+
+    /// A browser at one of several adapters.
+    pub(crate) fn at(router: Router) -> Browser {
+        Browser { router, cookies: Vec::new() }
+    }
+
+    /// A browser of a customer who is logged in.
+    pub(crate) async fn logged_in(branch: &Branch, person: &Person) -> Browser {
+        let mut browser = Browser::of(branch);
+        let token = branch.login(person).await;
+        browser.cookies.push((String::from("__Host-login"), token.to_string()));
+        browser
+    }
+
+    pub(crate) async fn sends(
+        &mut self,
+        request: axum::http::request::Builder,
+        body: String,
+    ) -> Page {
+        let cookies: Vec<_> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = request.header(header::COOKIE, cookies.join("; "));
+        let response =
+            self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for cookie in parts.headers.get_all(header::SET_COOKIE) {
+            let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                self.cookies.push((String::from(name), String::from(value)));
+            }
+        }
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Page { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub(crate) async fn gets(&mut self, path: &str) -> Page {
+        self.sends(Request::get(path), String::new()).await
+    }
+
+    pub(crate) async fn posts(&mut self, path: &str, body: &str) -> Page {
+        self.sends(Request::post(path).header(header::ORIGIN, ORIGIN), String::from(body)).await
+    }
+
+    /// Where a redirect leads.
+    pub(crate) async fn is_led_to(&mut self, path: &str, body: &str) -> String {
+        let page = self.posts(path, body).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{path}: {}", page.text);
+        String::from(page.headers[header::LOCATION].to_str().unwrap())
+    }
+
+    /// The token of a page's forms.
+    pub(crate) async fn token(&mut self, path: &str) -> String {
+        let page = self.gets(path).await.text;
+        let (_, rest) = page.split_once(r#"name="csrf" value=""#).unwrap();
+        String::from(rest.split_once('"').unwrap().0)
+    }
+}
