@@ -37,6 +37,8 @@ pub enum Action {
     Refused,
     /// Moved money, or tried to.
     Transaction,
+    /// Looked at what is another's: a member of the staff.
+    Read,
 }
 
 /// Who asks, and from where: what is known of a request before anything of it is looked at.

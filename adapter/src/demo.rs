@@ -1,4 +1,4 @@
-//! A bank to look at: customers with accounts and a year of plausible history.
+//! A bank to look at: customers with accounts and a year of plausible history, and a staff.
 //!
 //! The history is imported before the first live posting, so what a balance was on a day of that year agrees
 //! with what is shown. The same amounts come out each time; passwords and keys do not.
@@ -13,7 +13,7 @@ use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::money::{Currency, Money};
 use crate::payments::{Imported, imported_row};
-use crate::random;
+use crate::staff::{self, MemberRefused, NewMember, Role};
 use florin_ledger::document::WriteResult;
 use florin_ledger::{
     AccountFlags, AccountId, Amount, CreateAccountStatus, CreateTransferStatus, Timestamp,
@@ -34,6 +34,9 @@ const PEOPLE: [(&str, &str, &str, u64); 3] = [
     ("Ben", "Example", "ben@example.org", 278_050),
     ("Cleo", "Example", "cleo@example.org", 412_075),
 ];
+
+/// Who is on the staff, by role.
+const STAFF: [&str; 4] = ["Sue Example", "Fred Example", "Otto Example", "Amy Example"];
 
 /// What people buy, for how much at most, and every how many days.
 const SPENDING: [(&str, u64, u64); 6] = [
@@ -57,6 +60,46 @@ pub struct DemoCustomer {
     pub accounts: Vec<String>,
 }
 
+/// A member of the staff of the demonstration, with everything that it takes to be one.
+pub struct DemoMember {
+    /// What to log in with.
+    pub email: String,
+    /// What to log in with.
+    pub password: String,
+    /// What an authenticator app is fed with.
+    pub totp_secret: String,
+    /// What they may do.
+    pub roles: Vec<&'static str>,
+}
+
+/// Puts one member of each role on the staff.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn hire(bank: &Bank) -> Result<Vec<DemoMember>, BankError> {
+    let mut made = Vec::new();
+    for (role, name) in Role::ALL.into_iter().zip(STAFF) {
+        let password = staff::new_password();
+        let totp = TotpSecret::generate();
+        let email = format!("{role}@example.org");
+        let new = NewMember {
+            email: Email::parse(&email).map_err(|error| BankError::odd(&error))?,
+            name: String::from(name),
+            roles: [role].into_iter().collect(),
+            password: Password::new(password.clone()).map_err(|error| BankError::odd(&error))?,
+            totp: totp.clone(),
+        };
+        match staff::add(bank, &Caller::bank(), new).await {
+            Ok(_) => {}
+            Err(MemberRefused::Bank(error)) => return Err(error),
+            Err(refused) => return Err(BankError::odd(&refused)),
+        }
+        let (totp_secret, roles) = (totp.base32(), vec![role.name()]);
+        made.push(DemoMember { email, password, totp_secret, roles });
+    }
+    Ok(made)
+}
+
 /// Fills a new bank.
 ///
 /// # Errors
@@ -66,7 +109,7 @@ pub async fn fill(bank: &Bank) -> Result<Vec<DemoCustomer>, BankError> {
     bank.open_own_accounts(Some(start)).await?;
     let (mut made, mut history) = (Vec::new(), History::default());
     for (place, (first_name, last_name, email, income)) in (0_u64..).zip(PEOPLE) {
-        let password = data_encoding::BASE32_NOPAD.encode(&random::bytes::<10>()).to_lowercase();
+        let password = staff::new_password();
         let totp = TotpSecret::generate();
         let new = NewCustomer {
             first_name: String::from(first_name),

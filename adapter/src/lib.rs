@@ -23,6 +23,7 @@ pub mod money;
 pub mod payments;
 pub mod random;
 pub mod risk;
+pub mod staff;
 pub mod store;
 pub mod tables;
 pub mod timekeeping;

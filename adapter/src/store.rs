@@ -27,7 +27,7 @@
 use crate::error::BankError;
 use crate::vault::{Part, Place, Subject, Vault};
 use florin_client::Client;
-use florin_ledger::commit::{CommitDone, Precondition};
+use florin_ledger::commit::{CommitDone, Precondition, Unmet};
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{
     Commit, CommitOutcome, Document, DocumentKey, DocumentWrite, Position, TableId, Timestamp,
@@ -160,6 +160,14 @@ fn read<O: DeserializeOwned>(table: TableId, value: &[u8]) -> Result<Stored<O>, 
         return Err(BankError::Newer(table));
     }
     serde_json::from_slice(value).map_err(|_| BankError::Damaged(table))
+}
+
+/// Whether what is unmet of a commit is one of these preconditions.
+#[must_use]
+pub fn is_one_of(commit: &Commit, unmet: &Unmet, wanted: &[Precondition]) -> bool {
+    let Unmet::Document { index, .. } = unmet else { return false };
+    let unmet = usize::try_from(*index).ok().and_then(|index| commit.preconditions.get(index));
+    unmet.is_some_and(|unmet| wanted.contains(unmet))
 }
 
 /// The bank's documents.

@@ -71,6 +71,14 @@ tables! {
     ACTORS 34 "actors" PLAIN;
     /// What requests that may come twice came to.
     REQUESTS 35 "requests" PLAIN;
+    /// Who is on the staff.
+    STAFF 56 "staff" PLAIN;
+    /// What requests about accounts that may come twice came to.
+    ACCOUNT_REQUESTS 57 "account_requests" PLAIN;
+    /// What members of the staff ask for and others must approve.
+    STAFF_PROPOSALS 58 "staff_proposals" PLAIN;
+    /// Transfers that have moved their money back.
+    REVERSALS 59 "reversals" PLAIN;
     /// BENEFICIARIES of the design.
     PAYEES 66 "beneficiaries" PLAIN;
     /// Which numbers a customer has noted.

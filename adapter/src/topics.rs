@@ -18,7 +18,19 @@ pub const TRANSACTION_IN_REVIEW: Topic = Topic(40);
 /// The person has decided.
 pub const CASE_DECIDED: Topic = Topic(41);
 
+/// The account is suspended: what is held on it is given back. The value is the version alone.
+pub const ACCOUNT_SUSPENDED: Topic = Topic(30);
+/// The account is not suspended any more. The value is the version alone.
+pub const ACCOUNT_RESUMED: Topic = Topic(31);
+/// A transfer that had moved money from the account, or to it, has moved it back.
+pub const TRANSACTION_REVERSED: Topic = Topic(32);
+
 const VERSION: u8 = 1;
+
+/// An event of an account.
+pub(crate) fn account_event(topic: Topic, account: Id<Account>) -> Event {
+    Event { topic, key: account.bytes().to_vec(), value: vec![VERSION] }
+}
 
 /// An event of a transaction that concerns an account.
 pub(crate) fn event(topic: Topic, account: Id<Account>, transaction: Id<Transaction>) -> Event {

@@ -1,7 +1,7 @@
 //! A branch of the bank: customers walk in, time passes when the test says so.
 
 use florin_adapter::accounts::{self, AccountType, BankCode, Opening, SendingLimits};
-use florin_adapter::audit::Caller;
+use florin_adapter::audit::{AuditOpen, AuditTrail, Caller};
 use florin_adapter::customers::{
     Attempt, FoundLogin, LoginAttempts, LoginError, LoginSession, NewCustomer, Password,
     Registered, Sessions, Token, TotpSecret, register,
@@ -13,6 +13,7 @@ use florin_adapter::payments::{
     self, Destination, Expiries, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused,
     View, Worker,
 };
+use florin_adapter::staff::{self, Clerk, NewMember, Role};
 use florin_adapter::{Bank, BankError, BankOptions, clock, web};
 use florin_client::Client;
 use florin_core::disk::simulated::SimulatedDisk;
@@ -20,6 +21,7 @@ use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options, sealing};
 use florin_keys::{FileKey, KeyEncryptionKey};
 use florin_ledger::commit::Precondition;
+use florin_ledger::document::DocumentScan;
 use florin_ledger::{
     AccountId, Amount, CreateTransferStatus, Timestamp, Transfer, TransferFlags, TransferId,
 };
@@ -167,6 +169,35 @@ impl Branch {
         self.registers(email).await.unwrap()
     }
 
+    /// Somebody new on the staff.
+    pub(crate) async fn hires(&self, email: &'static str, roles: &[Role]) -> Person {
+        let totp = TotpSecret::generate();
+        let new = NewMember {
+            email: Email::parse(email).unwrap(),
+            name: String::from("Sue Quill"),
+            roles: roles.iter().copied().collect(),
+            password: Password::new(String::from(PASSWORD)).unwrap(),
+            totp: totp.clone(),
+        };
+        let id = staff::add(&self.bank, &Caller::bank(), new).await.unwrap();
+        Person { id, email, totp }
+    }
+
+    /// A member of the staff who has just logged in.
+    pub(crate) async fn clerk(&self, person: &Person) -> Clerk {
+        let token = self.login(person).await;
+        let Bank { store, clock, .. } = &*self.bank;
+        let found = Sessions::find_user(store, &**clock, &token).await.unwrap().unwrap();
+        Clerk::of(found, Caller::bank()).unwrap()
+    }
+
+    /// What is on record of who did what, oldest first.
+    pub(crate) async fn audit_rows(&self) -> Vec<AuditOpen> {
+        let scan = DocumentScan { limit: 1_000, ..DocumentScan::default() };
+        let page = self.bank.store.scan::<AuditTrail>(scan).await.unwrap();
+        page.found.into_iter().map(|found| found.row.open).collect()
+    }
+
     /// Opens an account with some money on it.
     pub(crate) async fn account(&self, person: &Person, cents: u64) -> Id<Account> {
         let opening = Opening {
@@ -247,7 +278,7 @@ impl Branch {
         authority: Vec<Precondition>,
         new: NewTransfer,
     ) -> Result<Initiated, TransferRefused> {
-        let orderer = Orderer { caller: Caller::bank(), customer: person.id, authority };
+        let orderer = Orderer { authority, ..orderer(person) };
         payments::initiate(&self.bank, &orderer, &new).await
     }
 
@@ -334,6 +365,11 @@ impl Branch {
     pub(crate) fn router(&self) -> axum::Router {
         web::router(Arc::clone(&self.bank))
     }
+}
+
+/// A customer, whatever their login.
+pub(crate) fn orderer(person: &Person) -> Orderer {
+    Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() }
 }
 
 fn words() -> String {

@@ -1,7 +1,7 @@
 //! Closing accounts and forgetting customers. What would go wrong without: money that comes to an account after
 //! it was closed, or a customer who asked to be forgotten and is found again.
 
-use crate::branch::{Branch, PASSWORD, Person};
+use crate::branch::{Branch, PASSWORD, Person, orderer};
 use florin_adapter::accounts::{self, CloseRefused};
 use florin_adapter::audit::Caller;
 use florin_adapter::customers::{Customers, EraseRefused, erase};
@@ -15,7 +15,7 @@ async fn closes(
     account: Id<Account>,
 ) -> Result<(), CloseRefused> {
     let (store, clock) = (&branch.bank.store, &*branch.bank.clock);
-    accounts::close(store, clock, &Caller::bank(), person.id, account).await
+    accounts::close(store, clock, &orderer(person), account).await
 }
 
 async fn erases(branch: &Branch, person: &Person) -> Result<(), EraseRefused> {

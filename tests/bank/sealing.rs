@@ -4,6 +4,7 @@
 use crate::branch::{Branch, PASSWORD};
 use florin_adapter::accounts::accounts_of;
 use florin_adapter::customers::Customers;
+use florin_adapter::staff::Role;
 use florin_adapter::store::{Found, Held};
 use florin_adapter::vault::Subject;
 use florin_adapter::{BankError, tables};
@@ -17,6 +18,7 @@ async fn no_document_has_a_word_about_a_person() {
     branch.sends(&ada, one, other, 300).await.unwrap();
     branch.works().await;
     branch.login(&ada).await;
+    branch.hires("sue@example.org", &[Role::Support]).await;
     let mut seen = 0;
     let accounts = accounts_of(&branch.bank.store, ada.id).await.unwrap();
     let number = accounts[0].row.statutory.as_known().unwrap().account_number.plain();

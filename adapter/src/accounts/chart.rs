@@ -34,6 +34,8 @@ pub const CLOSING: Code = Code(4);
 pub const LIMIT_GRANT: Code = Code(5);
 /// Takes what is sent from what is allowed.
 pub const LIMIT_USE: Code = Code(6);
+/// Money of a transfer that goes back.
+pub const REVERSAL: Code = Code(20);
 
 /// The code of a customer's accounts of a type.
 #[must_use]

@@ -5,11 +5,12 @@
 
 use super::chart;
 use super::record::{AccountOpen, AccountStatus, Accounts};
-use crate::audit::{self, Act, Action, Caller};
+use crate::audit::{self, Act, Action};
 use crate::clock::Clock;
 use crate::error::BankError;
-use crate::id::{Account, Customer, Id};
-use crate::store::{Found, Row, Store};
+use crate::id::{Account, Id};
+use crate::payments::Orderer;
+use crate::store::{Found, Row, Store, is_one_of};
 use crate::vault::Subject;
 use florin_ledger::commit::{BalanceField, Precondition, Unmet};
 use florin_ledger::{AccountId, Amount, Transfer, TransferFlags, TransferId};
@@ -26,6 +27,9 @@ pub enum CloseRefused {
     /// It is closed.
     #[error("this account is closed")]
     Closed,
+    /// It is suspended: its owner does nothing with it.
+    #[error("this account is suspended")]
+    Suspended,
     /// There is money on it, or held.
     #[error("an account is closed when nothing is on it, and nothing is held")]
     NotEmpty,
@@ -41,15 +45,18 @@ pub enum CloseRefused {
 pub async fn close(
     store: &Store,
     clock: &dyn Clock,
-    caller: &Caller,
-    customer: Id<Customer>,
+    by: &Orderer,
     account: Id<Account>,
 ) -> Result<(), CloseRefused> {
+    let Orderer { caller, customer, authority } = by;
+    let customer = *customer;
     for _ in 0..TRIES_MAX {
         let found = super::owned(store, customer, account).await?;
         let found = found.ok_or(CloseRefused::NoSuchAccount)?;
-        if found.row.open.status == AccountStatus::Closed {
-            return Err(CloseRefused::Closed);
+        match found.row.open.status {
+            AccountStatus::Active => {}
+            AccountStatus::Suspended => return Err(CloseRefused::Suspended),
+            AccountStatus::Closed => return Err(CloseRefused::Closed),
         }
         let act = Act {
             action: Action::Update,
@@ -61,6 +68,7 @@ pub async fn close(
         };
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
         commit.preconditions = vec![found.unchanged()];
+        commit.preconditions.extend(authority.iter().cloned());
         commit.preconditions.extend(EMPTY.map(|field| is_zero(account, field)));
         commit.transfers.push(closing(&found));
         commit.documents.push(audit::row(store, clock, caller, act).await?);
@@ -71,6 +79,9 @@ pub async fn close(
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
             Err(BankError::Unmet(Unmet::Balance { .. })) => return Err(CloseRefused::NotEmpty),
+            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
+                return Err(CloseRefused::NoSuchAccount);
+            }
             Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }

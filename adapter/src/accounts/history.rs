@@ -1,5 +1,6 @@
 //! What happened on an account, newest first: the ledger's postings, with what the bank knows of them.
 
+use super::chart;
 use super::record::Accounts;
 use crate::error::BankError;
 use crate::id::{Id, Transaction};
@@ -73,6 +74,12 @@ pub async fn history(
         let balance = after
             .map(|at| at.balances.credits_posted.0.saturating_sub(at.balances.debits_posted.0));
         let money = |cents| Money { currency: open.currency_code, cents };
+        let is_reversal = transfer.code == chart::REVERSAL;
+        let description = match (is_reversal, description.is_empty()) {
+            (false, _) => description,
+            (true, true) => String::from("Reversed"),
+            (true, false) => format!("Reversed · {description}"),
+        };
         entries.push(Entry {
             transaction: transaction_of(&transfer),
             time: transfer.timestamp,

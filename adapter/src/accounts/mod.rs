@@ -6,6 +6,7 @@
 //! - The bank's own accounts are the other side of whatever comes in or goes out ([`chart`]).
 
 mod balance;
+mod cash;
 pub mod chart;
 mod closing;
 mod history;
@@ -13,14 +14,18 @@ mod iban;
 mod limiting;
 mod opening;
 mod record;
+mod request;
+mod suspension;
 
 pub use balance::{Balances, balances};
+pub use cash::{CASHIERS, CashDirection, CashOrder, CashRefused, move_cash};
 pub use closing::{CloseRefused, close};
 pub use history::{Entry, History, history};
 pub use iban::{BankCode, Iban, NotAnIban};
 pub use limiting::{LimitRefused, SendingLimits, limit};
 pub(crate) use opening::record_imported;
-pub use opening::{Opened, Opening, open};
+pub use opening::{OpenRefused, Opened, Opening, open, order};
 pub use record::{
     AccountOpen, AccountStatus, AccountType, Accounts, accounts_of, find_by_number, owned,
 };
+pub use suspension::{SUSPENDERS, SuspendRefused, resume, suspend};

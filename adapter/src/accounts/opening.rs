@@ -4,8 +4,9 @@ use super::chart;
 use super::iban::{BankCode, Iban};
 use super::record::{
     AccountNumbers, AccountOpen, AccountOwners, AccountSealed, AccountStatus, AccountType,
-    Accounts, OwnerOpen, owner_key,
+    Accounts, OwnerOpen, accounts_of, owner_key,
 };
+use super::request::{AnotherBefore, CameTo, Request};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
@@ -13,7 +14,8 @@ use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id};
 use crate::money::Currency;
-use crate::store::{Found, Held, Row, Store};
+use crate::payments::{Orderer, RequestKey};
+use crate::store::{Found, Held, Row, Store, is_one_of};
 use crate::vault::{Indexed, Subject};
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
@@ -22,6 +24,8 @@ use florin_ledger::{Commit, Timestamp};
 /// What a new account may send, unless somebody says otherwise.
 const DAILY_LIMIT_CENTS: u64 = 500_000;
 const MONTHLY_LIMIT_CENTS: u64 = 5_000_000;
+/// Accounts that a customer has by their own order, at most.
+const OPEN_ACCOUNTS_MAX: usize = 20;
 /// Numbers that turn out to be taken.
 const TRIES_MAX: usize = 8;
 
@@ -74,6 +78,72 @@ pub async fn open(
     Err(BankError::Contended)
 }
 
+/// Why a customer gets no account. Nothing happened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenRefused {
+    /// They have as many as anybody has.
+    #[error("you have {OPEN_ACCOUNTS_MAX} accounts; close one that you do not need")]
+    TooMany,
+    /// Something else was ordered by the same request.
+    #[error("this page has sent something else before: look at your accounts, then send it")]
+    AnotherBefore,
+    /// Their login is over, or they are no customer any more.
+    #[error("log in again")]
+    Over,
+    /// It could not be tried.
+    #[error("{0}")]
+    Bank(#[from] BankError),
+}
+
+/// Opens an account that a customer orders for themselves. Returns when that is durable. The same request again
+/// gets the same account, and no second one.
+///
+/// # Errors
+/// [`OpenRefused`].
+pub async fn order(
+    bank: &Bank,
+    by: &Orderer,
+    account_type: AccountType,
+    currency: Currency,
+    request: RequestKey,
+) -> Result<Id<Account>, OpenRefused> {
+    let Bank { store, clock, .. } = bank;
+    let opening = Opening { customer: by.customer, account_type, currency };
+    let meaning = format!("{account_type:?} {currency}");
+    let request = Request::new("open", by.customer, request, &meaning);
+    for _ in 0..TRIES_MAX {
+        match request.before(store).await? {
+            Some(Ok(came_to)) => return Ok(came_to.account_id),
+            Some(Err(AnotherBefore)) => return Err(OpenRefused::AnotherBefore),
+            None => {}
+        }
+        let accounts = accounts_of(store, by.customer).await?;
+        let is_open = |account: &&Found<Accounts>| account.row.open.status != AccountStatus::Closed;
+        if OPEN_ACCOUNTS_MAX <= accounts.iter().filter(is_open).count() {
+            return Err(OpenRefused::TooMany);
+        }
+        let account = Id::<Account>::at(clock.now());
+        let opened = Opened { account, number: Iban::generate(bank.options.code) };
+        let mut commit =
+            commit(store, &**clock, &by.caller, &opening, &opened, clock.now()).await?;
+        commit.preconditions.extend(by.authority.iter().cloned());
+        let customer = by.customer.number();
+        let ledgers = chart::customers(account.number(), customer, account_type, currency);
+        commit.accounts.push(ledgers);
+        let came_to = CameTo { user_id: by.customer, account_id: account, transaction_id: None };
+        commit.documents.push(request.kept(store, &**clock, came_to).await?);
+        match store.commit(&commit).await {
+            Ok(_) => return Ok(account),
+            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
+                return Err(OpenRefused::Over);
+            }
+            Err(error) if error.is_stale() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(BankError::Contended.into())
+}
+
 /// Keeps an account that was opened in the ledger by an import, as of a time in the past.
 ///
 /// # Errors
@@ -101,7 +171,10 @@ async fn commit(
     let Opening { customer, account_type, currency } = *opening;
     let account = *account;
     let owner: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
-    let owner = owner.filter(|owner| owner.row.open.is_active).ok_or(BankError::Erased)?;
+    let is_customer = |owner: &Found<Customers>| {
+        owner.row.open.is_active && owner.row.open.user_kind.is_customer()
+    };
+    let owner = owner.filter(is_customer).ok_or(BankError::Erased)?;
     let record = Row::<Accounts> {
         open: AccountOpen {
             account_id: account,

@@ -114,7 +114,7 @@ pub(super) async fn count(
 }
 
 /// A write that forgets the attempts of a name.
-pub(super) fn forget(name: &[u8; BLIND_BYTES]) -> DocumentWrite {
+pub(crate) fn forget(name: &[u8; BLIND_BYTES]) -> DocumentWrite {
     DocumentWrite { table: LoginCounters::TABLE, key: name.to_vec(), ..DocumentWrite::default() }
 }
 

@@ -5,7 +5,7 @@
 use super::password::HashedPassword;
 use super::totp::TotpSecret;
 use crate::id::{Customer, Id};
-use crate::store::Kind;
+use crate::store::{Held, Kind, Row};
 use crate::tables;
 use crate::vault::Subject;
 use florin_ledger::TableId;
@@ -28,6 +28,21 @@ pub struct CredentialsSealed {
     pub(super) mfa_secret: Option<TotpSecret>,
 }
 
+impl Credentials {
+    /// A password and an authenticator app.
+    pub(crate) fn with_app(
+        user_id: Id<Customer>,
+        password: HashedPassword,
+        app: TotpSecret,
+    ) -> Row<Credentials> {
+        Row {
+            open: CredentialsOpen { user_id, mfa_enabled: true },
+            profile: Held::Known(CredentialsSealed { password, mfa_secret: Some(app) }),
+            statutory: Held::Absent,
+        }
+    }
+}
+
 impl Kind for Credentials {
     const TABLE: TableId = tables::CREDENTIALS;
     type Open = CredentialsOpen;
@@ -40,11 +55,11 @@ impl Kind for Credentials {
 }
 
 /// The newest code of each customer that was accepted: it and older ones are accepted no more.
-pub(super) enum FactorUses {}
+pub(crate) enum FactorUses {}
 
 /// Of which step it was.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct FactorUse {
+pub(crate) struct FactorUse {
     pub(super) totp_step: u64,
 }
 

@@ -3,7 +3,7 @@
 
 use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
 use super::password::{Password, Passwords};
-use super::record::{CustomerOpen, Customers, Identity, KycStatus, Profile};
+use super::record::{CustomerOpen, Customers, Identity, KycStatus, Profile, UserKind};
 use super::totp::TotpSecret;
 use crate::audit;
 use crate::error::BankError;
@@ -39,6 +39,7 @@ pub(crate) async fn ensure(
     let record = Row::<Customers> {
         open: CustomerOpen {
             user_id: id(),
+            user_kind: UserKind::Customer,
             kyc_status: KycStatus::Rejected,
             is_active: false,
             legal_hold: false,

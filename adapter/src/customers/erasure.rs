@@ -12,10 +12,12 @@ use super::record::{CustomerEmails, CustomerOpen, Customers};
 use super::session::Sessions;
 use crate::accounts::{AccountStatus, accounts_of};
 use crate::audit::{self, Act, Action, Caller};
+use crate::bank::Bank;
 use crate::clock::Clock;
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
+use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::vault::{Indexed, Subject};
 use florin_ledger::{Commit, DocumentWrite, TableId};
@@ -35,9 +37,21 @@ pub enum EraseRefused {
     /// Everything must be kept.
     #[error("a legal hold stands: nothing may be erased")]
     LegalHold,
+    /// What is said of the proposal.
+    #[error("{0}")]
+    Proposal(ProposalRefused),
     /// It could not be tried.
     #[error("{0}")]
     Bank(#[from] BankError),
+}
+
+impl From<ProposalRefused> for EraseRefused {
+    fn from(refused: ProposalRefused) -> EraseRefused {
+        match refused {
+            ProposalRefused::Bank(error) => error.into(),
+            refused => EraseRefused::Proposal(refused),
+        }
+    }
 }
 
 /// Erases a customer. Returns when nothing opens their profile any more, but for what other adapters keep in
@@ -52,20 +66,12 @@ pub async fn erase(
     customer: Id<Customer>,
 ) -> Result<(), EraseRefused> {
     for _ in 0..TRIES_MAX {
-        let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
-        let found = found.ok_or(EraseRefused::NoSuchCustomer)?;
-        if found.row.open.legal_hold {
-            return Err(EraseRefused::LegalHold);
-        }
-        if found.row.open.erased_at.is_some() {
+        let commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+        let commit = forgetting(store, clock, caller, customer, commit).await?;
+        if commit.documents.is_empty() {
+            // They are forgotten, but for the key.
             return Ok(store.vault().erase(Subject::Customer(customer)).await?);
         }
-        let accounts = accounts_of(store, customer).await?;
-        if accounts.iter().any(|account| account.row.open.status != AccountStatus::Closed) {
-            return Err(EraseRefused::OpenAccounts);
-        }
-        let mut commit = farewell(store, clock, caller, found).await?;
-        commit.preconditions.extend(accounts.iter().map(Found::unchanged));
         match store.commit(&commit).await {
             Ok(_) => return Ok(store.vault().erase(Subject::Customer(customer)).await?),
             Err(error) if error.is_stale() => {}
@@ -75,13 +81,85 @@ pub async fn erase(
     Err(BankError::Contended.into())
 }
 
-/// The commit that takes away what leads to a customer.
+/// Asks for a customer to be erased, which another member of the staff must approve. Returns when that is durable.
+///
+/// # Errors
+/// [`EraseRefused`].
+pub async fn request_erasure(
+    bank: &Bank,
+    clerk: &Clerk,
+    customer: Id<Customer>,
+    reason: &str,
+) -> Result<(), EraseRefused> {
+    let matter = Matter::Erasure(customer);
+    clerk.needs(matter.makers()).map_err(ProposalRefused::from)?;
+    let found = erasable(&bank.store, customer).await?;
+    let unchanged = vec![found.unchanged()];
+    Ok(propose(bank, clerk, matter, customer, reason, unchanged).await?)
+}
+
+/// Erases a customer whose erasure another has asked for. Returns as [`erase`] does.
+///
+/// # Errors
+/// [`EraseRefused`].
+pub async fn approve_erasure(
+    bank: &Bank,
+    clerk: &Clerk,
+    customer: Id<Customer>,
+) -> Result<(), EraseRefused> {
+    let Bank { store, clock, .. } = bank;
+    for _ in 0..TRIES_MAX {
+        let (_, commit) = approval(bank, clerk, Matter::Erasure(customer)).await?;
+        let commit = forgetting(store, &**clock, clerk.caller(), customer, commit).await?;
+        match store.commit(&commit).await {
+            Ok(_) => return Ok(store.vault().erase(Subject::Customer(customer)).await?),
+            Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => {
+                return Err(ProposalRefused::Forbidden(Forbidden).into());
+            }
+            Err(error) if error.is_stale() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(BankError::Contended.into())
+}
+
+/// The customer, if nothing stands in the way but accounts.
+async fn erasable(store: &Store, customer: Id<Customer>) -> Result<Found<Customers>, EraseRefused> {
+    let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+    let found = found.filter(|found| found.row.open.user_kind.is_customer());
+    let found = found.ok_or(EraseRefused::NoSuchCustomer)?;
+    if found.row.open.legal_hold { Err(EraseRefused::LegalHold) } else { Ok(found) }
+}
+
+/// A commit with what forgets a customer, as far as that is not done.
+async fn forgetting(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    customer: Id<Customer>,
+    mut commit: Commit,
+) -> Result<Commit, EraseRefused> {
+    let found = erasable(store, customer).await?;
+    if found.row.open.erased_at.is_some() {
+        return Ok(commit);
+    }
+    let accounts = accounts_of(store, customer).await?;
+    if accounts.iter().any(|account| account.row.open.status != AccountStatus::Closed) {
+        return Err(EraseRefused::OpenAccounts);
+    }
+    commit.preconditions.extend(accounts.iter().map(Found::unchanged));
+    farewell(store, clock, caller, found, &mut commit).await?;
+    Ok(commit)
+}
+
+/// Takes away what leads to a customer, by a commit.
 async fn farewell(
     store: &Store,
     clock: &dyn Clock,
     caller: &Caller,
     found: Found<Customers>,
-) -> Result<Commit, BankError> {
+    commit: &mut Commit,
+) -> Result<(), BankError> {
     let customer = found.row.open.user_id;
     let act = Act {
         action: Action::Delete,
@@ -91,7 +169,6 @@ async fn farewell(
         old: None,
         new: None,
     };
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
     let gone =
         |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
     let email = found.row.profile.as_known().and_then(|it| Email::parse(&it.email).ok());
@@ -115,5 +192,5 @@ async fn farewell(
         statutory: found.row.statutory.clone(),
     };
     commit.documents.push(store.write(&found.key, &row, found.condition()).await?);
-    Ok(commit)
+    Ok(())
 }

@@ -17,12 +17,15 @@ mod registration;
 mod session;
 mod totp;
 
+pub(crate) use counter::forget as forget_attempts;
+pub(crate) use credentials::FactorUses;
 pub use credentials::{Credentials, CredentialsSealed};
-pub use erasure::{EraseRefused, erase};
+pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
 pub use factor::{FactorProof, FactorRefused, prove};
 pub use login::{Attempt, LoginAttempts, LoginError};
 pub use password::{Password, PasswordError, Passwords, Waiting};
-pub use record::{Customers, KycStatus, Profile};
+pub(crate) use record::{CustomerEmails, CustomerOpen, EmailOpen, Identity, user_of_email};
+pub use record::{Customers, KycStatus, Profile, UserKind};
 pub use registration::{NewCustomer, Registered, register};
 pub use session::{Found as FoundLogin, LoginSession, Sessions, Token};
 pub use totp::TotpSecret;

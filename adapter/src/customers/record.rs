@@ -1,10 +1,13 @@
 //! USERS of the design, but for what logs a customer in ([`super::credentials`]).
 
 use crate::clock::UnixNs;
+use crate::email::Email;
+use crate::error::BankError;
 use crate::id::{Customer, Id};
-use crate::store::Kind;
+use crate::staff::Roles;
+use crate::store::{Found, Kind, Store};
 use crate::tables;
-use crate::vault::Subject;
+use crate::vault::{Indexed, Subject};
 use florin_ledger::TableId;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,25 @@ pub enum KycStatus {
     Rejected,
 }
 
+/// On which side of the counter somebody is.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserKind {
+    /// A customer.
+    #[default]
+    Customer,
+    /// A member of the staff, who may do what these say.
+    Staff(Roles),
+}
+
+impl UserKind {
+    /// Whether it is a customer.
+    #[must_use]
+    pub fn is_customer(&self) -> bool {
+        *self == UserKind::Customer
+    }
+}
+
 /// USERS.
 pub enum Customers {}
 
@@ -27,6 +49,8 @@ pub enum Customers {}
 #[derive(Clone, Serialize, Deserialize)]
 pub struct CustomerOpen {
     pub user_id: Id<Customer>,
+    #[serde(default, skip_serializing_if = "UserKind::is_customer")]
+    pub user_kind: UserKind,
     pub kyc_status: KycStatus,
     pub is_active: bool,
     /// A court or a supervisor wants everything kept.
@@ -77,11 +101,11 @@ impl Kind for Customers {
 }
 
 /// The customer of an e-mail address.
-pub(super) enum CustomerEmails {}
+pub(crate) enum CustomerEmails {}
 
 /// Whose address it is.
 #[derive(Serialize, Deserialize)]
-pub(super) struct EmailOpen {
+pub(crate) struct EmailOpen {
     pub user_id: Id<Customer>,
 }
 
@@ -93,5 +117,21 @@ impl Kind for CustomerEmails {
 
     fn subject(open: &EmailOpen) -> Subject {
         Subject::Customer(open.user_id)
+    }
+}
+
+/// The user of an e-mail address, customer or not.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn user_of_email(
+    store: &Store,
+    email: &Email,
+) -> Result<Option<Found<Customers>>, BankError> {
+    let key = store.vault().blind().of(Indexed::Email, email.normal());
+    let found: Option<Found<CustomerEmails>> = store.get(&key).await?;
+    match found {
+        None => Ok(None),
+        Some(found) => store.get(&found.row.open.user_id.bytes()).await,
     }
 }

@@ -3,7 +3,7 @@
 use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
 use super::password::{Password, Passwords};
 use super::record::{
-    CustomerEmails, CustomerOpen, Customers, EmailOpen, Identity, KycStatus, Profile,
+    CustomerEmails, CustomerOpen, Customers, EmailOpen, Identity, KycStatus, Profile, UserKind,
 };
 use super::totp::TotpSecret;
 use crate::audit::{self, Act, Action, Caller};
@@ -58,6 +58,7 @@ pub async fn register(
     let record = Row::<Customers> {
         open: CustomerOpen {
             user_id: customer,
+            user_kind: UserKind::Customer,
             kyc_status: KycStatus::Pending,
             is_active: true,
             legal_hold: false,

@@ -5,7 +5,7 @@
 //! - Who has the token has the login, so it is stored only as a hash.
 //! - When it was last used is a document of its own, written once a minute at most.
 
-use super::record::Customers;
+use super::record::{Customers, UserKind};
 use crate::clock::{Clock, HOUR, MINUTE, UnixNs, after};
 use crate::error::BankError;
 use crate::id::{Customer, Id, Login};
@@ -136,6 +136,8 @@ impl Kind for LoginUses {
 pub struct Found {
     /// The login.
     pub session: LoginSession,
+    /// Whether it is a customer's.
+    pub user_kind: UserKind,
     /// That it is not over, nor its customer another: for whatever is decided by it.
     pub unchanged: [Precondition; 2],
 }
@@ -171,12 +173,25 @@ impl Sessions {
         Ok((token, session, [login, used]))
     }
 
-    /// The login of a token, if it has one that is not over, of a customer who may log in. That it was used
-    /// now is written down, if that was a minute ago.
+    /// The login of a token, if it has one that is not over, of a customer who may log in; a member of the
+    /// staff is no customer. That it was used now is written down, if that was a minute ago.
     ///
     /// # Errors
     /// [`BankError`].
     pub async fn find(
+        store: &Store,
+        clock: &dyn Clock,
+        token: &Token,
+    ) -> Result<Option<Found>, BankError> {
+        let found = Sessions::find_user(store, clock, token).await?;
+        Ok(found.filter(|found| found.user_kind.is_customer()))
+    }
+
+    /// The same of whoever it is, for who tells customers and staff apart.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn find_user(
         store: &Store,
         clock: &dyn Clock,
         token: &Token,
@@ -191,7 +206,8 @@ impl Sessions {
         let [Some(login), Some(used), Some(customer)] = &documents[..] else { return Ok(None) };
         let session = store.open_part::<Logins>(login)?;
         let used = store.open_part::<LoginUses>(used)?.last_accessed_at;
-        if !store.open_part::<Customers>(customer)?.is_active {
+        let user = store.open_part::<Customers>(customer)?;
+        if !user.is_active {
             return Ok(None);
         }
         let is_idle = IDLE_MAX <= now.0.saturating_sub(used.0);
@@ -203,7 +219,7 @@ impl Sessions {
             store.client().write_documents(&[write]).await?;
         }
         let unchanged = [unchanged(Logins::TABLE, login), unchanged(Customers::TABLE, customer)];
-        Ok(Some(Found { session, unchanged }))
+        Ok(Some(Found { session, user_kind: user.user_kind, unchanged }))
     }
 
     /// What a commit must write for every login of a customer to be over.

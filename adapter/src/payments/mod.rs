@@ -20,6 +20,7 @@ mod order;
 pub mod payee;
 mod record;
 mod reference;
+mod reversal;
 pub mod review;
 mod saga;
 mod transfer;
@@ -32,9 +33,13 @@ pub use names::NameCheck;
 pub use order::{Destination, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused};
 pub use record::{
     Copies, CopyOpen, CopySealed, Ended, InReview, Started, TransactionOpen, TransactionSealed,
-    TransactionStatus, Transactions, step, step_key,
+    TransactionStatus, TransactionType, Transactions, step, step_key,
 };
 pub use reference::References;
+pub use reversal::{
+    ReversalOpen, ReversalRefused, Reversals, Standing, approve_reversal, request_reversal,
+    standing,
+};
 pub use saga::end;
 pub use transfer::initiate;
 pub use view::{View, view};

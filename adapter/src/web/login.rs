@@ -3,10 +3,10 @@
 use super::cookies;
 use super::forms::{self, Visitor};
 use super::pages::{self, CodePage, LoginPage};
-use super::session::Session;
+use super::session::User;
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
-use crate::customers::{Attempt, LoginAttempts, LoginError, Sessions};
+use crate::customers::{Attempt, LoginAttempts, LoginError, Sessions, UserKind};
 use crate::error::BankError;
 use crate::vault::Subject;
 use axum::Extension;
@@ -19,9 +19,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Leads to the accounts, and from there to the login who has none.
-pub(super) async fn home() -> Redirect {
-    Redirect::to("/accounts")
+/// Leads customers to their accounts and the staff to their pages; to the login whoever has none.
+pub(super) async fn home(user: User) -> Redirect {
+    Redirect::to(first_page(&user.found.user_kind))
+}
+
+fn first_page(user: &UserKind) -> &'static str {
+    match user {
+        UserKind::Customer => "/accounts",
+        UserKind::Staff(_) => "/staff",
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,7 +123,13 @@ pub(super) async fn code(
     };
     let mut response = match finished {
         Ok((token, _)) => {
-            let mut response = Redirect::to("/accounts").into_response();
+            let found = Sessions::find_user(&bank.store, &*bank.clock, &token).await;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return pages::failed(&error),
+            };
+            let user = found.map_or(UserKind::Customer, |found| found.user_kind);
+            let mut response = Redirect::to(first_page(&user)).into_response();
             cookies::set(response.headers_mut(), cookies::LOGIN, &token.to_string());
             response
         }
@@ -133,15 +146,15 @@ struct NoFields {}
 
 pub(super) async fn logout(
     State(bank): State<Arc<Bank>>,
-    session: Session,
+    user: User,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let secret = session.token.form_secret();
+    let secret = user.token.form_secret();
     if let Err(problem) = forms::read::<NoFields>(&bank, &headers, &secret, &body) {
         return pages::problem(problem);
     }
-    if let Err(error) = end(&bank, &session).await {
+    if let Err(error) = end(&bank, &user).await {
         return pages::failed(&error);
     }
     let mut response = Redirect::to("/login").into_response();
@@ -149,21 +162,19 @@ pub(super) async fn logout(
     response
 }
 
-async fn end(bank: &Bank, session: &Session) -> Result<(), BankError> {
-    let customer = session.customer();
+async fn end(bank: &Bank, user: &User) -> Result<(), BankError> {
+    let Bank { store, clock, .. } = bank;
+    let who = user.found.session.user_id;
     let act = Act {
         action: Action::Logout,
         entity: "USER",
-        entity_id: customer.to_string(),
-        subject: Subject::Customer(customer),
+        entity_id: who.to_string(),
+        subject: Subject::Customer(who),
         old: None,
         new: None,
     };
-    let mut commit =
-        audit::commit_of(&bank.store, &session.orderer.caller, audit::commit_id()).await?;
-    commit.documents.extend(Sessions::end(&session.token));
-    commit
-        .documents
-        .push(audit::row(&bank.store, &*bank.clock, &session.orderer.caller, act).await?);
-    bank.store.commit(&commit).await.map(drop)
+    let mut commit = audit::commit_of(store, &user.caller, audit::commit_id()).await?;
+    commit.documents.extend(Sessions::end(&user.token));
+    commit.documents.push(audit::row(store, &**clock, &user.caller, act).await?);
+    store.commit(&commit).await.map(drop)
 }

@@ -4,9 +4,11 @@ mod cookies;
 mod forms;
 mod health;
 mod login;
+mod opening;
 mod pages;
 mod payees;
 mod session;
+mod staff;
 mod transactions;
 mod transfers;
 mod views;
@@ -55,7 +57,9 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/login/verify", get(login::code_form).post(login::code))
         .route("/logout", post(login::logout))
         .route("/accounts", get(views::accounts))
+        .route("/accounts/open", get(opening::open_form).post(opening::open))
         .route("/accounts/{account}", get(views::account))
+        .route("/accounts/{account}/close", get(opening::close_form).post(opening::close))
         .route("/transfer", get(transfers::form).post(transfers::send))
         .route("/transfer/confirm", post(transfers::confirm))
         .route("/transactions/{transaction}", get(transactions::transaction))
@@ -63,6 +67,7 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/payees/remove", post(payees::remove))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .merge(staff::routes())
         .route("/static/style.css", get(pages::style))
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -32,6 +32,8 @@ pub(super) struct AccountRow {
     pub(super) title: &'static str,
     pub(super) number: String,
     pub(super) balance: String,
+    /// Whether it is suspended or closed; empty if it is not.
+    pub(super) standing: &'static str,
 }
 
 #[derive(Template)]
@@ -120,6 +122,8 @@ pub(super) enum Problem {
     Malformed,
     /// A form that did not come from the bank's own page.
     Forged,
+    /// It is not for who asks.
+    Forbidden,
     /// Too much is going on.
     Busy,
     /// The same was tried too often.
@@ -135,7 +139,7 @@ impl Problem {
         match self {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::Malformed => StatusCode::BAD_REQUEST,
-            Problem::Forged => StatusCode::FORBIDDEN,
+            Problem::Forged | Problem::Forbidden => StatusCode::FORBIDDEN,
             Problem::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Problem::Busy | Problem::Unknown => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -154,6 +158,9 @@ impl Problem {
                 "This did not come from our page",
                 "Nothing happened. Go back, load the page again and repeat what you did.",
             ),
+            Problem::Forbidden => {
+                ("This is not for you", "Nothing happened. Ask somebody who may do it.")
+            }
             Problem::Busy => {
                 ("Many people are here right now", "Nothing happened. Try again in a moment.")
             }

@@ -1,4 +1,7 @@
-//! Whether a browser is logged in, asked of the ledger with every request.
+//! Whether a browser is logged in, and as whom, asked of the ledger with every request.
+//!
+//! Customers' pages are customers' alone, and the staff's are the staff's: who is logged in and comes to the
+//! others' gets 403, whatever the page.
 
 use super::cookies;
 use super::pages::{self, Problem};
@@ -8,12 +11,23 @@ use crate::customers::{FoundLogin, LoginSession, Sessions, Token};
 use crate::edge::Known;
 use crate::id::{Customer, Id};
 use crate::payments::Orderer;
+use crate::staff::Clerk;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
 
-/// A browser that is logged in.
+/// A browser in which somebody is logged in, on whichever side of the counter.
+pub(super) struct User {
+    pub(super) token: Token,
+    pub(super) found: FoundLogin,
+    /// Who asks.
+    pub(super) caller: Caller,
+    /// The token of this login's forms.
+    pub(super) csrf: String,
+}
+
+/// A browser in which a customer is logged in.
 pub(super) struct Session {
     pub(super) token: Token,
     pub(super) login: LoginSession,
@@ -23,28 +37,62 @@ pub(super) struct Session {
     pub(super) csrf: String,
 }
 
-impl FromRequestParts<Arc<Bank>> for Session {
+/// A browser in which a member of the staff is logged in.
+pub(super) struct StaffSession {
+    pub(super) token: Token,
+    /// Who asks, what they may do, and what must hold for it.
+    pub(super) clerk: Clerk,
+    /// The token of this login's forms.
+    pub(super) csrf: String,
+}
+
+impl FromRequestParts<Arc<Bank>> for User {
     type Rejection = Response;
 
     /// Whoever is not logged in is led to where one does.
-    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<Session, Response> {
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<User, Response> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::bank);
         let token = cookies::value(&parts.headers, cookies::LOGIN);
         let Some(token) = token.and_then(|token| token.parse::<Token>().ok()) else {
             return Err(to_login());
         };
-        let found = Sessions::find(&bank.store, &*bank.clock, &token).await;
-        let login = found.map_err(|error| pages::failed(&error))?;
-        let Some(FoundLogin { session: login, unchanged }) = login else { return Err(to_login()) };
-        let caller =
-            Caller { customer: Some(login.user_id), login: Some(login.session_id), ..caller };
+        let found = Sessions::find_user(&bank.store, &*bank.clock, &token).await;
+        let found = found.map_err(|error| pages::failed(&error))?.ok_or_else(to_login)?;
+        let FoundLogin { session: LoginSession { user_id, session_id, .. }, .. } = found;
+        let caller = Caller { customer: Some(user_id), login: Some(session_id), ..caller };
         if let Some(known) = parts.extensions.get::<Known>() {
             known.is(&caller);
         }
         let csrf = bank.form_token(&token.form_secret());
-        let customer = login.user_id;
-        let orderer = Orderer { caller, customer, authority: unchanged.into() };
+        Ok(User { token, found, caller, csrf })
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for Session {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<Session, Response> {
+        let User { token, found, caller, csrf } = User::from_request_parts(parts, bank).await?;
+        if !found.user_kind.is_customer() {
+            return Err(pages::problem(Problem::Forbidden));
+        }
+        let FoundLogin { session: login, unchanged, .. } = found;
+        let orderer = Orderer { caller, customer: login.user_id, authority: unchanged.into() };
         Ok(Session { token, login, orderer, csrf })
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for StaffSession {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        bank: &Arc<Bank>,
+    ) -> Result<StaffSession, Response> {
+        let User { token, found, caller, csrf } = User::from_request_parts(parts, bank).await?;
+        let clerk = Clerk::of(found, caller);
+        let clerk = clerk.ok_or_else(|| pages::problem(Problem::Forbidden))?;
+        Ok(StaffSession { token, clerk, csrf })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::pages::{self, AccountPage, AccountRow, AccountsPage, EntryRow};
 use super::session::{Session, no_such};
-use crate::accounts::{self, Accounts, Balances, Entry};
+use crate::accounts::{self, AccountStatus, Accounts, Balances, Entry};
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
@@ -43,12 +43,27 @@ pub(super) async fn all(
 
 pub(super) fn row(account: &Found<Accounts>, balances: &Balances) -> AccountRow {
     let open = &account.row.open;
-    let number = account.row.statutory.as_known().map(|sealed| sealed.account_number.to_string());
     AccountRow {
         id: open.account_id.to_string(),
         title: open.account_type.title(),
-        number: number.unwrap_or_default(),
+        number: number(account),
         balance: balances.available.to_string(),
+        standing: standing(open.status),
+    }
+}
+
+/// An account's number, as people write it.
+pub(super) fn number(account: &Found<Accounts>) -> String {
+    let number = account.row.statutory.as_known().map(|sealed| sealed.account_number.to_string());
+    number.unwrap_or_default()
+}
+
+/// What a customer must know of what may be done with an account; empty if everything may.
+pub(super) fn standing(status: AccountStatus) -> &'static str {
+    match status {
+        AccountStatus::Active => "",
+        AccountStatus::Suspended => "Suspended",
+        AccountStatus::Closed => "Closed",
     }
 }
 
@@ -108,7 +123,7 @@ async fn one<'a>(
     }))
 }
 
-fn entry_row(entry: &Entry) -> EntryRow {
+pub(super) fn entry_row(entry: &Entry) -> EntryRow {
     EntryRow {
         transaction: entry.transaction.map(|id| id.to_string()).unwrap_or_default(),
         day: pages::day(entry.time),

@@ -8,7 +8,7 @@ use crate::target::open_database_with;
 use clap::Args;
 use florin_adapter::accounts::BankCode;
 use florin_adapter::clock::{MachineClock, TimeZone};
-use florin_adapter::demo::{self, DemoCustomer};
+use florin_adapter::demo::{self, DemoCustomer, DemoMember};
 use florin_adapter::{Bank, BankOptions};
 use florin_client::Client;
 use florin_core::disk::os::OsDisk;
@@ -50,7 +50,7 @@ struct Ready<'a> {
     issuer: &'a str,
     ca_certificate: &'a str,
     customers: Vec<Login<'a>>,
-    staff: Vec<Login<'a>>,
+    staff: Vec<StaffLogin<'a>>,
     ledger_address: Option<String>,
     data: String,
 }
@@ -61,6 +61,14 @@ struct Login<'a> {
     password: &'a str,
     totp_secret: &'a str,
     accounts: &'a [String],
+}
+
+#[derive(Serialize)]
+struct StaffLogin<'a> {
+    email: &'a str,
+    password: &'a str,
+    totp_secret: &'a str,
+    roles: &'a [&'static str],
 }
 
 impl Demo {
@@ -125,8 +133,9 @@ impl Demo {
         let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await;
         let bank = Arc::new(bank.map_err(|error| unavailable(&error))?);
         let customers = demo::fill(&bank).await.map_err(|error| unavailable(&error))?;
+        let staff = demo::hire(&bank).await.map_err(|error| unavailable(&error))?;
         keep(directory, &certificates)?;
-        self.say_ready(directory, &origin, &certificates, &customers)?;
+        self.say_ready(directory, &origin, &certificates, &customers, &staff)?;
         adapter::serve(bank, listener, stop).await;
         Ok(())
     }
@@ -137,6 +146,7 @@ impl Demo {
         origin: &str,
         certificates: &Certificates,
         customers: &[DemoCustomer],
+        staff: &[DemoMember],
     ) -> Result<(), Failure> {
         let mut output = io::stdout().lock();
         let data = directory.display();
@@ -148,7 +158,7 @@ impl Demo {
                 issuer: origin,
                 ca_certificate: &certificates.authority,
                 customers: customers.iter().map(login).collect(),
-                staff: Vec::new(),
+                staff: staff.iter().map(staff_login).collect(),
                 ledger_address: None,
                 data: data.to_string(),
             };
@@ -157,6 +167,9 @@ impl Demo {
         } else {
             writeln!(output, "A bank with a year of history is open at {origin}\n")?;
             for DemoCustomer { email, password, totp_secret, .. } in customers {
+                writeln!(output, "  {email}   password {password}   code of {totp_secret}")?;
+            }
+            for DemoMember { email, password, totp_secret, .. } in staff {
                 writeln!(output, "  {email}   password {password}   code of {totp_secret}")?;
             }
             writeln!(
@@ -179,6 +192,11 @@ impl Demo {
 fn login(customer: &DemoCustomer) -> Login<'_> {
     let DemoCustomer { email, password, totp_secret, accounts } = customer;
     Login { email, password, totp_secret, accounts }
+}
+
+fn staff_login(member: &DemoMember) -> StaffLogin<'_> {
+    let DemoMember { email, password, totp_secret, roles } = member;
+    StaffLogin { email, password, totp_secret, roles }
 }
 
 /// Keeps what it takes to open the bank again, each for its owner alone.

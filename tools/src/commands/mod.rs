@@ -23,7 +23,7 @@ use clap::Subcommand;
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     Demo(demo::Demo),
-    Bank(bank::BankCommand),
+    Bank(Box<bank::BankCommand>),
     Init(init::Init),
     Serve(serve::Serve),
     Shell(shell::Shell),

@@ -7,5 +7,6 @@ mod exec;
 mod process;
 mod sealed;
 mod shell;
+mod staff;
 mod stored;
 mod traces;

@@ -1,43 +1,47 @@
-//! `florin bank`: a bank for browsers, over a ledger in this process or a server.
+//! `florin bank`: a bank for browsers, over a ledger in this process or a server; and what whoever runs it looks
+//! after it with.
+
+mod access;
+mod staff;
 
 use super::serve::shutdown_signal;
 use crate::adapter;
-use crate::credentials::Credentials;
 use crate::events;
 use crate::exit::{Exit, Failure};
-use crate::key::{KeyArguments, RootKeyArguments};
-use crate::target::open_database_with;
-use clap::Args;
+use access::{Access, unavailable};
+use clap::{Args, Subcommand};
+use florin_adapter::BankOptions;
 use florin_adapter::accounts::BankCode;
-use florin_adapter::clock::{MachineClock, TimeZone, time_zone};
-use florin_adapter::{Bank, BankOptions};
-use florin_client::{Client, ClientOptions};
-use florin_core::{Database, Options};
+use florin_adapter::clock::{TimeZone, time_zone};
+use florin_client::Client;
 use serde::Serialize;
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long tasks that are under way may take at the end.
-const CLOSING_MAX: Duration = Duration::from_secs(5);
-
-/// Serve a bank to browsers, over a ledger
+/// Serve a bank to browsers, over a ledger; or, with a command, look after it
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct BankCommand {
-    #[command(flatten)]
-    ledger: BankLedger,
+    #[command(subcommand)]
+    action: Option<BankAction>,
 
     #[command(flatten)]
-    credentials: Credentials,
+    serving: Option<Serving>,
+}
 
-    #[command(flatten)]
-    key: KeyArguments,
+#[derive(Subcommand, Debug)]
+enum BankAction {
+    Staff(staff::Staff),
+}
 
+/// What it takes to serve a bank.
+#[derive(Args, Debug)]
+struct Serving {
     #[command(flatten)]
-    root: RootKeyArguments,
+    access: Access,
 
     /// The certificate that browsers are shown, and those above it (PEM)
     #[arg(long, value_name = "FILE")]
@@ -83,19 +87,6 @@ pub(crate) struct BankCommand {
     log: events::Log,
 }
 
-/// The two flags that name the bank's ledger.
-#[derive(Args, Clone, Debug)]
-#[group(required = true, multiple = false)]
-struct BankLedger {
-    /// Open this data directory in this process; it must be encrypted
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-
-    /// Speak to the server that listens here
-    #[arg(id = "connect", long = "ledger", value_name = "HOST:PORT")]
-    connect: Option<String>,
-}
-
 /// What is printed once, when pages are served from now on.
 #[derive(Serialize)]
 struct Ready<'a> {
@@ -106,37 +97,22 @@ struct Ready<'a> {
 
 impl BankCommand {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        match (&self.action, &self.serving) {
+            (Some(BankAction::Staff(staff)), _) => staff.run(),
+            (None, Some(serving)) => serving.run(),
+            (None, None) => Err(Failure::usage("name a ledger: --data DIR or --ledger HOST:PORT")),
+        }
+    }
+}
+
+impl Serving {
+    fn run(&self) -> Result<Exit, Failure> {
         self.log.begin()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
-        let database = self.database()?;
-        let served = runtime.block_on(self.serve(database.clone()));
-        // Tasks that still hold the database go first.
-        runtime.shutdown_timeout(CLOSING_MAX);
-        let closed = database.map_or(Ok(()), |database| database.close());
-        served?;
-        closed.map_err(|error| Failure::at_close(&error))?;
+        self.access.with_client(async |client| self.serve(client).await)?;
         Ok(Exit::Done)
     }
 
-    /// The database, if it is opened in this process.
-    fn database(&self) -> Result<Option<Database>, Failure> {
-        let Some(data) = &self.ledger.data else {
-            self.key.check_absent()?;
-            return Ok(None);
-        };
-        self.credentials.check_absent()?;
-        let options = Options {
-            observer: events::observer(),
-            key: Some(self.key.required()?),
-            ..Options::default()
-        };
-        open_database_with(data, options).map(Some)
-    }
-
-    async fn serve(&self, database: Option<Database>) -> Result<(), Failure> {
+    async fn serve(&self, client: Client) -> Result<(), Failure> {
         let stop = shutdown_signal()?;
         let (chain, key) = (read(&self.tls_cert)?, read(&self.tls_key)?);
         let listener = adapter::listen(self.listen, &chain, &key).await?;
@@ -150,27 +126,11 @@ impl BankCommand {
             time_zone: self.time_zone.clone(),
             step_up_above_cents: self.step_up_above,
         };
-        let client = match database {
-            Some(database) => Client::embedded(database),
-            None => self.client().await?,
-        };
-        let root = self.root.required()?;
-        let unavailable = |error: florin_adapter::BankError| {
-            Failure::unavailable(format!("can't open the bank: {error}"))
-        };
-        let bank = Bank::open(client, root.as_ref(), Arc::new(MachineClock), options).await;
-        let bank = Arc::new(bank.map_err(unavailable)?);
-        bank.open_own_accounts(None).await.map_err(unavailable)?;
+        let bank = Arc::new(self.access.bank(client, options).await?);
+        bank.open_own_accounts(None).await.map_err(|error| unavailable(&error))?;
         self.say_ready(&origin, listener.address())?;
         adapter::serve(bank, listener, stop).await;
         Ok(())
-    }
-
-    async fn client(&self) -> Result<Client, Failure> {
-        let address = self.ledger.connect.as_deref().unwrap_or_default();
-        let options = self.credentials.apply(ClientOptions::default())?;
-        let failed = |error| Failure::unavailable(format!("can't reach {address}: {error}"));
-        Client::connect(address, options).await.map_err(failed)
     }
 
     fn say_ready(&self, origin: &str, address: SocketAddr) -> Result<(), Failure> {

@@ -1,0 +1,338 @@
+//! What takes four eyes: one member of the staff asks for it, another approves it.
+//!
+//! - A proposal is a document, one for each matter, as long as nobody has decided. Whoever approves deletes it, in
+//!   the commit that does what was asked: of two who approve at the same time, one does.
+//! - Who asked is in the document, whose version is a condition of that commit. That it is somebody else who
+//!   approves is what [`FourEyes`] is: it can't be had of one and the same, nor read.
+
+use super::clerk::{Clerk, Forbidden};
+use super::role::Role;
+use crate::audit::{self, Act, Action};
+use crate::bank::Bank;
+use crate::clock::UnixNs;
+use crate::error::BankError;
+use crate::id::{Customer, Id, Transaction};
+use crate::store::{Found, Held, Kind, Row, Store};
+use crate::tables;
+use crate::vault::Subject;
+use florin_ledger::commit::{Precondition, Unmet};
+use florin_ledger::document::{DocumentCondition, DocumentScan};
+use florin_ledger::{Commit, DocumentWrite, TableId};
+use serde::{Deserialize, Serialize};
+
+/// Characters of a reason.
+const REASON_CHARACTERS_MAX: usize = 140;
+/// Proposals that are shown at once.
+const PAGE: u32 = 200;
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matter {
+    /// That a transfer moves its money back.
+    Reversal(Id<Transaction>),
+    /// That a customer is forgotten.
+    Erasure(Id<Customer>),
+}
+
+impl Matter {
+    /// The key of its proposal.
+    fn key(self) -> Vec<u8> {
+        match self {
+            Matter::Reversal(transaction) => [&[1][..], &transaction.bytes()].concat(),
+            Matter::Erasure(customer) => [&[2][..], &customer.bytes()].concat(),
+        }
+    }
+
+    /// Who asks for it.
+    #[must_use]
+    pub fn makers(self) -> &'static [Role] {
+        match self {
+            Matter::Reversal(_) => &[Role::Operations],
+            Matter::Erasure(_) => &[Role::Admin, Role::Support],
+        }
+    }
+
+    /// Who approves it.
+    #[must_use]
+    pub fn checkers(self) -> &'static [Role] {
+        match self {
+            Matter::Reversal(_) => &[Role::Operations, Role::Admin],
+            Matter::Erasure(_) => &[Role::Admin],
+        }
+    }
+
+    /// What it is called on record.
+    fn name(self) -> &'static str {
+        match self {
+            Matter::Reversal(_) => "reversal",
+            Matter::Erasure(_) => "erasure",
+        }
+    }
+
+    fn entity(self) -> (&'static str, String) {
+        match self {
+            Matter::Reversal(transaction) => ("TRANSACTION", transaction.to_string()),
+            Matter::Erasure(customer) => ("USER", customer.to_string()),
+        }
+    }
+}
+
+/// Two members of the staff, of whom one asked and the other approved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Pair", into = "Pair")]
+pub struct FourEyes {
+    maker: Id<Customer>,
+    checker: Id<Customer>,
+}
+
+/// As it is stored.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Pair {
+    maker: Id<Customer>,
+    checker: Id<Customer>,
+}
+
+/// Somebody who approves what they asked for themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("you asked for this yourself: somebody else must approve it")]
+pub struct SameEyes;
+
+impl FourEyes {
+    /// Who asked, and who approves.
+    ///
+    /// # Errors
+    /// [`SameEyes`].
+    pub fn new(maker: Id<Customer>, checker: Id<Customer>) -> Result<FourEyes, SameEyes> {
+        if maker == checker { Err(SameEyes) } else { Ok(FourEyes { maker, checker }) }
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub fn maker(&self) -> Id<Customer> {
+        self.maker
+    }
+
+    /// Who approved.
+    #[must_use]
+    pub fn checker(&self) -> Id<Customer> {
+        self.checker
+    }
+}
+
+impl TryFrom<Pair> for FourEyes {
+    type Error = SameEyes;
+
+    fn try_from(Pair { maker, checker }: Pair) -> Result<FourEyes, SameEyes> {
+        FourEyes::new(maker, checker)
+    }
+}
+
+impl From<FourEyes> for Pair {
+    fn from(FourEyes { maker, checker }: FourEyes) -> Pair {
+        Pair { maker, checker }
+    }
+}
+
+/// Proposals that nobody has decided.
+pub enum Proposals {}
+
+/// What is asked for, and by whom.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What.
+    pub matter: Matter,
+    /// The customer whom it concerns.
+    pub user_id: Id<Customer>,
+    /// Who asked.
+    pub maker: Id<Customer>,
+    /// When.
+    pub proposed_at: UnixNs,
+}
+
+/// Why.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ProposalReason {
+    /// In the maker's own words.
+    pub reason: String,
+}
+
+impl Kind for Proposals {
+    const TABLE: TableId = tables::STAFF_PROPOSALS;
+    type Open = Proposal;
+    type Profile = ();
+    type Statutory = ProposalReason;
+
+    fn subject(open: &Proposal) -> Subject {
+        Subject::Customer(open.user_id)
+    }
+}
+
+/// Why nothing is asked for, approved or rejected. Nothing happened.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposalRefused {
+    /// It takes another role.
+    #[error("{0}")]
+    Forbidden(#[from] Forbidden),
+    /// It takes somebody else.
+    #[error("{0}")]
+    SameEyes(#[from] SameEyes),
+    /// Somebody has asked for it.
+    #[error("somebody has asked for this already")]
+    AlreadyProposed,
+    /// Nobody has asked for it, or somebody has decided.
+    #[error("nobody asks for this any more")]
+    NoSuchProposal,
+    /// Nobody would know why.
+    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters")]
+    Reason,
+    /// It could not be tried.
+    #[error("{0}")]
+    Bank(#[from] BankError),
+}
+
+/// Asks for something that another must approve, as long as some documents are what they were. Returns when that
+/// is durable.
+///
+/// # Errors
+/// [`ProposalRefused`]; [`BankError::Unmet`] if one of the documents has changed.
+pub(crate) async fn propose(
+    bank: &Bank,
+    clerk: &Clerk,
+    matter: Matter,
+    user_id: Id<Customer>,
+    reason: &str,
+    unchanged: Vec<Precondition>,
+) -> Result<(), ProposalRefused> {
+    clerk.needs(matter.makers())?;
+    let reason = reason.trim();
+    if reason.is_empty() || REASON_CHARACTERS_MAX < reason.chars().count() {
+        return Err(ProposalRefused::Reason);
+    }
+    let Bank { store, clock, .. } = bank;
+    let row = Row::<Proposals> {
+        open: Proposal { matter, user_id, maker: clerk.id(), proposed_at: clock.now().into() },
+        profile: Held::Absent,
+        statutory: Held::Known(ProposalReason { reason: String::from(reason) }),
+    };
+    let act = act(matter, user_id, None, "PROPOSED", None);
+    let mut commit = clerk.commit(store).await?;
+    commit.preconditions.extend(unchanged);
+    commit.documents = vec![
+        // First, so that what is unmet names it.
+        store.write(&matter.key(), &row, DocumentCondition::Absent).await?,
+        audit::row(store, &**clock, clerk.caller(), act).await?,
+    ];
+    match store.commit(&commit).await {
+        Ok(_) => Ok(()),
+        Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
+            Err(ProposalRefused::AlreadyProposed)
+        }
+        Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => Err(Forbidden.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is asked for of a matter, if somebody does.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn proposal(
+    store: &Store,
+    matter: Matter,
+) -> Result<Option<Found<Proposals>>, BankError> {
+    store.get(&matter.key()).await
+}
+
+/// What waits for somebody to decide: reversals first, oldest transactions first.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn proposals(store: &Store) -> Result<Vec<Found<Proposals>>, BankError> {
+    let scan = DocumentScan { limit: PAGE, ..DocumentScan::default() };
+    Ok(store.scan::<Proposals>(scan).await?.found)
+}
+
+/// Who asked and who approves, and the commit of what was asked, as far as it is about that: it takes the proposal
+/// away, if it still is as it was read.
+///
+/// # Errors
+/// [`ProposalRefused`].
+pub(crate) async fn approval(
+    bank: &Bank,
+    clerk: &Clerk,
+    matter: Matter,
+) -> Result<(FourEyes, Commit), ProposalRefused> {
+    clerk.needs(matter.checkers())?;
+    let Bank { store, clock, .. } = bank;
+    let found = proposal(store, matter).await?.ok_or(ProposalRefused::NoSuchProposal)?;
+    let Proposal { user_id, maker, .. } = found.row.open;
+    let eyes = FourEyes::new(maker, clerk.id())?;
+    let act = act(matter, user_id, Some("PROPOSED"), "APPROVED", Some(maker));
+    let mut commit = clerk.commit(store).await?;
+    commit.documents =
+        vec![found.deletion(), audit::row(store, &**clock, clerk.caller(), act).await?];
+    Ok((eyes, commit))
+}
+
+/// Turns down what somebody asked for; whoever asked may do so too. Returns when that is durable.
+///
+/// # Errors
+/// [`ProposalRefused`].
+pub async fn reject(bank: &Bank, clerk: &Clerk, matter: Matter) -> Result<(), ProposalRefused> {
+    let Bank { store, clock, .. } = bank;
+    if !clerk.may(matter.checkers()) && !clerk.may(matter.makers()) {
+        return Err(Forbidden.into());
+    }
+    let found = proposal(store, matter).await?.ok_or(ProposalRefused::NoSuchProposal)?;
+    let Proposal { user_id, maker, .. } = found.row.open;
+    if maker != clerk.id() {
+        clerk.needs(matter.checkers())?;
+    }
+    let act = act(matter, user_id, Some("PROPOSED"), "REJECTED", Some(maker));
+    let mut commit: Commit = clerk.commit(store).await?;
+    let gone: DocumentWrite = found.deletion();
+    commit.documents = vec![gone, audit::row(store, &**clock, clerk.caller(), act).await?];
+    match store.commit(&commit).await {
+        Ok(_) => Ok(()),
+        Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => Err(Forbidden.into()),
+        Err(error) if error.is_stale() => Err(ProposalRefused::NoSuchProposal),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn act(
+    matter: Matter,
+    user_id: Id<Customer>,
+    old: Option<&str>,
+    new: &str,
+    maker: Option<Id<Customer>>,
+) -> Act {
+    let (entity, entity_id) = matter.entity();
+    let name = matter.name();
+    Act {
+        action: Action::Update,
+        entity,
+        entity_id,
+        subject: Subject::Customer(user_id),
+        old: old.map(|state| serde_json::json!({name: state, "maker": maker})),
+        new: Some(serde_json::json!({name: new})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row 60 of the threat table: a document that says one member did both is damaged, not believed.
+    #[test]
+    fn two_eyes_are_not_four_wherever_they_are_read() {
+        let (one, other) = (Id::<Customer>::from_number(7), Id::from_number(8));
+        assert_eq!(FourEyes::new(one, one), Err(SameEyes));
+        let eyes = FourEyes::new(one, other).unwrap();
+        let text = serde_json::to_string(&eyes).unwrap();
+        assert_eq!(serde_json::from_str::<FourEyes>(&text).unwrap(), eyes);
+        let forged = text.replace(&other.to_string(), &one.to_string());
+        assert!(serde_json::from_str::<FourEyes>(&forged).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! An account, as the staff sees it.
+
+use super::answer::{Refusal, answered};
+use crate::accounts::{
+    self, AccountStatus, Accounts, CASHIERS, CashDirection, CashOrder, SUSPENDERS,
+};
+use crate::bank::Bank;
+use crate::id::{Account, Id};
+use crate::payments::RequestKey;
+use crate::staff::care::{self, Looked};
+use crate::store::Found;
+use crate::web::pages::{AccountRow, EntryRow, Problem};
+use crate::web::session::{StaffSession, no_such};
+use crate::web::{forms, pages, views};
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Postings of a page.
+const POSTINGS_MAX: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "staff/account.html")]
+struct AccountPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    customer: String,
+    account: AccountRow,
+    posted: String,
+    entries: Vec<EntryRow>,
+    may_suspend: bool,
+    may_resume: bool,
+    may_move_cash: bool,
+    request: String,
+    problem: String,
+}
+
+pub(super) async fn show(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(account): Path<String>,
+) -> Response {
+    let Ok(account) = account.parse() else { return no_such() };
+    let request = RequestKey::generate();
+    page(&bank, &session, account, request, String::new()).await.unwrap_or_else(Refusal::answer)
+}
+
+async fn found(bank: &Bank, account: Id<Account>) -> Result<Found<Accounts>, Refusal> {
+    let found: Option<Found<Accounts>> = bank.store.get(&account.bytes()).await?;
+    found.ok_or(Refusal::NoSuch)
+}
+
+async fn page(
+    bank: &Bank,
+    session: &StaffSession,
+    account: Id<Account>,
+    request: RequestKey,
+    problem: String,
+) -> Result<Response, Refusal> {
+    let StaffSession { clerk, csrf, .. } = session;
+    let found = found(bank, account).await?;
+    let owner = found.row.open.user_id;
+    care::look(bank, clerk, owner, Looked::Account(account)).await?;
+    let balances = accounts::balances(bank.store.client(), &[&found.row.open]).await?;
+    let balances = balances.first().ok_or(Refusal::NoSuch)?;
+    let history = accounts::history(&bank.store, &found, POSTINGS_MAX, None).await?;
+    let status = found.row.open.status;
+    let may_suspend = clerk.may(&SUSPENDERS);
+    Ok(pages::page(&AccountPage {
+        bank: &bank.options.name,
+        csrf: csrf.clone(),
+        customer: owner.to_string(),
+        account: views::row(&found, balances),
+        posted: balances.posted.to_string(),
+        entries: history.entries.iter().map(views::entry_row).collect(),
+        may_suspend: may_suspend && status == AccountStatus::Active,
+        may_resume: may_suspend && status == AccountStatus::Suspended,
+        may_move_cash: clerk.may(&CASHIERS) && status != AccountStatus::Closed,
+        request: request.to_string(),
+        problem,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuspensionFields {
+    suspension: Suspension,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Suspension {
+    Standing,
+    Lifted,
+}
+
+pub(super) async fn suspension(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: SuspensionFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(account) = account.parse() else { return no_such() };
+    let (clerk, reason) = (&session.clerk, &typed.reason);
+    let done = match typed.suspension {
+        Suspension::Standing => accounts::suspend(&bank, clerk, account, reason).await,
+        Suspension::Lifted => accounts::resume(&bank, clerk, account, reason).await,
+    };
+    let path = format!("/staff/accounts/{account}");
+    let request = RequestKey::generate();
+    let again = async |problem| page(&bank, &session, account, request, problem).await;
+    answered(&path, done, again).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CashFields {
+    direction: Direction,
+    amount: String,
+    description: String,
+    request: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Direction {
+    Deposit,
+    Withdrawal,
+}
+
+pub(super) async fn cash(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: CashFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(account) = account.parse() else { return no_such() };
+    let Ok(request) = typed.request.parse::<RequestKey>() else {
+        return pages::problem(Problem::Malformed);
+    };
+    let done = moved(&bank, &session, account, &typed, request).await;
+    let path = format!("/staff/accounts/{account}");
+    // Sent again after a mistake was mended, it is the same order still, unless another was sent by this name.
+    let again = async |problem| page(&bank, &session, account, request, problem).await;
+    answered(&path, done, again).await
+}
+
+async fn moved(
+    bank: &Bank,
+    session: &StaffSession,
+    account: Id<Account>,
+    typed: &CashFields,
+    request: RequestKey,
+) -> Result<(), Refusal> {
+    if !session.clerk.may(&CASHIERS) {
+        return Err(Refusal::Forbidden);
+    }
+    let found = found(bank, account).await?;
+    let order = CashOrder {
+        account,
+        direction: match typed.direction {
+            Direction::Deposit => CashDirection::Deposit,
+            Direction::Withdrawal => CashDirection::Withdrawal,
+        },
+        money: found.row.open.currency_code.amount(&typed.amount)?,
+        description: String::from(typed.description.trim()),
+        request,
+    };
+    accounts::move_cash(bank, &session.clerk, &order).await?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What members of the staff ask for and others must approve.
+
+use super::answer::{Refusal, answered};
+use crate::bank::Bank;
+use crate::customers::approve_erasure;
+use crate::payments::approve_reversal;
+use crate::staff::{Clerk, Matter, Proposal, Proposals, proposals, reject};
+use crate::store::Found;
+use crate::web::pages::Problem;
+use crate::web::session::StaffSession;
+use crate::web::{forms, pages};
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use std::sync::Arc;
+
+struct ProposalRow {
+    /// As the form names it.
+    matter: &'static str,
+    id: String,
+    title: &'static str,
+    path: String,
+    reason: String,
+    day: String,
+    is_own: bool,
+    may_approve: bool,
+    may_reject: bool,
+}
+
+#[derive(Template)]
+#[template(path = "staff/approvals.html")]
+struct ApprovalsPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    proposals: Vec<ProposalRow>,
+    problem: String,
+}
+
+pub(super) async fn show(State(bank): State<Arc<Bank>>, session: StaffSession) -> Response {
+    page(&bank, &session, String::new()).await.unwrap_or_else(Refusal::answer)
+}
+
+async fn page(bank: &Bank, session: &StaffSession, problem: String) -> Result<Response, Refusal> {
+    let found = proposals(&bank.store).await?;
+    Ok(pages::page(&ApprovalsPage {
+        bank: &bank.options.name,
+        csrf: session.csrf.clone(),
+        proposals: found.iter().map(|proposal| row(&session.clerk, proposal)).collect(),
+        problem,
+    }))
+}
+
+fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
+    let Proposal { matter, maker, proposed_at, .. } = found.row.open;
+    let (name, id, title, path) = match matter {
+        Matter::Reversal(id) => {
+            ("reversal", id.to_string(), "Reverse a transfer", format!("/staff/transactions/{id}"))
+        }
+        Matter::Erasure(id) => {
+            ("erasure", id.to_string(), "Forget a customer", format!("/staff/customers/{id}"))
+        }
+    };
+    let is_own = maker == clerk.id();
+    ProposalRow {
+        matter: name,
+        id,
+        title,
+        path,
+        reason: found.row.statutory.as_known().map(|it| it.reason.clone()).unwrap_or_default(),
+        day: pages::day(proposed_at.into()),
+        is_own,
+        may_approve: !is_own && clerk.may(matter.checkers()),
+        may_reject: is_own || clerk.may(matter.checkers()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionFields {
+    matter: String,
+    id: String,
+    decision: Decision,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Decision {
+    Approve,
+    Reject,
+}
+
+pub(super) async fn decide(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: DecisionFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let matter = match &*typed.matter {
+        "reversal" => typed.id.parse().ok().map(Matter::Reversal),
+        "erasure" => typed.id.parse().ok().map(Matter::Erasure),
+        _ => None,
+    };
+    let Some(matter) = matter else { return pages::problem(Problem::Malformed) };
+    let done = decided(&bank, &session.clerk, matter, typed.decision).await;
+    let again = async |problem| page(&bank, &session, problem).await;
+    answered("/staff/approvals", done, again).await
+}
+
+async fn decided(
+    bank: &Bank,
+    clerk: &Clerk,
+    matter: Matter,
+    decision: Decision,
+) -> Result<(), Refusal> {
+    match (decision, matter) {
+        (Decision::Reject, matter) => Ok(reject(bank, clerk, matter).await?),
+        (Decision::Approve, Matter::Reversal(id)) => Ok(approve_reversal(bank, clerk, id).await?),
+        (Decision::Approve, Matter::Erasure(id)) => Ok(approve_erasure(bank, clerk, id).await?),
+    }
+}

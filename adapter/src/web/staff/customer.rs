@@ -1,0 +1,161 @@
+//! A customer, as the staff sees them.
+
+use super::answer::{Refusal, answered};
+use crate::accounts::{accounts_of, balances};
+use crate::bank::Bank;
+use crate::customers::request_erasure;
+use crate::id::{Customer, Id};
+use crate::staff::care::{self, HOLDERS, LegalHold, Looked, UNLOCKERS};
+use crate::staff::{Matter, proposal};
+use crate::web::pages::AccountRow;
+use crate::web::session::{StaffSession, no_such};
+use crate::web::{forms, pages, views};
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "staff/customer.html")]
+struct CustomerPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    id: String,
+    name: String,
+    email: String,
+    since: String,
+    /// What stands in the way of anything; empty for most.
+    standing: &'static str,
+    has_legal_hold: bool,
+    is_erasure_proposed: bool,
+    accounts: Vec<AccountRow>,
+    may_unlock: bool,
+    may_hold: bool,
+    may_propose_erasure: bool,
+    problem: String,
+}
+
+pub(super) async fn show(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(customer): Path<String>,
+) -> Response {
+    let Ok(customer) = customer.parse() else { return no_such() };
+    page(&bank, &session, customer, String::new()).await.unwrap_or_else(Refusal::answer)
+}
+
+async fn page(
+    bank: &Bank,
+    session: &StaffSession,
+    id: Id<Customer>,
+    problem: String,
+) -> Result<Response, Refusal> {
+    let StaffSession { clerk, csrf, .. } = session;
+    let found = care::customer(bank, id).await?;
+    care::look(bank, clerk, id, Looked::Profile).await?;
+    let accounts = accounts_of(&bank.store, id).await?;
+    let open: Vec<_> = accounts.iter().map(|account| &account.row.open).collect();
+    let balances = balances(bank.store.client(), &open).await?;
+    let matter = Matter::Erasure(id);
+    let is_erasure_proposed = proposal(&bank.store, matter).await?.is_some();
+    let open = &found.row.open;
+    let profile = found.row.profile.as_known();
+    let name = profile.map(|it| format!("{} {}", it.first_name, it.last_name));
+    Ok(pages::page(&CustomerPage {
+        bank: &bank.options.name,
+        csrf: csrf.clone(),
+        id: id.to_string(),
+        name: name.unwrap_or_else(|| String::from("Forgotten")),
+        email: profile.map(|it| it.email.clone()).unwrap_or_default(),
+        since: pages::day(open.created_at.into()),
+        standing: if open.is_active { "" } else { "No customer any more" },
+        has_legal_hold: open.legal_hold,
+        is_erasure_proposed,
+        accounts: accounts.iter().zip(&balances).map(|(row, of)| views::row(row, of)).collect(),
+        may_unlock: clerk.may(&UNLOCKERS) && open.is_active,
+        may_hold: clerk.may(&HOLDERS),
+        may_propose_erasure: clerk.may(matter.makers()) && !is_erasure_proposed,
+        problem,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonFields {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldFields {
+    hold: Hold,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Hold {
+    Standing,
+    Lifted,
+}
+
+pub(super) async fn unlock(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(customer): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: ReasonFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(id) = customer.parse() else { return no_such() };
+    let done = care::unlock(&bank, &session.clerk, id, &typed.reason).await;
+    let path = format!("/staff/customers/{id}");
+    answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
+}
+
+pub(super) async fn legal_hold(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(customer): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: HoldFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(id) = customer.parse() else { return no_such() };
+    let hold = match typed.hold {
+        Hold::Standing => LegalHold::Standing,
+        Hold::Lifted => LegalHold::Lifted,
+    };
+    let done = care::set_legal_hold(&bank, &session.clerk, id, hold, &typed.reason).await;
+    let path = format!("/staff/customers/{id}");
+    answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
+}
+
+pub(super) async fn erasure(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(customer): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: ReasonFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(id) = customer.parse() else { return no_such() };
+    let done = request_erasure(&bank, &session.clerk, id, &typed.reason).await;
+    let path = format!("/staff/customers/{id}");
+    answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
+}
