@@ -53,6 +53,7 @@ export async function openBank(t) {
   return {
     url: demo.browser_url,
     customers: demo.customers,
+    staff: demo.staff,
     // Stops it, and opens the same bank again.
     restart: async () => {
       await stop();
@@ -87,6 +88,8 @@ async function startDemo(binary, directory, closers) {
   assert.match(String(demo.browser_url), /^https:\/\/localhost:\d+$/, 'browser_url of the demo');
   assert.match(String(demo.ca_certificate), /^-----BEGIN CERTIFICATE-----/, 'ca_certificate of the demo');
   assert.ok(demo.customers?.length >= 3, 'the demo must have at least three customers');
+  const roles = (demo.staff ?? []).flatMap((member) => member.roles).sort();
+  assert.deepEqual(roles, ['admin', 'fraud', 'operations', 'support'], 'roles of the staff of the demo');
   return { demo, stop };
 }
 

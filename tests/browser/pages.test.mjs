@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import axe from 'axe-core';
+import { checkWithAxe } from './accessibility.mjs';
 import { FILE_LIMIT, openBank } from './bank.mjs';
 import {
   addressOf, balances, enterCode, enterPassword, fillTransfer, ownPair, press, transfer, unusedCode,
@@ -86,18 +86,6 @@ function listen(page) {
   page.on('pageerror', (problem) => complaints.push(`${addressOf(page)}: ${problem}`));
   page.on('requestfailed', (request) => complaints.push(`${request.url()}: ${request.failure().errorText}`));
   return complaints;
-}
-
-async function checkWithAxe(page) {
-  // The text is evaluated by the debugger, which the page's policy does not bind.
-  await page.evaluate(axe.source);
-  const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-  assert.ok(result.passes.length > 0, 'axe examined nothing');
-  const grave = result.violations
-    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-    .map(({ id, impact, help, nodes }) =>
-      `${impact} ${id}: ${help}\n${nodes.map(({ target, html }) => `  ${target}  ${html}`).join('\n')}`);
-  assert.equal(grave.length, 0, `axe on ${addressOf(page)}:\n${grave.join('\n')}`);
 }
 
 async function checkWidth(page) {
