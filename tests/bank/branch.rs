@@ -149,6 +149,11 @@ impl Branch {
     }
 
     pub(crate) async fn registers(&self, email: &'static str) -> Option<Person> {
+        Branch::registers_at(&self.bank, email).await
+    }
+
+    /// Registers at one of several adapters.
+    pub(crate) async fn registers_at(bank: &Bank, email: &'static str) -> Option<Person> {
         let totp = TotpSecret::generate();
         let new = NewCustomer {
             first_name: String::from("Ada"),
@@ -157,7 +162,7 @@ impl Branch {
             password: Password::new(String::from(PASSWORD)).unwrap(),
             totp: totp.clone(),
         };
-        let Bank { store, clock, passwords, .. } = &*self.bank;
+        let Bank { store, clock, passwords, .. } = bank;
         let caller = Caller::bank();
         match register(store, &**clock, passwords, &caller, new).await.unwrap() {
             Registered::New(id) => Some(Person { id, email, totp }),

@@ -8,6 +8,7 @@ mod challenges;
 mod counter_pages;
 mod erasure;
 mod factors;
+mod keys;
 mod limits;
 mod logins;
 mod masking;

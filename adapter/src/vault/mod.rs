@@ -9,14 +9,16 @@
 //! - Neither the ledger's keyring nor the bank's root key opens anything without the other.
 
 mod blind;
+pub mod rotation;
 mod sealed;
 mod subject;
 mod tree;
 
 pub use blind::{BLIND_BYTES, BlindIndex, Indexed};
+pub use rotation::{KeyVersion, RotateRefused};
 pub use sealed::{Part, Place};
 pub use subject::{Subject, SubjectKeys};
-pub use tree::{KeyTree, Purpose, TreeError};
+pub use tree::{KeyTree, NoSuchPurpose, Purpose, TreeError};
 
 use crate::error::BankError;
 use crate::id::{Customer, Id};

@@ -17,6 +17,7 @@ use florin_ledger::document::DocumentCondition;
 use florin_ledger::{Commit, CommitId, CommitOutcome, DocumentKey, DocumentWrite};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 use zeroize::Zeroizing;
 
 const CONTEXT: &str = "florin bank 1 key of a purpose";
@@ -42,13 +43,34 @@ impl Purpose {
     const ALL: [Purpose; 4] =
         [Purpose::Sealing, Purpose::BlindIndex, Purpose::Passwords, Purpose::Forms];
 
-    fn name(self) -> &'static str {
+    /// As it is stored, and typed.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Purpose::Sealing => "sealing",
             Purpose::BlindIndex => "blind_index",
             Purpose::Passwords => "passwords",
             Purpose::Forms => "forms",
         }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No purpose of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no key for this: florin bank keys list says which there are")]
+pub struct NoSuchPurpose;
+
+impl FromStr for Purpose {
+    type Err = NoSuchPurpose;
+
+    fn from_str(text: &str) -> Result<Purpose, NoSuchPurpose> {
+        Purpose::ALL.into_iter().find(|purpose| purpose.name() == text).ok_or(NoSuchPurpose)
     }
 }
 
@@ -68,29 +90,36 @@ pub enum TreeError {
     Damaged(String),
 }
 
-type Secret = Zeroizing<[u8; 32]>;
+pub(super) type Secret = Zeroizing<[u8; 32]>;
 
 /// The keys, unwrapped.
-pub struct KeyTree(Vec<(Listed, Secret)>);
+pub struct KeyTree {
+    keys: Vec<(Listed, Secret)>,
+    /// Of these, which only read as yet.
+    prepared: Vec<Listed>,
+}
 
 /// A key that there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Listed {
-    purpose: Purpose,
-    version: u8,
+pub(super) struct Listed {
+    pub(super) purpose: Purpose,
+    pub(super) version: u8,
 }
 
 /// The document `tree`.
 #[derive(Clone, Default, Serialize, Deserialize)]
-struct Tree {
-    keys: Vec<Listed>,
+pub(super) struct Tree {
+    pub(super) keys: Vec<Listed>,
+    /// Of these, which only read as yet ([`super::rotation`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) prepared: Vec<Listed>,
 }
 
 /// A wrapped key as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Wrapped {
+pub(super) struct Wrapped {
     /// The id of the root key that wrapped it.
-    root: String,
+    pub(super) root: String,
     /// In base 64.
     wrapped: String,
 }
@@ -125,17 +154,19 @@ impl KeyTree {
             // Read before anything is made: with another root key nothing is changed.
             let keys = unwrap_all(client, root, &tree).await?;
             if missing.is_empty() {
-                return Ok(KeyTree(keys));
+                return Ok(KeyTree { keys, prepared: tree.prepared });
             }
             make(client, root, tree, condition, &missing).await?;
         }
         Err(BankError::Contended)
     }
 
-    /// The newest key of a purpose, and its version.
+    /// The newest key of a purpose that is in use, and its version.
     #[must_use]
     pub fn newest(&self, purpose: Purpose) -> (u8, Secret) {
-        let of_purpose = self.0.iter().filter(|(listed, _)| listed.purpose == purpose);
+        let is_used = |listed: &Listed| !self.prepared.contains(listed);
+        let of_purpose = self.keys.iter().filter(|(listed, _)| listed.purpose == purpose);
+        let of_purpose = of_purpose.filter(|(listed, _)| is_used(listed));
         let newest = of_purpose.max_by_key(|(listed, _)| listed.version);
         let (listed, secret) = newest.expect("every purpose has a key");
         (listed.version, secret.clone())
@@ -145,11 +176,11 @@ impl KeyTree {
     #[must_use]
     pub fn version(&self, purpose: Purpose, version: u8) -> Option<Secret> {
         let wanted = Listed { purpose, version };
-        self.0.iter().find(|(listed, _)| *listed == wanted).map(|(_, secret)| secret.clone())
+        self.keys.iter().find(|(listed, _)| *listed == wanted).map(|(_, secret)| secret.clone())
     }
 }
 
-async fn read_tree(client: &Client) -> Result<(Tree, DocumentCondition), BankError> {
+pub(super) async fn read_tree(client: &Client) -> Result<(Tree, DocumentCondition), BankError> {
     let key = DocumentKey { table: tables::KEYS, key: TREE.to_vec() };
     let Some(document) = client.documents(&[key]).await?.pop().flatten() else {
         return Ok((Tree::default(), DocumentCondition::Absent));
@@ -160,19 +191,75 @@ async fn read_tree(client: &Client) -> Result<(Tree, DocumentCondition), BankErr
     Ok((tree, DocumentCondition::Version(document.version)))
 }
 
+/// The keys of a tree, wrapped.
+pub(super) async fn read_wrapped(
+    client: &Client,
+    tree: &Tree,
+) -> Result<Vec<(Listed, Wrapped)>, BankError> {
+    let keys: Vec<DocumentKey> = tree.keys.iter().map(|key| key.document_key()).collect();
+    let found = client.documents(&keys).await?;
+    let mut wrapped = Vec::with_capacity(keys.len());
+    for (listed, document) in tree.keys.iter().zip(found) {
+        let value = document.and_then(|document| document.value).unwrap_or_default();
+        let damaged = |_| TreeError::Damaged(listed.name());
+        wrapped.push((*listed, serde_json::from_slice(&value).map_err(damaged)?));
+    }
+    Ok(wrapped)
+}
+
+/// The keys of a tree as they were made.
+pub(super) async fn unwrapped(
+    client: &Client,
+    root: &dyn KeyEncryptionKey,
+    tree: &Tree,
+) -> Result<Vec<(Listed, Secret)>, BankError> {
+    let mut secrets = Vec::with_capacity(tree.keys.len());
+    for (listed, stored) in read_wrapped(client, tree).await? {
+        let wrapped = data_encoding::BASE64.decode(stored.wrapped.as_bytes());
+        let wrapped = wrapped.map_err(|_| TreeError::Damaged(listed.name()))?;
+        let secret = root.unwrap(&wrapped).map_err(|error| root_error(root, error))?;
+        secrets.push((listed, secret));
+    }
+    Ok(secrets)
+}
+
 async fn unwrap_all(
     client: &Client,
     root: &dyn KeyEncryptionKey,
     tree: &Tree,
 ) -> Result<Vec<(Listed, Secret)>, BankError> {
-    let keys: Vec<DocumentKey> = tree.keys.iter().map(|key| key.document_key()).collect();
-    let found = client.documents(&keys).await?;
-    let mut unwrapped = Vec::with_capacity(keys.len());
-    for (listed, document) in tree.keys.iter().zip(found) {
-        let value = document.and_then(|document| document.value).unwrap_or_default();
-        unwrapped.push((*listed, unwrap(*listed, &value, root)?));
+    let secrets = unwrapped(client, root, tree).await?;
+    Ok(secrets.into_iter().map(|(listed, secret)| (listed, of_purpose(listed, &secret))).collect())
+}
+
+/// A write of a key, wrapped.
+pub(super) fn wrapped_write(
+    listed: Listed,
+    secret: &Secret,
+    root: &dyn KeyEncryptionKey,
+    condition: DocumentCondition,
+) -> Result<DocumentWrite, TreeError> {
+    let wrapped = root.wrap(secret).map_err(|error| root_error(root, error))?;
+    let wrapped = data_encoding::BASE64.encode(&wrapped);
+    let wrapped = Wrapped { root: String::from(root.id()), wrapped };
+    Ok(DocumentWrite {
+        table: tables::KEYS,
+        key: listed.name().into_bytes(),
+        value: Some(serde_json::to_vec(&wrapped).expect("it is plain")),
+        condition,
+        ..DocumentWrite::default()
+    })
+}
+
+/// A write of the tree.
+pub(super) fn tree_write(tree: &Tree, condition: DocumentCondition) -> DocumentWrite {
+    DocumentWrite {
+        table: tables::KEYS,
+        key: TREE.to_vec(),
+        value: Some(serde_json::to_vec(tree).expect("it is plain")),
+        condition,
+        ..DocumentWrite::default()
     }
-    Ok(unwrapped)
 }
 
 /// Makes the first key of each purpose. If somebody else changed the tree meanwhile, nothing is made.
@@ -188,39 +275,22 @@ async fn make(
     for purpose in purposes {
         let listed = Listed { purpose: *purpose, version: 1 };
         let secret = Zeroizing::new(random::bytes::<32>());
-        let wrapped = root.wrap(&secret).map_err(|error| root_error(root, error))?;
-        let wrapped = data_encoding::BASE64.encode(&wrapped);
-        let wrapped = Wrapped { root: String::from(root.id()), wrapped };
-        commit.documents.push(DocumentWrite {
-            table: tables::KEYS,
-            key: listed.name().into_bytes(),
-            value: Some(serde_json::to_vec(&wrapped).expect("it is plain")),
-            condition: DocumentCondition::Absent,
-            ..DocumentWrite::default()
-        });
+        let absent = DocumentCondition::Absent;
+        commit.documents.push(wrapped_write(listed, &secret, root, absent)?);
         tree.keys.push(listed);
     }
-    commit.documents.push(DocumentWrite {
-        table: tables::KEYS,
-        key: TREE.to_vec(),
-        value: Some(serde_json::to_vec(&tree).expect("it is plain")),
-        condition,
-        ..DocumentWrite::default()
-    });
+    commit.documents.push(tree_write(&tree, condition));
     match client.commit(&commit).await? {
         CommitOutcome::Done(_) | CommitOutcome::Unmet(Unmet::Write { .. }) => Ok(()),
         other => Err(BankError::odd(&other)),
     }
 }
 
-fn unwrap(listed: Listed, value: &[u8], root: &dyn KeyEncryptionKey) -> Result<Secret, TreeError> {
-    let damaged = || TreeError::Damaged(listed.name());
-    let stored: Wrapped = serde_json::from_slice(value).map_err(|_| damaged())?;
-    let wrapped = data_encoding::BASE64.decode(stored.wrapped.as_bytes()).map_err(|_| damaged())?;
-    let secret = root.unwrap(&wrapped).map_err(|error| root_error(root, error))?;
+/// What is used of a key: it and its own name.
+fn of_purpose(listed: Listed, secret: &Secret) -> Secret {
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     hasher.update(listed.name().as_bytes()).update(&[0]).update(secret.as_slice());
-    Ok(Zeroizing::new(*hasher.finalize().as_bytes()))
+    Zeroizing::new(*hasher.finalize().as_bytes())
 }
 
 fn root_error(root: &dyn KeyEncryptionKey, error: KeyError) -> TreeError {

@@ -11,6 +11,7 @@ use florin_adapter::clock::{MachineClock, TimeZone};
 use florin_adapter::{Bank, BankError, BankOptions};
 use florin_client::{Client, ClientOptions};
 use florin_core::{Database, Options};
+use florin_keys::KeyEncryptionKey;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +101,14 @@ impl Access {
             };
             work(&self.bank(client, options).await?).await
         })
+    }
+
+    /// The bank's root key.
+    ///
+    /// # Errors
+    /// If none is named, or it can't be used.
+    pub(super) fn root(&self) -> Result<Arc<dyn KeyEncryptionKey>, Failure> {
+        self.root.required()
     }
 
     /// The bank of a ledger.

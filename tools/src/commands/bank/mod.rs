@@ -2,6 +2,7 @@
 //! after it with.
 
 mod access;
+mod keys;
 mod staff;
 
 use super::serve::shutdown_signal;
@@ -35,6 +36,7 @@ pub(crate) struct BankCommand {
 #[derive(Subcommand, Debug)]
 enum BankAction {
     Staff(staff::Staff),
+    Keys(keys::Keys),
 }
 
 /// What it takes to serve a bank.
@@ -99,6 +101,7 @@ impl BankCommand {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match (&self.action, &self.serving) {
             (Some(BankAction::Staff(staff)), _) => staff.run(),
+            (Some(BankAction::Keys(keys)), _) => keys.run(),
             (None, Some(serving)) => serving.run(),
             (None, None) => Err(Failure::usage("name a ledger: --data DIR or --ledger HOST:PORT")),
         }
