@@ -2,13 +2,16 @@
 //!
 //! Every step runs, even after one has failed, so that one run names everything there is to mend.
 //! The steps share one target directory: lints check what the tests then build, doc-tests link what
-//! the tests have built. Only the fuzz targets, which are built with other flags, keep their own.
+//! the tests have built. Only the fuzz targets, which are built with other flags, keep their own: they
+//! are run beside what waits most, the doc-tests and the browser.
 
 use crate::command::run as command;
 use crate::{browser, fuzz, toolchain};
+use std::thread;
 use std::time::{Duration, Instant};
 
-type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
+/// A step's name, how long it took, and why it failed.
+type Outcome = (&'static str, Duration, Result<(), String>);
 
 /// Runs every step, then says how long each took and which failed.
 ///
@@ -18,27 +21,31 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 pub(crate) fn run(fuzz_seconds: u64) -> Result<(), String> {
     let began = Instant::now();
     toolchain::prepare()?;
-    let mut steps: Vec<Step<'_>> = vec![
-        ("format", Box::new(format)),
-        ("lints", Box::new(lints)),
-        ("tests and tidy", Box::new(tests)),
-        ("doc-tests", Box::new(doc_tests)),
-        ("browser", Box::new(browser::run_tests)),
+    let mut summary = vec![
+        ("toolchain", began.elapsed(), Ok(())),
+        step("format", format),
+        step("lints", lints),
+        step("tests and tidy", tests),
     ];
-    if 0 < fuzz_seconds {
-        steps.push(("fuzz", Box::new(move || fuzz::run(None, fuzz_seconds))));
-    }
-    let mut summary = vec![("toolchain", began.elapsed(), Ok(()))];
-    for (name, step) in steps {
-        println!("\n== {name}");
-        let step_began = Instant::now();
-        let outcome = step();
-        if let Err(message) = &outcome {
-            eprintln!("error: {message}");
-        }
-        summary.push((name, step_began.elapsed(), outcome));
-    }
+    thread::scope(|scope| {
+        let fuzzing = (0 < fuzz_seconds)
+            .then(|| scope.spawn(|| step("fuzz", || fuzz::run(None, fuzz_seconds))));
+        summary.push(step("doc-tests", doc_tests));
+        summary.push(step("browser", browser::run_tests));
+        let fuzzed = fuzzing.map(|fuzzing| fuzzing.join().expect("a step does not panic"));
+        summary.extend(fuzzed);
+    });
     report(&summary, began.elapsed())
+}
+
+fn step(name: &'static str, run: impl FnOnce() -> Result<(), String>) -> Outcome {
+    println!("\n== {name}");
+    let began = Instant::now();
+    let outcome = run();
+    if let Err(message) = &outcome {
+        eprintln!("error: {name}: {message}");
+    }
+    (name, began.elapsed(), outcome)
 }
 
 fn format() -> Result<(), String> {
@@ -63,7 +70,7 @@ fn doc_tests() -> Result<(), String> {
     command("cargo", &["test", "--doc", "--workspace", "--all-features", "--locked"])
 }
 
-fn report(summary: &[(&str, Duration, Result<(), String>)], total: Duration) -> Result<(), String> {
+fn report(summary: &[Outcome], total: Duration) -> Result<(), String> {
     println!();
     for (name, took, outcome) in summary {
         let word = if outcome.is_ok() { "ok" } else { "FAILED" };
