@@ -16,6 +16,7 @@ use florin_adapter::payments::{
 use florin_adapter::staff::{self, Clerk, NewMember, Role};
 use florin_adapter::{Bank, BankError, BankOptions, clock, web};
 use florin_client::Client;
+use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options, sealing};
@@ -65,6 +66,7 @@ pub(crate) struct Branch {
     pub(crate) bank: Arc<Bank>,
     pub(crate) client: Client,
     pub(crate) clock: Arc<HandClock>,
+    disk: SimulatedDisk,
     keys: TempDir,
 }
 
@@ -106,11 +108,22 @@ impl Branch {
             ..Options::default()
         };
         let database =
-            Database::open_on(Arc::new(disk), clock.clone(), options_of_database).unwrap();
+            Database::open_on(Arc::new(disk.clone()), clock.clone(), options_of_database).unwrap();
         let client = Client::embedded(database);
         let bank = Bank::open(client.clone(), &root, clock.clone(), options("Bank")).await.unwrap();
         bank.open_own_accounts(None).await.unwrap();
-        Branch { bank: Arc::new(bank), client, clock, keys }
+        Branch { bank: Arc::new(bank), client, clock, disk, keys }
+    }
+
+    /// Everything that is on the ledger's disk, file by file.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        for directory in ["", "log/", "runs/", "keyring/"] {
+            let names = self.disk.list(directory.trim_end_matches('/')).unwrap_or_default();
+            let paths = names.into_iter().map(|name| format!("{directory}{name}"));
+            files.extend(paths.filter_map(|path| Some((path.clone(), self.disk.contents(&path)?))));
+        }
+        files
     }
 
     /// Another adapter of the same bank, with other options.

@@ -1,5 +1,5 @@
-//! What is written down for operators. What would go wrong without: whoever reads the logs has the customers'
-//! passwords, logins and names.
+//! What is written down. What would go wrong without: whoever reads the logs, or has a copy of the ledger's disk,
+//! has the customers' passwords, logins and names.
 
 use crate::branch::{Branch, PASSWORD};
 use crate::browser::Browser;
@@ -26,9 +26,9 @@ impl Write for Lines {
 }
 
 /// Row 53 of the threat table: nothing of what a customer is known by, or proves themselves with, is in a log,
-/// however much of it is written.
+/// however much of it is written, nor in any file of the ledger.
 #[tokio::test]
-async fn no_log_line_has_a_secret_or_a_name_in_it() {
+async fn no_log_line_and_no_file_has_a_secret_or_a_name_in_it() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -76,6 +76,9 @@ async fn no_log_line_has_a_secret_or_a_name_in_it() {
     let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(said.contains("everything is heard"));
     let (totp, login) = (ada.totp.base32(), login.to_string());
+    let files = branch.files();
+    let log_bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(100_000 < log_bytes, "what was done is on the disk: {log_bytes}");
     for secret in [
         PASSWORD,
         password,
@@ -91,5 +94,9 @@ async fn no_log_line_has_a_secret_or_a_name_in_it() {
         number,
     ] {
         assert!(!said.contains(secret), "{secret} is in a log line");
+        for (name, bytes) in &files {
+            let is_there = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!is_there, "{secret} is in the file {name}");
+        }
     }
 }
