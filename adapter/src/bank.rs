@@ -2,6 +2,7 @@
 //! matters: any number of adapters may serve the same bank.
 
 use crate::accounts::{BankCode, chart};
+use crate::audit::Caller;
 use crate::clock::Clock;
 use crate::customers::{Passwords, decoy};
 use crate::edge::{Rates, Refusals};
@@ -17,6 +18,7 @@ use florin_client::Client;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::{AccountFlags, CreateAccountStatus};
 use jiff::tz::TimeZone;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// What an adapter is told.
@@ -116,6 +118,15 @@ impl Bank {
             }
         }
         Ok(())
+    }
+
+    /// Takes one of the tries of passwords, codes and links that a caller's address has in a minute.
+    ///
+    /// # Errors
+    /// In how many seconds it may try again.
+    pub fn takes_a_try(&self, caller: &Caller) -> Result<(), u64> {
+        let address = caller.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.rates.take(address, self.clock.now())
     }
 
     /// The token of the forms that belong to a secret.

@@ -50,6 +50,8 @@ kinds! {
     Transaction "txn_"
     /// A login of a browser or of one of the bank's own apps.
     Login "lgn_"
+    /// A letter to a customer.
+    Letter "ltr_"
     /// A row of the audit trail.
     Audit "aud_"
     /// Somebody whom a customer pays again and again: BENEFICIARIES of the design.

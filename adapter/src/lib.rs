@@ -5,7 +5,7 @@
 //! its subject ([`vault`]), so that erasing a customer is destroying a key.
 //!
 //! Reading order: [`tables`] says what is stored, [`store`] how, [`vault`] how it is sealed; [`customers`],
-//! [`accounts`] and [`payments`] are what a banker would call them; [`web`] shows them to browsers, behind
+//! [`accounts`] and [`payments`] are what a banker would call them; [`notify`] writes to customers; [`web`] shows them to browsers, behind
 //! the [`edge`]; [`bank`] puts them together, [`demo`] fills one with a year of history.
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ pub mod email;
 mod error;
 pub mod id;
 pub mod money;
+pub mod notify;
 pub mod payments;
 pub mod random;
 pub mod risk;

@@ -71,6 +71,14 @@ tables! {
     ACTORS 34 "actors" PLAIN;
     /// What requests that may come twice came to.
     REQUESTS 35 "requests" PLAIN;
+    /// Letters that are to be sent, by when they are due.
+    OUTBOX 36 "outbox" PLAIN;
+    /// How many letters strangers had sent to an address, by its blind index.
+    MAIL_BUDGETS 37 "mail_budgets" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// Who wants to be a customer and is not yet.
+    REGISTRATIONS 38 "registrations" PLAIN;
+    /// Forgotten passwords, by customer and a hash of the link.
+    RECOVERIES 39 "recoveries" TableOptions { time_to_live: HOUR_S, ..PLAIN };
     /// Who is on the staff.
     STAFF 56 "staff" PLAIN;
     /// What requests about accounts that may come twice came to.

@@ -3,22 +3,27 @@
 
 mod branch;
 mod browser;
+mod mailbox;
 
 mod challenges;
 mod counter_pages;
 mod erasure;
 mod factors;
 mod keys;
+mod letters;
 mod limits;
 mod logins;
 mod masking;
 mod operations;
 mod pages;
+mod passwords;
 mod payees;
 mod refusals;
+mod registration;
 mod reversals;
 mod reviews;
 mod sealing;
+mod sessions;
 mod staff;
 mod sweep;
 mod timekeeping;

@@ -6,10 +6,11 @@ import { execFile, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
@@ -17,6 +18,7 @@ const START_LIMIT = 60_000;
 const STOP_LIMIT = 10_000;
 const CERTUTIL_LIMIT = 30_000;
 export const PAGE_LIMIT = 15_000;
+const MAIL_LIMIT = 15_000;
 // One test file starts one bank and one browser; all its work has to fit into this.
 export const FILE_LIMIT = 180_000;
 export const CODE_SECONDS = 30;
@@ -54,6 +56,8 @@ export async function openBank(t) {
     url: demo.browser_url,
     customers: demo.customers,
     staff: demo.staff,
+    // The newest mail to somebody, taken away.
+    mail: (email) => readMail(demo.mail, email),
     // Stops it, and opens the same bank again.
     restart: async () => {
       await stop();
@@ -61,6 +65,28 @@ export async function openBank(t) {
     },
     openBrowser: ({ trusting = true } = {}) => openBrowser(trusting ? demo.ca_certificate : null, closers),
   };
+}
+
+// Waits until a mail to somebody is there, and takes it away so that the next one is not mistaken for it.
+async function readMail(directory, email) {
+  const deadline = Date.now() + MAIL_LIMIT;
+  for (;;) {
+    const files = (await readdir(directory)).filter((name) => name.endsWith('.eml')).sort().reverse();
+    for (const file of files) {
+      const mail = unfolded(await readFile(join(directory, file), 'utf8'));
+      if (!mail.includes(`To: ${email}\r\n`)) continue;
+      await unlink(join(directory, file));
+      return mail;
+    }
+    assert.ok(Date.now() < deadline, `no mail to ${email} came within ${MAIL_LIMIT / 1000} s`);
+    await pause(100);
+  }
+}
+
+// Long lines are folded on the way (quoted-printable, RFC 2045).
+function unfolded(mail) {
+  const bytes = mail.replaceAll('=\r\n', '').replaceAll(/=([0-9A-F]{2})/g, (_, code) => `%${code}`);
+  return bytes.replaceAll(/(?:%[0-9A-F]{2})+/g, (escaped) => decodeURIComponent(escaped));
 }
 
 async function closeAll(closers) {

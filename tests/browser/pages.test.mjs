@@ -1,6 +1,7 @@
 // Prevents pages that some customers cannot use: unreadable for a screen reader or in a dark room, wider than
 // a small phone, or stripped by the bank's own content security policy.
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -46,6 +47,28 @@ test('every page is fit for every customer', { timeout: FILE_LIMIT }, async (t) 
 async function walk(page, bank, customer, look) {
   await page.goto(`${bank.url}/login`);
   await look('login');
+  await page.goto(`${bank.url}/recover`);
+  await look('recover');
+  await page.goto(`${bank.url}/recover/sent`);
+  await look('recover-sent');
+  await page.goto(`${bank.url}/recover/confirm?token=${'A'.repeat(64)}`);
+  await look('new-password');
+  await page.goto(`${bank.url}/register`);
+  await look('register');
+  const email = `zoe${randomInt(1e9)}@example.org`;
+  const typed = { '#first-name': 'Zoë', '#last-name': 'Quill', '#email': email, '#password': 'too short' };
+  for (const [field, text] of Object.entries(typed)) await page.fill(field, text);
+  await page.evaluate(() => document.querySelector('#register').noValidate = true);
+  await press(page, '#continue', 422);
+  await look('register-problem');
+  await page.fill('#password', 'three words and more');
+  await press(page, '#continue');
+  await look('sent');
+  const [link] = /https:\S+\?token=\S+/.exec(await bank.mail(email));
+  await page.goto(link);
+  await look('confirm');
+  await press(page, '#continue');
+  await look('enrol');
   await enterPassword(page, bank, { email: 'nobody@example.com', password: 'wrong' });
   await look('verify');
   await enterCode(page, '123456');
@@ -55,6 +78,10 @@ async function walk(page, bank, customer, look) {
   await enterCode(page, unusedCode(customer));
   assert.equal(addressOf(page), '/accounts', 'address after the log-in');
   await look('accounts');
+  for (const name of ['security', 'sessions', 'security/password']) {
+    await page.goto(`${bank.url}/${name}`);
+    await look(name.replace('/', '-'));
+  }
 
   const { from, to } = ownPair(await balances(page, bank));
   await page.goto(`${bank.url}/transfer`);

@@ -1,7 +1,9 @@
-//! A bank that is open: its pages, and the worker that ends its transfers.
+//! A bank that is open: its pages, the worker that ends its transfers, and the postman who sends its letters.
 
 use crate::exit::Failure;
+use florin_adapter::customers::Registrations;
 use florin_adapter::edge::{Listener, TlsFiles, server_config};
+use florin_adapter::notify::{Mailer, Postman, Sender};
 use florin_adapter::payments::{Expiries, Worker};
 use florin_adapter::{Bank, BankError, web};
 use florin_client::ConsumerError;
@@ -10,10 +12,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tracing::error;
+use tracing::{error, warn};
 
 /// A worker that can't go on is started again after this.
 const WORKER_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often the postman looks whether a letter is due.
+const POST_EVERY: Duration = Duration::from_millis(500);
+
+/// How often registrations that nobody came back to are looked for.
+const SWEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// One that was fenced off looks again after this whether the other is gone.
 const FENCED_PAUSE: Duration = Duration::from_secs(5);
@@ -33,8 +41,13 @@ pub(crate) async fn listen(
     Listener::bind(address, tls).await.map_err(unavailable)
 }
 
-/// Serves a bank until it is told to stop.
-pub(crate) async fn serve(bank: Arc<Bank>, listener: Listener, stop: impl Future<Output = ()>) {
+/// Serves a bank until it is told to stop. Without a mailer its letters wait.
+pub(crate) async fn serve(
+    bank: Arc<Bank>,
+    listener: Listener,
+    mailer: Option<Arc<dyn Mailer>>,
+    stop: impl Future<Output = ()>,
+) {
     let mut working = JoinSet::new();
     working.spawn(work("payments", Arc::clone(&bank), async |bank| {
         Worker::start(bank).await?.run().await
@@ -42,8 +55,41 @@ pub(crate) async fn serve(bank: Arc<Bank>, listener: Listener, stop: impl Future
     working.spawn(work("expired payments", Arc::clone(&bank), async |bank| {
         Expiries::start(bank).await?.run().await
     }));
+    working.spawn(sweep(Arc::clone(&bank)));
+    if let Some(mailer) = mailer {
+        working.spawn(deliver(Arc::clone(&bank), mailer));
+    } else {
+        warn!("letters wait in the ledger: there is neither --smtp nor --outbox");
+    }
     listener.serve(web::router(bank), stop).await;
     working.shutdown().await;
+}
+
+/// Who writes a bank's letters.
+pub(crate) fn sender(name: &str, origin: &str) -> Sender {
+    Sender { bank: String::from(name), origin: String::from(origin) }
+}
+
+/// Sends letters as long as the bank is open.
+async fn deliver(bank: Arc<Bank>, mailer: Arc<dyn Mailer>) {
+    let sender = sender(&bank.options.name, &bank.options.origin);
+    let postman = Postman::new(bank.store.clone(), Arc::clone(&bank.clock), mailer, sender);
+    loop {
+        if let Err(failure) = postman.step().await {
+            error!("letters: {failure}; trying again");
+        }
+        tokio::time::sleep(POST_EVERY).await;
+    }
+}
+
+/// Forgets who did not become a customer in time, as long as the bank is open.
+async fn sweep(bank: Arc<Bank>) {
+    loop {
+        if let Err(failure) = Registrations::sweep(&bank.store, &*bank.clock).await {
+            error!("registrations: {failure}; trying again");
+        }
+        tokio::time::sleep(SWEPT_EVERY).await;
+    }
 }
 
 /// Does something as long as the bank is open.

@@ -15,6 +15,7 @@ mod figure;
 mod inspect;
 mod json;
 mod key;
+mod mail;
 mod operation;
 mod page_of_stream;
 mod progress;

@@ -9,6 +9,7 @@
 
 use super::credentials::{Credentials, FactorUses};
 use super::record::{CustomerEmails, CustomerOpen, Customers};
+use super::recovery::Recoveries;
 use super::session::Sessions;
 use crate::accounts::{AccountStatus, accounts_of};
 use crate::audit::{self, Act, Action, Caller};
@@ -180,6 +181,7 @@ async fn farewell(
         commit.documents.push(gone(table, customer.bytes().to_vec()));
     }
     commit.documents.extend(Sessions::end_all(store, customer).await?);
+    commit.documents.extend(Recoveries::end_all(store, customer).await?);
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     let row = Row::<Customers> {
         open: CustomerOpen {

@@ -4,15 +4,22 @@
 //!   secret.
 //! - An e-mail address belongs to one customer: the commit that makes one needs that nothing is under the
 //!   address's blind index.
+//! - Who registers by themselves is one once an authenticator app is theirs ([`Registrations`]).
 
 mod counter;
 mod credentials;
 pub(crate) mod decoy;
+mod enrolment;
 mod erasure;
 mod factor;
+mod link;
 mod login;
+mod logins;
+mod name;
 mod password;
+mod password_change;
 mod record;
+mod recovery;
 mod registration;
 mod session;
 mod totp;
@@ -20,12 +27,18 @@ mod totp;
 pub(crate) use counter::forget as forget_attempts;
 pub(crate) use credentials::FactorUses;
 pub use credentials::{Credentials, CredentialsSealed};
+pub use enrolment::{EnrolError, Enrolment, Newcomer, Registrations};
 pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
 pub use factor::{FactorProof, FactorRefused, prove};
+pub use link::{Link, NotALink};
 pub use login::{Attempt, LoginAttempts, LoginError};
+pub use logins::{Ending, LoginInUse, end_logins, logins_of};
+pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
 pub use password::{Password, PasswordError, Passwords, Waiting};
+pub use password_change::{ChangeRefused, PasswordChange, change_password};
 pub(crate) use record::{CustomerEmails, CustomerOpen, EmailOpen, Identity, user_of_email};
 pub use record::{Customers, KycStatus, Profile, UserKind};
+pub use recovery::{RecoverRefused, Recoveries};
 pub use registration::{NewCustomer, Registered, register};
 pub use session::{Found as FoundLogin, LoginSession, Sessions, Token};
 pub use totp::TotpSecret;

@@ -1,7 +1,7 @@
 //! Becoming a customer.
 
 use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
-use super::password::{Password, Passwords};
+use super::password::{HashedPassword, Password, Passwords};
 use super::record::{
     CustomerEmails, CustomerOpen, Customers, EmailOpen, Identity, KycStatus, Profile, UserKind,
 };
@@ -13,6 +13,7 @@ use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::store::{Held, Row, Store};
 use crate::vault::{Indexed, Subject};
+use florin_ledger::DocumentWrite;
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
 
@@ -49,12 +50,44 @@ pub async fn register(
     caller: &Caller,
     new: NewCustomer,
 ) -> Result<Registered, BankError> {
-    let now = clock.now();
-    let customer = Id::<Customer>::at(now);
-    let password = passwords.hash(new.password).await?;
+    let customer = Id::<Customer>::at(clock.now());
+    let NewCustomer { first_name, last_name, email, password, totp } = new;
+    let password = passwords.hash(password).await?;
     store.vault().make_keys(Subject::Customer(customer)).await?;
+    let founder = Founder { customer, first_name, last_name, email, password, totp };
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents = founding(store, clock, caller, founder).await?;
+    match store.commit(&commit).await {
+        Ok(_) => Ok(Registered::New(customer)),
+        Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
+            store.vault().unmake_keys(Subject::Customer(customer)).await?;
+            Ok(Registered::KnownAddress)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Who becomes a customer, whose keys are made.
+pub(super) struct Founder {
+    pub(super) customer: Id<Customer>,
+    pub(super) first_name: String,
+    pub(super) last_name: String,
+    pub(super) email: Email,
+    pub(super) password: HashedPassword,
+    pub(super) totp: TotpSecret,
+}
+
+/// What a commit must write for somebody to be a customer. The first is what fails if the address is another's.
+pub(super) async fn founding(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    founder: Founder,
+) -> Result<Vec<DocumentWrite>, BankError> {
+    let Founder { customer, first_name, last_name, email, password, totp } = founder;
+    let now = clock.now();
     let key = customer.bytes();
-    let address = store.vault().blind().of(Indexed::Email, new.email.normal());
+    let address = store.vault().blind().of(Indexed::Email, email.normal());
     let record = Row::<Customers> {
         open: CustomerOpen {
             user_id: customer,
@@ -68,25 +101,21 @@ pub async fn register(
             created_by: caller.customer.map_or(String::from("bank"), |id| id.to_string()),
         },
         profile: Held::Known(Profile {
-            first_name: new.first_name.clone(),
-            last_name: new.last_name.clone(),
-            email: String::from(new.email.written()),
+            first_name: first_name.clone(),
+            last_name: last_name.clone(),
+            email: String::from(email.written()),
             phone_number: None,
             address: None,
             date_of_birth: None,
         }),
-        statutory: Held::Known(Identity {
-            first_name: new.first_name,
-            last_name: new.last_name,
-            national_id_hash: None,
-        }),
+        statutory: Held::Known(Identity { first_name, last_name, national_id_hash: None }),
     };
     let credentials = Row::<Credentials> {
         open: CredentialsOpen { user_id: customer, mfa_enabled: true },
-        profile: Held::Known(CredentialsSealed { password, mfa_secret: Some(new.totp) }),
+        profile: Held::Known(CredentialsSealed { password, mfa_secret: Some(totp) }),
         statutory: Held::Absent,
     };
-    let email = Row::<CustomerEmails>::open(EmailOpen { user_id: customer });
+    let index = Row::<CustomerEmails>::open(EmailOpen { user_id: customer });
     let act = Act {
         action: Action::Create,
         entity: "USER",
@@ -95,20 +124,10 @@ pub async fn register(
         old: None,
         new: None,
     };
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents = vec![
-        // First, so that what is unmet names it.
-        store.write(&address, &email, DocumentCondition::Absent).await?,
+    Ok(vec![
+        store.write(&address, &index, DocumentCondition::Absent).await?,
         store.write(&key, &record, DocumentCondition::Absent).await?,
         store.write(&key, &credentials, DocumentCondition::Absent).await?,
         audit::row(store, clock, caller, act).await?,
-    ];
-    match store.commit(&commit).await {
-        Ok(_) => Ok(Registered::New(customer)),
-        Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
-            store.vault().unmake_keys(Subject::Customer(customer)).await?;
-            Ok(Registered::KnownAddress)
-        }
-        Err(error) => Err(error),
-    }
+    ])
 }

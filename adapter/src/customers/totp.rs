@@ -2,6 +2,7 @@
 
 use crate::random;
 use florin_ledger::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use totp_rs::{Algorithm, Builder, Secret, Totp};
@@ -54,6 +55,22 @@ impl TotpSecret {
     #[must_use]
     pub fn base32(&self) -> String {
         data_encoding::BASE32_NOPAD.encode(&self.0)
+    }
+
+    /// The same in groups of four, as people type it.
+    #[must_use]
+    pub fn in_groups(&self) -> String {
+        let text = self.base32();
+        let groups: Vec<_> = text.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
+        groups.join(" ")
+    }
+
+    /// As an app takes it from a picture or a link: whose it is, and at which bank.
+    #[must_use]
+    pub fn uri(&self, bank: &str, email: &str) -> String {
+        let written = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let (bank, email) = (written(bank), written(email));
+        format!("otpauth://totp/{bank}:{email}?secret={}&issuer={bank}", self.base32())
     }
 
     /// The code of a time.

@@ -17,6 +17,8 @@ pub enum Indexed {
     Email,
     /// What was typed as an e-mail address to log in.
     LoginIdentifier,
+    /// Addresses that strangers have letters sent to, normalised.
+    Mailbox,
     /// Numbers of accounts.
     AccountNumber,
     /// Addresses of the internet.
@@ -28,6 +30,7 @@ impl Indexed {
         match self {
             Indexed::Email => "email",
             Indexed::LoginIdentifier => "login identifier",
+            Indexed::Mailbox => "mailbox",
             Indexed::AccountNumber => "account number",
             Indexed::Address => "address",
         }

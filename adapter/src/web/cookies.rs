@@ -6,6 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 pub(super) const LOGIN: &str = "__Host-login";
 /// Carries an attempt to log in.
 pub(super) const ATTEMPT: &str = "__Host-attempt";
+/// Carries a registration whose mailbox is confirmed.
+pub(super) const ENROLMENT: &str = "__Host-enrolment";
 /// Tells browsers apart that have no login: their forms belong to it.
 pub(super) const VISITOR: &str = "__Host-visitor";
 

@@ -15,7 +15,6 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -34,6 +33,7 @@ fn first_page(user: &UserKind) -> &'static str {
 #[derive(Deserialize)]
 pub(super) struct LoginQuery {
     problem: Option<String>,
+    notice: Option<String>,
 }
 
 pub(super) async fn form(
@@ -43,10 +43,23 @@ pub(super) async fn form(
 ) -> Response {
     let visitor = Visitor::of(&headers);
     let csrf = bank.form_token(visitor.secret());
-    let page = LoginPage { bank: &bank.options.name, csrf, has_problem: query.problem.is_some() };
+    let has_problem = query.problem.is_some();
+    let notice = notice(query.notice.as_deref().unwrap_or_default());
+    let page = LoginPage { bank: &bank.options.name, csrf, has_problem, notice };
     let mut response = pages::page(&page);
     visitor.keep(&mut response);
     response
+}
+
+/// What is said of something that was done before, by the name that another page gave it.
+fn notice(name: &str) -> &'static str {
+    match name {
+        "registered" => "You are a customer now. Log in with the next code of your app.",
+        "password" => {
+            "Your password is changed. Log in with it, and with the next code of your app."
+        }
+        _ => "",
+    }
 }
 
 #[derive(Deserialize)]
@@ -68,8 +81,7 @@ pub(super) async fn password(
         Ok(fields) => fields,
         Err(problem) => return pages::problem(problem),
     };
-    let address = caller.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if let Err(seconds) = bank.rates.take(address, bank.clock.now()) {
+    if let Err(seconds) = bank.takes_a_try(&caller) {
         return pages::too_often(seconds);
     }
     let password = Zeroizing::new(fields.password);

@@ -4,9 +4,13 @@ mod cookies;
 mod forms;
 mod health;
 mod login;
+mod logins;
 mod opening;
 mod pages;
 mod payees;
+mod picture;
+mod registration;
+mod security;
 mod session;
 mod staff;
 mod transactions;
@@ -56,6 +60,18 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/login", get(login::form).post(login::password))
         .route("/login/verify", get(login::code_form).post(login::code))
         .route("/logout", post(login::logout))
+        .route("/register", get(registration::form).post(registration::register))
+        .route("/register/sent", get(registration::sent))
+        .route("/register/confirm", get(registration::confirm_form).post(registration::confirm))
+        .route("/register/enrol", get(registration::enrol_form).post(registration::enrol))
+        .route("/recover", get(security::recover_form).post(security::recover))
+        .route("/recover/sent", get(security::recover_sent))
+        .route("/recover/confirm", get(security::new_password_form).post(security::new_password))
+        .route("/sessions", get(logins::list))
+        .route("/sessions/end", post(logins::end_one))
+        .route("/sessions/end-others", post(logins::end_others))
+        .route("/security", get(security::overview))
+        .route("/security/password", get(security::password_form).post(security::password))
         .route("/accounts", get(views::accounts))
         .route("/accounts/open", get(opening::open_form).post(opening::open))
         .route("/accounts/{account}", get(views::account))

@@ -18,6 +18,8 @@ pub(super) struct LoginPage<'a> {
     pub(super) bank: &'a str,
     pub(super) csrf: String,
     pub(super) has_problem: bool,
+    /// What somebody is told who has just done something else; empty if nothing.
+    pub(super) notice: &'static str,
 }
 
 #[derive(Template)]
@@ -128,6 +130,10 @@ pub(super) enum Problem {
     Busy,
     /// The same was tried too often.
     TooOften,
+    /// A link of a letter that leads nowhere any more.
+    LinkIsOver,
+    /// An address that has become another customer's.
+    AddressIsTaken,
     /// It may have happened.
     Unknown,
     /// Something is broken.
@@ -141,6 +147,8 @@ impl Problem {
             Problem::Malformed => StatusCode::BAD_REQUEST,
             Problem::Forged | Problem::Forbidden => StatusCode::FORBIDDEN,
             Problem::TooOften => StatusCode::TOO_MANY_REQUESTS,
+            Problem::LinkIsOver => StatusCode::GONE,
+            Problem::AddressIsTaken => StatusCode::CONFLICT,
             Problem::Busy | Problem::Unknown => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -166,6 +174,12 @@ impl Problem {
             }
             Problem::TooOften => {
                 ("That was tried too often from here", "Wait for a minute, then try again.")
+            }
+            Problem::LinkIsOver => {
+                ("This link leads nowhere any more", "It was used, or it is too old: begin again.")
+            }
+            Problem::AddressIsTaken => {
+                ("This address is a customer's already", "Log in with it, or use another address.")
             }
             Problem::Unknown => (
                 "We do not know yet whether it happened",
@@ -249,6 +263,12 @@ fn html_response(status: StatusCode, html: String) -> Response {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, html);
     response
+}
+
+/// A time to the minute.
+pub(super) fn minute(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or_default();
+    time.to_zoned_datetime(jiff::tz::TimeZone::UTC).strftime("%d %b %Y, %H:%M UTC").to_string()
 }
 
 /// The day of a time.

@@ -4,6 +4,7 @@ use crate::adapter;
 use crate::certificates::{Certificates, certificates};
 use crate::events;
 use crate::exit::{Exit, Failure};
+use crate::mail::Shown;
 use crate::target::open_database_with;
 use clap::Args;
 use florin_adapter::accounts::BankCode;
@@ -53,6 +54,8 @@ struct Ready<'a> {
     staff: Vec<StaffLogin<'a>>,
     ledger_address: Option<String>,
     data: String,
+    /// The directory that mail is written into.
+    mail: String,
 }
 
 #[derive(Serialize)]
@@ -129,6 +132,8 @@ impl Demo {
             time_zone: TimeZone::UTC,
             step_up_above_cents: 0,
         };
+        let sender = adapter::sender(&options.name, &origin);
+        let mailer = Arc::new(Shown::new(&directory.join("mail"), sender, self.json)?);
         let client = Client::embedded(database);
         let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await;
         let bank = Arc::new(bank.map_err(|error| unavailable(&error))?);
@@ -136,7 +141,7 @@ impl Demo {
         let staff = demo::hire(&bank).await.map_err(|error| unavailable(&error))?;
         keep(directory, &certificates)?;
         self.say_ready(directory, &origin, &certificates, &customers, &staff)?;
-        adapter::serve(bank, listener, stop).await;
+        adapter::serve(bank, listener, Some(mailer), stop).await;
         Ok(())
     }
 
@@ -161,6 +166,7 @@ impl Demo {
                 staff: staff.iter().map(staff_login).collect(),
                 ledger_address: None,
                 data: data.to_string(),
+                mail: directory.join("mail").display().to_string(),
             };
             let line = serde_json::to_string(&ready).expect("strings can't fail");
             writeln!(output, "{line}")?;
@@ -177,6 +183,7 @@ impl Demo {
                 "\nCodes come from an authenticator app that is given the secret, or from\n  \
                  oathtool --totp -b SECRET\n\
                  Your browser trusts it once it trusts {data}/ca.pem; everything is in {data}.\n\
+                 Mail that the bank sends is shown here and kept in {data}/mail.\n\
                  Log in, look at an account, send something to your savings. Ctrl-C ends it; then\n  \
                  florin bank --data {data}/ledger --key-file {data}/ledger_key \\\n    \
                  --root-key-file {data}/root_key --tls-cert {data}/tls.pem \\\n    \

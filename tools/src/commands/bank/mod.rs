@@ -9,6 +9,7 @@ use super::serve::shutdown_signal;
 use crate::adapter;
 use crate::events;
 use crate::exit::{Exit, Failure};
+use crate::mail::MailArguments;
 use access::{Access, unavailable};
 use clap::{Args, Subcommand};
 use florin_adapter::BankOptions;
@@ -68,6 +69,9 @@ struct Serving {
     /// The bank's code of eight digits, which numbers of accounts begin with
     #[arg(long, value_name = "CODE", default_value = "99999999", value_parser = bank_code)]
     bank_code: BankCode,
+
+    #[command(flatten)]
+    mail: MailArguments,
 
     /// Threads that hash passwords
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
@@ -129,10 +133,11 @@ impl Serving {
             time_zone: self.time_zone.clone(),
             step_up_above_cents: self.step_up_above,
         };
+        let mailer = self.mail.mailer(&adapter::sender(&self.name, &origin))?;
         let bank = Arc::new(self.access.bank(client, options).await?);
         bank.open_own_accounts(None).await.map_err(|error| unavailable(&error))?;
         self.say_ready(&origin, listener.address())?;
-        adapter::serve(bank, listener, stop).await;
+        adapter::serve(bank, listener, mailer, stop).await;
         Ok(())
     }
 

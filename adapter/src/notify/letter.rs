@@ -1,0 +1,123 @@
+//! What letters say. Templates are compiled; nothing in one is secret but a link that is good for one use.
+
+use super::mail::MailError;
+use crate::clock::{HOUR, MINUTE};
+use askama::Template;
+use florin_ledger::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// After this nobody is helped by a letter any more.
+const NEWS: u64 = 72 * HOUR;
+/// How long the link of a registration is good.
+pub(crate) const REGISTRATION_LINK: u64 = 24 * HOUR;
+/// How long the link of a recovery is good.
+pub(crate) const RECOVERY_LINK: u64 = 15 * MINUTE;
+
+/// Who writes.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// What the bank is called.
+    pub bank: String,
+    /// Where browsers find it: links lead nowhere else, whatever a request said.
+    pub origin: String,
+}
+
+impl Sender {
+    /// The host of the origin, without a port.
+    pub(super) fn host(&self) -> &str {
+        let host = self.origin.split_once("://").map_or(&*self.origin, |(_, host)| host);
+        host.split_once(':').map_or(host, |(host, _)| host)
+    }
+}
+
+/// A letter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "letter", rename_all = "snake_case")]
+pub enum Letter {
+    /// To whoever asked to become a customer.
+    ConfirmAddress {
+        /// Of the link.
+        token: String,
+    },
+    /// To a customer whose address somebody wanted to register again.
+    AddressIsKnown,
+    /// To a customer who has forgotten their password.
+    Recover {
+        /// Of the link.
+        token: String,
+    },
+    /// To a customer whose password was changed.
+    PasswordChanged,
+}
+
+#[derive(Template)]
+#[template(path = "letters/confirm_address.txt")]
+struct ConfirmAddress<'a> {
+    sender: &'a Sender,
+    token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "letters/address_is_known.txt")]
+struct AddressIsKnown<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/recover.txt")]
+struct Recover<'a> {
+    sender: &'a Sender,
+    token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "letters/password_changed.txt")]
+struct PasswordChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+impl Letter {
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self, sender: &Sender) -> String {
+        let bank = &sender.bank;
+        match self {
+            Letter::ConfirmAddress { .. } => format!("Confirm your e-mail address for {bank}"),
+            Letter::AddressIsKnown => format!("Somebody tried to register with {bank}"),
+            Letter::Recover { .. } => format!("A new password for {bank}"),
+            Letter::PasswordChanged => format!("Your password at {bank} was changed"),
+        }
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`MailError`] if the template can't be filled.
+    pub fn text(&self, sender: &Sender, written: Timestamp) -> Result<String, MailError> {
+        let time = time_in_words(written);
+        let text = match self {
+            Letter::ConfirmAddress { token } => ConfirmAddress { sender, token }.render(),
+            Letter::AddressIsKnown => AddressIsKnown { sender, time }.render(),
+            Letter::Recover { token } => Recover { sender, token }.render(),
+            Letter::PasswordChanged => PasswordChanged { sender, time }.render(),
+        };
+        text.map_err(|error| MailError(error.to_string()))
+    }
+
+    /// How long it is of use, in nanoseconds.
+    pub(super) fn lifetime(&self) -> u64 {
+        match self {
+            Letter::ConfirmAddress { .. } => REGISTRATION_LINK,
+            Letter::Recover { .. } => RECOVERY_LINK,
+            Letter::AddressIsKnown | Letter::PasswordChanged => NEWS,
+        }
+    }
+}
+
+fn time_in_words(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or_default();
+    let time = time.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+    time.strftime("%d %B %Y at %H:%M UTC").to_string()
+}

@@ -1,0 +1,212 @@
+//! Sends letters that are due.
+
+use super::letter::Sender;
+use super::mail::{Mail, MailError, Mailer};
+use super::outbox::{LetterOpen, LetterSealed, Outbox, due, key};
+use crate::audit::{self, Act, Action, Caller};
+use crate::clock::{Clock, HOUR, MINUTE, SECOND, after};
+use crate::email::Email;
+use crate::error::BankError;
+use crate::id::{self, Id};
+use crate::store::{Found, Held, Kind, Row, Store};
+use florin_ledger::document::{DocumentCondition, DocumentScan};
+use florin_ledger::{Commit, Document, DocumentWrite, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{error, warn};
+
+/// Letters that are under way at the same time.
+const LETTERS_MAX: u32 = 32;
+/// How long one may take: less than the wait before it is tried again.
+const SENDING_MAX: Duration = Duration::from_secs(30);
+/// How long a letter waits after its first try; twice as long after each one more.
+const WAIT_FIRST: u64 = MINUTE;
+const WAIT_MAX: u64 = HOUR;
+
+const _: () = assert!(SENDING_MAX.as_secs() < WAIT_FIRST / SECOND);
+
+/// Sends letters.
+#[derive(Clone)]
+pub struct Postman {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    mailer: Arc<dyn Mailer>,
+    sender: Sender,
+}
+
+/// A letter that this postman alone may send now.
+struct Claimed {
+    id: Id<id::Letter>,
+    mail: Mail,
+    /// Takes it out of the outbox.
+    deletion: DocumentWrite,
+}
+
+impl Postman {
+    /// A postman of a bank, who gives mails to a mailer.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        mailer: Arc<dyn Mailer>,
+        sender: Sender,
+    ) -> Postman {
+        Postman { store, clock, mailer, sender }
+    }
+
+    /// Tries to send what is due now. Returns how many letters were taken up: none means that there is nothing to
+    /// do for now.
+    ///
+    /// # Errors
+    /// [`BankError`] if the ledger can't be asked; never because of a letter.
+    pub async fn step(&self) -> Result<usize, BankError> {
+        let now = self.clock.now();
+        let (mut scan, mut sending) = (first_page(), JoinSet::new());
+        let mut taken = 0;
+        loop {
+            let page = self.store.client().scan_documents(&scan).await?;
+            for document in page.items {
+                if due(&document.key).is_some_and(|due| now < due) {
+                    finish(sending).await;
+                    return Ok(taken);
+                }
+                taken += 1;
+                if let Some(claimed) = self.claim_or_complain(document, now).await? {
+                    let postman = self.clone();
+                    sending.spawn(async move { postman.send(claimed).await });
+                }
+            }
+            finish(std::mem::take(&mut sending)).await;
+            let Some(next) = page.next else { return Ok(taken) };
+            scan.after = Some(next);
+        }
+    }
+
+    /// What is wrong with one letter is no reason to leave the others.
+    async fn claim_or_complain(
+        &self,
+        document: Document,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>, BankError> {
+        match self.claim(document, now).await {
+            Ok(claimed) => Ok(claimed),
+            Err(error @ (BankError::Ledger(_) | BankError::Busy)) => Err(error),
+            // Another postman has it.
+            Err(error) if error.is_stale() => Ok(None),
+            Err(error) => {
+                error!("a letter stays where it is: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Moves a letter to when it is tried again, so that nobody else tries it now.
+    async fn claim(
+        &self,
+        document: Document,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>, BankError> {
+        let found: Found<Outbox> = self.store.opened(document).await?;
+        let open = found.row.open.clone();
+        let Some(LetterSealed { to, letter }) = found.row.profile.as_known() else {
+            // Of somebody who was erased.
+            self.delete(found.deletion()).await?;
+            return Ok(None);
+        };
+        let Some(to) = to else {
+            self.delete(found.deletion()).await?;
+            return Ok(None);
+        };
+        if open.useless_at.0 <= now.0 {
+            self.give_up(&found).await?;
+            return Ok(None);
+        }
+        let mail = self.mail(&open, to, letter);
+        let wait = WAIT_FIRST.saturating_mul(1 << open.tries_count.min(16)).min(WAIT_MAX);
+        let moved = key(after(now, wait), open.letter_id);
+        let row = Row::<Outbox> {
+            open: LetterOpen { tries_count: open.tries_count.saturating_add(1), ..open.clone() },
+            profile: found.row.profile.clone(),
+            statutory: Held::Absent,
+        };
+        let written = self.store.write(&moved, &row, DocumentCondition::Absent).await?;
+        let commit = Commit {
+            id: audit::commit_id(),
+            documents: vec![found.deletion(), written],
+            ..Commit::default()
+        };
+        self.store.commit(&commit).await?;
+        let deletion =
+            DocumentWrite { table: Outbox::TABLE, key: moved, ..DocumentWrite::default() };
+        match mail {
+            Ok(mail) => Ok(Some(Claimed { id: open.letter_id, mail, deletion })),
+            Err(error) => {
+                error!(letter = %open.letter_id, "it can't be written: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    fn mail(
+        &self,
+        open: &LetterOpen,
+        to: &str,
+        letter: &super::letter::Letter,
+    ) -> Result<Mail, MailError> {
+        let written = open.written_at.into();
+        Ok(Mail {
+            id: open.letter_id,
+            to: Email::parse(to).map_err(|error| MailError(error.to_string()))?,
+            subject: letter.subject(&self.sender),
+            text: letter.text(&self.sender, written)?,
+            written,
+        })
+    }
+
+    async fn send(&self, claimed: Claimed) {
+        let Claimed { id, mail, deletion } = claimed;
+        match timeout(SENDING_MAX, self.mailer.send(&mail)).await {
+            Ok(Ok(())) => {
+                if let Err(error) = self.delete(deletion).await {
+                    warn!(letter = %id, "it is sent, and may be sent again: {error}");
+                }
+            }
+            Ok(Err(error)) => warn!(letter = %id, "not sent, and tried again later: {error}"),
+            Err(_) => warn!(letter = %id, "not sent in time, and tried again later"),
+        }
+    }
+
+    async fn delete(&self, deletion: DocumentWrite) -> Result<(), BankError> {
+        self.store.client().write_documents(&[deletion]).await?;
+        Ok(())
+    }
+
+    /// Takes a letter out of the outbox that nobody is helped by any more, and says so.
+    async fn give_up(&self, found: &Found<Outbox>) -> Result<(), BankError> {
+        let LetterOpen { letter_id, tries_count, .. } = found.row.open;
+        error!(letter = %letter_id, tries_count, "given up: it could not be sent while it was of use");
+        let act = Act {
+            action: Action::Delete,
+            entity: "LETTER",
+            entity_id: letter_id.to_string(),
+            subject: Outbox::subject(&found.row.open),
+            old: None,
+            new: Some(serde_json::json!({"tries_count": tries_count, "reason": "too late"})),
+        };
+        let caller = Caller::bank();
+        let mut commit = audit::commit_of(&self.store, &caller, audit::commit_id()).await?;
+        commit.documents =
+            vec![found.deletion(), audit::row(&self.store, &*self.clock, &caller, act).await?];
+        self.store.commit(&commit).await.map(drop)
+    }
+}
+
+fn first_page() -> DocumentScan {
+    DocumentScan { table: Outbox::TABLE, limit: LETTERS_MAX, ..DocumentScan::default() }
+}
+
+async fn finish(mut sending: JoinSet<()>) {
+    while sending.join_next().await.is_some() {}
+}

@@ -1,0 +1,249 @@
+//! Becoming a customer: a form, a letter, an authenticator app.
+//!
+//! Whatever address is typed, the answers are the same. The page of a letter's link shows a button and does nothing
+//! by itself, since mailboxes load the links that they are sent.
+
+use super::cookies;
+use super::forms::{self, Visitor};
+use super::pages::{self, Problem};
+use super::picture::Picture;
+use crate::audit::Caller;
+use crate::bank::Bank;
+use crate::customers::{
+    EnrolError, Enrolment, Link, Newcomer, NotAName, Password, PasswordError, PersonName,
+    Registrations,
+};
+use crate::email::{Email, NotAnEmail};
+use askama::Template;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "register.html")]
+struct RegisterPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    typed: RegisterFields,
+    problem: String,
+}
+
+#[derive(Template)]
+#[template(path = "sent.html")]
+struct SentPage<'a> {
+    bank: &'a str,
+    csrf: String,
+}
+
+#[derive(Template)]
+#[template(path = "confirm_address.html")]
+struct ConfirmPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "enrol.html")]
+struct EnrolPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    secret: String,
+    uri: String,
+    picture: Picture,
+    has_problem: bool,
+}
+
+/// What was typed; all but the password is shown again if something is wrong with it.
+#[derive(Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RegisterFields {
+    first_name: String,
+    last_name: String,
+    email: String,
+    password: String,
+}
+
+/// What is wrong with what was typed.
+#[derive(Debug, thiserror::Error)]
+enum Improper {
+    #[error("{0}")]
+    Name(#[from] NotAName),
+    #[error("{0}")]
+    Email(#[from] NotAnEmail),
+    #[error("{0}")]
+    Password(#[from] PasswordError),
+}
+
+pub(super) async fn form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
+    show(&bank, &headers, RegisterFields::default(), String::new())
+}
+
+fn show(bank: &Bank, headers: &HeaderMap, typed: RegisterFields, problem: String) -> Response {
+    let visitor = Visitor::of(headers);
+    let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let csrf = bank.form_token(visitor.secret());
+    let page = RegisterPage { bank: &bank.options.name, csrf, typed, problem };
+    let mut response = (status, pages::page(&page)).into_response();
+    visitor.keep(&mut response);
+    response
+}
+
+pub(super) async fn register(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let typed: RegisterFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let newcomer = match newcomer(&typed) {
+        Ok(newcomer) => newcomer,
+        Err(improper) => return show(&bank, &headers, typed, improper.to_string()),
+    };
+    if let Err(seconds) = bank.takes_a_try(&caller) {
+        return pages::too_often(seconds);
+    }
+    let Bank { store, clock, passwords, .. } = &*bank;
+    match Registrations::begin(store, &**clock, passwords, &caller, newcomer).await {
+        Ok(()) => Redirect::to("/register/sent").into_response(),
+        Err(error) => pages::failed(&error),
+    }
+}
+
+fn newcomer(typed: &RegisterFields) -> Result<Newcomer, Improper> {
+    Ok(Newcomer {
+        first_name: PersonName::parse(&typed.first_name)?,
+        last_name: PersonName::parse(&typed.last_name)?,
+        email: Email::parse(&typed.email)?,
+        password: Password::new(typed.password.clone())?,
+    })
+}
+
+pub(super) async fn sent(State(bank): State<Arc<Bank>>) -> Response {
+    pages::page(&SentPage { bank: &bank.options.name, csrf: String::new() })
+}
+
+/// What a link carries, or its form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkFields {
+    token: String,
+}
+
+/// The page of a letter's link: says nothing about it, and changes nothing.
+pub(super) async fn confirm_form(
+    State(bank): State<Arc<Bank>>,
+    headers: HeaderMap,
+    Query(query): Query<LinkFields>,
+) -> Response {
+    let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
+    let visitor = Visitor::of(&headers);
+    let csrf = bank.form_token(visitor.secret());
+    let page = ConfirmPage { bank: &bank.options.name, csrf, token: link.to_string() };
+    let mut response = pages::page(&page);
+    visitor.keep(&mut response);
+    response
+}
+
+pub(super) async fn confirm(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let fields: LinkFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    if let Err(seconds) = bank.takes_a_try(&caller) {
+        return pages::too_often(seconds);
+    }
+    let Ok(link) = fields.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
+    match Registrations::confirm(&bank.store, &*bank.clock, &link).await {
+        Ok(onward) => {
+            let mut response = Redirect::to("/register/enrol").into_response();
+            cookies::set(response.headers_mut(), cookies::ENROLMENT, &onward.to_string());
+            response
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn link_of(headers: &HeaderMap) -> Option<Link> {
+    cookies::value(headers, cookies::ENROLMENT)?.parse().ok()
+}
+
+pub(super) async fn enrol_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
+    let Some(link) = link_of(&headers) else { return Redirect::to("/register").into_response() };
+    show_secret(&bank, &link, StatusCode::OK).await
+}
+
+async fn show_secret(bank: &Bank, link: &Link, status: StatusCode) -> Response {
+    let name = &bank.options.name;
+    let enrolment = Registrations::enrolment(&bank.store, &*bank.clock, link).await;
+    let Enrolment { totp, email } = match enrolment {
+        Ok(enrolment) => enrolment,
+        Err(error) => return failed(&error),
+    };
+    let uri = totp.uri(name, &email);
+    let page = EnrolPage {
+        bank: name,
+        csrf: bank.form_token(&link.form_secret()),
+        secret: totp.in_groups(),
+        picture: Picture::of(&uri),
+        uri,
+        has_problem: status != StatusCode::OK,
+    };
+    (status, pages::page(&page)).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeFields {
+    code: String,
+}
+
+pub(super) async fn enrol(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(link) = link_of(&headers) else { return pages::problem(Problem::Forged) };
+    let fields: CodeFields = match forms::read(&bank, &headers, &link.form_secret(), &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    if let Err(seconds) = bank.takes_a_try(&caller) {
+        return pages::too_often(seconds);
+    }
+    let Bank { store, clock, .. } = &*bank;
+    match Registrations::enrol(store, &**clock, &caller, &link, &fields.code).await {
+        Ok(_) => {
+            let mut response = Redirect::to("/login?notice=registered").into_response();
+            cookies::remove(response.headers_mut(), cookies::ENROLMENT);
+            response
+        }
+        Err(EnrolError::NoMatch) => {
+            show_secret(&bank, &link, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &EnrolError) -> Response {
+    match error {
+        EnrolError::Bank(error) => pages::failed(error),
+        EnrolError::NoSuchLink | EnrolError::NoMatch => pages::problem(Problem::LinkIsOver),
+        EnrolError::KnownAddress => pages::problem(Problem::AddressIsTaken),
+    }
+}

@@ -1,0 +1,254 @@
+//! What a customer proves themselves with: a new password, for who is logged in and for who has forgotten theirs.
+
+use super::cookies;
+use super::forms::{self, Visitor};
+use super::pages::{self, Problem};
+use super::session::Session;
+use crate::audit::Caller;
+use crate::bank::Bank;
+use crate::customers::{
+    ChangeRefused, Link, Password, PasswordChange, PasswordError, RecoverRefused, Recoveries,
+    change_password,
+};
+use crate::email::{Email, NotAnEmail};
+use askama::Template;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+#[derive(Template)]
+#[template(path = "security.html")]
+struct SecurityPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    notice: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    problem: String,
+}
+
+#[derive(Template)]
+#[template(path = "recover.html")]
+struct RecoverPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    problem: String,
+}
+
+#[derive(Template)]
+#[template(path = "recover_sent.html")]
+struct RecoverSentPage<'a> {
+    bank: &'a str,
+    csrf: String,
+}
+
+#[derive(Template)]
+#[template(path = "new_password.html")]
+struct NewPasswordPage<'a> {
+    bank: &'a str,
+    csrf: String,
+    token: String,
+    problem: String,
+}
+
+/// What is shown again with its status, if something is wrong.
+fn status_of(problem: &str) -> StatusCode {
+    if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
+}
+
+#[derive(Deserialize)]
+pub(super) struct NoticeQuery {
+    notice: Option<String>,
+}
+
+pub(super) async fn overview(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    Query(query): Query<NoticeQuery>,
+) -> Response {
+    let notice = match query.notice.as_deref() {
+        Some("password") => "Your password is changed. Every other login has ended.",
+        _ => "",
+    };
+    pages::page(&SecurityPage { bank: &bank.options.name, csrf: session.csrf, notice })
+}
+
+pub(super) async fn password_form(State(bank): State<Arc<Bank>>, session: Session) -> Response {
+    show_password(&bank, &session, String::new())
+}
+
+fn show_password(bank: &Bank, session: &Session, problem: String) -> Response {
+    let status = status_of(&problem);
+    let page = PasswordPage { bank: &bank.options.name, csrf: session.csrf.clone(), problem };
+    (status, pages::page(&page)).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordFields {
+    old: String,
+    new: String,
+    code: String,
+}
+
+pub(super) async fn password(
+    State(bank): State<Arc<Bank>>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let fields: PasswordFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    let new = match Password::new(fields.new) {
+        Ok(new) => new,
+        Err(error) => return show_password(&bank, &session, error.to_string()),
+    };
+    if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
+        return pages::too_often(seconds);
+    }
+    let change = PasswordChange {
+        login: &session.login,
+        authority: &session.orderer.authority,
+        old: Zeroizing::new(fields.old),
+        new,
+        code: &fields.code,
+    };
+    let Bank { store, clock, passwords, .. } = &*bank;
+    match change_password(store, &**clock, passwords, &session.orderer.caller, change).await {
+        Ok(()) => Redirect::to("/security?notice=password").into_response(),
+        Err(ChangeRefused::Bank(error)) => pages::failed(&error),
+        Err(refused) => show_password(&bank, &session, refused.to_string()),
+    }
+}
+
+pub(super) async fn recover_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
+    show_recover(&bank, &headers, String::new())
+}
+
+fn show_recover(bank: &Bank, headers: &HeaderMap, problem: String) -> Response {
+    let visitor = Visitor::of(headers);
+    let status = status_of(&problem);
+    let csrf = bank.form_token(visitor.secret());
+    let page = RecoverPage { bank: &bank.options.name, csrf, problem };
+    let mut response = (status, pages::page(&page)).into_response();
+    visitor.keep(&mut response);
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecoverFields {
+    email: String,
+}
+
+pub(super) async fn recover(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let fields: RecoverFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    let email = match Email::parse(&fields.email) {
+        Ok(email) => email,
+        Err(error @ NotAnEmail) => return show_recover(&bank, &headers, error.to_string()),
+    };
+    if let Err(seconds) = bank.takes_a_try(&caller) {
+        return pages::too_often(seconds);
+    }
+    match Recoveries::begin(&bank.store, &*bank.clock, &caller, &email).await {
+        Ok(()) => Redirect::to("/recover/sent").into_response(),
+        Err(error) => pages::failed(&error),
+    }
+}
+
+pub(super) async fn recover_sent(State(bank): State<Arc<Bank>>) -> Response {
+    pages::page(&RecoverSentPage { bank: &bank.options.name, csrf: String::new() })
+}
+
+/// What a link carries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkQuery {
+    token: String,
+}
+
+/// The page of a letter's link: says nothing about it, and changes nothing.
+pub(super) async fn new_password_form(
+    State(bank): State<Arc<Bank>>,
+    headers: HeaderMap,
+    Query(query): Query<LinkQuery>,
+) -> Response {
+    let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
+    show_new_password(&bank, &headers, &link, String::new())
+}
+
+fn show_new_password(bank: &Bank, headers: &HeaderMap, link: &Link, problem: String) -> Response {
+    let visitor = Visitor::of(headers);
+    let status = status_of(&problem);
+    let csrf = bank.form_token(visitor.secret());
+    let token = link.to_string();
+    let page = NewPasswordPage { bank: &bank.options.name, csrf, token, problem };
+    let mut response = (status, pages::page(&page)).into_response();
+    visitor.keep(&mut response);
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPasswordFields {
+    token: String,
+    password: String,
+    code: String,
+}
+
+pub(super) async fn new_password(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let visitor = Visitor::of(&headers);
+    let fields: NewPasswordFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
+        Ok(fields) => fields,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(link) = fields.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
+    let again = |problem: String| show_new_password(&bank, &headers, &link, problem);
+    let password = match Password::new(fields.password) {
+        Ok(password) => password,
+        Err(error @ (PasswordError::TooShort | PasswordError::TooLong)) => {
+            return again(error.to_string());
+        }
+    };
+    if let Err(seconds) = bank.takes_a_try(&caller) {
+        return pages::too_often(seconds);
+    }
+    let Bank { store, clock, passwords, .. } = &*bank;
+    let code = &fields.code;
+    match Recoveries::finish(store, &**clock, passwords, &caller, &link, code, password).await {
+        Ok(()) => {
+            let mut response = Redirect::to("/login?notice=password").into_response();
+            cookies::remove(response.headers_mut(), cookies::LOGIN);
+            response
+        }
+        Err(RecoverRefused::Bank(error)) => pages::failed(&error),
+        Err(refused) => again(refused.to_string()),
+    }
+}
