@@ -99,6 +99,8 @@ tables! {
     CASES 70 "cases" PLAIN;
     /// Those that wait for it.
     CASES_OPEN 71 "cases_open" PLAIN;
+    /// Transactions that could not go on.
+    TRANSFERS_PARKED 73 "transfers_parked" PLAIN;
     /// Whom customers have paid before.
     PAID_BEFORE 72 "paid_before" PLAIN;
 }

@@ -17,6 +17,10 @@ pub const TRANSACTION_RECEIVED: Topic = Topic(19);
 pub const TRANSACTION_IN_REVIEW: Topic = Topic(40);
 /// The person has decided.
 pub const CASE_DECIDED: Topic = Topic(41);
+/// A transfer could not go on; the key is its own.
+pub const TRANSACTION_PARKED: Topic = Topic(42);
+/// It may go on again; the key is its own.
+pub const TRANSACTION_RESUMED: Topic = Topic(43);
 
 /// The account is suspended: what is held on it is given back. The value is the version alone.
 pub const ACCOUNT_SUSPENDED: Topic = Topic(30);
@@ -36,6 +40,11 @@ pub(crate) fn account_event(topic: Topic, account: Id<Account>) -> Event {
 pub(crate) fn event(topic: Topic, account: Id<Account>, transaction: Id<Transaction>) -> Event {
     let value = [&[VERSION][..], &transaction.bytes()].concat();
     Event { topic, key: account.bytes().to_vec(), value }
+}
+
+/// An event of a transaction whose accounts may not be known.
+pub(crate) fn about(topic: Topic, transaction: Id<Transaction>) -> Event {
+    event(topic, Id::from_number(transaction.number()), transaction)
 }
 
 /// The transaction that an event tells of; `None` if it is of another version.

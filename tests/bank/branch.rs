@@ -26,8 +26,8 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::{
     AccountId, Amount, CreateTransferStatus, Timestamp, Transfer, TransferFlags, TransferId,
 };
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -38,11 +38,82 @@ pub(crate) const ORIGIN: &str = "https://bank.example";
 
 /// A clock for ledger and adapter alike, that only the test moves.
 #[derive(Debug)]
-pub(crate) struct HandClock(AtomicU64);
+pub(crate) struct HandClock {
+    time: AtomicU64,
+    planned: Mutex<Option<Planned>>,
+    calls: AtomicUsize,
+}
+
+/// Something that happens when adapters ask what time it is.
+struct Planned {
+    calls_left: usize,
+    happens: Box<dyn FnOnce() + Send>,
+    has_happened: Happened,
+}
+
+impl std::fmt::Debug for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "after {} calls", self.calls_left)
+    }
+}
+
+/// Whether what was planned has happened.
+pub(crate) type Happened = Arc<AtomicBool>;
 
 impl HandClock {
+    fn at(time: u64) -> HandClock {
+        HandClock {
+            time: AtomicU64::new(time),
+            planned: Mutex::default(),
+            calls: AtomicUsize::new(0),
+        }
+    }
+
     fn nanoseconds(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.time.load(Ordering::SeqCst)
+    }
+
+    /// Lets something happen, to its end, when adapters have asked so often.
+    pub(crate) fn at_call(
+        &self,
+        calls: usize,
+        happens: impl Future<Output = ()> + Send + 'static,
+    ) -> Happened {
+        let has_happened = Happened::default();
+        let happens = Box::new(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let running = std::thread::spawn(move || runtime.unwrap().block_on(happens));
+            running.join().unwrap();
+        });
+        let planned =
+            Planned { calls_left: calls, happens, has_happened: Arc::clone(&has_happened) };
+        *self.planned.lock().unwrap() = Some(planned);
+        self.calls.store(0, Ordering::SeqCst);
+        has_happened
+    }
+
+    /// Whether what was planned has happened, and how often adapters have asked since it was planned.
+    pub(crate) fn has_happened(&self, happened: Happened) -> (bool, usize) {
+        *self.planned.lock().unwrap() = None;
+        (happened.load(Ordering::SeqCst), self.calls.swap(0, Ordering::SeqCst))
+    }
+
+    /// What is planned for now is taken out first: it may ask for the time too.
+    fn called(&self) {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let mut planned = self.planned.lock().unwrap();
+        match planned.as_mut() {
+            None => {}
+            Some(one) if one.calls_left != 0 => one.calls_left -= 1,
+            Some(_) => {
+                let one = planned.take();
+                drop(planned);
+                if let Some(Planned { happens, has_happened, .. }) = one {
+                    happens();
+                    has_happened.store(true, Ordering::SeqCst);
+                }
+            }
+        }
     }
 }
 
@@ -58,6 +129,7 @@ impl florin_core::clock::Clock for HandClock {
 
 impl clock::Clock for HandClock {
     fn now(&self) -> Timestamp {
+        self.called();
         Timestamp(self.nanoseconds())
     }
 }
@@ -98,7 +170,7 @@ impl Branch {
         let sealed = FileKey::generate(&keys.path().join("ledger")).unwrap();
         let root = FileKey::generate(&keys.path().join("root")).unwrap();
         sealing::create(&disk, &sealed).unwrap();
-        let clock = Arc::new(HandClock(AtomicU64::new(START)));
+        let clock = Arc::new(HandClock::at(START));
         let preparer =
             PreparerOptions { slice_bytes: 128 << 10, reserve_bytes: 32 << 10, free_bytes_min: 0 };
         let options_of_database = Options {
@@ -154,7 +226,7 @@ impl Branch {
     }
 
     pub(crate) fn pass(&self, nanoseconds: u64) {
-        self.clock.0.fetch_add(nanoseconds, Ordering::SeqCst);
+        self.clock.time.fetch_add(nanoseconds, Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -269,16 +341,23 @@ impl Branch {
         destination: Id<Account>,
         cents: u64,
     ) -> Result<Initiated, TransferRefused> {
-        let money = Money::positive(Currency::Eur, cents).unwrap();
-        let new = NewTransfer {
+        self.asks(person, self.order(source, destination, cents)).await
+    }
+
+    pub(crate) fn order(
+        &self,
+        source: Id<Account>,
+        destination: Id<Account>,
+        cents: u64,
+    ) -> NewTransfer {
+        NewTransfer {
             source,
             destination: Destination::Account(destination),
-            money,
+            money: Money::positive(Currency::Eur, cents).unwrap(),
             description: words(),
             request: RequestKey::generate(),
             challenge: None,
-        };
-        self.asks(person, new).await
+        }
     }
 
     pub(crate) async fn asks(

@@ -2,10 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod branch;
-mod browser;
-mod mailbox;
 
+mod browser;
 mod challenges;
+mod changes;
 mod counter_pages;
 mod erasure;
 mod factors;
@@ -13,6 +13,7 @@ mod keys;
 mod letters;
 mod limits;
 mod logins;
+mod mailbox;
 mod masking;
 mod operations;
 mod pages;
@@ -28,3 +29,4 @@ mod staff;
 mod sweep;
 mod timekeeping;
 mod transfers;
+mod workers;

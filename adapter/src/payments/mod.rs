@@ -17,6 +17,7 @@ mod imported;
 mod limits;
 mod names;
 mod order;
+pub mod parked;
 pub mod payee;
 mod record;
 mod reference;

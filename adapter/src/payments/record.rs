@@ -239,9 +239,6 @@ pub(super) struct TransferOpen {
     /// The case of the person who has to look at it; the money is held anew for that.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub case_id: Option<Id<Case>>,
-    /// Why nobody goes on with it; a person must look.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub parked: Option<String>,
 }
 
 impl Kind for TransfersOpen {

@@ -309,7 +309,6 @@ async fn documents(
         initiated_by: owner,
         correlation_id: by.caller.correlation.clone(),
         held_until: after(now, u64::from(HOLD_S) * SECOND).into(),
-        parked: None,
         has_limits: true,
         is_own: parties.destination.row.open.user_id == owner,
         case_id: None,

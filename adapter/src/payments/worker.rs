@@ -9,16 +9,14 @@
 //! - [`Expiries`] reads which holds have expired, and ends their transfers.
 
 use super::hold::transaction_of;
-use super::record::{TransferOpen, TransfersOpen};
+use super::parked;
 use super::saga::end;
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Id, Transaction};
 use crate::money::Currency;
-use crate::store::{Found, Row, Store};
 use crate::topics;
-use florin_client::{Consumer, StreamBatch};
-use florin_ledger::document::WriteResult;
+use florin_client::{ClientError, Consumer, RefusalKind, StreamBatch};
 use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
 use florin_ledger::{StreamCursor, StreamFilter, StreamStart};
 use std::collections::{HashMap, VecDeque};
@@ -33,8 +31,6 @@ const EXPIRIES_NAME: &str = "payments expired";
 const BACKLOG_MAX: usize = 4_096;
 /// Accounts whose transfers go on at the same time.
 const SIDE_BY_SIDE_MAX: usize = 256;
-/// Read, decide, commit: again as long as others change what was read.
-const TRIES_MAX: usize = 8;
 
 /// Goes on with transfers.
 pub struct Worker {
@@ -59,7 +55,11 @@ impl Worker {
     pub async fn start(bank: Arc<Bank>) -> Result<Worker, BankError> {
         let filter = StreamFilter {
             kinds: ItemKinds::NONE.with(ItemKind::Event),
-            topics: vec![topics::TRANSACTION_INITIATED, topics::CASE_DECIDED],
+            topics: vec![
+                topics::TRANSACTION_INITIATED,
+                topics::CASE_DECIDED,
+                topics::TRANSACTION_RESUMED,
+            ],
             ..StreamFilter::all()
         };
         let consumer = bank.store.client().consumer(NAME, StreamStart::Begin, filter).await?;
@@ -131,30 +131,24 @@ impl Worker {
 async fn end_or_park(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
     match end(bank, transaction).await {
         Ok(()) => Ok(()),
-        // The ledger can't be asked: whoever comes next tries again.
-        Err(error @ (BankError::Ledger(_) | BankError::Busy | BankError::Contended)) => Err(error),
+        // Whoever comes next tries again.
+        Err(error) if is_passing(&error) => Err(error),
         Err(error) => {
             error!(%transaction, "parked: {error}");
-            park(&bank.store, transaction, &error.to_string()).await
+            parked::park(&bank.store, &*bank.clock, transaction, error.to_string()).await
         }
     }
 }
 
-/// Sets a transfer aside, for a person to look at.
-async fn park(store: &Store, transaction: Id<Transaction>, reason: &str) -> Result<(), BankError> {
-    for _ in 0..TRIES_MAX {
-        let found: Option<Found<TransfersOpen>> = store.get(&transaction.bytes()).await?;
-        let Some(found) = found else { return Ok(()) };
-        let parked = TransferOpen { parked: Some(String::from(reason)), ..found.row.open.clone() };
-        let row = Row::<TransfersOpen>::open(parked);
-        let write = store.write(&found.key, &row, found.condition()).await?;
-        match store.client().write_documents(&[write]).await?.first() {
-            Some(WriteResult::Written(_)) => return Ok(()),
-            Some(WriteResult::Stale(_)) => {}
-            other => return Err(BankError::odd(&other)),
+/// Whether it may be different the next time, for all transfers: the ledger can't be asked now.
+fn is_passing(error: &BankError) -> bool {
+    match error {
+        BankError::Ledger(ClientError::Refused { kind, .. }) => {
+            !matches!(kind, RefusalKind::Invalid | RefusalKind::TooLarge | RefusalKind::Malformed)
         }
+        BankError::Ledger(_) | BankError::Busy | BankError::Contended => true,
+        _ => false,
     }
-    Err(BankError::Contended)
 }
 
 /// What was read and has not ended. Every transfer has a number, in the order of the stream.

@@ -1,0 +1,153 @@
+//! Workers that die, transfers that can't go on, and many at the same time.
+
+use crate::branch::Branch;
+use florin_adapter::audit::Caller;
+use florin_adapter::clock::SECOND;
+use florin_adapter::id::{Account, Id, Transaction};
+use florin_adapter::payments::TransactionStatus;
+use florin_adapter::payments::{self, Worker, parked};
+use florin_adapter::tables;
+use florin_ledger::DocumentWrite;
+use florin_ledger::document::WriteResult;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Goes on with something until it has waited so often, and drops it there, as a process that is killed does.
+/// Whether it came to its end.
+async fn dies_after<F: Future>(waits: usize, work: F) -> bool {
+    let mut work = pin!(work);
+    let mut left = waits;
+    std::future::poll_fn(move |context| match work.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if left == 0 => Poll::Ready(false),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// REL and WF11: a worker that dies anywhere leaves a transfer that the next one ends, once.
+#[tokio::test]
+async fn a_worker_may_die_at_every_step() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let (one, other) = (branch.account(&ada, 1_000_000).await, branch.account(&ada, 0).await);
+    let mut moved = 0;
+    for waits in 0.. {
+        let begun = branch.sends(&ada, one, other, 100).await.unwrap();
+        let is_done = dies_after(waits, payments::end(&branch.bank, begun.transaction)).await;
+        branch.works().await;
+        moved += 100;
+        let view = branch.view(&ada, begun.transaction).await;
+        assert_eq!(view.status, TransactionStatus::Completed, "died after {waits} waits");
+        assert_eq!(branch.balance(other).await, (moved, moved), "died after {waits} waits");
+        let left = 1_000_000 - moved;
+        assert_eq!(branch.balance(one).await, (left, left), "died after {waits} waits");
+        if is_done {
+            assert!(0 < waits, "it does not even wait for its commit");
+            return;
+        }
+    }
+}
+
+/// The same for who orders: whatever is held, is held once, and moves or is free again.
+#[tokio::test]
+async fn an_order_may_be_cut_off_at_every_step_and_given_again() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let (one, other) = (branch.account(&ada, 1_000_000).await, branch.account(&ada, 0).await);
+    let mut moved = 0;
+    for waits in 0.. {
+        let order = branch.order(one, other, 100);
+        let orderer = branch.orderer(&ada);
+        let is_done = dies_after(waits, payments::initiate(&branch.bank, &orderer, &order)).await;
+        // Whoever saw no answer asks again.
+        branch.asks(&ada, order).await.unwrap();
+        branch.works().await;
+        moved += 100;
+        assert_eq!(branch.balance(other).await, (moved, moved), "cut off after {waits} waits");
+        if is_done {
+            assert!(4 < waits, "it hardly waits at all");
+            return;
+        }
+    }
+}
+
+/// Writes over what a transfer needs to go on.
+async fn poison(branch: &Branch, transaction: Id<Transaction>, value: &[u8]) {
+    let write = DocumentWrite {
+        table: tables::TRANSFERS_OPEN,
+        key: transaction.bytes().to_vec(),
+        value: Some(value.to_vec()),
+        ..DocumentWrite::default()
+    };
+    let results = branch.client.write_documents(&[write]).await.unwrap();
+    assert!(matches!(results[0], WriteResult::Written(_)));
+}
+
+/// Prevents: one payment that can't go on, and a bank that stands still because of it.
+#[tokio::test]
+async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let (one, other) = (branch.account(&ada, 1_000_000).await, branch.account(&ada, 0).await);
+    let mut begun = Vec::new();
+    for _ in 0..300 {
+        begun.push(branch.sends(&ada, one, other, 100).await.unwrap().transaction);
+    }
+    let poisoned = begun.remove(100);
+    let key = [florin_ledger::DocumentKey {
+        table: tables::TRANSFERS_OPEN,
+        key: poisoned.bytes().to_vec(),
+    }];
+    let sound = branch.client.documents(&key).await.unwrap().pop().flatten().unwrap();
+    poison(&branch, poisoned, b"{\"v\":1}").await;
+    branch.works().await;
+    for transaction in &begun {
+        let view = branch.view(&ada, *transaction).await;
+        assert_eq!(view.status, TransactionStatus::Completed);
+    }
+    assert_eq!(branch.balance(other).await, (29_900, 29_900));
+    let set_aside = parked::list(&branch.bank.store).await.unwrap();
+    assert_eq!(set_aside.len(), 1);
+    assert_eq!(set_aside[0].row.open.transaction_id, poisoned);
+    // Once it is mended, it goes on.
+    poison(&branch, poisoned, &sound.value.unwrap()).await;
+    let (store, clock) = (&branch.bank.store, &*branch.bank.clock);
+    assert!(parked::resume(store, clock, &Caller::bank(), poisoned).await.unwrap());
+    assert!(!parked::resume(store, clock, &Caller::bank(), poisoned).await.unwrap());
+    branch.works().await;
+    assert_eq!(branch.view(&ada, poisoned).await.status, TransactionStatus::Completed);
+    assert!(parked::list(store).await.unwrap().is_empty());
+}
+
+/// Prevents: a worker whose place in the stream is beyond what it has not ended, and a restart that forgets it.
+#[tokio::test]
+async fn a_worker_that_stops_in_the_midst_goes_on_where_it_was() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let mut accounts = Vec::new();
+    for _ in 0..8 {
+        accounts.push(branch.account(&ada, 1_000).await);
+    }
+    let target = branch.account(&ada, 0).await;
+    for round in 0..40 {
+        let source: Id<Account> = accounts[round % 8];
+        branch.sends(&ada, source, target, 10).await.unwrap();
+    }
+    for waits in 0..60 {
+        let mut worker = Worker::start(Arc::clone(&branch.bank)).await.unwrap();
+        dies_after(waits, worker.step()).await;
+    }
+    branch.works().await;
+    assert_eq!(branch.balance(target).await, (400, 400));
+    for account in accounts {
+        assert_eq!(branch.balance(account).await, (950, 950));
+    }
+    branch.pass(301 * SECOND);
+    branch.works_off_expiries().await;
+    assert_eq!(branch.balance(target).await, (400, 400), "nothing was held any more");
+}
