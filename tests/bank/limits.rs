@@ -114,6 +114,7 @@ async fn periods_never_move_back() {
     let (ahead, behind) = (ahead.await, behind.await);
     // It is tomorrow already for one of them.
     order(&ahead, &branch.orderer(&ada), one, other, 1_000).await.unwrap();
+    branch.works().await;
     assert!(is_daily(&order(&behind, &branch.orderer(&ada), one, other, 1).await));
     assert!(is_daily(&order(&branch.bank, &branch.orderer(&ada), one, other, 1).await));
     branch.works().await;

@@ -70,7 +70,7 @@ async fn an_order_may_be_cut_off_at_every_step_and_given_again() {
         moved += 100;
         assert_eq!(branch.balance(other).await, (moved, moved), "cut off after {waits} waits");
         if is_done {
-            assert!(4 < waits, "it hardly waits at all");
+            assert!(0 < waits, "it does not even wait for its commit");
             return;
         }
     }
