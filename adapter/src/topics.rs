@@ -47,6 +47,13 @@ pub(crate) fn about(topic: Topic, transaction: Id<Transaction>) -> Event {
     event(topic, Id::from_number(transaction.number()), transaction)
 }
 
+/// The account that an event tells of; `None` if it is of another version.
+pub(crate) fn account(key: &[u8], value: &[u8]) -> Option<Id<Account>> {
+    let is_known = value == [VERSION];
+    let number = key.try_into().ok().filter(|_| is_known).map(u128::from_be_bytes)?;
+    Some(Id::from_number(number))
+}
+
 /// The transaction that an event tells of; `None` if it is of another version.
 pub(crate) fn transaction(value: &[u8]) -> Option<Id<Transaction>> {
     let (&VERSION, id) = value.split_first()? else { return None };

@@ -1,6 +1,6 @@
 //! A branch of the bank: customers walk in, time passes when the test says so.
 
-use florin_adapter::accounts::{self, AccountType, BankCode, Opening, SendingLimits};
+use florin_adapter::accounts::{self, AccountOpen, AccountType, Accounts, BankCode, Opening};
 use florin_adapter::audit::{AuditOpen, AuditTrail, Caller};
 use florin_adapter::customers::{
     Attempt, FoundLogin, LoginAttempts, LoginError, LoginSession, NewCustomer, Password,
@@ -14,6 +14,7 @@ use florin_adapter::payments::{
     View, Worker,
 };
 use florin_adapter::staff::{self, Clerk, NewMember, Role};
+use florin_adapter::store::Row;
 use florin_adapter::{Bank, BankError, BankOptions, clock, web};
 use florin_client::Client;
 use florin_core::disk::Disk;
@@ -22,7 +23,7 @@ use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options, sealing};
 use florin_keys::{FileKey, KeyEncryptionKey};
 use florin_ledger::commit::Precondition;
-use florin_ledger::document::DocumentScan;
+use florin_ledger::document::{DocumentScan, WriteResult};
 use florin_ledger::{
     AccountId, Amount, CreateTransferStatus, Timestamp, Transfer, TransferFlags, TransferId,
 };
@@ -305,11 +306,20 @@ impl Branch {
         account
     }
 
-    /// Changes what an account may send.
+    /// Changes what an account may send, past the staff.
     pub(crate) async fn limits(&self, account: Id<Account>, daily_cents: u64, monthly_cents: u64) {
-        let limits = SendingLimits { daily_cents, monthly_cents };
-        let Bank { store, clock, .. } = &*self.bank;
-        accounts::limit(store, &**clock, &Caller::bank(), account, limits).await.unwrap();
+        let store = &self.bank.store;
+        let found = store.get::<Accounts>(&account.bytes()).await.unwrap().unwrap();
+        let (key, condition) = (found.key.clone(), found.condition());
+        let open = AccountOpen {
+            daily_limit_cents: daily_cents,
+            monthly_limit_cents: monthly_cents,
+            ..found.row.open
+        };
+        let row = Row::<Accounts> { open, ..found.row };
+        let write = store.write(&key, &row, condition).await.unwrap();
+        let results = self.client.write_documents(&[write]).await.unwrap();
+        assert!(matches!(results[0], WriteResult::Written(_)));
     }
 
     /// Money from the bank's cash, past the adapter.

@@ -6,7 +6,8 @@ use crate::branch::{Branch, Person};
 use crate::browser::Browser;
 use axum::http::StatusCode;
 use florin_adapter::accounts::{
-    self, AccountStatus, CashDirection, CashOrder, CashRefused, CloseRefused, SuspendRefused,
+    self, AccountOpen, AccountStatus, Accounts, CashDirection, CashOrder, CashRefused,
+    CloseRefused, LimitRefused, SendingLimits, SuspendRefused,
 };
 use florin_adapter::audit::Action;
 use florin_adapter::email::Email;
@@ -275,4 +276,23 @@ async fn customers_close_their_own_accounts_by_the_banks_own_form() {
         let found = accounts::owned(&branch.bank.store, ada.id, account).await.unwrap().unwrap();
         assert_eq!(found.row.open.status, status);
     }
+}
+
+/// Row 60 and L10: prevents limits that whoever has a login of the staff changes, and amounts that no program reads.
+#[tokio::test]
+async fn limits_are_changed_by_who_may_and_are_on_record() {
+    let Counter { branch, account, clerk, .. } = counter(0).await;
+    let limits = |daily_cents| SendingLimits { daily_cents, monthly_cents: 9_000 };
+    accounts::limit(&branch.bank, &clerk, account, limits(1_234)).await.unwrap();
+    let found = branch.bank.store.get::<Accounts>(&account.bytes()).await.unwrap().unwrap();
+    let AccountOpen { daily_limit_cents, monthly_limit_cents, .. } = found.row.open;
+    assert_eq!((daily_limit_cents, monthly_limit_cents), (1_234, 9_000));
+    let row = branch.audit_rows().await.pop().unwrap();
+    assert_eq!((row.user_id, row.entity_id), (Some(clerk.id()), account.to_string()));
+    let refused = accounts::limit(&branch.bank, &clerk, account, limits(1 << 53)).await;
+    assert!(matches!(refused, Err(LimitRefused::TooLarge)));
+    let support = branch.hires("support@bank.example", &[Role::Support]).await;
+    let support = branch.clerk(&support).await;
+    let refused = accounts::limit(&branch.bank, &support, account, limits(1)).await;
+    assert!(matches!(refused, Err(LimitRefused::Forbidden(_))));
 }

@@ -1,13 +1,13 @@
 //! Transfers that a person looks at before they go on.
 
 use crate::branch::{Branch, Person};
-use florin_adapter::Bank;
-use florin_adapter::audit::Caller;
+use florin_adapter::accounts;
 use florin_adapter::clock::{HOUR, SECOND};
-use florin_adapter::id::{Account, Case, Customer, Id, Transaction};
-use florin_adapter::payments::review::{self, DecideRefused, Reviewer};
+use florin_adapter::id::{Account, Case, Id, Transaction};
+use florin_adapter::payments::review::{self, CaseVerdict, DecideRefused};
 use florin_adapter::payments::{TransactionOpen, TransactionStatus, Transactions, step, step_key};
 use florin_adapter::risk::Verdict;
+use florin_adapter::staff::{Clerk, Role};
 
 /// A payment of a new payee's that is large: the rules want somebody to look at it.
 async fn in_review() -> (Branch, Person, Id<Account>, Id<Account>, Id<Transaction>) {
@@ -29,16 +29,21 @@ async fn case(branch: &Branch) -> Id<Case> {
 
 async fn decides(
     branch: &Branch,
-    staff: Id<Customer>,
+    clerk: &Clerk,
     case: Id<Case>,
-    is_approved: bool,
+    verdict: CaseVerdict,
 ) -> Result<(), DecideRefused> {
-    let Bank { store, clock, .. } = &*branch.bank;
-    let by = Reviewer { caller: Caller::bank(), staff, authority: Vec::new() };
-    review::decide(store, &**clock, &by, case, is_approved).await
+    review::decide(&branch.bank, clerk, case, verdict).await
 }
 
-const STAFF: u128 = 7;
+async fn clerk(branch: &Branch, role: Role) -> Clerk {
+    let email = match role {
+        Role::Fraud => "fraud@bank.example",
+        _ => "other@bank.example",
+    };
+    let member = branch.hires(email, &[role]).await;
+    branch.clerk(&member).await
+}
 
 /// F01 and F06: prevents money that moves although somebody should look first, and money that is free meanwhile.
 #[tokio::test]
@@ -48,7 +53,8 @@ async fn what_is_risky_is_held_for_days_and_posted_once_it_is_approved() {
     branch.pass(4 * 24 * HOUR);
     branch.works_off_expiries().await;
     assert_eq!(branch.balance(one).await, (600_000, 300_000), "held anew");
-    decides(&branch, Id::from_number(STAFF), case(&branch).await, true).await.unwrap();
+    let fraud = clerk(&branch, Role::Fraud).await;
+    decides(&branch, &fraud, case(&branch).await, CaseVerdict::Approve).await.unwrap();
     branch.works().await;
     assert_eq!(branch.view(&ada, transaction).await.status, TransactionStatus::Completed);
     assert_eq!(branch.balance(one).await, (300_000, 300_000));
@@ -63,7 +69,8 @@ async fn what_is_risky_is_held_for_days_and_posted_once_it_is_approved() {
 #[tokio::test]
 async fn what_is_rejected_is_given_back_with_its_limits() {
     let (branch, ada, one, his, transaction) = in_review().await;
-    decides(&branch, Id::from_number(STAFF), case(&branch).await, false).await.unwrap();
+    let fraud = clerk(&branch, Role::Fraud).await;
+    decides(&branch, &fraud, case(&branch).await, CaseVerdict::Reject).await.unwrap();
     branch.works().await;
     let view = branch.view(&ada, transaction).await;
     assert_eq!(view.status, TransactionStatus::Failed);
@@ -78,19 +85,36 @@ async fn what_is_rejected_is_given_back_with_its_limits() {
     branch.sends(&ada, one, savings, 500_000).await.unwrap();
 }
 
-/// Row 60: nobody decides about what they ordered, and nothing is decided twice.
+/// Row 60: a case is decided by who has the role for it, and once.
 #[tokio::test]
-async fn a_case_is_decided_once_and_by_somebody_else() {
-    let (branch, ada, one, _, _) = in_review().await;
+async fn a_case_is_decided_once_by_who_may() {
+    let (branch, _, one, _, _) = in_review().await;
     let case = case(&branch).await;
-    assert!(matches!(decides(&branch, ada.id, case, true).await, Err(DecideRefused::Own)));
-    decides(&branch, Id::from_number(STAFF), case, false).await.unwrap();
-    let again = decides(&branch, Id::from_number(STAFF + 1), case, true).await;
+    let other = clerk(&branch, Role::Operations).await;
+    let refused = decides(&branch, &other, case, CaseVerdict::Approve).await;
+    assert!(matches!(refused, Err(DecideRefused::Forbidden(_))));
+    let fraud = clerk(&branch, Role::Fraud).await;
+    decides(&branch, &fraud, case, CaseVerdict::Reject).await.unwrap();
+    let again = decides(&branch, &fraud, case, CaseVerdict::Approve).await;
     assert!(matches!(again, Err(DecideRefused::Decided)));
-    let none = decides(&branch, Id::from_number(STAFF), Id::from_number(99), true).await;
+    let none = decides(&branch, &fraud, Id::from_number(99), CaseVerdict::Approve).await;
     assert!(matches!(none, Err(DecideRefused::NoSuchCase)));
     branch.works().await;
     assert_eq!(branch.balance(one).await, (600_000, 600_000));
+}
+
+/// Prevents: money that stays held for days on an account that was suspended because of it.
+#[tokio::test]
+async fn a_suspension_gives_back_what_waits_for_a_person() {
+    let (branch, ada, one, _, transaction) = in_review().await;
+    let fraud = clerk(&branch, Role::Fraud).await;
+    accounts::suspend(&branch.bank, &fraud, one, "stolen telephone").await.unwrap();
+    branch.works().await;
+    let view = branch.view(&ada, transaction).await;
+    assert_eq!(view.status, TransactionStatus::Failed);
+    assert_eq!(view.reason.as_deref(), Some("account_not_active"));
+    assert_eq!(branch.balance(one).await, (600_000, 600_000));
+    assert!(review::waiting(&branch.bank.store).await.unwrap().is_empty());
 }
 
 /// Prevents: money that is held for ever because nobody looks.
@@ -105,7 +129,8 @@ async fn a_case_that_nobody_decides_ends_with_its_hold() {
     let view = branch.view(&ada, transaction).await;
     assert_eq!((view.status, view.reason.as_deref()), (TransactionStatus::Failed, Some("expired")));
     assert_eq!(branch.balance(one).await, (600_000, 600_000));
-    let late = decides(&branch, Id::from_number(STAFF), case, true).await;
+    let fraud = clerk(&branch, Role::Fraud).await;
+    let late = decides(&branch, &fraud, case, CaseVerdict::Approve).await;
     assert!(matches!(late, Err(DecideRefused::Decided)));
     assert!(review::waiting(&branch.bank.store).await.unwrap().is_empty());
 }

@@ -1,11 +1,11 @@
 //! Workers that die, transfers that can't go on, and many at the same time.
 
 use crate::branch::Branch;
-use florin_adapter::audit::Caller;
 use florin_adapter::clock::SECOND;
 use florin_adapter::id::{Account, Id, Transaction};
-use florin_adapter::payments::TransactionStatus;
-use florin_adapter::payments::{self, Worker, parked};
+use florin_adapter::payments::parked::{self, ResumeRefused};
+use florin_adapter::payments::{self, TransactionStatus, Worker};
+use florin_adapter::staff::Role;
 use florin_adapter::tables;
 use florin_ledger::DocumentWrite;
 use florin_ledger::document::WriteResult;
@@ -116,12 +116,14 @@ async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
     assert_eq!(set_aside[0].row.open.transaction_id, poisoned);
     // Once it is mended, it goes on.
     poison(&branch, poisoned, &sound.value.unwrap()).await;
-    let (store, clock) = (&branch.bank.store, &*branch.bank.clock);
-    assert!(parked::resume(store, clock, &Caller::bank(), poisoned).await.unwrap());
-    assert!(!parked::resume(store, clock, &Caller::bank(), poisoned).await.unwrap());
+    let member = branch.hires("operations@bank.example", &[Role::Operations]).await;
+    let clerk = branch.clerk(&member).await;
+    parked::resume(&branch.bank, &clerk, poisoned).await.unwrap();
+    let again = parked::resume(&branch.bank, &clerk, poisoned).await;
+    assert!(matches!(again, Err(ResumeRefused::NotParked)));
     branch.works().await;
     assert_eq!(branch.view(&ada, poisoned).await.status, TransactionStatus::Completed);
-    assert!(parked::list(store).await.unwrap().is_empty());
+    assert!(parked::list(&branch.bank.store).await.unwrap().is_empty());
 }
 
 /// Prevents: a worker whose place in the stream is beyond what it has not ended, and a restart that forgets it.

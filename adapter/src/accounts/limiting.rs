@@ -1,16 +1,20 @@
 //! Changing what an account may send in a day and in a month. It takes effect with the next transfer.
 
 use super::record::{AccountOpen, Accounts};
-use crate::audit::{self, Act, Action, Caller};
-use crate::clock::Clock;
+use crate::audit::{self, Act, Action};
+use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
 use crate::money::CENTS_MAX;
-use crate::store::{Found, Row, Store};
+use crate::staff::{Clerk, Forbidden, Role};
+use crate::store::{Found, Row};
 use crate::vault::Subject;
 
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
+
+/// Who changes limits.
+pub const LIMITERS: [Role; 1] = [Role::Operations];
 
 /// What an account may send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +28,9 @@ pub struct SendingLimits {
 /// Why limits are not changed. Nothing happened.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitRefused {
+    /// It takes another role.
+    #[error("{0}")]
+    Forbidden(#[from] Forbidden),
     /// There is no such account.
     #[error("there is no such account")]
     NoSuchAccount,
@@ -40,12 +47,13 @@ pub enum LimitRefused {
 /// # Errors
 /// [`LimitRefused`].
 pub async fn limit(
-    store: &Store,
-    clock: &dyn Clock,
-    caller: &Caller,
+    bank: &Bank,
+    clerk: &Clerk,
     account: Id<Account>,
     limits: SendingLimits,
 ) -> Result<(), LimitRefused> {
+    clerk.needs(&LIMITERS)?;
+    let Bank { store, clock, .. } = bank;
     if CENTS_MAX < limits.daily_cents.max(limits.monthly_cents) {
         return Err(LimitRefused::TooLarge);
     }
@@ -71,15 +79,18 @@ pub async fn limit(
             old: Some(values(&found.row.open)),
             new: Some(values(&open)),
         };
-        let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+        let mut commit = clerk.commit(store).await?;
         let (key, condition) = (found.key.clone(), found.condition());
         let row = Row::<Accounts> { open, ..found.row };
         commit.documents = vec![
             store.write(&key, &row, condition).await?,
-            audit::row(store, clock, caller, act).await?,
+            audit::row(store, &**clock, clerk.caller(), act).await?,
         ];
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
+            Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => {
+                return Err(Forbidden.into());
+            }
             Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }

@@ -22,7 +22,7 @@ pub use cash::{CASHIERS, CashDirection, CashOrder, CashRefused, move_cash};
 pub use closing::{CloseRefused, close};
 pub use history::{Entry, History, history};
 pub use iban::{BankCode, Iban, NotAnIban};
-pub use limiting::{LimitRefused, SendingLimits, limit};
+pub use limiting::{LIMITERS, LimitRefused, SendingLimits, limit};
 pub(crate) use opening::record_imported;
 pub use opening::{OpenRefused, Opened, Opening, open, order};
 pub use record::{

@@ -4,9 +4,11 @@
 //! by themselves; until then whoever has mended what was wrong sends it on again.
 
 use crate::audit::{self, Act, Action, Caller};
+use crate::bank::Bank;
 use crate::clock::{Clock, UnixNs};
 use crate::error::BankError;
 use crate::id::{Id, Transaction};
+use crate::staff::{Clerk, Forbidden, Role};
 use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
 use crate::topics;
@@ -69,28 +71,46 @@ pub async fn list(store: &Store) -> Result<Vec<Found<Parked>>, BankError> {
     Ok(store.scan(scan).await?.found)
 }
 
-/// Lets a transfer that was set aside go on again. Returns `false` if it is not.
+/// Why a transfer that was set aside does not go on. Nothing happened.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeRefused {
+    /// It takes another role.
+    #[error("{0}")]
+    Forbidden(#[from] Forbidden),
+    /// It is not set aside.
+    #[error("this transfer is not set aside")]
+    NotParked,
+    /// It could not be tried.
+    #[error("{0}")]
+    Bank(#[from] BankError),
+}
+
+/// Who lets transfers go on.
+pub const RESUMERS: [Role; 1] = [Role::Operations];
+
+/// Lets a transfer that was set aside go on again. Returns when that is durable.
 ///
 /// # Errors
-/// [`BankError`].
+/// [`ResumeRefused`].
 pub async fn resume(
-    store: &Store,
-    clock: &dyn Clock,
-    caller: &Caller,
+    bank: &Bank,
+    clerk: &Clerk,
     transaction: Id<Transaction>,
-) -> Result<bool, BankError> {
+) -> Result<(), ResumeRefused> {
+    clerk.needs(&RESUMERS)?;
+    let Bank { store, clock, .. } = bank;
     let found: Option<Found<Parked>> = store.get(&transaction.bytes()).await?;
-    let Some(found) = found else { return Ok(false) };
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents = vec![
-        found.deletion(),
-        audit::row(store, clock, caller, act(transaction, "resumed")).await?,
-    ];
+    let found = found.ok_or(ResumeRefused::NotParked)?;
+    let mut commit = clerk.commit(store).await?;
+    let act = act(transaction, "resumed");
+    commit.documents =
+        vec![found.deletion(), audit::row(store, &**clock, clerk.caller(), act).await?];
     commit.events.push(topics::about(topics::TRANSACTION_RESUMED, transaction));
     match store.commit(&commit).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_stale() => Ok(false),
-        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+        Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => Err(Forbidden.into()),
+        Err(error) if error.is_stale() => Err(ResumeRefused::NotParked),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,16 +5,17 @@
 //!   changed meanwhile, and posts or gives back.
 //! - A case that nobody decides ends with its hold: the money is free, the transfer has failed.
 
-use crate::audit::{self, Act, Action, Caller};
-use crate::clock::{Clock, UnixNs};
+use crate::audit::{self, Act, Action};
+use crate::bank::Bank;
+use crate::clock::UnixNs;
 use crate::error::BankError;
 use crate::id::{Account, Case, Customer, Id, Transaction};
+use crate::staff::{Clerk, Forbidden, Role};
 use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
 use crate::topics;
 use crate::vault::Subject;
 use florin_ledger::TableId;
-use florin_ledger::commit::Precondition;
 use florin_ledger::document::DocumentScan;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,18 @@ pub(super) const HOLD_S: u32 = 5 * 24 * 3_600;
 const PAGE: u32 = 100;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
+
+/// Who decides cases.
+pub const REVIEWERS: [Role; 1] = [Role::Fraud];
+
+/// What is decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CaseVerdict {
+    /// The transfer may go on.
+    Approve,
+    /// It may not.
+    Reject,
+}
 
 /// How a case stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -92,6 +105,9 @@ impl Kind for CasesOpen {
 /// Why a case is not decided. Nothing happened.
 #[derive(Debug, thiserror::Error)]
 pub enum DecideRefused {
+    /// It takes another role.
+    #[error("{0}")]
+    Forbidden(#[from] Forbidden),
     /// There is none.
     #[error("there is no such case")]
     NoSuchCase,
@@ -104,17 +120,6 @@ pub enum DecideRefused {
     /// It could not be tried.
     #[error("{0}")]
     Bank(#[from] BankError),
-}
-
-/// Who decides.
-#[derive(Clone, Debug)]
-pub struct Reviewer {
-    /// What is known of the request.
-    pub caller: Caller,
-    /// Who it is.
-    pub staff: Id<Customer>,
-    /// What must hold for them to decide.
-    pub authority: Vec<Precondition>,
 }
 
 /// The cases that wait, oldest first.
@@ -135,25 +140,29 @@ pub async fn waiting(store: &Store) -> Result<Vec<Found<Cases>>, BankError> {
 /// # Errors
 /// [`DecideRefused`].
 pub async fn decide(
-    store: &Store,
-    clock: &dyn Clock,
-    by: &Reviewer,
+    bank: &Bank,
+    clerk: &Clerk,
     case: Id<Case>,
-    is_approved: bool,
+    verdict: CaseVerdict,
 ) -> Result<(), DecideRefused> {
+    clerk.needs(&REVIEWERS)?;
+    let Bank { store, clock, .. } = bank;
     for _ in 0..TRIES_MAX {
         let found: Option<Found<Cases>> = store.get(&case.bytes()).await?;
         let found = found.ok_or(DecideRefused::NoSuchCase)?;
         let waiting: Option<Found<CasesOpen>> = store.get(&case.bytes()).await?;
         let waiting = waiting.ok_or(DecideRefused::Decided)?;
         let open = &found.row.open;
-        if open.initiated_by == by.staff {
+        if open.initiated_by == clerk.id() {
             return Err(DecideRefused::Own);
         }
-        let status = if is_approved { CaseStatus::Approved } else { CaseStatus::Rejected };
+        let status = match verdict {
+            CaseVerdict::Approve => CaseStatus::Approved,
+            CaseVerdict::Reject => CaseStatus::Rejected,
+        };
         let decided = Row::<Cases>::open(CaseOpen {
             status,
-            decided_by: Some(by.staff),
+            decided_by: Some(clerk.id()),
             decided_at: Some(clock.now().into()),
             ..open.clone()
         });
@@ -165,17 +174,19 @@ pub async fn decide(
             old: Some(serde_json::json!({"status": open.status})),
             new: Some(serde_json::json!({"status": status})),
         };
-        let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
-        commit.preconditions.clone_from(&by.authority);
+        let mut commit = clerk.commit(store).await?;
         commit.documents = vec![
             waiting.deletion(),
             store.write(&found.key, &decided, found.condition()).await?,
-            audit::row(store, clock, &by.caller, act).await?,
+            audit::row(store, &**clock, clerk.caller(), act).await?,
         ];
         let (account, transaction) = (open.source_account_id, open.transaction_id);
         commit.events.push(topics::event(topics::CASE_DECIDED, account, transaction));
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
+            Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => {
+                return Err(Forbidden.into());
+            }
             Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }

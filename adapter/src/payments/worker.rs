@@ -1,6 +1,6 @@
 //! Goes on with transfers as they are begun, many at the same time.
 //!
-//! - A worker reads the events of the first step, and the decisions about cases. Transfers of one account go on one
+//! - A worker reads the events of the first step, the decisions about cases, and which accounts are suspended. Transfers of one account go on one
 //!   after the other, in their order; those of different accounts side by side.
 //! - Each step of a transfer takes effect once, whoever tries it, so the worker's place in the stream is kept lazily,
 //!   and never beyond what has not ended.
@@ -10,13 +10,16 @@
 
 use super::hold::transaction_of;
 use super::parked;
+use super::record::TransfersOpen;
 use super::saga::end;
 use crate::bank::Bank;
 use crate::error::BankError;
-use crate::id::{Id, Transaction};
+use crate::id::{Account, Id, Transaction};
 use crate::money::Currency;
+use crate::store::Kind;
 use crate::topics;
 use florin_client::{ClientError, Consumer, RefusalKind, StreamBatch};
+use florin_ledger::document::DocumentScan;
 use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
 use florin_ledger::{StreamCursor, StreamFilter, StreamStart};
 use std::collections::{HashMap, VecDeque};
@@ -29,6 +32,8 @@ const NAME: &str = "payments";
 const EXPIRIES_NAME: &str = "payments expired";
 /// Transfers that are read and have not ended, at most; each is some hundred bytes.
 const BACKLOG_MAX: usize = 4_096;
+/// Transfers that are looked through at once.
+const PAGE: u32 = 500;
 /// Accounts whose transfers go on at the same time.
 const SIDE_BY_SIDE_MAX: usize = 256;
 
@@ -38,6 +43,15 @@ pub struct Worker {
     consumer: Consumer,
     backlog: Backlog,
     running: JoinSet<Gone>,
+}
+
+/// What an event asks for.
+#[derive(Clone, Copy)]
+enum Errand {
+    /// A transfer goes on.
+    GoOn(Id<Transaction>),
+    /// Whatever is held on an account is given back.
+    Suspended(Id<Account>),
 }
 
 /// A transfer that has gone on as far as it does.
@@ -59,6 +73,7 @@ impl Worker {
                 topics::TRANSACTION_INITIATED,
                 topics::CASE_DECIDED,
                 topics::TRANSACTION_RESUMED,
+                topics::ACCOUNT_SUSPENDED,
             ],
             ..StreamFilter::all()
         };
@@ -110,10 +125,13 @@ impl Worker {
     /// Begins as many as may go on at the same time.
     fn begin(&mut self) {
         while self.running.len() < SIDE_BY_SIDE_MAX {
-            let Some((account, number, transaction)) = self.backlog.next() else { return };
+            let Some((account, number, errand)) = self.backlog.next() else { return };
             let bank = Arc::clone(&self.bank);
             self.running.spawn(async move {
-                let result = end_or_park(&bank, transaction).await;
+                let result = match errand {
+                    Errand::GoOn(transaction) => end_or_park(&bank, transaction).await,
+                    Errand::Suspended(account) => give_back(&bank, account).await,
+                };
                 Gone { account, number, result }
             });
         }
@@ -136,6 +154,31 @@ async fn end_or_park(bank: &Bank, transaction: Id<Transaction>) -> Result<(), Ba
         Err(error) => {
             error!(%transaction, "parked: {error}");
             parked::park(&bank.store, &*bank.clock, transaction, error.to_string()).await
+        }
+    }
+}
+
+/// Goes on with every transfer of a suspended account, which gives back what they hold.
+async fn give_back(bank: &Bank, account: Id<Account>) -> Result<(), BankError> {
+    let mut after = None;
+    loop {
+        let scan = DocumentScan {
+            table: TransfersOpen::TABLE,
+            after,
+            limit: PAGE,
+            ..DocumentScan::default()
+        };
+        let page = bank.store.client().scan_documents(&scan).await?;
+        for document in &page.items {
+            // One that is damaged is set aside when its own turn comes.
+            let Ok(open) = bank.store.open_part::<TransfersOpen>(document) else { continue };
+            if open.source_account_id == account {
+                end_or_park(bank, open.transaction_id).await?;
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
         }
     }
 }
@@ -166,7 +209,7 @@ struct Backlog {
 
 #[derive(Default)]
 struct Lane {
-    waiting: VecDeque<(u64, Id<Transaction>)>,
+    waiting: VecDeque<(u64, Errand)>,
 }
 
 struct Batch {
@@ -187,31 +230,34 @@ impl Backlog {
     fn take(&mut self, batch: &StreamBatch) -> Result<(), BankError> {
         let mut begun = Vec::new();
         for item in batch.items() {
-            let ItemContent::Event { key, value, .. } = item.content else {
+            let ItemContent::Event { topic, key, value } = item.content else {
                 return Err(BankError::odd(&item.content));
             };
-            let transaction = topics::transaction(value);
-            let transaction =
-                transaction.ok_or_else(|| BankError::odd(&"an event of a newer version"))?;
-            begun.push((key.to_vec(), transaction));
+            let errand = if topic == topics::ACCOUNT_SUSPENDED {
+                topics::account(key, value).map(Errand::Suspended)
+            } else {
+                topics::transaction(value).map(Errand::GoOn)
+            };
+            let errand = errand.ok_or_else(|| BankError::odd(&"an event of a newer version"))?;
+            begun.push((key.to_vec(), errand));
         }
         self.push(begun, batch.end().cursor);
         Ok(())
     }
 
-    fn push(&mut self, begun: Vec<(Vec<u8>, Id<Transaction>)>, cursor: StreamCursor) {
+    fn push(&mut self, begun: Vec<(Vec<u8>, Errand)>, cursor: StreamCursor) {
         let left = begun.len();
         if left == 0 {
             return;
         }
         self.count += left;
-        for (account, transaction) in begun {
+        for (account, errand) in begun {
             let number = self.next_number;
             self.next_number += 1;
             match self.accounts.get_mut(&account) {
-                Some(lane) => lane.waiting.push_back((number, transaction)),
+                Some(lane) => lane.waiting.push_back((number, errand)),
                 None => {
-                    let waiting = VecDeque::from([(number, transaction)]);
+                    let waiting = VecDeque::from([(number, errand)]);
                     self.accounts.insert(account.clone(), Lane { waiting });
                     self.ready.push_back(account);
                 }
@@ -221,11 +267,11 @@ impl Backlog {
     }
 
     /// The next transfer that may go on, with its account and number.
-    fn next(&mut self) -> Option<(Vec<u8>, u64, Id<Transaction>)> {
+    fn next(&mut self) -> Option<(Vec<u8>, u64, Errand)> {
         let account = self.ready.pop_front()?;
         let lane = self.accounts.get_mut(&account)?;
-        let (number, transaction) = lane.waiting.pop_front()?;
-        Some((account, number, transaction))
+        let (number, errand) = lane.waiting.pop_front()?;
+        Some((account, number, errand))
     }
 
     /// A transfer has ended; the next of its account may go on.

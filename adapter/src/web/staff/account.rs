@@ -2,10 +2,12 @@
 
 use super::answer::{Refusal, answered};
 use crate::accounts::{
-    self, AccountStatus, Accounts, CASHIERS, CashDirection, CashOrder, SUSPENDERS,
+    self, AccountOpen, AccountStatus, Accounts, CASHIERS, CashDirection, CashOrder, LIMITERS,
+    SUSPENDERS, SendingLimits,
 };
 use crate::bank::Bank;
 use crate::id::{Account, Id};
+use crate::money::{Currency, Money};
 use crate::payments::RequestKey;
 use crate::staff::care::{self, Looked};
 use crate::store::Found;
@@ -35,6 +37,9 @@ struct AccountPage<'a> {
     may_suspend: bool,
     may_resume: bool,
     may_move_cash: bool,
+    may_limit: bool,
+    daily_limit: String,
+    monthly_limit: String,
     request: String,
     problem: String,
 }
@@ -68,7 +73,7 @@ async fn page(
     let balances = accounts::balances(bank.store.client(), &[&found.row.open]).await?;
     let balances = balances.first().ok_or(Refusal::NoSuch)?;
     let history = accounts::history(&bank.store, &found, POSTINGS_MAX, None).await?;
-    let status = found.row.open.status;
+    let AccountOpen { status, currency_code: currency, .. } = found.row.open;
     let may_suspend = clerk.may(&SUSPENDERS);
     Ok(pages::page(&AccountPage {
         bank: &bank.options.name,
@@ -80,6 +85,9 @@ async fn page(
         may_suspend: may_suspend && status == AccountStatus::Active,
         may_resume: may_suspend && status == AccountStatus::Suspended,
         may_move_cash: clerk.may(&CASHIERS) && status != AccountStatus::Closed,
+        may_limit: clerk.may(&LIMITERS) && status != AccountStatus::Closed,
+        daily_limit: plain(currency, found.row.open.daily_limit_cents),
+        monthly_limit: plain(currency, found.row.open.monthly_limit_cents),
         request: request.to_string(),
         problem,
     }))
@@ -121,6 +129,57 @@ pub(super) async fn suspension(
     let request = RequestKey::generate();
     let again = async |problem| page(&bank, &session, account, request, problem).await;
     answered(&path, done, again).await
+}
+
+/// An amount as it is typed.
+fn plain(currency: Currency, cents: u64) -> String {
+    Money { currency, cents: cents.into() }.plain()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitFields {
+    daily: String,
+    monthly: String,
+}
+
+pub(super) async fn limits(
+    State(bank): State<Arc<Bank>>,
+    session: StaffSession,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let secret = session.token.form_secret();
+    let typed: LimitFields = match forms::read(&bank, &headers, &secret, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return pages::problem(problem),
+    };
+    let Ok(account) = account.parse() else { return no_such() };
+    let done = limited(&bank, &session, account, &typed).await;
+    let path = format!("/staff/accounts/{account}");
+    let request = RequestKey::generate();
+    let again = async |problem| page(&bank, &session, account, request, problem).await;
+    answered(&path, done, again).await
+}
+
+async fn limited(
+    bank: &Bank,
+    session: &StaffSession,
+    account: Id<Account>,
+    typed: &LimitFields,
+) -> Result<(), Refusal> {
+    if !session.clerk.may(&LIMITERS) {
+        return Err(Refusal::Forbidden);
+    }
+    let currency = found(bank, account).await?.row.open.currency_code;
+    let cents = |text: &str| -> Result<u64, Refusal> {
+        Ok(u64::try_from(currency.amount(text)?.cents).unwrap_or(u64::MAX))
+    };
+    let limits =
+        SendingLimits { daily_cents: cents(&typed.daily)?, monthly_cents: cents(&typed.monthly)? };
+    accounts::limit(bank, &session.clerk, account, limits).await?;
+    Ok(())
 }
 
 #[derive(Deserialize)]

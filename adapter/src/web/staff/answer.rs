@@ -1,10 +1,12 @@
 //! What the staff is answered: the page again with what was wrong, or where it goes on.
 
-use crate::accounts::{CashRefused, SuspendRefused};
+use crate::accounts::{CashRefused, LimitRefused, SuspendRefused};
 use crate::customers::EraseRefused;
 use crate::error::BankError;
 use crate::money::NotAnAmount;
 use crate::payments::ReversalRefused;
+use crate::payments::parked::ResumeRefused;
+use crate::payments::review::DecideRefused;
 use crate::staff::ProposalRefused;
 use crate::staff::care::CareRefused;
 use crate::web::pages::{self, Problem};
@@ -85,6 +87,38 @@ impl From<EraseRefused> for Refusal {
             EraseRefused::Proposal(refused) => refused.into(),
             EraseRefused::Bank(error) => Refusal::Failed(error),
             refused => Refusal::Said(refused.to_string()),
+        }
+    }
+}
+
+impl From<DecideRefused> for Refusal {
+    fn from(refused: DecideRefused) -> Refusal {
+        match refused {
+            DecideRefused::Forbidden(_) | DecideRefused::Own => Refusal::Forbidden,
+            DecideRefused::NoSuchCase => Refusal::NoSuch,
+            DecideRefused::Bank(error) => Refusal::Failed(error),
+            DecideRefused::Decided => Refusal::Said(refused.to_string()),
+        }
+    }
+}
+
+impl From<ResumeRefused> for Refusal {
+    fn from(refused: ResumeRefused) -> Refusal {
+        match refused {
+            ResumeRefused::Forbidden(_) => Refusal::Forbidden,
+            ResumeRefused::Bank(error) => Refusal::Failed(error),
+            ResumeRefused::NotParked => Refusal::Said(refused.to_string()),
+        }
+    }
+}
+
+impl From<LimitRefused> for Refusal {
+    fn from(refused: LimitRefused) -> Refusal {
+        match refused {
+            LimitRefused::Forbidden(_) => Refusal::Forbidden,
+            LimitRefused::NoSuchAccount => Refusal::NoSuch,
+            LimitRefused::Bank(error) => Refusal::Failed(error),
+            LimitRefused::TooLarge => Refusal::Said(refused.to_string()),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod account;
 mod answer;
 mod approvals;
+mod cases;
 mod customer;
 mod home;
 mod transaction;
@@ -26,5 +27,8 @@ pub(super) fn routes() -> Router<Arc<Bank>> {
         .route("/staff/accounts/{account}/cash", post(account::cash))
         .route("/staff/transactions/{transaction}", get(transaction::show))
         .route("/staff/transactions/{transaction}/reversal", post(transaction::reversal))
+        .route("/staff/accounts/{account}/limits", post(account::limits))
+        .route("/staff/cases", get(cases::show).post(cases::decide))
+        .route("/staff/cases/resume", post(cases::resume))
         .route("/staff/approvals", get(approvals::show).post(approvals::decide))
 }
