@@ -2,6 +2,7 @@
 //! matters: any number of adapters may serve the same bank.
 
 use crate::accounts::{BankCode, chart};
+use crate::api::{AccessTokens, ReplayMemory};
 use crate::audit::Caller;
 use crate::clock::Clock;
 use crate::customers::{Passwords, decoy};
@@ -36,6 +37,8 @@ pub struct BankOptions {
     pub time_zone: TimeZone,
     /// Payments to others above this need a proof of their own.
     pub step_up_above_cents: u64,
+    /// Requests that a customer's apps may send in a minute.
+    pub requests_per_minute: u32,
 }
 
 /// A bank.
@@ -54,6 +57,10 @@ pub struct Bank {
     pub rates: Rates,
     /// How many refusals are on record.
     pub refusals: Refusals,
+    /// Access tokens of its apps.
+    pub tokens: AccessTokens,
+    /// Which proofs of its apps' keys were used.
+    pub proofs: ReplayMemory,
     /// What it was told.
     pub options: BankOptions,
     forms: hmac::Key,
@@ -75,8 +82,10 @@ impl Bank {
         let clock: Arc<dyn Clock> = steady.clone();
         let vault = Vault::open(&client, root).await?;
         let passwords = Passwords::new(vault.clone(), options.password_threads_count);
+        let tokens = AccessTokens::new(vault.tree(), &options.origin);
         let (_, forms) = vault.tree().newest(Purpose::Forms);
         let store = Store::new(client, vault);
+        let proofs = ReplayMemory::open(&store, clock.now()).await?;
         decoy::ensure(&store, &passwords, clock.now()).await?;
         Ok(Bank {
             forms: hmac::Key::new(HMAC_SHA256, forms.as_slice()),
@@ -87,6 +96,8 @@ impl Bank {
             references: References::default(),
             rates: Rates::default(),
             refusals: Refusals::default(),
+            tokens,
+            proofs,
             options,
         })
     }

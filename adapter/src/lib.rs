@@ -5,11 +5,13 @@
 //! its subject ([`vault`]), so that erasing a customer is destroying a key.
 //!
 //! Reading order: [`tables`] says what is stored, [`store`] how, [`vault`] how it is sealed; [`customers`],
-//! [`accounts`] and [`payments`] are what a banker would call them; [`notify`] writes to customers; [`web`] shows them to browsers, behind
-//! the [`edge`]; [`bank`] puts them together, [`demo`] fills one with a year of history.
+//! [`accounts`] and [`payments`] are what a banker would call them; [`notify`] writes to customers; [`web`] shows
+//! them to browsers and [`api`] to programs, behind the [`edge`]; [`bank`] puts them together, [`demo`] fills one
+//! with a year of history.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod api;
 pub mod audit;
 pub mod bank;
 pub mod clock;

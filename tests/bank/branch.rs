@@ -1,9 +1,10 @@
 //! A branch of the bank: customers walk in, time passes when the test says so.
 
 use florin_adapter::accounts::{self, AccountOpen, AccountType, Accounts, BankCode, Opening};
+use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::audit::{AuditOpen, AuditTrail, Caller};
 use florin_adapter::customers::{
-    Attempt, FoundLogin, LoginAttempts, LoginError, LoginSession, NewCustomer, Password,
+    Attempt, FoundLogin, Holder, LoginAttempts, LoginError, LoginSession, NewCustomer, Password,
     Registered, Sessions, Token, TotpSecret, register,
 };
 use florin_adapter::email::Email;
@@ -140,7 +141,8 @@ pub(crate) struct Branch {
     pub(crate) client: Client,
     pub(crate) clock: Arc<HandClock>,
     disk: SimulatedDisk,
-    keys: TempDir,
+    database: Database,
+    keys: Arc<TempDir>,
 }
 
 /// A customer, with what only they know.
@@ -161,17 +163,30 @@ fn options(client_name: &str) -> BankOptions {
         password_threads_count: 2,
         time_zone: clock::TimeZone::UTC,
         step_up_above_cents: u64::MAX,
+        requests_per_minute: REQUESTS_PER_MINUTE,
     }
 }
 
 impl Branch {
     pub(crate) async fn open() -> Branch {
-        let keys = tempfile::tempdir().unwrap();
+        let keys = Arc::new(tempfile::tempdir().unwrap());
         let disk = SimulatedDisk::new();
         let sealed = FileKey::generate(&keys.path().join("ledger")).unwrap();
-        let root = FileKey::generate(&keys.path().join("root")).unwrap();
+        FileKey::generate(&keys.path().join("root")).unwrap();
         sealing::create(&disk, &sealed).unwrap();
         let clock = Arc::new(HandClock::at(START));
+        Branch::over(disk, keys, clock).await
+    }
+
+    /// The same bank after its ledger was closed and opened again, with another adapter.
+    pub(crate) async fn reopened(&self) -> Branch {
+        self.database.close().unwrap();
+        Branch::over(self.disk.clone(), Arc::clone(&self.keys), self.clock.clone()).await
+    }
+
+    async fn over(disk: SimulatedDisk, keys: Arc<TempDir>, clock: Arc<HandClock>) -> Branch {
+        let sealed = FileKey::open(&keys.path().join("ledger")).unwrap();
+        let root = FileKey::open(&keys.path().join("root")).unwrap();
         let preparer =
             PreparerOptions { slice_bytes: 128 << 10, reserve_bytes: 32 << 10, free_bytes_min: 0 };
         let options_of_database = Options {
@@ -182,10 +197,10 @@ impl Branch {
         };
         let database =
             Database::open_on(Arc::new(disk.clone()), clock.clone(), options_of_database).unwrap();
-        let client = Client::embedded(database);
+        let client = Client::embedded(database.clone());
         let bank = Bank::open(client.clone(), &root, clock.clone(), options("Bank")).await.unwrap();
         bank.open_own_accounts(None).await.unwrap();
-        Branch { bank: Arc::new(bank), client, clock, disk, keys }
+        Branch { bank: Arc::new(bank), client, clock, disk, database, keys }
     }
 
     /// Everything that is on the ledger's disk, file by file.
@@ -420,7 +435,8 @@ impl Branch {
     }
 
     pub(crate) async fn view(&self, person: &Person, transaction: Id<Transaction>) -> View {
-        payments::view(&self.bank.store, person.id, transaction).await.unwrap().unwrap()
+        let Bank { store, clock, .. } = &*self.bank;
+        payments::view(store, &**clock, person.id, transaction).await.unwrap().unwrap()
     }
 
     pub(crate) async fn begins(&self, email: &str, password: &str) -> Attempt {
@@ -436,7 +452,15 @@ impl Branch {
         code: &str,
     ) -> Result<(Token, LoginSession), LoginError> {
         let Bank { store, clock, .. } = &*self.bank;
-        LoginAttempts::finish(store, &**clock, &Caller::bank(), attempt, code, None).await
+        LoginAttempts::finish(
+            store,
+            &**clock,
+            &Caller::bank(),
+            attempt,
+            code,
+            Holder::Browser(None),
+        )
+        .await
     }
 
     /// Whether somebody gets in.
@@ -466,7 +490,7 @@ impl Branch {
     }
 
     pub(crate) async fn ends(&self, token: &Token) {
-        self.client.write_documents(&Sessions::end(token)).await.unwrap();
+        self.client.write_documents(&Sessions::end(&token.key())).await.unwrap();
     }
 
     pub(crate) fn router(&self) -> axum::Router {

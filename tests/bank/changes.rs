@@ -114,7 +114,7 @@ async fn meanwhile(it: Change, moment: usize) -> usize {
                 change::<Accounts>(store, &one.bytes(), changed).await;
             }
             Change::LoggedOut => {
-                let ended = store.client().write_documents(&Sessions::end(&token)).await;
+                let ended = store.client().write_documents(&Sessions::end(&token.key())).await;
                 ended.unwrap();
             }
             Change::ChallengeSpent => {

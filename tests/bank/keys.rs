@@ -4,7 +4,7 @@
 use crate::branch::{Branch, PASSWORD};
 use florin_adapter::audit::Caller;
 use florin_adapter::clock::SECOND;
-use florin_adapter::customers::{Customers, LoginAttempts};
+use florin_adapter::customers::{Customers, Holder, LoginAttempts};
 use florin_adapter::store::Found;
 use florin_adapter::vault::rotation::{key_versions, prepare, rewrap, use_prepared};
 use florin_adapter::vault::{Purpose, RotateRefused};
@@ -71,7 +71,9 @@ async fn a_new_version_is_read_by_every_adapter_before_it_seals_anything() {
             .await
             .unwrap();
             let code = person.totp.code(branch.now());
-            LoginAttempts::finish(store, clock, &caller, &begun, &code, None).await.unwrap();
+            LoginAttempts::finish(store, clock, &caller, &begun, &code, Holder::Browser(None))
+                .await
+                .unwrap();
         }
     }
     for purpose in [Purpose::BlindIndex, Purpose::Forms] {

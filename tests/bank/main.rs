@@ -1,8 +1,15 @@
 //! A bank over a real engine on a simulated disk, with a clock in the test's hand.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod app;
 mod branch;
 
+mod api_document;
+mod api_logins;
+mod api_problems;
+mod api_proofs;
+mod api_reading;
+mod api_transfers;
 mod browser;
 mod challenges;
 mod changes;

@@ -48,6 +48,15 @@ pub enum LoginError {
     Bank(#[from] BankError),
 }
 
+/// Who gets the login.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'a> {
+    /// A browser. The login that it had before is over then.
+    Browser(Option<&'a Token>),
+    /// An app of the bank that has the key with this thumbprint.
+    App(&'a str),
+}
+
 /// What a browser shows with the code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attempt([u8; TOKEN_BYTES]);
@@ -176,8 +185,7 @@ impl LoginAttempts {
         }
     }
 
-    /// Tries a code; with the right one, after the right password, the customer is in. The login that the
-    /// browser had before is over then.
+    /// Tries a code; with the right one, after the right password, the customer is in.
     ///
     /// # Errors
     /// [`LoginError::NoMatch`], whatever it is that does not match.
@@ -187,7 +195,7 @@ impl LoginAttempts {
         caller: &Caller,
         attempt: &Attempt,
         code: &str,
-        before: Option<&Token>,
+        holder: Holder<'_>,
     ) -> Result<(Token, LoginSession), LoginError> {
         let found: Option<Found<LoginAttempts>> = store.get(&attempt.key()).await?;
         let found = found.ok_or(LoginError::NoMatch)?;
@@ -217,7 +225,7 @@ impl LoginAttempts {
                 let spent = Row::<FactorUses>::open(FactorUse { totp_step: step });
                 let spent = store.write(&key, &spent, condition).await?;
                 let proved = Proved { customer: sealed.user_id, unchanged, spent };
-                login(store, clock, caller, &found, proved, before).await
+                login(store, clock, caller, &found, proved, holder).await
             }
             None => Err(refuse(store, clock, caller, &found).await),
         }
@@ -237,16 +245,20 @@ async fn login(
     caller: &Caller,
     attempt: &Found<LoginAttempts>,
     proved: Proved,
-    before: Option<&Token>,
+    holder: Holder<'_>,
 ) -> Result<(Token, LoginSession), LoginError> {
     let Proved { customer, unchanged, spent } = proved;
-    let (token, session, writes) = Sessions::begin(store, customer, clock.now()).await?;
+    let (app, before) = match holder {
+        Holder::Browser(before) => (None, before),
+        Holder::App(key) => (Some(key), None),
+    };
+    let (token, session, writes) = Sessions::begin(store, customer, clock.now(), app).await?;
     let caller =
         Caller { customer: Some(customer), login: Some(session.session_id), ..caller.clone() };
     let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
     commit.preconditions = unchanged;
     commit.documents.extend(writes);
-    commit.documents.extend(before.into_iter().flat_map(Sessions::end));
+    commit.documents.extend(before.into_iter().flat_map(|token| Sessions::end(&token.key())));
     commit.documents.push(attempt.deletion());
     commit.documents.push(spent);
     commit.documents.push(counter::forget(&name_of(attempt)?));

@@ -31,7 +31,7 @@ pub use enrolment::{EnrolError, Enrolment, Newcomer, Registrations};
 pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
 pub use factor::{FactorProof, FactorRefused, prove};
 pub use link::{Link, NotALink};
-pub use login::{Attempt, LoginAttempts, LoginError};
+pub use login::{Attempt, Holder, LoginAttempts, LoginError};
 pub use logins::{Ending, LoginInUse, end_logins, logins_of};
 pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
 pub use password::{Password, PasswordError, Passwords, Waiting};
@@ -40,5 +40,5 @@ pub(crate) use record::{CustomerEmails, CustomerOpen, EmailOpen, Identity, user_
 pub use record::{Customers, KycStatus, Profile, UserKind};
 pub use recovery::{RecoverRefused, Recoveries};
 pub use registration::{NewCustomer, Registered, register};
-pub use session::{Found as FoundLogin, LoginSession, Sessions, Token};
+pub use session::{Found as FoundLogin, LoginKey, LoginSession, Sessions, Token};
 pub use totp::TotpSecret;

@@ -1,8 +1,9 @@
-//! Logins: what a browser has once a customer has proved who they are.
+//! Logins: what a browser, or an app of the bank, has once a customer has proved who they are.
 //!
 //! - A login is over after twelve hours, after five minutes without use, and when the customer says so;
 //!   every request reads it, so the end takes effect at once, in every adapter.
-//! - Who has the token has the login, so it is stored only as a hash.
+//! - Who has the token has the login, so it is stored only as a hash. A login of an app is bound to a key that
+//!   never leaves the app: its token is nothing without that, and nothing to a browser.
 //! - When it was last used is a document of its own, written once a minute at most.
 
 use super::record::{Customers, UserKind};
@@ -43,10 +44,12 @@ impl Token {
         Token { customer, secret: random::bytes() }
     }
 
-    /// The key of its login: rises by customer, so that a customer's logins lie together.
-    fn key(&self) -> Vec<u8> {
+    /// Under which key the ledger has its login.
+    #[must_use]
+    pub fn key(&self) -> LoginKey {
         let hash = blake3::hash(&self.secret);
-        [&self.customer.bytes()[..], &hash.as_bytes()[..ID_BYTES]].concat()
+        let (hash, _) = hash.as_bytes().split_first_chunk().expect("a hash is longer");
+        LoginKey { customer: self.customer, hash: *hash }
     }
 
     /// What forms that belong to the login are told apart by.
@@ -72,7 +75,8 @@ impl fmt::Display for Token {
 }
 
 /// No token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("this is no token")]
 pub struct NotAToken;
 
 impl FromStr for Token {
@@ -84,6 +88,39 @@ impl FromStr for Token {
         let (customer, secret) = bytes.split_first_chunk::<ID_BYTES>().ok_or(NotAToken)?;
         let customer = Id::from_number(u128::from_be_bytes(*customer));
         Ok(Token { customer, secret: secret.try_into().map_err(|_| NotAToken)? })
+    }
+}
+
+/// Under which key the ledger has a login: rises by customer, so that a customer's logins lie together. It is no
+/// secret: the token does not follow from it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LoginKey {
+    customer: Id<Customer>,
+    hash: [u8; ID_BYTES],
+}
+
+impl LoginKey {
+    fn bytes(&self) -> Vec<u8> {
+        [self.customer.bytes(), self.hash].concat()
+    }
+}
+
+impl From<LoginKey> for String {
+    fn from(key: LoginKey) -> String {
+        data_encoding::BASE64URL_NOPAD.encode(&key.bytes())
+    }
+}
+
+impl TryFrom<String> for LoginKey {
+    type Error = NotAToken;
+
+    fn try_from(text: String) -> Result<LoginKey, NotAToken> {
+        let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes());
+        let bytes = bytes.map_err(|_| NotAToken)?;
+        let (customer, hash) = bytes.split_first_chunk::<ID_BYTES>().ok_or(NotAToken)?;
+        let customer = Id::from_number(u128::from_be_bytes(*customer));
+        Ok(LoginKey { customer, hash: hash.try_into().map_err(|_| NotAToken)? })
     }
 }
 
@@ -99,6 +136,9 @@ pub struct LoginSession {
     pub auth_method: String,
     pub created_at: UnixNs,
     pub expires_at: UnixNs,
+    /// The thumbprint of the key that it is bound to, if an app has it and no browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<String>,
 }
 
 impl Kind for Logins {
@@ -147,7 +187,8 @@ pub struct Found {
 pub struct Sessions;
 
 impl Sessions {
-    /// A new login: its token, itself, and what a commit must write for it to be.
+    /// A new login, of a browser, or of the app with a key: its token, itself, and what a commit must write for it
+    /// to be.
     ///
     /// # Errors
     /// [`BankError`].
@@ -155,9 +196,10 @@ impl Sessions {
         store: &Store,
         customer: Id<Customer>,
         now: Timestamp,
+        app: Option<&str>,
     ) -> Result<(Token, LoginSession, [DocumentWrite; 2]), BankError> {
         let token = Token::generate(customer);
-        let key = token.key();
+        let key = token.key().bytes();
         let expires = after(now, LONGEST);
         let session = LoginSession {
             session_id: Id::at(now),
@@ -165,6 +207,7 @@ impl Sessions {
             auth_method: String::from("password+totp"),
             created_at: now.into(),
             expires_at: expires.into(),
+            dpop_jkt: app.map(String::from),
         };
         let row = Row::<Logins>::open(session.clone());
         let login = store.write(&key, &row, DocumentCondition::Absent).await?;
@@ -173,8 +216,8 @@ impl Sessions {
         Ok((token, session, [login, used]))
     }
 
-    /// The login of a token, if it has one that is not over, of a customer who may log in; a member of the
-    /// staff is no customer. That it was used now is written down, if that was a minute ago.
+    /// The login of a browser's token, if it has one that is not over, of a customer who may log in; a member of
+    /// the staff is no customer. That it was used now is written down, if that was a minute ago.
     ///
     /// # Errors
     /// [`BankError`].
@@ -196,29 +239,53 @@ impl Sessions {
         clock: &dyn Clock,
         token: &Token,
     ) -> Result<Option<Found>, BankError> {
-        let (key, now) = (token.key(), clock.now());
+        Sessions::find_of(store, clock, &token.key(), None).await
+    }
+
+    /// The login of a customer in the app that has a key, in the same way; the staff has no apps.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn find_app(
+        store: &Store,
+        clock: &dyn Clock,
+        key: &LoginKey,
+        app: &str,
+    ) -> Result<Option<Found>, BankError> {
+        let found = Sessions::find_of(store, clock, key, Some(app)).await?;
+        Ok(found.filter(|found| found.user_kind.is_customer()))
+    }
+
+    async fn find_of(
+        store: &Store,
+        clock: &dyn Clock,
+        login: &LoginKey,
+        app: Option<&str>,
+    ) -> Result<Option<Found>, BankError> {
+        let (key, now) = (login.bytes(), clock.now());
         let keys = [
             DocumentKey { table: Logins::TABLE, key: key.clone() },
             DocumentKey { table: LoginUses::TABLE, key: key.clone() },
-            DocumentKey { table: Customers::TABLE, key: token.customer.bytes().to_vec() },
+            DocumentKey { table: Customers::TABLE, key: login.customer.bytes().to_vec() },
         ];
         let documents = store.client().documents(&keys).await?;
-        let [Some(login), Some(used), Some(customer)] = &documents[..] else { return Ok(None) };
-        let session = store.open_part::<Logins>(login)?;
+        let [Some(found), Some(used), Some(customer)] = &documents[..] else { return Ok(None) };
+        let session = store.open_part::<Logins>(found)?;
         let used = store.open_part::<LoginUses>(used)?.last_accessed_at;
         let user = store.open_part::<Customers>(customer)?;
         if !user.is_active {
             return Ok(None);
         }
         let is_idle = IDLE_MAX <= now.0.saturating_sub(used.0);
-        if session.user_id != token.customer || session.expires_at.0 <= now.0 || is_idle {
+        let is_theirs = session.user_id == login.customer && session.dpop_jkt.as_deref() == app;
+        if !is_theirs || session.expires_at.0 <= now.0 || is_idle {
             return Ok(None);
         }
         if USE_WRITTEN_EVERY <= now.0.saturating_sub(used.0) {
             let write = use_write(store, &key, now).await?;
             store.client().write_documents(&[write]).await?;
         }
-        let unchanged = [unchanged(Logins::TABLE, login), unchanged(Customers::TABLE, customer)];
+        let unchanged = [unchanged(Logins::TABLE, found), unchanged(Customers::TABLE, customer)];
         Ok(Some(Found { session, user_kind: user.user_kind, unchanged }))
     }
 
@@ -251,10 +318,10 @@ impl Sessions {
 
     /// What a commit must write for a login to be over.
     #[must_use]
-    pub fn end(token: &Token) -> [DocumentWrite; 2] {
+    pub fn end(login: &LoginKey) -> [DocumentWrite; 2] {
         [Logins::TABLE, LoginUses::TABLE].map(|table| DocumentWrite {
             table,
-            key: token.key(),
+            key: login.bytes(),
             ..DocumentWrite::default()
         })
     }

@@ -21,6 +21,7 @@ pub mod parked;
 pub mod payee;
 mod record;
 mod reference;
+mod request;
 mod reversal;
 pub mod review;
 mod saga;
@@ -37,6 +38,7 @@ pub use record::{
     TransactionStatus, TransactionType, Transactions, step, step_key,
 };
 pub use reference::References;
+pub use request::{Answered, Refusal, once, ordered_before};
 pub use reversal::{
     ReversalOpen, ReversalRefused, Reversals, Standing, approve_reversal, request_reversal,
     standing,

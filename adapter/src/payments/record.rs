@@ -2,6 +2,7 @@
 //! what was said first is never unsaid. The key is the transaction's id and the number of the step; the
 //! newest row says how it stands.
 
+use super::request::Refusal;
 use crate::clock::UnixNs;
 use crate::id::{Account, Case, Customer, Id, Login, Transaction};
 use crate::money::Currency;
@@ -260,15 +261,20 @@ pub(super) enum Requests {}
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RequestOpen {
     pub(super) user_id: Id<Customer>,
-    pub(super) transaction_id: Id<Transaction>,
-    pub(super) transaction_ref: String,
+    /// The transaction that was begun; `None` if it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) transaction_id: Option<Id<Transaction>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) transaction_ref: Option<String>,
 }
 
-/// What was asked.
+/// What was asked, and why it was refused.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RequestSealed {
     /// As a hash, in base 64.
     pub(super) meaning: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl Kind for Requests {

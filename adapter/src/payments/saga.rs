@@ -222,6 +222,18 @@ async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankErro
     })
 }
 
+/// What became of the money of a transfer whose time is over, and why: nobody may have written it down yet. `None` if
+/// it is held still.
+pub(super) async fn standing(
+    store: &Store,
+    open: &TransferOpen,
+) -> Result<Option<(TransactionStatus, &'static str)>, BankError> {
+    match settled(store, open).await? {
+        Some(End::Settled(status, reason)) => Ok(Some((status, reason))),
+        _ => Ok(None),
+    }
+}
+
 /// What became of a hold that is not pending; `None` if it is.
 async fn settled(store: &Store, open: &TransferOpen) -> Result<Option<End>, BankError> {
     let filter = AccountFilter {

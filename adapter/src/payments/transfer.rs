@@ -16,6 +16,7 @@ use super::record::{
     TransactionSealed, TransactionStatus, TransactionType, Transactions, TransferOpen,
     TransfersOpen, step, step_key,
 };
+use super::request;
 use crate::accounts::{AccountStatus, Accounts, balances, chart, find_by_number};
 use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
@@ -34,7 +35,7 @@ use florin_ledger::{AccountId, CreateTransferStatus, DocumentWrite, Transfer, Tr
 /// Seconds that the money is held, if nobody goes on with the transfer.
 pub(super) const HOLD_S: u32 = 300;
 /// How long a form may come again and be the same order.
-const KEPT_FOR: u64 = 90 * 24 * HOUR;
+pub(super) const KEPT_FOR: u64 = 90 * 24 * HOUR;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -54,7 +55,7 @@ pub async fn initiate(
     if new.destination == Destination::Account(new.source) {
         return Err(TransferRefused::SameAccount);
     }
-    let order = Order { request: request_key(by.customer, new.request), meaning: new.meaning() };
+    let order = Order::of(by, new);
     for _ in 0..TRIES_MAX {
         if let Some(before) = before(&bank.store, &order).await? {
             return before;
@@ -78,9 +79,15 @@ pub async fn initiate(
 }
 
 /// An order, as it is told from others.
-struct Order {
-    request: Vec<u8>,
-    meaning: String,
+pub(super) struct Order {
+    pub(super) request: Vec<u8>,
+    pub(super) meaning: String,
+}
+
+impl Order {
+    pub(super) fn of(by: &Orderer, new: &NewTransfer) -> Order {
+        Order { request: request_key(by.customer, new.request), meaning: new.meaning() }
+    }
 }
 
 /// The accounts of an order.
@@ -152,17 +159,18 @@ async fn attempt(
 }
 
 /// What the same order came to before, if it did.
-async fn before(
+pub(super) async fn before(
     store: &Store,
     order: &Order,
 ) -> Result<Option<Result<Initiated, TransferRefused>>, BankError> {
     let found: Option<Found<Requests>> = store.get(&order.request).await?;
     let Some(found) = found else { return Ok(None) };
-    let RequestOpen { transaction_id, transaction_ref, .. } = found.row.open;
     let is_same =
         found.row.statutory.as_known().is_some_and(|sealed| sealed.meaning == order.meaning);
-    let initiated = Initiated { transaction: transaction_id, reference: transaction_ref };
-    Ok(Some(if is_same { Ok(initiated) } else { Err(TransferRefused::AnotherBefore) }))
+    if !is_same {
+        return Ok(Some(Err(TransferRefused::AnotherBefore)));
+    }
+    request::outcome(&found.row).map(Some)
 }
 
 /// Whether what is unmet is that the customer may order anything.
@@ -187,11 +195,11 @@ async fn kept(
     let row = Row::<Requests> {
         open: RequestOpen {
             user_id: customer,
-            transaction_id: initiated.transaction,
-            transaction_ref: initiated.reference.clone(),
+            transaction_id: Some(initiated.transaction),
+            transaction_ref: Some(initiated.reference.clone()),
         },
         profile: Held::Absent,
-        statutory: Held::Known(RequestSealed { meaning: order.meaning.clone() }),
+        statutory: Held::Known(RequestSealed { meaning: order.meaning.clone(), refusal: None }),
     };
     let write = store.write(&order.request, &row, DocumentCondition::Absent).await?;
     Ok(DocumentWrite { expires: after(clock.now(), KEPT_FOR), ..write })

@@ -1,6 +1,10 @@
 //! How a transaction stands, as the customer who began it sees it.
 
-use super::record::{Started, TransactionOpen, TransactionSealed, TransactionStatus, Transactions};
+use super::record::{
+    Started, TransactionOpen, TransactionSealed, TransactionStatus, Transactions, TransfersOpen,
+};
+use super::saga;
+use crate::clock::Clock;
 use crate::error::BankError;
 use crate::id::{Customer, Id, Transaction};
 use crate::store::Store;
@@ -18,12 +22,14 @@ pub struct View {
     pub reason: Option<String>,
 }
 
-/// A transaction that a customer began; `None` if there is none, or it is another's.
+/// A transaction that a customer began; `None` if there is none, or it is another's. One that should have ended and of
+/// which nobody has written down how, is as the ledger has it.
 ///
 /// # Errors
 /// [`BankError`].
 pub async fn view(
     store: &Store,
+    clock: &dyn Clock,
     customer: Id<Customer>,
     transaction: Id<Transaction>,
 ) -> Result<Option<View>, BankError> {
@@ -43,6 +49,14 @@ pub async fn view(
             status = ended.status;
             reason = row.row.statutory.known().and_then(|sealed| sealed.reason);
         }
+    }
+    if status == TransactionStatus::Pending
+        && let Some(open) = store.get::<TransfersOpen>(&transaction.bytes()).await?
+        && open.row.open.held_until.0 <= clock.now().0
+        && let Some((settled, why)) = saga::standing(store, &open.row.open).await?
+    {
+        status = settled;
+        reason = (!why.is_empty()).then(|| String::from(why));
     }
     Ok(Some(View { started, sealed: first.row.statutory.known(), status, reason }))
 }

@@ -37,11 +37,18 @@ pub enum Purpose {
     Passwords,
     /// Tokens of forms.
     Forms,
+    /// Signs access tokens.
+    TokenSigning,
 }
 
 impl Purpose {
-    const ALL: [Purpose; 4] =
-        [Purpose::Sealing, Purpose::BlindIndex, Purpose::Passwords, Purpose::Forms];
+    const ALL: [Purpose; 5] = [
+        Purpose::Sealing,
+        Purpose::BlindIndex,
+        Purpose::Passwords,
+        Purpose::Forms,
+        Purpose::TokenSigning,
+    ];
 
     /// As it is stored, and typed.
     #[must_use]
@@ -51,6 +58,7 @@ impl Purpose {
             Purpose::BlindIndex => "blind_index",
             Purpose::Passwords => "passwords",
             Purpose::Forms => "forms",
+            Purpose::TokenSigning => "token_signing",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::pages::{self, CodePage, LoginPage};
 use super::session::User;
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
-use crate::customers::{Attempt, LoginAttempts, LoginError, Sessions, UserKind};
+use crate::customers::{Attempt, Holder, LoginAttempts, LoginError, Sessions, UserKind};
 use crate::error::BankError;
 use crate::vault::Subject;
 use axum::Extension;
@@ -128,8 +128,8 @@ pub(super) async fn code(
     let finished = match attempt.parse::<Attempt>() {
         Ok(attempt) => {
             let Bank { store, clock, .. } = &*bank;
-            let before = before.as_ref();
-            LoginAttempts::finish(store, &**clock, &caller, &attempt, &fields.code, before).await
+            let holder = Holder::Browser(before.as_ref());
+            LoginAttempts::finish(store, &**clock, &caller, &attempt, &fields.code, holder).await
         }
         Err(error) => Err(error),
     };
@@ -186,7 +186,7 @@ async fn end(bank: &Bank, user: &User) -> Result<(), BankError> {
         new: None,
     };
     let mut commit = audit::commit_of(store, &user.caller, audit::commit_id()).await?;
-    commit.documents.extend(Sessions::end(&user.token));
+    commit.documents.extend(Sessions::end(&user.token.key()));
     commit.documents.push(audit::row(store, &**clock, &user.caller, act).await?);
     store.commit(&commit).await.map(drop)
 }

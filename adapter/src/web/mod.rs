@@ -17,6 +17,7 @@ mod transactions;
 mod transfers;
 mod views;
 
+use crate::api;
 use crate::bank::Bank;
 use crate::edge;
 use crate::error::BankError;
@@ -53,7 +54,7 @@ pub(crate) fn unreadable(status: StatusCode) -> Response {
     response
 }
 
-/// Everything that browsers are served.
+/// Everything that browsers are served, and what programs are.
 pub fn router(bank: Arc<Bank>) -> Router {
     Router::new()
         .route("/", get(login::home))
@@ -85,10 +86,12 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/health/ready", get(health::ready))
         .merge(staff::routes())
         .route("/static/style.css", get(pages::style))
+        .merge(api::router(&bank))
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), health::timely))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::refusals))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), api::told))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))
         .layer(middleware::from_fn(edge::headers))
         .with_state(bank)

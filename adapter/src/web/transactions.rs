@@ -19,7 +19,7 @@ pub(super) async fn transaction(
     Path(transaction): Path<String>,
 ) -> Response {
     let Ok(transaction) = transaction.parse::<Id<Transaction>>() else { return no_such() };
-    match payments::view(&bank.store, session.customer(), transaction).await {
+    match payments::view(&bank.store, &*bank.clock, session.customer(), transaction).await {
         Ok(Some(view)) => pages::page(&transaction_page(&bank, session.csrf, view)),
         Ok(None) => no_such(),
         Err(error) => pages::failed(&error),

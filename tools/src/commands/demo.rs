@@ -8,6 +8,7 @@ use crate::mail::Shown;
 use crate::target::open_database_with;
 use clap::Args;
 use florin_adapter::accounts::BankCode;
+use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::clock::{MachineClock, TimeZone};
 use florin_adapter::demo::{self, DemoCustomer, DemoMember};
 use florin_adapter::{Bank, BankOptions};
@@ -39,6 +40,10 @@ pub(crate) struct Demo {
     #[arg(long)]
     json: bool,
 
+    /// Requests that a customer's apps may send in a minute
+    #[arg(long, value_name = "COUNT", default_value_t = REQUESTS_PER_MINUTE)]
+    requests_per_minute: u32,
+
     #[command(flatten)]
     log: events::Log,
 }
@@ -47,7 +52,7 @@ pub(crate) struct Demo {
 #[derive(Serialize)]
 struct Ready<'a> {
     browser_url: &'a str,
-    api_url: Option<&'a str>,
+    api_url: &'a str,
     issuer: &'a str,
     ca_certificate: &'a str,
     customers: Vec<Login<'a>>,
@@ -131,6 +136,7 @@ impl Demo {
             password_threads_count: 2,
             time_zone: TimeZone::UTC,
             step_up_above_cents: 0,
+            requests_per_minute: self.requests_per_minute,
         };
         let sender = adapter::sender(&options.name, &origin);
         let mailer = Arc::new(Shown::new(&directory.join("mail"), sender, self.json)?);
@@ -157,9 +163,10 @@ impl Demo {
         let data = directory.display();
         let (_, port) = origin.rsplit_once(':').expect("it has a port");
         if self.json {
+            let api_url = format!("{origin}/v1");
             let ready = Ready {
                 browser_url: origin,
-                api_url: None,
+                api_url: &api_url,
                 issuer: origin,
                 ca_certificate: &certificates.authority,
                 customers: customers.iter().map(login).collect(),

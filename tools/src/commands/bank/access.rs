@@ -98,6 +98,7 @@ impl Access {
                 password_threads_count: 1,
                 time_zone: TimeZone::UTC,
                 step_up_above_cents: 0,
+                requests_per_minute: 0,
             };
             work(&self.bank(client, options).await?).await
         })

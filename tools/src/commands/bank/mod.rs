@@ -14,6 +14,7 @@ use access::{Access, unavailable};
 use clap::{Args, Subcommand};
 use florin_adapter::BankOptions;
 use florin_adapter::accounts::BankCode;
+use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::clock::{TimeZone, time_zone};
 use florin_client::Client;
 use serde::Serialize;
@@ -84,6 +85,9 @@ struct Serving {
     /// Payments to others of up to this amount need no second code
     #[arg(long, value_name = "CENTS", default_value_t = 0)]
     step_up_above: u64,
+    /// Requests that a customer's apps may send in a minute
+    #[arg(long, value_name = "COUNT", default_value_t = REQUESTS_PER_MINUTE)]
+    requests_per_minute: u32,
 
     /// Say where it listens as one JSON object
     #[arg(long)]
@@ -132,6 +136,7 @@ impl Serving {
             password_threads_count: self.password_threads,
             time_zone: self.time_zone.clone(),
             step_up_above_cents: self.step_up_above,
+            requests_per_minute: self.requests_per_minute,
         };
         let mailer = self.mail.mailer(&adapter::sender(&self.name, &origin))?;
         let bank = Arc::new(self.access.bank(client, options).await?);

@@ -1,0 +1,111 @@
+//! An app that a customer is logged in with, asked of the ledger with every request.
+//!
+//! What a request proves, in this order: that it has an access token of this bank, that it has the key that the
+//! token is bound to, that the login is not over, that it is not one too many, that it was not sent before.
+
+use super::dpop::{Proof, Wanted};
+use super::jws::ALGORITHMS;
+use super::problem::{Code, Problem};
+use super::rates::{self, Slot};
+use super::replay::ReplayMemory;
+use crate::audit::Caller;
+use crate::bank::Bank;
+use crate::customers::{FoundLogin, LoginKey, Sessions};
+use crate::edge::Known;
+use crate::id::{Customer, Id};
+use crate::payments::Orderer;
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use std::sync::Arc;
+
+/// An app that a customer is logged in with.
+pub(super) struct App {
+    /// Who asks, and what must hold for them to order anything.
+    pub(super) orderer: Orderer,
+    /// Under which key the ledger has the login.
+    pub(super) login: LoginKey,
+}
+
+impl App {
+    pub(super) fn customer(&self) -> Id<Customer> {
+        self.orderer.customer
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for App {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<App, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::bank);
+        let slot = parts.extensions.get::<Slot>().cloned().unwrap_or_default();
+        let now = bank.clock.now();
+        let token = token(&parts.headers)?;
+        let claims = bank.tokens.verify(token, now).map_err(|_| not_valid())?;
+        // A third party's token goes by the scopes of its grant; there are none yet.
+        let proof = proof_of(bank, parts, Some(token))?;
+        if proof.thumbprint != claims.cnf.jkt {
+            return Err(no_proof());
+        }
+        let Bank { store, clock, .. } = &**bank;
+        let found = Sessions::find_app(store, &**clock, &claims.login, &proof.thumbprint).await?;
+        let login = found.filter(|found| {
+            found.session.user_id == claims.sub && found.session.session_id == claims.sid
+        });
+        let FoundLogin { session, unchanged, .. } = login.ok_or_else(not_valid)?;
+        let customer = session.user_id;
+        let caller = Caller { customer: Some(customer), login: Some(session.session_id), ..caller };
+        if let Some(known) = parts.extensions.get::<Known>() {
+            known.is(&caller);
+        }
+        let limit = bank.options.requests_per_minute;
+        let used = ReplayMemory::write(store, &proof).await?;
+        let used = rates::count(store, customer, limit, now, &slot, used).await?;
+        bank.proofs.check(&proof, used, now)?;
+        let orderer = Orderer { caller, customer, authority: unchanged.into() };
+        Ok(App { orderer, login: claims.login.clone() })
+    }
+}
+
+/// The access token of a request.
+fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (values.next(), values.next()) else { return Err(no_token()) };
+    let text = only.to_str().map_err(|_| no_token())?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => Ok(token),
+        // Sent without its key it would be anybody's who has read it.
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("bearer") => Err(not_valid()),
+        _ => Err(no_token()),
+    }
+}
+
+/// The proof of a request.
+///
+/// # Errors
+/// [`Code::InvalidDpopProof`].
+pub(super) fn proof_of(bank: &Bank, parts: &Parts, token: Option<&str>) -> Result<Proof, Problem> {
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    let url = format!("{}{}", bank.options.origin, uri.path());
+    let wanted = Wanted { method: parts.method.as_str(), url: &url, token };
+    Proof::of(&parts.headers, &wanted, bank.clock.now()).map_err(|_| no_proof())
+}
+
+/// Nobody said who they are.
+fn no_token() -> Problem {
+    challenge(Code::InvalidToken, None)
+}
+
+fn not_valid() -> Problem {
+    challenge(Code::InvalidToken, Some("invalid_token"))
+}
+
+pub(super) fn no_proof() -> Problem {
+    challenge(Code::InvalidDpopProof, Some("invalid_dpop_proof"))
+}
+
+pub(super) fn challenge(code: Code, error: Option<&str>) -> Problem {
+    let error = error.map(|error| format!(" error=\"{error}\",")).unwrap_or_default();
+    let value = HeaderValue::from_str(&format!("DPoP{error} algs=\"{ALGORITHMS}\""));
+    Problem::from(code).with(header::WWW_AUTHENTICATE, value.expect("it is plain"))
+}

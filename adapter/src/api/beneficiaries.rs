@@ -1,0 +1,167 @@
+//! Whom the customer pays again and again.
+
+use super::app::App;
+use super::json::{Body, Flaw, FlawCode};
+use super::problem::{Code, Problem, ProblemBody};
+use super::time::Time;
+use crate::accounts::Iban;
+use crate::bank::Bank;
+use crate::id::{Id, Payee};
+use crate::payments::NameCheck;
+use crate::payments::payee::{self, NewPayee, PayeeRefused, PayeeType, Payees};
+use crate::store::Found;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Who is to be noted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BeneficiaryRequest {
+    /// Their name, 1 to 140 characters. It is compared with that of who has the account.
+    #[schema(min_length = 1, max_length = 140, example = "Ben Example")]
+    name: String,
+    /// The IBAN of their account, with spaces or without.
+    #[schema(example = "DE41 9999 9999 0285 3797 87")]
+    account_number: String,
+    /// Their bank's code, if the customer knows it.
+    #[schema(max_length = 35)]
+    bank_code: Option<String>,
+}
+
+const BANK_CODE_CHARACTERS_MAX: usize = 35;
+
+/// A beneficiary.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BeneficiaryResponse {
+    beneficiary_id: String,
+    name: String,
+    account_number: String,
+    bank_code: Option<String>,
+    /// `INTERNAL`: at this bank. `DOMESTIC`, `INTERNATIONAL`: at another.
+    #[schema(value_type = String, example = "INTERNAL")]
+    beneficiary_type: PayeeType,
+    /// Whether the name is that of who has the account: `match`, `close` or `none`. What that name is is not told.
+    #[schema(value_type = String, example = "match")]
+    verification: NameCheck,
+    is_verified: bool,
+    is_favorite: bool,
+    created_at: Time,
+}
+
+/// A customer's beneficiaries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BeneficiariesResponse {
+    /// All of them, oldest first.
+    data: Vec<BeneficiaryResponse>,
+}
+
+/// All beneficiaries of the customer.
+#[utoipa::path(
+    get, path = "/beneficiaries", operation_id = "list_beneficiaries", tag = "Beneficiaries",
+    responses(
+        (status = 200, description = "The beneficiaries", body = BeneficiariesResponse),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("dpop" = [])),
+)]
+pub(super) async fn all(
+    State(bank): State<Arc<Bank>>,
+    app: App,
+) -> Result<Json<BeneficiariesResponse>, Problem> {
+    let found = payee::list(&bank.store, app.customer()).await?;
+    Ok(Json(BeneficiariesResponse { data: found.iter().filter_map(response).collect() }))
+}
+
+/// Notes a beneficiary. A number is noted once: the same again is `409 beneficiary_exists`, with its id.
+#[utoipa::path(
+    post, path = "/beneficiaries", operation_id = "add_beneficiary", tag = "Beneficiaries",
+    request_body = BeneficiaryRequest,
+    responses(
+        (status = 201, description = "Noted", body = BeneficiaryResponse),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("dpop" = [])),
+)]
+pub(super) async fn add(
+    State(bank): State<Arc<Bank>>,
+    app: App,
+    Body(request): Body<BeneficiaryRequest>,
+) -> Result<Response, Problem> {
+    let flawed = |member| Problem::flawed(Flaw::of(member, FlawCode::InvalidValue));
+    let number: Iban = request.account_number.parse().map_err(|_| flawed("account_number"))?;
+    let is_plain = |text: &String| !text.chars().any(char::is_control);
+    if !is_plain(&request.name) {
+        return Err(flawed("name"));
+    }
+    let is_code =
+        |code: &String| is_plain(code) && code.chars().count() <= BANK_CODE_CHARACTERS_MAX;
+    if request.bank_code.as_ref().is_some_and(|code| !is_code(code)) {
+        return Err(flawed("bank_code"));
+    }
+    let new = NewPayee { name: request.name, number, bank_code: request.bank_code };
+    let Bank { store, clock, options, .. } = &*bank;
+    let added = payee::add(store, &**clock, &app.orderer, options.code, &new).await;
+    let found = added.map_err(problem)?;
+    let body = response(&found).ok_or(Code::NotFound)?;
+    let location = HeaderValue::from_str(&format!("/v1/beneficiaries/{}", body.beneficiary_id));
+    let location = location.expect("ids are plain");
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// Forgets a beneficiary.
+#[utoipa::path(
+    delete, path = "/beneficiaries/{beneficiary_id}", operation_id = "remove_beneficiary",
+    tag = "Beneficiaries",
+    params(("beneficiary_id" = String, Path)),
+    responses(
+        (status = 204, description = "Forgotten"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("dpop" = [])),
+)]
+pub(super) async fn remove(
+    State(bank): State<Arc<Bank>>,
+    app: App,
+    Path(payee): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let payee: Id<Payee> = payee.parse().map_err(|_| Code::NotFound)?;
+    let Bank { store, clock, .. } = &*bank;
+    payee::remove(store, &**clock, &app.orderer, payee).await.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn problem(refused: PayeeRefused) -> Problem {
+    match refused {
+        PayeeRefused::NoSuchPayee => Code::NotFound.into(),
+        PayeeRefused::Known(payee) => {
+            Problem::from(Code::BeneficiaryExists).about(Some(payee.to_string()))
+        }
+        PayeeRefused::Name => Problem::flawed(Flaw::of("name", FlawCode::InvalidValue)),
+        PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
+        PayeeRefused::Bank(error) => error.into(),
+    }
+}
+
+/// A beneficiary as it is shown; `None` once it is erased.
+fn response(found: &Found<Payees>) -> Option<BeneficiaryResponse> {
+    let (open, sealed) = (&found.row.open, found.row.profile.as_known()?);
+    Some(BeneficiaryResponse {
+        beneficiary_id: open.beneficiary_id.to_string(),
+        name: sealed.name.clone(),
+        account_number: sealed.account_number.to_string(),
+        bank_code: sealed.bank_code.clone(),
+        beneficiary_type: open.beneficiary_type,
+        verification: open.verification,
+        is_verified: open.is_verified,
+        is_favorite: open.is_favorite,
+        created_at: open.created_at.into(),
+    })
+}

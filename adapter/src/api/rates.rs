@@ -1,0 +1,123 @@
+//! How many requests a customer may send in a minute, in a volatile table of the ledger: one budget, however many
+//! adapters and apps there are.
+
+use super::problem::{Code, Problem};
+use crate::clock::{MINUTE, SECOND};
+use crate::error::BankError;
+use crate::id::{Customer, Id};
+use crate::store::{Found, Kind, Row, Store};
+use crate::tables;
+use crate::vault::Subject;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use florin_ledger::document::{DocumentCondition, WriteResult};
+use florin_ledger::{DocumentWrite, TableId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
+
+/// Requests of a customer in a minute, unless the bank is told otherwise.
+pub const REQUESTS_PER_MINUTE: u32 = 300;
+/// Requests of one customer that are counted at the same moment; whoever sends more has to wait.
+const TRIES_MAX: usize = 32;
+
+/// Counters of requests.
+pub(super) enum RequestCounters {}
+
+/// Requests of a customer in a minute.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct RequestCount {
+    count: u32,
+}
+
+impl Kind for RequestCounters {
+    const TABLE: TableId = tables::RATES;
+    type Open = RequestCount;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &RequestCount) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// What is left of a minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Standing {
+    limit: u32,
+    left: u32,
+    /// Seconds until the next minute.
+    reset_s: u64,
+}
+
+/// Where a request's answer finds what is left.
+#[derive(Clone, Default)]
+pub(super) struct Slot(Arc<OnceLock<Standing>>);
+
+impl Slot {
+    fn set(&self, standing: Standing) {
+        // One request is counted once.
+        let _ = self.0.set(standing);
+    }
+
+    /// Says it, in the words of the draft standard and in those that are older.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        let Some(Standing { limit, left, reset_s }) = self.0.get().copied() else { return };
+        for (name, value) in [
+            ("ratelimit-policy", format!("\"default\";q={limit};w={}", MINUTE / SECOND)),
+            ("ratelimit", format!("\"default\";r={left};t={reset_s}")),
+            ("x-ratelimit-limit", limit.to_string()),
+            ("x-ratelimit-remaining", left.to_string()),
+            ("x-ratelimit-reset", reset_s.to_string()),
+        ] {
+            let value = HeaderValue::from_str(&value).expect("it is plain");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// Counts a request; `beside` is written once with it, whatever comes of the counting.
+///
+/// # Errors
+/// [`Code::RateLimited`]; [`Code::Busy`].
+pub(super) async fn count(
+    store: &Store,
+    customer: Id<Customer>,
+    limit: u32,
+    now: Timestamp,
+    slot: &Slot,
+    beside: DocumentWrite,
+) -> Result<WriteResult, Problem> {
+    let minute = now.0 / MINUTE;
+    let key = [&b"api"[..], &customer.bytes(), &minute.to_be_bytes()].concat();
+    let end = Timestamp((minute + 1) * MINUTE);
+    let reset_s = (end.0 - now.0).div_ceil(SECOND);
+    let (mut beside, mut written) = (Some(beside), None);
+    for _ in 0..TRIES_MAX {
+        let found: Option<Found<RequestCounters>> = store.get(&key).await?;
+        let count = found.as_ref().map_or(0, |found| found.row.open.count);
+        let standing =
+            Standing { limit, left: limit.saturating_sub(count.saturating_add(1)), reset_s };
+        if limit <= count {
+            slot.set(standing);
+            return Err(Problem::from(Code::RateLimited).after(reset_s));
+        }
+        let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());
+        let row = Row::<RequestCounters>::open(RequestCount { count: count + 1 });
+        let counted = store.write(&key, &row, condition).await?;
+        let mut writes = vec![DocumentWrite { expires: end, ..counted }];
+        writes.extend(beside.take());
+        let results = store.client().write_documents(&writes).await.map_err(BankError::from)?;
+        let mut results = results.into_iter();
+        let counted = results.next();
+        written = written.or(results.next());
+        match counted {
+            Some(WriteResult::Written(_)) => {
+                slot.set(standing);
+                return written.ok_or_else(|| BankError::odd(&"too few results").into());
+            }
+            Some(WriteResult::Stale(_)) => {}
+            Some(WriteResult::NoRoom) => return Err(BankError::Busy.into()),
+            other => return Err(BankError::odd(&other).into()),
+        }
+    }
+    Err(Problem::from(Code::RateLimited).after(1))
+}
