@@ -86,6 +86,13 @@ impl<K: Kind> Id<K> {
         self.0
     }
 
+    /// The time that it was made for, to the millisecond.
+    #[must_use]
+    pub fn time(self) -> Timestamp {
+        let milliseconds = u64::try_from(self.0 >> RANDOM_BITS).expect("it has 48 bits");
+        Timestamp(milliseconds.saturating_mul(MILLISECOND))
+    }
+
     /// Its bytes, which sort as the ids do: for keys of documents.
     #[must_use]
     pub fn bytes(self) -> [u8; 16] {

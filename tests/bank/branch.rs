@@ -44,6 +44,8 @@ pub(crate) struct HandClock {
     time: AtomicU64,
     planned: Mutex<Option<Planned>>,
     calls: AtomicUsize,
+    /// How far adapters are behind the ledger.
+    behind: AtomicU64,
 }
 
 /// Something that happens when adapters ask what time it is.
@@ -68,11 +70,17 @@ impl HandClock {
             time: AtomicU64::new(time),
             planned: Mutex::default(),
             calls: AtomicUsize::new(0),
+            behind: AtomicU64::new(0),
         }
     }
 
     fn nanoseconds(&self) -> u64 {
         self.time.load(Ordering::SeqCst)
+    }
+
+    /// Sets adapters' clocks behind the ledger's.
+    pub(crate) fn adapters_behind(&self, nanoseconds: u64) {
+        self.behind.store(nanoseconds, Ordering::SeqCst);
     }
 
     /// Lets something happen, to its end, when adapters have asked so often.
@@ -132,7 +140,7 @@ impl florin_core::clock::Clock for HandClock {
 impl clock::Clock for HandClock {
     fn now(&self) -> Timestamp {
         self.called();
-        Timestamp(self.nanoseconds())
+        Timestamp(self.nanoseconds() - self.behind.load(Ordering::SeqCst))
     }
 }
 

@@ -78,6 +78,7 @@ async fn a_payment_to_another_needs_a_proof_and_the_proof_is_spent() {
     let with = NewTransfer { challenge: Some(challenge), ..it.order.clone() };
     assert!(matches!(it.orders(&with).await, Err(TransferRefused::StepUp(_))), "not proved yet");
     it.proves(&it.ada, challenge, &it.code()).await.unwrap();
+    it.proves(&it.ada, challenge, &it.code()).await.expect("the form was sent twice");
     let begun = it.orders(&with).await.unwrap();
     assert_eq!(it.orders(&with).await.unwrap().transaction, begun.transaction, "the same order");
     let once_more = NewTransfer { request: RequestKey::generate(), ..with };

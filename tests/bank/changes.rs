@@ -131,8 +131,10 @@ async fn meanwhile(it: Change, moment: usize) -> usize {
         // Somebody else has spent the proof: theirs is held, and no other.
         Err(TransferRefused::StepUp(_)) => assert_eq!((posted, available), (1_000, 900)),
         Err(TransferRefused::Bank(error)) => panic!("{it:?} at {moment}: {error}"),
+        Err(error) if moment == usize::MAX => panic!("nothing has happened: {error}"),
         Err(_) => assert_eq!((posted, available), (1_000, 1_000), "{it:?} at {moment}"),
     }
+    assert!(has_happened || moment == usize::MAX, "{it:?} never came to {moment}");
     calls
 }
 

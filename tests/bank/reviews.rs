@@ -3,7 +3,7 @@
 use crate::branch::{Branch, Person};
 use florin_adapter::accounts;
 use florin_adapter::clock::{HOUR, SECOND};
-use florin_adapter::id::{Account, Case, Id, Transaction};
+use florin_adapter::id::{Account, Case, Customer, Id, Transaction};
 use florin_adapter::payments::review::{self, CaseVerdict, DecideRefused};
 use florin_adapter::payments::{TransactionOpen, TransactionStatus, Transactions, step, step_key};
 use florin_adapter::risk::Verdict;
@@ -45,6 +45,15 @@ async fn clerk(branch: &Branch, role: Role) -> Clerk {
     branch.clerk(&member).await
 }
 
+/// Who let a transfer go on, as its last row says.
+async fn approver(branch: &Branch, transaction: Id<Transaction>) -> Option<Id<Customer>> {
+    let key = step_key(transaction, step::ENDED);
+    match branch.bank.store.get::<Transactions>(&key).await.unwrap().unwrap().row.open {
+        TransactionOpen::Ended(ended) => ended.approved_by,
+        _ => panic!("the transfer has not ended"),
+    }
+}
+
 /// F01 and F06: prevents money that moves although somebody should look first, and money that is free meanwhile.
 #[tokio::test]
 async fn what_is_risky_is_held_for_days_and_posted_once_it_is_approved() {
@@ -57,10 +66,12 @@ async fn what_is_risky_is_held_for_days_and_posted_once_it_is_approved() {
     decides(&branch, &fraud, case(&branch).await, CaseVerdict::Approve).await.unwrap();
     branch.works().await;
     assert_eq!(branch.view(&ada, transaction).await.status, TransactionStatus::Completed);
+    assert_eq!(approver(&branch, transaction).await, Some(fraud.id()));
     assert_eq!(branch.balance(one).await, (300_000, 300_000));
     assert_eq!(branch.balance(his).await, (300_000, 300_000));
     assert!(review::waiting(&branch.bank.store).await.unwrap().is_empty());
-    // Who was paid once is nobody new.
+    // Who was paid a moment ago is new still; a day later no more.
+    branch.pass(24 * HOUR);
     let again = branch.sends(&ada, one, his, 290_000).await.unwrap();
     branch.works().await;
     assert_eq!(branch.view(&ada, again.transaction).await.status, TransactionStatus::Completed);
@@ -75,6 +86,7 @@ async fn what_is_rejected_is_given_back_with_its_limits() {
     let view = branch.view(&ada, transaction).await;
     assert_eq!(view.status, TransactionStatus::Failed);
     assert_eq!(view.reason.as_deref(), Some("rejected"));
+    assert_eq!(approver(&branch, transaction).await, None);
     assert_eq!(
         (branch.balance(one).await, branch.balance(his).await),
         ((600_000, 600_000), (0, 0))
@@ -125,7 +137,10 @@ async fn a_case_that_nobody_decides_ends_with_its_hold() {
     branch.pass(5 * 24 * HOUR + SECOND);
     // Something has to happen for the ledger to look at its clock.
     branch.account(&ada, 1).await;
+    // An adapter whose clock is a little behind ends it all the same.
+    branch.clock.adapters_behind(2 * SECOND);
     branch.works_off_expiries().await;
+    branch.clock.adapters_behind(0);
     let view = branch.view(&ada, transaction).await;
     assert_eq!((view.status, view.reason.as_deref()), (TransactionStatus::Failed, Some("expired")));
     assert_eq!(branch.balance(one).await, (600_000, 600_000));

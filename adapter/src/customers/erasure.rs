@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
+use crate::payments::payee;
 use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::vault::{Indexed, Subject};
@@ -182,6 +183,7 @@ async fn farewell(
     }
     commit.documents.extend(Sessions::end_all(store, customer).await?);
     commit.documents.extend(Recoveries::end_all(store, customer).await?);
+    commit.documents.extend(payee::forget_all(store, customer).await?);
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     let row = Row::<Customers> {
         open: CustomerOpen {

@@ -106,6 +106,10 @@ pub async fn prove(
     code: &str,
 ) -> Result<(), ProveRefused> {
     let found = find(store, clock, by, challenge).await?.ok_or(ProveRefused::NoSuchChallenge)?;
+    // Sent twice: it is proved, and still good for its order alone.
+    if found.row.open.is_proved {
+        return Ok(());
+    }
     let proof = match customers::prove(store, clock, &by.caller, by.customer, code).await {
         Ok(proof) => proof,
         Err(FactorRefused::NoMatch) => return Err(ProveRefused::NoMatch),

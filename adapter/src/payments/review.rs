@@ -48,6 +48,8 @@ pub enum CaseStatus {
     Approved,
     /// It may not.
     Rejected,
+    /// The transfer has ended before anybody decided.
+    Ended,
 }
 
 /// Cases.

@@ -6,6 +6,7 @@
 //! pays, the case, the hold.
 
 use super::hold::{self, Round};
+use super::parked::Parked;
 use super::record::{
     Ended, InReview, PaidBefore, PaidOpen, TransactionOpen, TransactionSealed, TransactionStatus,
     Transactions, TransferOpen, TransfersOpen, paid_key, step, step_key,
@@ -14,9 +15,9 @@ use super::review::{self, CaseOpen, CaseStatus, Cases, CasesOpen, Waiting};
 use crate::accounts::{AccountStatus, Accounts, chart};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
-use crate::clock::{HOUR, SECOND, after};
+use crate::clock::{HOUR, MINUTE, SECOND, after};
 use crate::error::BankError;
-use crate::id::{Case, Id, Transaction};
+use crate::id::{Case, Customer, Id, Transaction};
 use crate::risk::{Assessment, Features, Verdict, assess};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::topics;
@@ -35,6 +36,8 @@ const CONTEXT: &str = "florin bank 1 end of a transaction";
 const TRIES_MAX: usize = 8;
 /// Transfers of the hour before that are counted, at most.
 const RECENT_MAX: u32 = 100;
+/// How long a payee is new: a small payment makes nobody known for a large one.
+const NEW_FOR: u64 = 24 * HOUR;
 /// That somebody was paid is written down once in this time.
 const PAID_WRITTEN_EVERY: u64 = 24 * HOUR;
 
@@ -63,9 +66,25 @@ struct UnderWay {
 /// # Errors
 /// [`BankError`].
 pub async fn end(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
+    go_on(bank, transaction, false).await
+}
+
+/// Ends a transfer of which the ledger has said that a hold has expired, whatever the adapter's clock says.
+pub(super) async fn end_expired(
+    bank: &Bank,
+    transaction: Id<Transaction>,
+) -> Result<(), BankError> {
+    go_on(bank, transaction, true).await
+}
+
+async fn go_on(
+    bank: &Bank,
+    transaction: Id<Transaction>,
+    has_expired: bool,
+) -> Result<(), BankError> {
     for _ in 0..TRIES_MAX {
         let Some(transfer) = UnderWay::find(&bank.store, transaction).await? else { return Ok(()) };
-        let is_late = transfer.open.row.open.held_until.0 <= bank.clock.now().0;
+        let is_late = has_expired || transfer.open.row.open.held_until.0 <= bank.clock.now().0;
         // A commit that finds no hold is a refusal on record: where that is likely, it is asked first.
         let outcome = if is_late { Ok(()) } else { settle(bank, &transfer).await };
         match outcome {
@@ -107,6 +126,12 @@ impl UnderWay {
             }
         };
         Ok(Some(UnderWay { open, source, case }))
+    }
+
+    /// Who let it go on, if somebody had to.
+    fn approver(&self) -> Option<Id<Customer>> {
+        let case = self.case.as_ref().map(|case| &case.row.open);
+        case.filter(|case| case.status == CaseStatus::Approved)?.decided_by
     }
 
     fn case_status(&self) -> Option<CaseStatus> {
@@ -151,7 +176,7 @@ async fn judge(bank: &Bank, transfer: &UnderWay) -> Result<Option<End>, BankErro
         Some(CaseStatus::Rejected) => {
             return Ok(Some(End::Void(None, String::from("rejected"))));
         }
-        Some(CaseStatus::Approved) | None => {}
+        Some(CaseStatus::Approved | CaseStatus::Ended) | None => {}
     }
     let assessment = assess(features(bank, &transfer.open.row.open).await?);
     Ok(Some(match assessment.decision.verdict {
@@ -196,7 +221,9 @@ async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankErro
     // What moves between one's own accounts is judged by its amount alone.
     if !open.is_own {
         let key = paid_key(open.initiated_by, open.destination_account_id);
-        is_new_payee = bank.store.get::<PaidBefore>(&key).await?.is_none();
+        let paid: Option<Found<PaidBefore>> = bank.store.get(&key).await?;
+        let known_since = paid.map(|paid| paid.row.open.first_paid_at.0);
+        is_new_payee = known_since.is_none_or(|since| now.0 < since.saturating_add(NEW_FOR));
         let filter = AccountFilter {
             timestamp_min: Timestamp(now.0.saturating_sub(HOUR)),
             credits: false,
@@ -219,6 +246,7 @@ async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankErro
         recent_count: u32::try_from(recent.len()).unwrap_or(u32::MAX),
         recent_cents: u64::try_from(recent.values().sum::<u128>()).unwrap_or(u64::MAX),
         hour: u8::try_from(hour).unwrap_or_default(),
+        is_new_device: None,
     })
 }
 
@@ -236,30 +264,34 @@ pub(super) async fn standing(
 
 /// What became of a hold that is not pending; `None` if it is.
 async fn settled(store: &Store, open: &TransferOpen) -> Result<Option<End>, BankError> {
-    let filter = AccountFilter {
-        user_data_128: open.transaction_id.number(),
-        ..AccountFilter::new(AccountId(open.source_account_id.number()))
-    };
     let hold = Round::of(open).money(open.transaction_id);
-    let found = store.client().account_transfers(&filter).await?.items;
-    let by = found.iter().find(|transfer| transfer.pending_id == hold);
-    if let Some(by) = by {
-        let is_posted = by.flags.contains(TransferFlags::POST_PENDING_TRANSFER);
-        let completed = End::Settled(TransactionStatus::Completed, "");
-        let voided = End::Settled(TransactionStatus::Failed, "voided");
-        return Ok(Some(if is_posted { completed } else { voided }));
-    }
     let asked = Commit {
         id: audit::commit_id(),
         preconditions: vec![Precondition::HoldPending { transfer_id: hold }],
         ..Commit::default()
     };
-    let is_pending = match store.client().dry_run(&asked).await? {
-        CommitOutcome::Done(_) => true,
-        CommitOutcome::Unmet(Unmet::Hold { .. }) => false,
+    match store.client().dry_run(&asked).await? {
+        CommitOutcome::Done(_) => return Ok(None),
+        CommitOutcome::Unmet(Unmet::Hold { .. }) => {}
         other => return Err(BankError::odd(&other)),
+    }
+    // From when the transaction was begun, give or take what clocks differ.
+    let begun = open.transaction_id.time();
+    let filter = AccountFilter {
+        user_data_128: open.transaction_id.number(),
+        timestamp_min: Timestamp(begun.0.saturating_sub(MINUTE)),
+        reversed: true,
+        ..AccountFilter::new(AccountId(open.source_account_id.number()))
     };
-    Ok((!is_pending).then_some(End::Settled(TransactionStatus::Failed, "expired")))
+    let found = store.client().account_transfers(&filter).await?.items;
+    let by = found.iter().find(|transfer| transfer.pending_id == hold);
+    Ok(Some(match by {
+        Some(by) if by.flags.contains(TransferFlags::POST_PENDING_TRANSFER) => {
+            End::Settled(TransactionStatus::Completed, "")
+        }
+        Some(_) => End::Settled(TransactionStatus::Failed, "voided"),
+        None => End::Settled(TransactionStatus::Failed, "expired"),
+    }))
 }
 
 /// The commit by which a transfer goes on.
@@ -374,7 +406,7 @@ async fn end_of(
             status,
             processed_at: clock.now().into(),
             initiated_by: open.initiated_by,
-            approved_by: transfer.case.as_ref().and_then(|case| case.row.open.decided_by),
+            approved_by: transfer.approver(),
         }),
         profile: Held::Absent,
         statutory: Held::Known(TransactionSealed {
@@ -399,7 +431,12 @@ async fn end_of(
     {
         let waiting: Option<Found<CasesOpen>> = store.get(&case.key).await?;
         commit.documents.extend(waiting.map(|waiting| waiting.deletion()));
+        let over = CaseOpen { status: CaseStatus::Ended, ..case.row.open.clone() };
+        let over = Row::<Cases>::open(over);
+        commit.documents.push(store.write(&case.key, &over, case.condition()).await?);
     }
+    let parked: Option<Found<Parked>> = store.get(&transaction.bytes()).await?;
+    commit.documents.extend(parked.map(|parked| parked.deletion()));
     let mut tell = |topic: Topic, account| {
         commit.events.push(topics::event(topic, account, transaction));
     };

@@ -5,14 +5,16 @@
 //! - Each step of a transfer takes effect once, whoever tries it, so the worker's place in the stream is kept lazily,
 //!   and never beyond what has not ended.
 //! - Whatever is in the way of one transfer parks it with the reason, for a person to look at, and the others go on.
-//! - There is one worker at a time: where several adapters serve a bank, the others' are fenced off and wait.
+//! - Where several adapters serve a bank, a worker whose place in the stream was kept by another is fenced off, and
+//!   tries again after a while. What two of them do in the meantime takes effect once.
 //! - [`Expiries`] reads which holds have expired, and ends their transfers.
 
 use super::hold::transaction_of;
 use super::parked;
 use super::record::TransfersOpen;
-use super::saga::end;
+use super::saga::{end, end_expired};
 use crate::bank::Bank;
+use crate::clock::{MINUTE, after};
 use crate::error::BankError;
 use crate::id::{Account, Id, Transaction};
 use crate::money::Currency;
@@ -21,9 +23,11 @@ use crate::topics;
 use florin_client::{ClientError, Consumer, RefusalKind, StreamBatch};
 use florin_ledger::document::DocumentScan;
 use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
-use florin_ledger::{StreamCursor, StreamFilter, StreamStart};
+use florin_ledger::{StreamCursor, StreamFilter, StreamStart, Timestamp};
+use futures_util::FutureExt;
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tracing::error;
@@ -43,6 +47,8 @@ pub struct Worker {
     consumer: Consumer,
     backlog: Backlog,
     running: JoinSet<Gone>,
+    /// When the place in the stream was kept last.
+    saved: Timestamp,
 }
 
 /// What an event asks for.
@@ -78,8 +84,8 @@ impl Worker {
             ..StreamFilter::all()
         };
         let consumer = bank.store.client().consumer(NAME, StreamStart::Begin, filter).await?;
-        let (backlog, running) = (Backlog::default(), JoinSet::new());
-        Ok(Worker { bank, consumer, backlog, running })
+        let (backlog, running, saved) = (Backlog::default(), JoinSet::new(), bank.clock.now());
+        Ok(Worker { bank, consumer, backlog, running, saved })
     }
 
     /// Goes on with transfers as they are begun, until it can't.
@@ -99,6 +105,12 @@ impl Worker {
             self.begin();
             if let Some(cursor) = self.backlog.all_before() {
                 self.consumer.save(cursor).await?;
+                self.saved = self.bank.clock.now();
+            } else if after(self.saved, MINUTE) <= self.bank.clock.now()
+                && let Some(cursor) = self.backlog.idle()
+            {
+                self.consumer.save(cursor).await?;
+                self.saved = self.bank.clock.now();
             }
         }
     }
@@ -147,15 +159,25 @@ impl Worker {
 
 /// Goes on with a transfer.
 async fn end_or_park(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
-    match end(bank, transaction).await {
-        Ok(()) => Ok(()),
+    set_aside(bank, transaction, end(bank, transaction)).await
+}
+
+/// Sets a transfer aside if what was tried with it came to nothing, for reasons of its own.
+async fn set_aside(
+    bank: &Bank,
+    transaction: Id<Transaction>,
+    trying: impl Future<Output = Result<(), BankError>>,
+) -> Result<(), BankError> {
+    // A bug that one transfer brings out is not in the way of the others.
+    let reason = match AssertUnwindSafe(trying).catch_unwind().await {
+        Ok(Ok(())) => return Ok(()),
         // Whoever comes next tries again.
-        Err(error) if is_passing(&error) => Err(error),
-        Err(error) => {
-            error!(%transaction, "parked: {error}");
-            parked::park(&bank.store, &*bank.clock, transaction, error.to_string()).await
-        }
-    }
+        Ok(Err(error)) if is_passing(&error) => return Err(error),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => String::from("the program has a bug"),
+    };
+    error!(%transaction, "parked: {reason}");
+    parked::park(&bank.store, &*bank.clock, transaction, reason).await
 }
 
 /// Goes on with every transfer of a suspended account, which gives back what they hold.
@@ -183,13 +205,18 @@ async fn give_back(bank: &Bank, account: Id<Account>) -> Result<(), BankError> {
     }
 }
 
-/// Whether it may be different the next time, for all transfers: the ledger can't be asked now.
+/// Whether it may be different the next time, for all transfers: the ledger can't be asked now, or a newer program
+/// has to do it.
 fn is_passing(error: &BankError) -> bool {
     match error {
-        BankError::Ledger(ClientError::Refused { kind, .. }) => {
-            !matches!(kind, RefusalKind::Invalid | RefusalKind::TooLarge | RefusalKind::Malformed)
-        }
-        BankError::Ledger(_) | BankError::Busy | BankError::Contended => true,
+        BankError::Ledger(ClientError::Refused { kind, .. }) => !matches!(
+            kind,
+            RefusalKind::Invalid
+                | RefusalKind::TooLarge
+                | RefusalKind::Malformed
+                | RefusalKind::Corrupt
+        ),
+        BankError::Ledger(_) | BankError::Busy | BankError::Contended | BankError::Newer(_) => true,
         _ => false,
     }
 }
@@ -205,6 +232,8 @@ struct Backlog {
     batches: VecDeque<Batch>,
     next_number: u64,
     count: usize,
+    /// How far the stream has looked since the last that it found.
+    idle: Option<StreamCursor>,
 }
 
 #[derive(Default)]
@@ -248,8 +277,10 @@ impl Backlog {
     fn push(&mut self, begun: Vec<(Vec<u8>, Errand)>, cursor: StreamCursor) {
         let left = begun.len();
         if left == 0 {
+            self.idle = Some(cursor);
             return;
         }
+        self.idle = None;
         self.count += left;
         for (account, errand) in begun {
             let number = self.next_number;
@@ -287,6 +318,11 @@ impl Backlog {
         }
     }
 
+    /// Where the stream goes on if nothing was found for a while, and nothing is under way.
+    fn idle(&mut self) -> Option<StreamCursor> {
+        if self.count == 0 { self.idle.take() } else { None }
+    }
+
     /// Where the stream goes on after everything that has ended with all before it, if that is further than the last
     /// time.
     fn all_before(&mut self) -> Option<StreamCursor> {
@@ -302,6 +338,8 @@ impl Backlog {
 pub struct Expiries {
     bank: Arc<Bank>,
     consumer: Consumer,
+    /// When the place in the stream was kept last.
+    saved: Timestamp,
 }
 
 impl Expiries {
@@ -317,7 +355,8 @@ impl Expiries {
         };
         let client = bank.store.client();
         let consumer = client.consumer(EXPIRIES_NAME, StreamStart::Begin, filter).await?;
-        Ok(Expiries { bank, consumer })
+        let saved = bank.clock.now();
+        Ok(Expiries { bank, consumer, saved })
     }
 
     /// Ends transfers as their holds expire, until it can't.
@@ -344,10 +383,16 @@ impl Expiries {
             expired.push(transaction_of(hold.hold_id));
         }
         if expired.is_empty() {
+            // Once a minute, so that a start does not read again what nothing is in.
+            if after(self.saved, MINUTE) <= self.bank.clock.now() {
+                self.consumer.save(batch.end().cursor).await?;
+                self.saved = self.bank.clock.now();
+            }
             return Ok(());
         }
         for transaction in expired {
-            end_or_park(&self.bank, transaction).await?;
+            let ending = end_expired(&self.bank, transaction);
+            set_aside(&self.bank, transaction, ending).await?;
         }
         self.consumer.save(batch.end().cursor).await?;
         Ok(())

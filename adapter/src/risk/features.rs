@@ -10,7 +10,7 @@ pub struct Features {
     pub amount_cents: u64,
     /// Whether both accounts are the customer's.
     pub is_own: bool,
-    /// Whether the customer pays this account for the first time.
+    /// Whether the customer has paid this account for the first time within a day, or never.
     pub is_new_payee: bool,
     /// Transfers from the account in the hour before.
     pub recent_count: u32,
@@ -18,4 +18,8 @@ pub struct Features {
     pub recent_cents: u64,
     /// The hour of the day, in the bank's time zone.
     pub hour: u8,
+    /// Whether the customer was never seen with this device; `None` if nobody knows. What is added to this is optional
+    /// too, since what was stored stays as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_new_device: Option<bool>,
 }

@@ -45,7 +45,7 @@ pub struct Rules {
     pub version: u32,
     /// What no customer sends by themselves: denied.
     unusual_cents: u64,
-    /// To somebody who was never paid before: looked at.
+    /// To somebody who is new, together with what was sent in the hour before: looked at.
     new_payee_cents: u64,
     /// The same at night.
     night_cents: u64,
@@ -105,7 +105,11 @@ impl Rules {
     /// Judges. The first rule that applies decides.
     #[must_use]
     pub fn decide(&self, features: &Features) -> Decision {
-        let Features { amount_cents, is_own, is_new_payee, recent_count, hour, .. } = *features;
+        let Features {
+            amount_cents, is_own, is_new_payee, recent_count, recent_cents, hour, ..
+        } = *features;
+        // In pieces it is as much.
+        let lately_cents = amount_cents.saturating_add(recent_cents);
         let is_night = NIGHT.contains(&hour);
         let said =
             |verdict, score, reason| Decision { verdict, score, reason: String::from(reason) };
@@ -115,10 +119,10 @@ impl Rules {
         if is_own {
             return said(Verdict::Allow, FraudScore::Low, "");
         }
-        if is_new_payee && self.new_payee_cents <= amount_cents {
+        if is_new_payee && self.new_payee_cents <= lately_cents {
             return said(Verdict::Review, FraudScore::High, "new_payee_large");
         }
-        if is_new_payee && is_night && self.night_cents <= amount_cents {
+        if is_new_payee && is_night && self.night_cents <= lately_cents {
             return said(Verdict::Review, FraudScore::High, "new_payee_at_night");
         }
         if self.velocity_count <= recent_count {
@@ -140,6 +144,7 @@ mod tests {
         recent_count: 0,
         recent_cents: 0,
         hour: 12,
+        is_new_device: None,
     };
 
     fn said(features: Features) -> (Verdict, String) {
@@ -159,6 +164,9 @@ mod tests {
         assert_eq!(said(new), review("new_payee_large"));
         assert_eq!(said(Features { amount_cents: 249_999, ..new }), allow);
         assert_eq!(said(Features { is_own: true, ..new }), allow);
+        let pieces = Features { amount_cents: 1_000, recent_cents: 249_000, ..new };
+        assert_eq!(said(pieces), review("new_payee_large"), "in pieces");
+        assert_eq!(said(Features { recent_cents: 248_999, ..pieces }), allow);
         let night = Features { amount_cents: 100_000, hour: 4, ..new };
         assert_eq!(said(night), review("new_payee_at_night"));
         assert_eq!(said(Features { hour: 5, ..night }), allow);

@@ -99,7 +99,7 @@ pub(super) struct TransactionPage<'a> {
     pub(super) status: &'static str,
     /// Whether it will end soon.
     pub(super) is_expected: bool,
-    pub(super) reason: String,
+    pub(super) reason: &'static str,
     pub(super) amount: String,
     pub(super) description: String,
     pub(super) day: String,

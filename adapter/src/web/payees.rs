@@ -112,6 +112,10 @@ pub(super) async fn add(
         Ok(typed) => typed,
         Err(problem) => return pages::problem(problem),
     };
+    // Each one tells whether a name is right.
+    if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
+        return pages::too_often(seconds);
+    }
     let number: Iban = match typed.number.parse() {
         Ok(number) => number,
         Err(error) => {

@@ -37,10 +37,22 @@ fn transaction_page(bank: &Bank, csrf: String, view: View) -> TransactionPage<'_
         status: view.status.name(),
         is_expected: view.status == payments::TransactionStatus::Pending
             && bank.clock.now().0 < started.created_at.0 + EXPECTED_FOR,
-        reason: view.reason.unwrap_or_default(),
+        reason: view.reason.as_deref().map(words).unwrap_or_default(),
         amount: money.to_string(),
         description: view.sealed.and_then(|sealed| sealed.description).unwrap_or_default(),
         day: pages::day(started.created_at.into()),
         from: started.source_account_id.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+/// Why a transfer has failed, in a customer's words: which rule found it suspicious is nobody's but the bank's.
+fn words(reason: &str) -> &'static str {
+    match reason {
+        "expired" => "It took too long, and the money was given back",
+        "account_not_active" => "The account was suspended or closed",
+        "voided" | "debit_account_already_closed" | "credit_account_already_closed" => {
+            "It could not be booked, and the money was given back"
+        }
+        _ => "The bank did not let it go on: ask us if you wanted it",
     }
 }
