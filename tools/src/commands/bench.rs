@@ -1,5 +1,6 @@
 //! `florin bench`: how fast a ledger is on this machine, and how far that is from its limits.
 
+use super::bench_bank::BenchBank;
 use super::serve::shutdown_signal;
 use super::version::VERSION;
 use crate::bench::disk::{self, SyncFigures, SyncTimes};
@@ -17,7 +18,7 @@ use crate::figure::Figure;
 use crate::key::KeyArguments;
 use crate::progress;
 use crate::target::{Ledger, PATIENCE, open_database};
-use clap::Args;
+use clap::{Args, Subcommand};
 use florin_client::{Client, ClientOptions};
 use florin_core::Database;
 use florin_ledger::query::TrialBalance;
@@ -30,12 +31,18 @@ use tokio::runtime::Runtime;
 
 /// Measure a ledger: throughput, latency, disk, memory, and how far the machine's limits are
 #[derive(Args, Debug)]
-#[command(after_help = "Without --connect a real server is started on loopback over a new data \
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Without --connect a real server is started on loopback over a new data \
 directory (below TMPDIR, removed afterwards, unless --data names one). Every transfer is durable \
 before it counts, every result must be `created`, and the trial balance must be what was sent; \
 otherwise there are no figures and the exit status is 1. A directory can be used again with another --seed. The accounts are on \
-ledger 1000000, which is no currency.")]
+ledger 1000000, which is no currency."
+)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    of: Option<BenchOf>,
+
     /// Run the engine in this process, without a server
     #[arg(long, conflicts_with = "connect")]
     embedded: bool,
@@ -136,6 +143,12 @@ pub(crate) struct Bench {
     json: bool,
 }
 
+/// What else can be measured.
+#[derive(Subcommand, Debug)]
+enum BenchOf {
+    Bank(BenchBank),
+}
+
 /// More commits than any run sends.
 const COMMITS_MAX: u64 = 1 << 40;
 
@@ -166,6 +179,9 @@ struct Observed {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        if let Some(BenchOf::Bank(bank)) = &self.of {
+            return bank.run();
+        }
         // One thread, and one for what is beside the load: they must leave the machine to the ledger.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -228,7 +228,7 @@ fn keep(directory: &Path, certificates: &Certificates) -> Result<(), Failure> {
 }
 
 /// Makes an encrypted database, since only such a one keeps keys that can be destroyed.
-fn sealed(data: &Path, key: &Path) -> Result<Arc<dyn KeyEncryptionKey>, Failure> {
+pub(super) fn sealed(data: &Path, key: &Path) -> Result<Arc<dyn KeyEncryptionKey>, Failure> {
     let unavailable = |error: &dyn std::fmt::Display| Failure::unavailable(error.to_string());
     let key = FileKey::generate(key).map_err(|error| unavailable(&error))?;
     let disk = OsDisk::open(data).map_err(|error| unavailable(&error))?;

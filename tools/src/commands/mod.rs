@@ -2,6 +2,7 @@
 
 mod bank;
 mod bench;
+mod bench_bank;
 mod demo;
 mod exec;
 mod init;

@@ -1,0 +1,428 @@
+//! `florin bench bank`: how fast a bank is over a ledger in this process, without what HTTP and TLS take.
+//!
+//! - A read is what a page of one account needs: the login, the account, its balance; all of it asked of the ledger.
+//! - Transfers are offered at a rate, whether those before have ended or not. What one takes counts from when it was
+//!   due until the ledger has told that it is completed, and the money has to be where it should in the end.
+
+use super::demo::sealed;
+use crate::bench::latency::Percentiles;
+use crate::bench::process::Process;
+use crate::exit::{Exit, Failure};
+use crate::figure::Figure;
+use crate::target::open_database_with;
+use clap::Args;
+use florin_adapter::accounts::{self, AccountType, BankCode, Opening};
+use florin_adapter::audit::Caller;
+use florin_adapter::clock::{MachineClock, TimeZone};
+use florin_adapter::customers::{
+    NewCustomer, Password, Registered, Sessions, Token, TotpSecret, register,
+};
+use florin_adapter::email::Email;
+use florin_adapter::id::{Account, Customer, Id, Transaction};
+use florin_adapter::money::{Currency, Money};
+use florin_adapter::payments::{self, Destination, NewTransfer, Orderer, RequestKey, Worker};
+use florin_adapter::{Bank, BankError, BankOptions, topics};
+use florin_client::{Client, Subscription};
+use florin_core::Options;
+use florin_keys::FileKey;
+use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
+use florin_ledger::{
+    AccountId, Amount, CreateTransferStatus, StreamFilter, StreamStart, Transfer, TransferId,
+};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+const CURRENCY: Currency = Currency::Eur;
+/// On each account that sends.
+const DEPOSIT_CENTS: u64 = 100_000_000;
+/// How often transfers are offered.
+const TICK: Duration = Duration::from_millis(10);
+/// How long the last transfers may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Transfers that are being begun at the same time, at most: what is above is not offered.
+const UNDER_WAY_MAX: usize = 20_000;
+
+/// Measure a bank over a ledger in this process: balance reads, and transfers from order to completion
+#[derive(Args, Debug)]
+pub(crate) struct BenchBank {
+    /// Customers, each with an account that sends and one that is paid
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    customers: u64,
+
+    /// Readers that ask at the same time
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    readers: u32,
+
+    /// Transfers that are offered each second
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+
+    /// How long reads, and transfers, are measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured. Times in microseconds.
+#[derive(Serialize)]
+struct Report {
+    reads_per_second: Option<Figure>,
+    read: Option<Percentiles>,
+    read_log_bytes: u64,
+    transfers_offered: u64,
+    transfers_begun: u64,
+    transfers_completed: u64,
+    offered_per_second: u64,
+    completed_per_second: Option<Figure>,
+    begun: Option<Percentiles>,
+    completed: Option<Percentiles>,
+    log_bytes_per_transfer: Option<Figure>,
+    memory_peak_bytes: Option<u64>,
+    cpu_seconds: Option<Figure>,
+}
+
+/// A customer of the run.
+#[derive(Clone)]
+struct Teller {
+    token: Token,
+    sends: Id<Account>,
+    is_paid: Id<Account>,
+    customer: Id<Customer>,
+}
+
+impl BenchBank {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let directory = tempfile::tempdir()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let data = directory.path().join("ledger");
+        let key = sealed(&data, &directory.path().join("ledger_key"))?;
+        let options = Options { key: Some(key), ..Options::default() };
+        let database = open_database_with(&data, options)?;
+        let client = Client::embedded(database.clone());
+        let measured = runtime.block_on(self.measure(client, directory.path()));
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        let closed = database.close();
+        let report = measured?;
+        closed.map_err(|error| Failure::at_close(&error))?;
+        self.say(&report)?;
+        Ok(Exit::Done)
+    }
+
+    async fn measure(&self, client: Client, directory: &Path) -> Result<Report, Failure> {
+        let bank = open(client, directory).await?;
+        let tellers = Arc::new(self.tellers(&bank).await?);
+        let process = Process::current();
+        let before = position(&bank).await?;
+        let (reads, elapsed) = self.read(&bank, &tellers).await?;
+        let read_log_bytes = position(&bank).await?.saturating_sub(before);
+        let (before, cpu_before) = (position(&bank).await?, process.cpu());
+        let sent = self.transfer(&bank, &tellers).await?;
+        let log_bytes = position(&bank).await?.saturating_sub(before);
+        check(&bank, &tellers, sent.completed.len()).await?;
+        let cpu = process.cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+        let count = |list: &Vec<Duration>| u64::try_from(list.len()).unwrap_or(u64::MAX);
+        let completed = count(&sent.completed);
+        Ok(Report {
+            reads_per_second: Figure::per_second(count(&reads), elapsed),
+            read: Percentiles::of(reads),
+            read_log_bytes,
+            transfers_offered: sent.offered,
+            transfers_begun: count(&sent.begun),
+            transfers_completed: completed,
+            offered_per_second: self.rate,
+            completed_per_second: Figure::per_second(completed, sent.elapsed),
+            begun: Percentiles::of(sent.begun),
+            completed: Percentiles::of(sent.completed),
+            log_bytes_per_transfer: Figure::ratio(log_bytes.into(), completed.into()),
+            memory_peak_bytes: process.memory_peak_bytes(),
+            cpu_seconds: cpu.map(Figure::seconds),
+        })
+    }
+
+    fn say(&self, report: &Report) -> Result<(), Failure> {
+        let mut output = io::stdout().lock();
+        let text = if self.json {
+            serde_json::to_string(report)
+        } else {
+            serde_json::to_string_pretty(report)
+        };
+        writeln!(output, "{}", text.expect("figures can't fail"))?;
+        Ok(output.flush()?)
+    }
+
+    async fn tellers(&self, bank: &Bank) -> Result<Vec<Teller>, Failure> {
+        let mut tellers = Vec::new();
+        for number in 0..self.customers {
+            tellers.push(teller(bank, number).await.map_err(failed)?);
+        }
+        Ok(tellers)
+    }
+
+    /// Reads balances for a while; how long each took, and all together.
+    async fn read(
+        &self,
+        bank: &Arc<Bank>,
+        tellers: &Arc<Vec<Teller>>,
+    ) -> Result<(Vec<Duration>, Duration), Failure> {
+        let began = Instant::now();
+        let end = began + Duration::from_secs(self.seconds);
+        let mut reading = JoinSet::new();
+        for reader in 0..usize::try_from(self.readers).unwrap_or(1) {
+            let (bank, tellers) = (Arc::clone(bank), Arc::clone(tellers));
+            reading.spawn(async move {
+                let mut latencies = Vec::new();
+                for teller in tellers.iter().cycle().skip(reader) {
+                    let asked = Instant::now();
+                    if end <= asked {
+                        break;
+                    }
+                    look(&bank, teller).await?;
+                    latencies.push(asked.elapsed());
+                }
+                Ok::<_, BankError>(latencies)
+            });
+        }
+        let mut all = Vec::new();
+        while let Some(read) = reading.join_next().await {
+            all.extend(read.map_err(failed)?.map_err(failed)?);
+        }
+        Ok((all, began.elapsed()))
+    }
+
+    /// Offers transfers for a while, and waits until all of them have ended.
+    async fn transfer(
+        &self,
+        bank: &Arc<Bank>,
+        tellers: &Arc<Vec<Teller>>,
+    ) -> Result<Sent, Failure> {
+        let filter = StreamFilter {
+            kinds: ItemKinds::NONE.with(ItemKind::Event),
+            topics: vec![topics::TRANSACTION_COMPLETED],
+            ..StreamFilter::all()
+        };
+        let ends = bank.store.client().subscribe(StreamStart::End, filter).await;
+        let mut ends = ends.map_err(failed)?;
+        let mut worker = Worker::start(Arc::clone(bank)).await.map_err(failed)?;
+        let working = tokio::spawn(async move { worker.run().await });
+        let began = Instant::now();
+        let mut run = Run { began, due: HashMap::new(), ended: HashMap::new(), sent: Sent::new() };
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut under_way = JoinSet::new();
+        let mut places = tellers.iter().cycle();
+        while began.elapsed() < Duration::from_secs(self.seconds) {
+            tokio::select! {
+                due = ticks.tick() => {
+                    let due = due.into_std();
+                    let so_far = u64::try_from((due - began.min(due)).as_millis()).unwrap_or(0);
+                    let wanted = so_far.saturating_mul(self.rate) / 1_000;
+                    while run.sent.offered < wanted {
+                        run.sent.offered += 1;
+                        let Some(teller) = places.next().filter(|_| under_way.len() < UNDER_WAY_MAX) else { continue };
+                        let (bank, teller) = (Arc::clone(bank), teller.clone());
+                        under_way.spawn(async move { (due, order(&bank, &teller).await) });
+                    }
+                }
+                Some(begun) = under_way.join_next() => run.begun(begun.map_err(failed)?)?,
+                batch = ends.next() => run.ended(&batch.map_err(failed)?),
+            }
+        }
+        while let Some(begun) = under_way.join_next().await {
+            run.begun(begun.map_err(failed)?)?;
+        }
+        let finished = timeout(PATIENCE, run.finish(&mut ends)).await;
+        working.abort();
+        finished.map_err(|_| Failure::unavailable("transfers did not end within a minute"))??;
+        run.sent.elapsed = began.elapsed();
+        Ok(run.sent)
+    }
+}
+
+/// What became of what was offered.
+struct Sent {
+    offered: u64,
+    begun: Vec<Duration>,
+    completed: Vec<Duration>,
+    elapsed: Duration,
+}
+
+impl Sent {
+    fn new() -> Sent {
+        Sent { offered: 0, begun: Vec::new(), completed: Vec::new(), elapsed: Duration::ZERO }
+    }
+}
+
+/// A run of transfers.
+struct Run {
+    began: Instant,
+    /// When those that have not ended were due.
+    due: HashMap<u128, Instant>,
+    /// When those ended whose order has not been answered yet.
+    ended: HashMap<u128, Instant>,
+    sent: Sent,
+}
+
+impl Run {
+    fn begun(
+        &mut self,
+        (due, begun): (Instant, Result<Option<Id<Transaction>>, BankError>),
+    ) -> Result<(), Failure> {
+        let Some(transaction) = begun.map_err(failed)? else { return Ok(()) };
+        self.sent.begun.push(due.elapsed());
+        let number = transaction.number();
+        match self.ended.remove(&number) {
+            Some(ended) => self.sent.completed.push(ended.saturating_duration_since(due)),
+            None => drop(self.due.insert(number, due)),
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, batch: &florin_client::StreamBatch) {
+        let now = Instant::now();
+        for item in batch.items() {
+            let ItemContent::Event { value, .. } = item.content else { continue };
+            let Some(number) = value.last_chunk::<16>().map(|it| u128::from_be_bytes(*it)) else {
+                continue;
+            };
+            match self.due.remove(&number) {
+                Some(due) => self.sent.completed.push(now - due.min(now)),
+                None => drop(self.ended.insert(number, now.max(self.began))),
+            }
+        }
+    }
+
+    async fn finish(&mut self, ends: &mut Subscription) -> Result<(), Failure> {
+        while !self.due.is_empty() {
+            let batch = ends.next().await.map_err(failed)?;
+            self.ended(&batch);
+        }
+        Ok(())
+    }
+}
+
+async fn open(client: Client, directory: &Path) -> Result<Arc<Bank>, Failure> {
+    let root = FileKey::generate(&directory.join("root_key")).map_err(failed)?;
+    let options = BankOptions {
+        origin: String::from("https://localhost"),
+        name: String::from("Bench"),
+        code: BankCode::DEMO,
+        password_threads_count: 2,
+        time_zone: TimeZone::UTC,
+        step_up_above_cents: u64::MAX,
+        requests_per_minute: u32::MAX,
+    };
+    let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await.map_err(failed)?;
+    bank.open_own_accounts(None).await.map_err(failed)?;
+    Ok(Arc::new(bank))
+}
+
+/// Makes a customer with two accounts, and lets them in.
+async fn teller(bank: &Bank, number: u64) -> Result<Teller, BankError> {
+    let Bank { store, clock, passwords, options, .. } = bank;
+    let caller = Caller::bank();
+    let odd = |what: &dyn std::fmt::Display| BankError::Odd(what.to_string());
+    let new = NewCustomer {
+        first_name: String::from("Bench"),
+        last_name: format!("Number {number}"),
+        email: Email::parse(&format!("bench{number}@example.org")).map_err(|error| odd(&error))?,
+        password: Password::new(format!("a horse, a battery, {number}"))
+            .map_err(|error| odd(&error))?,
+        totp: TotpSecret::generate(),
+    };
+    let registered = register(store, &**clock, passwords, &caller, new).await?;
+    let Registered::New(customer) = registered else { return Err(odd(&"the address is taken")) };
+    let mut opened = Vec::new();
+    for _ in 0..2 {
+        let account_type = AccountType::Checking;
+        let opening = Opening { customer, account_type, currency: CURRENCY };
+        opened.push(accounts::open(store, &**clock, &caller, options.code, opening).await?.account);
+    }
+    let deposit = Transfer {
+        id: TransferId(Id::<Transaction>::at(clock.now()).number()),
+        debit_account_id: accounts::chart::cash(CURRENCY).id,
+        credit_account_id: AccountId(opened[0].number()),
+        amount: Amount(DEPOSIT_CENTS.into()),
+        ledger: CURRENCY.ledger(),
+        code: accounts::chart::DEPOSIT,
+        ..Transfer::default()
+    };
+    let results = store.client().create_transfers(&[deposit]).await?;
+    if results.first().is_none_or(|result| result.status != CreateTransferStatus::Created) {
+        return Err(odd(&"the deposit was refused"));
+    }
+    let (token, _, writes) = Sessions::begin(store, customer, clock.now(), None).await?;
+    store.client().write_documents(&writes).await?;
+    Ok(Teller { token, sends: opened[0], is_paid: opened[1], customer })
+}
+
+/// What a page of one account asks for.
+async fn look(bank: &Bank, teller: &Teller) -> Result<(), BankError> {
+    let Bank { store, clock, .. } = bank;
+    let found = Sessions::find(store, &**clock, &teller.token).await?;
+    found.ok_or_else(|| BankError::Odd(String::from("the login is over")))?;
+    let account = accounts::owned(store, teller.customer, teller.sends).await?;
+    let account = account.ok_or_else(|| BankError::Odd(String::from("no such account")))?;
+    accounts::balances(store.client(), &[&account.row.open]).await.map(drop)
+}
+
+/// Orders a cent; `None` if the bank has too much to do.
+async fn order(bank: &Bank, teller: &Teller) -> Result<Option<Id<Transaction>>, BankError> {
+    let found = Sessions::find(&bank.store, &*bank.clock, &teller.token).await?;
+    let found = found.ok_or_else(|| BankError::Odd(String::from("the login is over")))?;
+    let orderer = Orderer {
+        caller: Caller::bank(),
+        customer: teller.customer,
+        authority: found.unchanged.into(),
+    };
+    let money = Money::positive(CURRENCY, 1).expect("a cent is money");
+    let new = NewTransfer {
+        source: teller.sends,
+        destination: Destination::Account(teller.is_paid),
+        money,
+        description: String::from("bench"),
+        request: RequestKey::generate(),
+        challenge: None,
+    };
+    match payments::initiate(bank, &orderer, &new).await {
+        Ok(begun) => Ok(Some(begun.transaction)),
+        Err(payments::TransferRefused::Bank(BankError::Busy | BankError::Contended)) => Ok(None),
+        Err(refused) => Err(BankError::Odd(refused.to_string())),
+    }
+}
+
+/// That a cent is where it should be for each transfer that has ended.
+async fn check(bank: &Bank, tellers: &[Teller], completed: usize) -> Result<(), Failure> {
+    let ids: Vec<AccountId> =
+        tellers.iter().map(|teller| AccountId(teller.is_paid.number())).collect();
+    let mut arrived = 0;
+    for page in ids.chunks(1_000) {
+        let found = bank.store.client().lookup_accounts(page).await.map_err(failed)?;
+        arrived +=
+            found.into_iter().flatten().map(|account| account.credits_posted.0).sum::<u128>();
+    }
+    if arrived == u128::try_from(completed).unwrap_or(u128::MAX) {
+        return Ok(());
+    }
+    Err(Failure::unavailable(format!(
+        "{completed} transfers have ended, and {arrived} cents moved"
+    )))
+}
+
+/// Where the log ends: it is one run of bytes.
+async fn position(bank: &Bank) -> Result<u64, Failure> {
+    let asked = bank.store.client().status().await.map_err(failed)?;
+    Ok(asked.durable.0)
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::unavailable(format!("the bank can't be measured: {error}"))
+}
