@@ -32,7 +32,7 @@ pub(crate) struct BankCommand {
     action: Option<BankAction>,
 
     #[command(flatten)]
-    serving: Option<Serving>,
+    serving: Serving,
 }
 
 #[derive(Subcommand, Debug)]
@@ -41,19 +41,19 @@ enum BankAction {
     Keys(keys::Keys),
 }
 
-/// What it takes to serve a bank.
+/// What it takes to serve a bank. What must be there is optional where a command takes its place.
 #[derive(Args, Debug)]
 struct Serving {
     #[command(flatten)]
     access: Access,
 
     /// The certificate that browsers are shown, and those above it (PEM)
-    #[arg(long, value_name = "FILE")]
-    tls_cert: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    tls_cert: Option<PathBuf>,
 
     /// The certificate's key (PEM)
-    #[arg(long, value_name = "FILE")]
-    tls_key: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    tls_key: Option<PathBuf>,
 
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8443")]
@@ -85,6 +85,7 @@ struct Serving {
     /// Payments to others of up to this amount need no second code
     #[arg(long, value_name = "CENTS", default_value_t = 0)]
     step_up_above: u64,
+
     /// Requests that a customer's apps may send in a minute
     #[arg(long, value_name = "COUNT", default_value_t = REQUESTS_PER_MINUTE)]
     requests_per_minute: u32,
@@ -107,11 +108,10 @@ struct Ready<'a> {
 
 impl BankCommand {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        match (&self.action, &self.serving) {
-            (Some(BankAction::Staff(staff)), _) => staff.run(),
-            (Some(BankAction::Keys(keys)), _) => keys.run(),
-            (None, Some(serving)) => serving.run(),
-            (None, None) => Err(Failure::usage("name a ledger: --data DIR or --ledger HOST:PORT")),
+        match &self.action {
+            Some(BankAction::Staff(staff)) => staff.run(),
+            Some(BankAction::Keys(keys)) => keys.run(),
+            None => self.serving.run(),
         }
     }
 }
@@ -125,7 +125,10 @@ impl Serving {
 
     async fn serve(&self, client: Client) -> Result<(), Failure> {
         let stop = shutdown_signal()?;
-        let (chain, key) = (read(&self.tls_cert)?, read(&self.tls_key)?);
+        let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Err(Failure::usage("name a certificate and its key: --tls-cert, --tls-key"));
+        };
+        let (chain, key) = (read(chain)?, read(key)?);
         let listener = adapter::listen(self.listen, &chain, &key).await?;
         let port = listener.address().port();
         let origin = self.origin.clone().unwrap_or_else(|| format!("https://localhost:{port}"));
