@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import test from 'node:test';
+import { checkWithAxe } from './accessibility.mjs';
 import { FILE_LIMIT, openBank } from './bank.mjs';
 import { account, addressOf, balances, decimal, logIn, money, press, unusedCode } from './steps.mjs';
 
@@ -65,8 +66,10 @@ async function checkEdited(bank, { customer, browser, number }) {
   const page = await browser.openPage();
   await logIn(page, bank, customer);
   const payee = await addPayee(page, bank, { name: 'Ben Example', number, check: 'match' });
+  await checkWithAxe(page);
   const before = await balances(page, bank);
   await order(page, bank, { payee, cents: 1_000, description: 'edited' });
+  await checkWithAxe(page);
   await page.evaluate(() => { document.querySelector('input[name=amount]').value = '99.00'; });
   await page.fill('#code', unusedCode(customer));
   await press(page, '#approve');
