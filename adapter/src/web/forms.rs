@@ -5,15 +5,48 @@
 //! fields of its page, each once, and no other.
 
 use super::cookies;
-use super::pages::Problem;
+use super::pages::{self, Problem};
+use super::session::{Session, StaffSession, User};
 use crate::bank::Bank;
 use crate::random;
 use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 const VISITOR_BYTES: usize = 16;
+
+/// Whose form it is, and its fields. Whatever is wrong with it is answered before a handler sees it.
+pub(super) struct Form<O, F>(pub(super) O, pub(super) F);
+
+/// Who forms belong to.
+pub(super) trait Owner: FromRequestParts<Arc<Bank>, Rejection = Response> + Send {
+    /// What their forms are told apart by.
+    fn form_secret(&self) -> Vec<u8>;
+}
+
+/// The fields of a form that is a button alone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoFields {}
+
+impl<O: Owner, F: DeserializeOwned> FromRequest<Arc<Bank>> for Form<O, F> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, bank: &Arc<Bank>) -> Result<Form<O, F>, Response> {
+        let (mut parts, body) = request.into_parts();
+        let owner = O::from_request_parts(&mut parts, bank).await?;
+        let (secret, headers) = (owner.form_secret(), parts.headers.clone());
+        let body = Bytes::from_request(Request::from_parts(parts, body), bank).await;
+        let body = body.map_err(|unread| super::unreadable(unread.status()))?;
+        let fields = read(bank, &headers, &secret, &body).map_err(pages::problem)?;
+        Ok(Form(owner, fields))
+    }
+}
 
 /// A browser that is not logged in.
 pub(super) struct Visitor {
@@ -23,7 +56,7 @@ pub(super) struct Visitor {
 
 impl Visitor {
     /// The browser of a request, or a new one.
-    pub(super) fn of(headers: &HeaderMap) -> Visitor {
+    fn of(headers: &HeaderMap) -> Visitor {
         let known = cookies::value(headers, cookies::VISITOR);
         let is_sound = |text: &&str| {
             data_encoding::HEXLOWER
@@ -52,7 +85,39 @@ impl Visitor {
     }
 }
 
-/// The fields of a form.
+impl FromRequestParts<Arc<Bank>> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Bank>) -> Result<Visitor, Response> {
+        Ok(Visitor::of(&parts.headers))
+    }
+}
+
+impl Owner for Visitor {
+    fn form_secret(&self) -> Vec<u8> {
+        self.secret().into()
+    }
+}
+
+impl Owner for User {
+    fn form_secret(&self) -> Vec<u8> {
+        self.token.form_secret().into()
+    }
+}
+
+impl Owner for Session {
+    fn form_secret(&self) -> Vec<u8> {
+        self.token.form_secret().into()
+    }
+}
+
+impl Owner for StaffSession {
+    fn form_secret(&self) -> Vec<u8> {
+        self.token.form_secret().into()
+    }
+}
+
+/// The fields of a form, where whoever it belongs to is none of those above.
 ///
 /// # Errors
 /// What is wrong with it.

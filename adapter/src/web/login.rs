@@ -1,7 +1,7 @@
 //! Logging in and out.
 
 use super::cookies;
-use super::forms::{self, Visitor};
+use super::forms::{Form, NoFields, Visitor};
 use super::pages::{self, CodePage, LoginPage};
 use super::session::User;
 use crate::audit::{self, Act, Action, Caller};
@@ -10,7 +10,6 @@ use crate::customers::{Attempt, Holder, LoginAttempts, LoginError, Sessions, Use
 use crate::error::BankError;
 use crate::vault::Subject;
 use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -38,10 +37,9 @@ pub(super) struct LoginQuery {
 
 pub(super) async fn form(
     State(bank): State<Arc<Bank>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     Query(query): Query<LoginQuery>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
     let csrf = bank.form_token(visitor.secret());
     let has_problem = query.problem.is_some();
     let notice = notice(query.notice.as_deref().unwrap_or_default());
@@ -64,7 +62,7 @@ fn notice(name: &str) -> &'static str {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PasswordFields {
+pub(super) struct PasswordFields {
     email: String,
     password: String,
 }
@@ -73,14 +71,8 @@ struct PasswordFields {
 pub(super) async fn password(
     State(bank): State<Arc<Bank>>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(_, fields): Form<Visitor, PasswordFields>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
-    let fields: PasswordFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     if let Err(seconds) = bank.takes_a_try(&caller) {
         return pages::too_often(seconds);
     }
@@ -98,8 +90,7 @@ pub(super) async fn password(
     }
 }
 
-pub(super) async fn code_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
-    let visitor = Visitor::of(&headers);
+pub(super) async fn code_form(State(bank): State<Arc<Bank>>, visitor: Visitor) -> Response {
     let csrf = bank.form_token(visitor.secret());
     let mut response = pages::page(&CodePage { bank: &bank.options.name, csrf });
     visitor.keep(&mut response);
@@ -108,7 +99,7 @@ pub(super) async fn code_form(State(bank): State<Arc<Bank>>, headers: HeaderMap)
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CodeFields {
+pub(super) struct CodeFields {
     code: String,
 }
 
@@ -116,13 +107,8 @@ pub(super) async fn code(
     State(bank): State<Arc<Bank>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    body: Bytes,
+    Form(_, fields): Form<Visitor, CodeFields>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
-    let fields: CodeFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     let attempt = cookies::value(&headers, cookies::ATTEMPT).unwrap_or_default();
     let before = cookies::value(&headers, cookies::LOGIN).and_then(|token| token.parse().ok());
     let finished = match attempt.parse::<Attempt>() {
@@ -152,20 +138,10 @@ pub(super) async fn code(
     response
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoFields {}
-
 pub(super) async fn logout(
     State(bank): State<Arc<Bank>>,
-    user: User,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(user, NoFields {}): Form<User, NoFields>,
 ) -> Response {
-    let secret = user.token.form_secret();
-    if let Err(problem) = forms::read::<NoFields>(&bank, &headers, &secret, &body) {
-        return pages::problem(problem);
-    }
     if let Err(error) = end(&bank, &user).await {
         return pages::failed(&error);
     }

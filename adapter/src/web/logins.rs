@@ -1,6 +1,6 @@
 //! Where a customer is logged in, and ending that.
 
-use super::forms;
+use super::forms::{Form, NoFields};
 use super::pages::{self, Problem};
 use super::session::Session;
 use crate::bank::Bank;
@@ -8,9 +8,7 @@ use crate::customers::{Ending, LoginInUse, end_logins, logins_of};
 use crate::error::BankError;
 use crate::id::{Id, Login};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -60,25 +58,14 @@ fn row(login: &LoginInUse, this: Id<Login>) -> LoginRow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LoginFields {
+pub(super) struct LoginFields {
     session: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoFields {}
-
 pub(super) async fn end_one(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, fields): Form<Session, LoginFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let fields: LoginFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(login) = fields.session.parse::<Id<Login>>() else {
         return pages::problem(Problem::NotFound);
     };
@@ -87,14 +74,8 @@ pub(super) async fn end_one(
 
 pub(super) async fn end_others(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, NoFields {}): Form<Session, NoFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    if let Err(problem) = forms::read::<NoFields>(&bank, &headers, &secret, &body) {
-        return pages::problem(problem);
-    }
     ended(&bank, &session, Ending::AllBut(session.login.session_id)).await
 }
 

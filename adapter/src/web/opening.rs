@@ -1,6 +1,6 @@
 //! Opening an account, and closing one.
 
-use super::forms;
+use super::forms::{Form, NoFields};
 use super::pages;
 use super::session::{Session, no_such};
 use super::views;
@@ -12,9 +12,8 @@ use crate::money::Currency;
 use crate::payments::RequestKey;
 use crate::store::Found;
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -67,7 +66,7 @@ fn show_open(bank: &Bank, csrf: String, request: RequestKey, problem: String) ->
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OpenFields {
+pub(super) struct OpenFields {
     account_type: String,
     currency: String,
     request: String,
@@ -75,15 +74,8 @@ struct OpenFields {
 
 pub(super) async fn open(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<Session, OpenFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: OpenFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let account_type = TYPES.iter().find(|(_, name)| *name == typed.account_type);
     let (Some((account_type, _)), Ok(currency), Ok(request)) =
         (account_type, typed.currency.parse::<Currency>(), typed.request.parse::<RequestKey>())
@@ -137,21 +129,11 @@ fn show_close(bank: &Bank, csrf: String, found: &Found<Accounts>, problem: Strin
     (status, pages::page(&page)).into_response()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoFields {}
-
 pub(super) async fn close(
     State(bank): State<Arc<Bank>>,
-    session: Session,
     Path(account): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, NoFields {}): Form<Session, NoFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    if let Err(problem) = forms::read::<NoFields>(&bank, &headers, &secret, &body) {
-        return pages::problem(problem);
-    }
     let found = match own(&bank, &session, &account).await {
         Ok(Some(found)) => found,
         Ok(None) => return no_such(),

@@ -1,6 +1,6 @@
 //! Whom the customer pays again and again.
 
-use super::forms;
+use super::forms::Form;
 use super::pages;
 use super::session::Session;
 use crate::accounts::Iban;
@@ -11,9 +11,8 @@ use crate::payments::NameCheck;
 use crate::payments::payee::{self, NewPayee, PayeeRefused, PayeeType, Payees};
 use crate::store::Found;
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -42,14 +41,14 @@ struct PayeesPage<'a> {
 /// What was typed; shown again if something is wrong with it.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PayeeFields {
+pub(super) struct PayeeFields {
     name: String,
     number: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RemoveFields {
+pub(super) struct RemoveFields {
     payee: String,
 }
 
@@ -103,15 +102,8 @@ pub(super) fn row(payee: &Found<Payees>) -> Option<PayeeRow> {
 
 pub(super) async fn add(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<Session, PayeeFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: PayeeFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     // Each one tells whether a name is right.
     if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
         return pages::too_often(seconds);
@@ -133,15 +125,8 @@ pub(super) async fn add(
 
 pub(super) async fn remove(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<Session, RemoveFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: RemoveFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(payee) = typed.payee.parse::<Id<Payee>>() else {
         return pages::problem(pages::Problem::NotFound);
     };

@@ -4,7 +4,7 @@
 //! by itself, since mailboxes load the links that they are sent.
 
 use super::cookies;
-use super::forms::{self, Visitor};
+use super::forms::{self, Form, Visitor};
 use super::pages::{self, Problem};
 use super::picture::Picture;
 use crate::audit::Caller;
@@ -61,7 +61,7 @@ struct EnrolPage<'a> {
 /// What was typed; all but the password is shown again if something is wrong with it.
 #[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct RegisterFields {
+pub(super) struct RegisterFields {
     first_name: String,
     last_name: String,
     email: String,
@@ -79,12 +79,11 @@ enum Improper {
     Password(#[from] PasswordError),
 }
 
-pub(super) async fn form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
-    show(&bank, &headers, RegisterFields::default(), String::new())
+pub(super) async fn form(State(bank): State<Arc<Bank>>, visitor: Visitor) -> Response {
+    show(&bank, &visitor, RegisterFields::default(), String::new())
 }
 
-fn show(bank: &Bank, headers: &HeaderMap, typed: RegisterFields, problem: String) -> Response {
-    let visitor = Visitor::of(headers);
+fn show(bank: &Bank, visitor: &Visitor, typed: RegisterFields, problem: String) -> Response {
     let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let csrf = bank.form_token(visitor.secret());
     let page = RegisterPage { bank: &bank.options.name, csrf, typed, problem };
@@ -96,17 +95,11 @@ fn show(bank: &Bank, headers: &HeaderMap, typed: RegisterFields, problem: String
 pub(super) async fn register(
     State(bank): State<Arc<Bank>>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(visitor, typed): Form<Visitor, RegisterFields>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
-    let typed: RegisterFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let newcomer = match newcomer(&typed) {
         Ok(newcomer) => newcomer,
-        Err(improper) => return show(&bank, &headers, typed, improper.to_string()),
+        Err(improper) => return show(&bank, &visitor, typed, improper.to_string()),
     };
     if let Err(seconds) = bank.takes_a_try(&caller) {
         return pages::too_often(seconds);
@@ -141,11 +134,10 @@ pub(super) struct LinkFields {
 /// The page of a letter's link: says nothing about it, and changes nothing.
 pub(super) async fn confirm_form(
     State(bank): State<Arc<Bank>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     Query(query): Query<LinkFields>,
 ) -> Response {
     let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    let visitor = Visitor::of(&headers);
     let csrf = bank.form_token(visitor.secret());
     let page = ConfirmPage { bank: &bank.options.name, csrf, token: link.to_string() };
     let mut response = pages::page(&page);
@@ -156,14 +148,8 @@ pub(super) async fn confirm_form(
 pub(super) async fn confirm(
     State(bank): State<Arc<Bank>>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(_, fields): Form<Visitor, LinkFields>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
-    let fields: LinkFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     if let Err(seconds) = bank.takes_a_try(&caller) {
         return pages::too_often(seconds);
     }
@@ -208,7 +194,7 @@ async fn show_secret(bank: &Bank, link: &Link, status: StatusCode) -> Response {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CodeFields {
+pub(super) struct CodeFields {
     code: String,
 }
 

@@ -1,7 +1,7 @@
 //! What a customer proves themselves with: a new password, for who is logged in and for who has forgotten theirs.
 
 use super::cookies;
-use super::forms::{self, Visitor};
+use super::forms::{Form, Visitor};
 use super::pages::{self, Problem};
 use super::session::Session;
 use crate::audit::Caller;
@@ -13,9 +13,8 @@ use crate::customers::{
 use crate::email::{Email, NotAnEmail};
 use askama::Template;
 use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -95,7 +94,7 @@ fn show_password(bank: &Bank, session: &Session, problem: String) -> Response {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PasswordFields {
+pub(super) struct PasswordFields {
     old: String,
     new: String,
     code: String,
@@ -103,15 +102,8 @@ struct PasswordFields {
 
 pub(super) async fn password(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, fields): Form<Session, PasswordFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let fields: PasswordFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     let new = match Password::new(fields.new) {
         Ok(new) => new,
         Err(error) => return show_password(&bank, &session, error.to_string()),
@@ -134,12 +126,11 @@ pub(super) async fn password(
     }
 }
 
-pub(super) async fn recover_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
-    show_recover(&bank, &headers, String::new())
+pub(super) async fn recover_form(State(bank): State<Arc<Bank>>, visitor: Visitor) -> Response {
+    show_recover(&bank, &visitor, String::new())
 }
 
-fn show_recover(bank: &Bank, headers: &HeaderMap, problem: String) -> Response {
-    let visitor = Visitor::of(headers);
+fn show_recover(bank: &Bank, visitor: &Visitor, problem: String) -> Response {
     let status = status_of(&problem);
     let csrf = bank.form_token(visitor.secret());
     let page = RecoverPage { bank: &bank.options.name, csrf, problem };
@@ -150,24 +141,18 @@ fn show_recover(bank: &Bank, headers: &HeaderMap, problem: String) -> Response {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RecoverFields {
+pub(super) struct RecoverFields {
     email: String,
 }
 
 pub(super) async fn recover(
     State(bank): State<Arc<Bank>>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(visitor, fields): Form<Visitor, RecoverFields>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
-    let fields: RecoverFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     let email = match Email::parse(&fields.email) {
         Ok(email) => email,
-        Err(error @ NotAnEmail) => return show_recover(&bank, &headers, error.to_string()),
+        Err(error @ NotAnEmail) => return show_recover(&bank, &visitor, error.to_string()),
     };
     if let Err(seconds) = bank.takes_a_try(&caller) {
         return pages::too_often(seconds);
@@ -192,15 +177,14 @@ pub(super) struct LinkQuery {
 /// The page of a letter's link: says nothing about it, and changes nothing.
 pub(super) async fn new_password_form(
     State(bank): State<Arc<Bank>>,
-    headers: HeaderMap,
+    visitor: Visitor,
     Query(query): Query<LinkQuery>,
 ) -> Response {
     let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    show_new_password(&bank, &headers, &link, String::new())
+    show_new_password(&bank, &visitor, &link, String::new())
 }
 
-fn show_new_password(bank: &Bank, headers: &HeaderMap, link: &Link, problem: String) -> Response {
-    let visitor = Visitor::of(headers);
+fn show_new_password(bank: &Bank, visitor: &Visitor, link: &Link, problem: String) -> Response {
     let status = status_of(&problem);
     let csrf = bank.form_token(visitor.secret());
     let token = link.to_string();
@@ -212,7 +196,7 @@ fn show_new_password(bank: &Bank, headers: &HeaderMap, link: &Link, problem: Str
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewPasswordFields {
+pub(super) struct NewPasswordFields {
     token: String,
     password: String,
     code: String,
@@ -221,16 +205,10 @@ struct NewPasswordFields {
 pub(super) async fn new_password(
     State(bank): State<Arc<Bank>>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(visitor, fields): Form<Visitor, NewPasswordFields>,
 ) -> Response {
-    let visitor = Visitor::of(&headers);
-    let fields: NewPasswordFields = match forms::read(&bank, &headers, visitor.secret(), &body) {
-        Ok(fields) => fields,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(link) = fields.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    let again = |problem: String| show_new_password(&bank, &headers, &link, problem);
+    let again = |problem: String| show_new_password(&bank, &visitor, &link, problem);
     let password = match Password::new(fields.password) {
         Ok(password) => password,
         Err(error @ (PasswordError::TooShort | PasswordError::TooLong)) => {

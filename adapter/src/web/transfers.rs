@@ -1,6 +1,6 @@
 //! Moving money: between one's own accounts, or to a payee, which is confirmed by a code.
 
-use super::forms;
+use super::forms::Form;
 use super::pages::{self, TransferPage};
 use super::payees::{self, PayeeRow};
 use super::session::Session;
@@ -13,9 +13,8 @@ use crate::payments::{
     self, Destination, NewTransfer, ProveRefused, RequestKey, TransferRefused, payee,
 };
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub(super) async fn form(
 /// What was typed; shown again if something is wrong with it.
 #[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct TransferFields {
+pub(super) struct TransferFields {
     from: String,
     to: String,
     amount: String,
@@ -87,15 +86,8 @@ async fn show(
 
 pub(super) async fn send(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<Session, TransferFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: TransferFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let sent = initiate(&bank, &session, &typed, None).await;
     answer(&bank, &session, typed, sent).await
 }
@@ -103,7 +95,7 @@ pub(super) async fn send(
 /// An order with the code that it was asked for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConfirmFields {
+pub(super) struct ConfirmFields {
     from: String,
     to: String,
     amount: String,
@@ -115,15 +107,8 @@ struct ConfirmFields {
 
 pub(super) async fn confirm(
     State(bank): State<Arc<Bank>>,
-    session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<Session, ConfirmFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: ConfirmFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let ConfirmFields { from, to, amount, description, request, challenge, code } = typed;
     let typed = TransferFields { from, to, amount, description, request };
     let Ok(challenge) = challenge.parse::<Id<Challenge>>() else {

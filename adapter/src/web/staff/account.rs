@@ -11,13 +11,12 @@ use crate::money::{Currency, Money};
 use crate::payments::RequestKey;
 use crate::staff::care::{self, Looked};
 use crate::store::Found;
+use crate::web::forms::Form;
 use crate::web::pages::{AccountRow, EntryRow, Problem};
 use crate::web::session::{StaffSession, no_such};
-use crate::web::{forms, pages, views};
+use crate::web::{pages, views};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -95,7 +94,7 @@ async fn page(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SuspensionFields {
+pub(super) struct SuspensionFields {
     suspension: Suspension,
     reason: String,
 }
@@ -109,16 +108,9 @@ enum Suspension {
 
 pub(super) async fn suspension(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(account): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, SuspensionFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: SuspensionFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(account) = account.parse() else { return no_such() };
     let (clerk, reason) = (&session.clerk, &typed.reason);
     let done = match typed.suspension {
@@ -138,23 +130,16 @@ fn plain(currency: Currency, cents: u64) -> String {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LimitFields {
+pub(super) struct LimitFields {
     daily: String,
     monthly: String,
 }
 
 pub(super) async fn limits(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(account): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, LimitFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: LimitFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(account) = account.parse() else { return no_such() };
     let done = limited(&bank, &session, account, &typed).await;
     let path = format!("/staff/accounts/{account}");
@@ -184,7 +169,7 @@ async fn limited(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CashFields {
+pub(super) struct CashFields {
     direction: Direction,
     amount: String,
     description: String,
@@ -200,16 +185,9 @@ enum Direction {
 
 pub(super) async fn cash(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(account): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, CashFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: CashFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(account) = account.parse() else { return no_such() };
     let Ok(request) = typed.request.parse::<RequestKey>() else {
         return pages::problem(Problem::Malformed);

@@ -6,13 +6,12 @@ use crate::customers::approve_erasure;
 use crate::payments::approve_reversal;
 use crate::staff::{Clerk, Matter, Proposal, Proposals, proposals, reject};
 use crate::store::Found;
+use crate::web::forms::Form;
+use crate::web::pages;
 use crate::web::pages::Problem;
 use crate::web::session::StaffSession;
-use crate::web::{forms, pages};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -79,7 +78,7 @@ fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DecisionFields {
+pub(super) struct DecisionFields {
     matter: String,
     id: String,
     decision: Decision,
@@ -94,15 +93,8 @@ enum Decision {
 
 pub(super) async fn decide(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, DecisionFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: DecisionFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let matter = match &*typed.matter {
         "reversal" => typed.id.parse().ok().map(Matter::Reversal),
         "erasure" => typed.id.parse().ok().map(Matter::Erasure),

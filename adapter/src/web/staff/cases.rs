@@ -7,13 +7,12 @@ use crate::id::{Case, Id, Transaction};
 use crate::payments::parked::{self, Parked, RESUMERS};
 use crate::payments::review::{self, CaseVerdict, Cases, REVIEWERS};
 use crate::store::Found;
+use crate::web::forms::Form;
+use crate::web::pages;
 use crate::web::pages::Problem;
 use crate::web::session::StaffSession;
-use crate::web::{forms, pages};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -82,7 +81,7 @@ fn parked_row(found: &Found<Parked>) -> ParkedRow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct VerdictFields {
+pub(super) struct VerdictFields {
     case: String,
     verdict: Verdict,
 }
@@ -96,15 +95,8 @@ enum Verdict {
 
 pub(super) async fn decide(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, VerdictFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: VerdictFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(case) = typed.case.parse::<Id<Case>>() else {
         return pages::problem(Problem::Malformed);
     };
@@ -119,21 +111,14 @@ pub(super) async fn decide(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ResumeFields {
+pub(super) struct ResumeFields {
     transaction: String,
 }
 
 pub(super) async fn resume(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, ResumeFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: ResumeFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(transaction) = typed.transaction.parse::<Id<Transaction>>() else {
         return pages::problem(Problem::Malformed);
     };

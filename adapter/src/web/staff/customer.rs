@@ -7,13 +7,12 @@ use crate::customers::request_erasure;
 use crate::id::{Customer, Id};
 use crate::staff::care::{self, HOLDERS, LegalHold, Looked, UNLOCKERS};
 use crate::staff::{Matter, proposal};
+use crate::web::forms::Form;
 use crate::web::pages::AccountRow;
 use crate::web::session::{StaffSession, no_such};
-use crate::web::{forms, pages, views};
+use crate::web::{pages, views};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -84,13 +83,13 @@ async fn page(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ReasonFields {
+pub(super) struct ReasonFields {
     reason: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HoldFields {
+pub(super) struct HoldFields {
     hold: Hold,
     reason: String,
 }
@@ -104,16 +103,9 @@ enum Hold {
 
 pub(super) async fn unlock(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(customer): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: ReasonFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(id) = customer.parse() else { return no_such() };
     let done = care::unlock(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");
@@ -122,16 +114,9 @@ pub(super) async fn unlock(
 
 pub(super) async fn legal_hold(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(customer): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, HoldFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: HoldFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(id) = customer.parse() else { return no_such() };
     let hold = match typed.hold {
         Hold::Standing => LegalHold::Standing,
@@ -144,16 +129,9 @@ pub(super) async fn legal_hold(
 
 pub(super) async fn erasure(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(customer): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: ReasonFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(id) = customer.parse() else { return no_such() };
     let done = request_erasure(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");

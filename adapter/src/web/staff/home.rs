@@ -3,12 +3,12 @@
 use super::answer::Refusal;
 use crate::bank::Bank;
 use crate::staff::care;
+use crate::web::forms::Form;
+use crate::web::pages;
 use crate::web::session::StaffSession;
-use crate::web::{forms, pages};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -37,22 +37,15 @@ pub(super) async fn home(State(bank): State<Arc<Bank>>, session: StaffSession) -
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FindFields {
+pub(super) struct FindFields {
     customer: String,
 }
 
 /// What is looked for is in no address, and so in no history and no log.
 pub(super) async fn find(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, FindFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: FindFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     match care::find(&bank, &session.clerk, typed.customer.trim()).await.map_err(Refusal::from) {
         Ok(customer) => Redirect::to(&format!("/staff/customers/{customer}")).into_response(),
         Err(Refusal::NoSuch) => {

@@ -7,12 +7,11 @@ use crate::money::Money;
 use crate::payments::{TransactionStatus, TransactionType, request_reversal, standing};
 use crate::staff::care::{self, Looked};
 use crate::staff::{Matter, proposal};
+use crate::web::forms::Form;
+use crate::web::pages;
 use crate::web::session::{StaffSession, no_such};
-use crate::web::{forms, pages};
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -79,22 +78,15 @@ async fn page(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ReasonFields {
+pub(super) struct ReasonFields {
     reason: String,
 }
 
 pub(super) async fn reversal(
     State(bank): State<Arc<Bank>>,
-    session: StaffSession,
     Path(transaction): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let secret = session.token.form_secret();
-    let typed: ReasonFields = match forms::read(&bank, &headers, &secret, &body) {
-        Ok(typed) => typed,
-        Err(problem) => return pages::problem(problem),
-    };
     let Ok(id) = transaction.parse() else { return no_such() };
     let done = request_reversal(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/transactions/{id}");
