@@ -13,7 +13,6 @@ use crate::payments::RequestKey;
 use crate::store::Found;
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -52,7 +51,6 @@ pub(super) async fn open_form(State(bank): State<Arc<Bank>>, session: Session) -
 }
 
 fn show_open(bank: &Bank, csrf: String, request: RequestKey, problem: String) -> Response {
-    let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = OpenPage {
         bank: &bank.options.name,
         csrf,
@@ -61,7 +59,7 @@ fn show_open(bank: &Bank, csrf: String, request: RequestKey, problem: String) ->
         request: request.to_string(),
         problem,
     };
-    (status, pages::page(&page)).into_response()
+    pages::form(&page, &page.problem)
 }
 
 #[derive(Deserialize)]
@@ -117,7 +115,6 @@ async fn own(
 }
 
 fn show_close(bank: &Bank, csrf: String, found: &Found<Accounts>, problem: String) -> Response {
-    let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ClosePage {
         bank: &bank.options.name,
         csrf,
@@ -126,7 +123,7 @@ fn show_close(bank: &Bank, csrf: String, found: &Found<Accounts>, problem: Strin
         number: views::number(found),
         problem,
     };
-    (status, pages::page(&page)).into_response()
+    pages::form(&page, &page.problem)
 }
 
 pub(super) async fn close(

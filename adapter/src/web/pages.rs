@@ -204,6 +204,15 @@ pub(super) fn page<T: Template>(template: &T) -> Response {
     }
 }
 
+/// A page with a form, which says what is wrong with what was sent, or nothing.
+pub(super) fn form<T: Template>(template: &T, problem: &str) -> Response {
+    let mut response = page(template);
+    if !problem.is_empty() {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    response
+}
+
 /// A page that says what is wrong.
 pub(super) fn problem(problem: Problem) -> Response {
     let (title, advice) = problem.words();

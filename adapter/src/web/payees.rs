@@ -12,7 +12,6 @@ use crate::payments::payee::{self, NewPayee, PayeeRefused, PayeeType, Payees};
 use crate::store::Found;
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -61,8 +60,6 @@ async fn show(bank: &Bank, session: &Session, typed: PayeeFields, problem: Strin
         Ok(payees) => payees,
         Err(error) => return pages::failed(&error),
     };
-    let is_fine = problem.is_empty();
-    let status = if is_fine { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = PayeesPage {
         bank: &bank.options.name,
         csrf: session.csrf.clone(),
@@ -71,7 +68,7 @@ async fn show(bank: &Bank, session: &Session, typed: PayeeFields, problem: Strin
         number: typed.number,
         problem,
     };
-    (status, pages::page(&page)).into_response()
+    pages::form(&page, &page.problem)
 }
 
 /// The customer's payees.

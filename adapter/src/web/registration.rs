@@ -84,10 +84,9 @@ pub(super) async fn form(State(bank): State<Arc<Bank>>, visitor: Visitor) -> Res
 }
 
 fn show(bank: &Bank, visitor: &Visitor, typed: RegisterFields, problem: String) -> Response {
-    let status = if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let csrf = bank.form_token(visitor.secret());
     let page = RegisterPage { bank: &bank.options.name, csrf, typed, problem };
-    let mut response = (status, pages::page(&page)).into_response();
+    let mut response = pages::form(&page, &page.problem);
     visitor.keep(&mut response);
     response
 }

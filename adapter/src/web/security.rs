@@ -14,7 +14,6 @@ use crate::email::{Email, NotAnEmail};
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -60,11 +59,6 @@ struct NewPasswordPage<'a> {
     problem: String,
 }
 
-/// What is shown again with its status, if something is wrong.
-fn status_of(problem: &str) -> StatusCode {
-    if problem.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
-}
-
 #[derive(Deserialize)]
 pub(super) struct NoticeQuery {
     notice: Option<String>,
@@ -87,9 +81,8 @@ pub(super) async fn password_form(State(bank): State<Arc<Bank>>, session: Sessio
 }
 
 fn show_password(bank: &Bank, session: &Session, problem: String) -> Response {
-    let status = status_of(&problem);
     let page = PasswordPage { bank: &bank.options.name, csrf: session.csrf.clone(), problem };
-    (status, pages::page(&page)).into_response()
+    pages::form(&page, &page.problem)
 }
 
 #[derive(Deserialize)]
@@ -131,10 +124,9 @@ pub(super) async fn recover_form(State(bank): State<Arc<Bank>>, visitor: Visitor
 }
 
 fn show_recover(bank: &Bank, visitor: &Visitor, problem: String) -> Response {
-    let status = status_of(&problem);
     let csrf = bank.form_token(visitor.secret());
     let page = RecoverPage { bank: &bank.options.name, csrf, problem };
-    let mut response = (status, pages::page(&page)).into_response();
+    let mut response = pages::form(&page, &page.problem);
     visitor.keep(&mut response);
     response
 }
@@ -185,11 +177,10 @@ pub(super) async fn new_password_form(
 }
 
 fn show_new_password(bank: &Bank, visitor: &Visitor, link: &Link, problem: String) -> Response {
-    let status = status_of(&problem);
     let csrf = bank.form_token(visitor.secret());
     let token = link.to_string();
     let page = NewPasswordPage { bank: &bank.options.name, csrf, token, problem };
-    let mut response = (status, pages::page(&page)).into_response();
+    let mut response = pages::form(&page, &page.problem);
     visitor.keep(&mut response);
     response
 }

@@ -14,7 +14,6 @@ use crate::payments::{
 };
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ pub(super) async fn form(
     Query(query): Query<ToQuery>,
 ) -> Response {
     let typed = TransferFields { to: query.to, ..TransferFields::default() };
-    show(&bank, &session, typed, None).await
+    show(&bank, &session, typed, String::new()).await
 }
 
 /// What was typed; shown again if something is wrong with it.
@@ -46,12 +45,7 @@ pub(super) struct TransferFields {
     request: String,
 }
 
-async fn show(
-    bank: &Bank,
-    session: &Session,
-    typed: TransferFields,
-    problem: Option<String>,
-) -> Response {
+async fn show(bank: &Bank, session: &Session, typed: TransferFields, problem: String) -> Response {
     let accounts = match views::all(bank, session).await {
         Ok(accounts) => accounts,
         Err(error) => return pages::failed(&error),
@@ -64,7 +58,6 @@ async fn show(
         accounts.iter().map(|(account, balances)| views::row(account, balances)).collect();
     // Sending to itself is what nobody wants.
     let second = rows.get(1).map(|row| row.id.clone()).unwrap_or_default();
-    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = TransferPage {
         bank: &bank.options.name,
         csrf: session.csrf.clone(),
@@ -76,12 +69,12 @@ async fn show(
         description: typed.description,
         // Sent again after a mistake was mended, it is the same order still.
         request: match typed.request.parse::<RequestKey>() {
-            Ok(key) if problem.is_some() => key.to_string(),
+            Ok(key) if !problem.is_empty() => key.to_string(),
             _ => RequestKey::generate().to_string(),
         },
-        problem: problem.unwrap_or_default(),
+        problem,
     };
-    (status, pages::page(&page)).into_response()
+    pages::form(&page, &page.problem)
 }
 
 pub(super) async fn send(
@@ -147,7 +140,7 @@ async fn answer(
             let is_another = matches!(improper, Improper::Refused(TransferRefused::AnotherBefore));
             let request = if is_another { String::new() } else { typed.request.clone() };
             let typed = TransferFields { request, ..typed };
-            show(bank, session, typed, Some(improper.to_string())).await
+            show(bank, session, typed, improper.to_string()).await
         }
     }
 }
@@ -175,11 +168,7 @@ async fn ask(
     problem: String,
 ) -> Response {
     match confirm_page(bank, session, typed, challenge, problem).await {
-        Ok(Some(page)) => {
-            let is_fine = page.problem.is_empty();
-            let status = if is_fine { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-            (status, pages::page(&page)).into_response()
-        }
+        Ok(Some(page)) => pages::form(&page, &page.problem),
         Ok(None) => pages::problem(pages::Problem::NotFound),
         Err(error) => pages::failed(&error),
     }

@@ -8,7 +8,6 @@ use crate::web::pages;
 use crate::web::session::StaffSession;
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -23,12 +22,13 @@ struct HomePage<'a> {
 }
 
 fn page(bank: &Bank, session: StaffSession, problem: &'static str) -> Response {
-    pages::page(&HomePage {
+    let page = HomePage {
         bank: &bank.options.name,
         csrf: session.csrf,
         roles: session.clerk.roles().to_string(),
         problem,
-    })
+    };
+    pages::form(&page, problem)
 }
 
 pub(super) async fn home(State(bank): State<Arc<Bank>>, session: StaffSession) -> Response {
@@ -49,8 +49,7 @@ pub(super) async fn find(
     match care::find(&bank, &session.clerk, typed.customer.trim()).await.map_err(Refusal::from) {
         Ok(customer) => Redirect::to(&format!("/staff/customers/{customer}")).into_response(),
         Err(Refusal::NoSuch) => {
-            let page = page(&bank, session, "no customer has this address or account number");
-            (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+            page(&bank, session, "no customer has this address or account number")
         }
         Err(refusal) => refusal.answer(),
     }
