@@ -192,6 +192,11 @@ impl Branch {
         Branch::over(self.disk.clone(), Arc::clone(&self.keys), self.clock.clone()).await
     }
 
+    /// No adapter gets an answer of it any more.
+    pub(crate) fn closes_the_ledger(&self) {
+        self.database.close().unwrap();
+    }
+
     async fn over(disk: SimulatedDisk, keys: Arc<TempDir>, clock: Arc<HandClock>) -> Branch {
         let sealed = FileKey::open(&keys.path().join("ledger")).unwrap();
         let root = FileKey::open(&keys.path().join("root")).unwrap();

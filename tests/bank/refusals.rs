@@ -73,6 +73,20 @@ async fn what_changes_nothing_is_on_record_with_who_tried_it() {
     assert_eq!((rows[3].row.open.user_id, path(&rows[3])), (None, String::from("/login")));
 }
 
+/// Prevents: somebody whose money has moved, and who is told that it has not, because others were refused before.
+#[tokio::test]
+async fn what_others_were_refused_stands_in_the_way_of_no_answer() {
+    let branch = Branch::open().await;
+    let mut browser = Browser::of(&branch);
+    for _ in 0..50 {
+        browser.posts("/login", "email=a&password=b").await;
+    }
+    branch.pass(MINUTE);
+    branch.closes_the_ledger();
+    assert_eq!(browser.gets("/health/ready").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(browser.gets("/health/live").await.status, StatusCode::OK);
+}
+
 /// Prevents: a log that whoever is refused can fill.
 #[tokio::test]
 async fn a_flood_of_refusals_is_a_few_rows_and_a_number() {
