@@ -246,7 +246,6 @@ async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankErro
         recent_count: u32::try_from(recent.len()).unwrap_or(u32::MAX),
         recent_cents: u64::try_from(recent.values().sum::<u128>()).unwrap_or(u64::MAX),
         hour: u8::try_from(hour).unwrap_or_default(),
-        is_new_device: None,
     })
 }
 

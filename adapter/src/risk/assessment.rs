@@ -50,15 +50,9 @@ mod tests {
         fn what_was_decided_is_decided_again(
             amount_cents: u64, is_own: bool, is_new_payee: bool, recent_count in 0..40_u32, hour in 0..24_u8,
         ) {
-            let (recent_cents, is_new_device) = (0, None);
+            let recent_cents = 0;
             let features = Features {
-                amount_cents,
-                is_own,
-                is_new_payee,
-                recent_count,
-                recent_cents,
-                hour,
-                is_new_device,
+                amount_cents, is_own, is_new_payee, recent_count, recent_cents, hour,
             };
             let stored = serde_json::to_string(&assess(features)).unwrap();
             let read: Assessment = serde_json::from_str(&stored).unwrap();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What rules look at. Amounts are in the smallest unit of their currency: those of all currencies of the bank are worth
-/// about the same.
+/// about the same. What is added to this is optional, since what was stored stays as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Features {
     /// How much.
@@ -18,8 +18,4 @@ pub struct Features {
     pub recent_cents: u64,
     /// The hour of the day, in the bank's time zone.
     pub hour: u8,
-    /// Whether the customer was never seen with this device; `None` if nobody knows. What is added to this is optional
-    /// too, since what was stored stays as it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub is_new_device: Option<bool>,
 }
