@@ -7,10 +7,10 @@ use florin_adapter::clock::SECOND;
 use florin_adapter::customers::{Customers, Holder, LoginAttempts};
 use florin_adapter::store::Found;
 use florin_adapter::vault::rotation::{key_versions, prepare, rewrap, use_prepared};
-use florin_adapter::vault::{Purpose, RotateRefused};
+use florin_adapter::vault::{Purpose, RotateRefused, TreeError};
 use florin_adapter::{Bank, BankError, tables};
 use florin_keys::KeyEncryptionKey;
-use florin_ledger::DocumentKey;
+use florin_ledger::{DocumentKey, DocumentWrite};
 use zeroize::Zeroizing;
 
 async fn email(bank: &Bank, key: &[u8]) -> String {
@@ -89,6 +89,29 @@ async fn a_new_version_is_read_by_every_adapter_before_it_seals_anything() {
         .map(|version| (version.version, version.is_prepared))
         .collect();
     assert_eq!(sealing, [(1, false), (2, false)]);
+}
+
+/// Prevents: a bank that opens and has nothing to seal with, and finds out in the midst of a customer's order.
+#[tokio::test]
+async fn a_purpose_without_a_key_that_is_in_use_is_damage() {
+    let branch = Branch::open().await;
+    let key = DocumentKey { table: tables::KEYS, key: b"tree".to_vec() };
+    let tree = branch.client.documents(&[key.clone()]).await.unwrap().pop().flatten().unwrap();
+    let sound: serde_json::Value = serde_json::from_slice(&tree.value.unwrap()).unwrap();
+    for listed in sound["keys"].as_array().unwrap() {
+        let mut tree = sound.clone();
+        tree["prepared"] = serde_json::json!([listed]);
+        let write = DocumentWrite {
+            table: key.table,
+            key: key.key.clone(),
+            value: Some(tree.to_string().into_bytes()),
+            ..DocumentWrite::default()
+        };
+        branch.client.write_documents(&[write]).await.unwrap();
+        let opened = branch.another(&branch.root()).await;
+        let is_damage = matches!(opened, Err(BankError::Tree(TreeError::Damaged(_))));
+        assert!(is_damage, "{listed}");
+    }
 }
 
 #[tokio::test]

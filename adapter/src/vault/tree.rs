@@ -1,8 +1,8 @@
 //! The tree of the bank's own keys: random keys, one or more versions for each purpose, each wrapped with the
 //! root key and stored as a document, all unwrapped once when an adapter starts.
 //!
-//! - The document `tree` says which keys there are. One that is named there and missing is damage; a purpose
-//!   that is not named yet is a newer program's, and its key is made.
+//! - The document `tree` says which keys there are. One that is named there and missing is damage, and so is a
+//!   purpose none of whose keys is in use; a purpose that is not named yet is a newer program's, and its key is made.
 //! - A purpose's key is derived from what was unwrapped and from the purpose's name and version, so that a
 //!   wrapped key that was moved to another document opens nothing.
 //! - What is sealed or indexed says by which version, so that a new one can be made while old ones are read.
@@ -157,6 +157,12 @@ impl KeyTree {
         for _ in 0..ATTEMPTS_MAX {
             let (tree, condition) = read_tree(client).await?;
             let is_there = |purpose: &Purpose| tree.keys.iter().any(|key| key.purpose == *purpose);
+            let is_used = |purpose: &Purpose| {
+                tree.keys.iter().any(|key| key.purpose == *purpose && !tree.prepared.contains(key))
+            };
+            if Purpose::ALL.iter().any(|purpose| is_there(purpose) && !is_used(purpose)) {
+                return Err(TreeError::Damaged(String::from("tree")).into());
+            }
             let missing: Vec<Purpose> =
                 Purpose::ALL.into_iter().filter(|purpose| !is_there(purpose)).collect();
             // Read before anything is made: with another root key nothing is changed.
