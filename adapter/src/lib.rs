@@ -21,6 +21,7 @@ pub mod edge;
 pub mod email;
 mod error;
 pub mod id;
+pub mod line;
 pub mod money;
 pub mod notify;
 pub mod payments;

@@ -19,6 +19,7 @@ mod factors;
 mod keys;
 mod letters;
 mod limits;
+mod lines;
 mod logins;
 mod mailbox;
 mod masking;

@@ -98,7 +98,7 @@ async fn cash_moves_only_for_who_may_and_only_what_is_there() {
         (
             &clerk,
             CashOrder { description: long, ..deposit(account) },
-            "a description has at most 140 characters",
+            "a description has at most 140 characters, all of them visible",
         ),
     ] {
         let refused = accounts::move_cash(bank, by, &order).await;

@@ -10,6 +10,7 @@ use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id, Transaction};
+use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
 use crate::money::Money;
 use crate::payments::{
     RequestKey, Started, TransactionOpen, TransactionSealed, TransactionStatus, TransactionType,
@@ -25,8 +26,6 @@ use florin_ledger::{AccountId, Commit, CreateTransferStatus, DocumentWrite, Tran
 
 /// Who moves money over the counter.
 pub const CASHIERS: [Role; 1] = [Role::Operations];
-/// Characters of a description.
-const DESCRIPTION_CHARACTERS_MAX: usize = 140;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -75,8 +74,10 @@ pub enum CashRefused {
     /// There is not enough on it.
     #[error("there is not enough on this account")]
     InsufficientFunds,
-    /// The description is too long.
-    #[error("a description has at most {DESCRIPTION_CHARACTERS_MAX} characters")]
+    /// The description is too long, or not one line of what can be seen.
+    #[error(
+        "a description has at most {DESCRIPTION_CHARACTERS_MAX} characters, all of them visible"
+    )]
     Description,
     /// Something else was ordered by the same request.
     #[error("this page has sent something else before: look at the account, then send it")]
@@ -103,7 +104,7 @@ pub async fn move_cash(
     order: &CashOrder,
 ) -> Result<Id<Transaction>, CashRefused> {
     clerk.needs(&CASHIERS)?;
-    if DESCRIPTION_CHARACTERS_MAX < order.description.chars().count() {
+    if !is_line(&order.description, DESCRIPTION_CHARACTERS_MAX) {
         return Err(CashRefused::Description);
     }
     let request = Request::new("cash", clerk.id(), order.request, &meaning(order));

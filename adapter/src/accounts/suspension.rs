@@ -9,6 +9,7 @@ use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
+use crate::line::{self, REASON_CHARACTERS_MAX};
 use crate::staff::{Clerk, Forbidden, Role};
 use crate::store::{Found, Row};
 use crate::topics;
@@ -16,8 +17,6 @@ use crate::vault::Subject;
 
 /// Who suspends accounts, and lifts it.
 pub const SUSPENDERS: [Role; 2] = [Role::Operations, Role::Fraud];
-/// Characters of a reason.
-const REASON_CHARACTERS_MAX: usize = 140;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -34,7 +33,7 @@ pub enum SuspendRefused {
     #[error("this account is closed")]
     Closed,
     /// Nobody would know why.
-    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters")]
+    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters, all of them visible")]
     Reason,
     /// It could not be tried.
     #[error("{0}")]
@@ -75,10 +74,7 @@ async fn change(
     reason: &str,
 ) -> Result<(), SuspendRefused> {
     clerk.needs(&SUSPENDERS)?;
-    let reason = reason.trim();
-    if reason.is_empty() || REASON_CHARACTERS_MAX < reason.chars().count() {
-        return Err(SuspendRefused::Reason);
-    }
+    let reason = line::reason(reason).ok_or(SuspendRefused::Reason)?;
     let Bank { store, clock, .. } = bank;
     for _ in 0..TRIES_MAX {
         let found: Option<Found<Accounts>> = store.get(&account.bytes()).await?;

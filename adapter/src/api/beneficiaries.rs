@@ -33,8 +33,6 @@ pub(super) struct BeneficiaryRequest {
     bank_code: Option<String>,
 }
 
-const BANK_CODE_CHARACTERS_MAX: usize = 35;
-
 /// A beneficiary.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BeneficiaryResponse {
@@ -94,17 +92,7 @@ pub(super) async fn add(
     app: App,
     Body(request): Body<BeneficiaryRequest>,
 ) -> Result<Response, Problem> {
-    let flawed = |member| Problem::flawed(Flaw::of(member, FlawCode::InvalidValue));
-    let number: Iban = request.account_number.parse().map_err(|_| flawed("account_number"))?;
-    let is_plain = |text: &String| !text.chars().any(char::is_control);
-    if !is_plain(&request.name) {
-        return Err(flawed("name"));
-    }
-    let is_code =
-        |code: &String| is_plain(code) && code.chars().count() <= BANK_CODE_CHARACTERS_MAX;
-    if request.bank_code.as_ref().is_some_and(|code| !is_code(code)) {
-        return Err(flawed("bank_code"));
-    }
+    let number: Iban = request.account_number.parse().map_err(|_| invalid("account_number"))?;
     let new = NewPayee { name: request.name, number, bank_code: request.bank_code };
     let Bank { store, clock, options, .. } = &*bank;
     let added = payee::add(store, &**clock, &app.orderer, options.code, &new).await;
@@ -138,13 +126,18 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn invalid(member: &str) -> Problem {
+    Problem::flawed(Flaw::of(member, FlawCode::InvalidValue))
+}
+
 fn problem(refused: PayeeRefused) -> Problem {
     match refused {
         PayeeRefused::NoSuchPayee => Code::NotFound.into(),
         PayeeRefused::Known(payee) => {
             Problem::from(Code::BeneficiaryExists).about(Some(payee.to_string()))
         }
-        PayeeRefused::Name => Problem::flawed(Flaw::of("name", FlawCode::InvalidValue)),
+        PayeeRefused::Name => invalid("name"),
+        PayeeRefused::BankCode => invalid("bank_code"),
         PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
         PayeeRefused::Bank(error) => error.into(),
     }

@@ -7,6 +7,7 @@ use super::json::{Body, Flaw, FlawCode};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::bank::Bank;
 use crate::id::{Account, Challenge, Id, Payee};
+use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
 use crate::money::{CENTS_MAX, Currency, Money};
 use crate::payments::{self, Answered, Destination, Initiated, NewTransfer, TransferRefused};
 use axum::Json;
@@ -19,7 +20,6 @@ use utoipa::ToSchema;
 
 /// The operation, as far as keys are told apart.
 const OPERATION: &str = "POST /v1/transactions/transfer";
-const DESCRIPTION_CHARACTERS_MAX: usize = 140;
 
 /// A transfer that is wanted.
 #[derive(Deserialize, ToSchema)]
@@ -41,7 +41,7 @@ pub(super) struct TransferRequest {
     /// The code of ISO 4217: that of both accounts.
     #[schema(value_type = String, example = "EUR")]
     currency: Currency,
-    /// What for; at most 140 characters.
+    /// What for: one line of at most 140 characters, all of them visible.
     #[schema(max_length = 140, example = "For the garden")]
     #[serde(default, deserialize_with = "description")]
     description: String,
@@ -57,9 +57,11 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
 
 fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let is_sound =
-        text.chars().count() <= DESCRIPTION_CHARACTERS_MAX && !text.chars().any(char::is_control);
-    if is_sound { Ok(text) } else { Err(de::Error::custom("description")) }
+    if is_line(&text, DESCRIPTION_CHARACTERS_MAX) {
+        Ok(text)
+    } else {
+        Err(de::Error::custom("description"))
+    }
 }
 
 /// A transfer that was begun.

@@ -1,5 +1,6 @@
 //! Names of people: as they write them, in one line.
 
+use crate::line::is_line;
 use std::fmt;
 
 /// Characters of a name at most.
@@ -15,19 +16,13 @@ pub struct PersonName(String);
 pub struct NotAName;
 
 impl PersonName {
-    /// Reads a name: what is around it is cut off. What turns the direction of text, breaks a line or can't be seen
-    /// is no part of one.
+    /// Reads a name: one [line](crate::line); what is around it is cut off.
     ///
     /// # Errors
     /// [`NotAName`].
     pub fn parse(text: &str) -> Result<PersonName, NotAName> {
         let text = text.trim();
-        let is_hidden = |letter: char| {
-            letter.is_control()
-                || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        };
-        let count = text.chars().count();
-        if !(1..=NAME_CHARACTERS_MAX).contains(&count) || text.chars().any(is_hidden) {
+        if text.is_empty() || !is_line(text, NAME_CHARACTERS_MAX) {
             return Err(NotAName);
         }
         Ok(PersonName(String::from(text)))

@@ -3,14 +3,12 @@
 use crate::audit::Caller;
 use crate::error::BankError;
 use crate::id::{Account, Challenge, Customer, Id, Payee, Transaction};
+use crate::line::DESCRIPTION_CHARACTERS_MAX;
 use crate::money::Money;
 use crate::random;
 use florin_ledger::commit::Precondition;
 use std::fmt;
 use std::str::FromStr;
-
-/// Characters of a description.
-pub(super) const DESCRIPTION_CHARACTERS_MAX: usize = 140;
 
 /// What a customer asks for.
 #[derive(Clone, Debug)]
@@ -21,7 +19,7 @@ pub struct NewTransfer {
     pub destination: Destination,
     /// How much.
     pub money: Money,
-    /// What for.
+    /// What for: one [line](crate::line).
     pub description: String,
     /// Names the request: the same again is the same transfer, whatever became of the first answer.
     pub request: RequestKey,
@@ -139,8 +137,10 @@ pub enum TransferRefused {
     /// The customer has to prove that they want this one: this challenge, then the same order with it.
     #[error("confirm it with a code of your second factor")]
     StepUp(Id<Challenge>),
-    /// The description is too long.
-    #[error("a description has at most {DESCRIPTION_CHARACTERS_MAX} characters")]
+    /// The description is too long, or not one line of what can be seen.
+    #[error(
+        "a description has at most {DESCRIPTION_CHARACTERS_MAX} characters, all of them visible"
+    )]
     Description,
     /// The request is not named.
     #[error("load the page again, then send it once")]

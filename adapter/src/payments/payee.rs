@@ -13,6 +13,7 @@ use crate::clock::{Clock, UnixNs};
 use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Customer, Id, Payee};
+use crate::line::is_line;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
@@ -24,7 +25,9 @@ use serde::{Deserialize, Serialize};
 /// Payees of one customer, at most.
 const PAYEES_MAX: u32 = 200;
 /// Characters of a name.
-pub const NAME_CHARACTERS_MAX: usize = 140;
+const NAME_CHARACTERS_MAX: usize = 140;
+/// Characters of another bank's code.
+const BANK_CODE_CHARACTERS_MAX: usize = 35;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -120,9 +123,12 @@ pub enum PayeeRefused {
     /// The number is noted already.
     #[error("this number is among your payees")]
     Known(Id<Payee>),
-    /// The name is empty, or too long.
-    #[error("a name has 1 to {NAME_CHARACTERS_MAX} characters")]
+    /// The name is empty, too long, or not one line of what can be seen.
+    #[error("a name has 1 to {NAME_CHARACTERS_MAX} characters, all of them visible")]
     Name,
+    /// The bank's code is too long, or not one line of what can be seen.
+    #[error("a bank's code has at most {BANK_CODE_CHARACTERS_MAX} characters, all of them visible")]
+    BankCode,
     /// There are too many.
     #[error("you have {PAYEES_MAX} payees: remove one first")]
     TooMany,
@@ -143,8 +149,11 @@ pub async fn add(
     new: &NewPayee,
 ) -> Result<Found<Payees>, PayeeRefused> {
     let name = new.name.trim();
-    if name.is_empty() || NAME_CHARACTERS_MAX < name.chars().count() {
+    if name.is_empty() || !is_line(name, NAME_CHARACTERS_MAX) {
         return Err(PayeeRefused::Name);
+    }
+    if new.bank_code.as_ref().is_some_and(|code| !is_line(code, BANK_CODE_CHARACTERS_MAX)) {
+        return Err(PayeeRefused::BankCode);
     }
     let number = numbers_key(store, by.customer, &new.number);
     for _ in 0..TRIES_MAX {

@@ -6,10 +6,7 @@
 use super::challenge;
 use super::hold::Round;
 use super::limits::{self, Sending, Span};
-use super::order::{
-    DESCRIPTION_CHARACTERS_MAX, Destination, Initiated, NewTransfer, Orderer, RequestKey,
-    TransferRefused,
-};
+use super::order::{Destination, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused};
 use super::payee;
 use super::record::{
     Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, TransactionOpen,
@@ -24,6 +21,7 @@ use crate::clock::{Clock, HOUR, SECOND, after};
 use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
+use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
 use crate::money::Money;
 use crate::store::{Found, Held, Row, Store};
 use crate::topics;
@@ -49,7 +47,7 @@ pub async fn initiate(
     by: &Orderer,
     new: &NewTransfer,
 ) -> Result<Initiated, TransferRefused> {
-    if DESCRIPTION_CHARACTERS_MAX < new.description.chars().count() {
+    if !is_line(&new.description, DESCRIPTION_CHARACTERS_MAX) {
         return Err(TransferRefused::Description);
     }
     if new.destination == Destination::Account(new.source) {

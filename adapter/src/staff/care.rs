@@ -12,6 +12,7 @@ use crate::customers::{CustomerOpen, Customers, forget_attempts, user_of_email};
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id};
+use crate::line::{self, REASON_CHARACTERS_MAX};
 use crate::store::{Found, Row};
 use crate::vault::{Indexed, Subject};
 
@@ -21,8 +22,6 @@ pub const READERS: [Role; 4] = Role::ALL;
 pub const UNLOCKERS: [Role; 2] = [Role::Support, Role::Admin];
 /// Who sets a legal hold, and lifts it.
 pub const HOLDERS: [Role; 1] = [Role::Admin];
-/// Characters of a reason.
-const REASON_CHARACTERS_MAX: usize = 140;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -36,7 +35,7 @@ pub enum CareRefused {
     #[error("there is no such customer")]
     NoSuchCustomer,
     /// Nobody would know why.
-    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters")]
+    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters, all of them visible")]
     Reason,
     /// It could not be tried.
     #[error("{0}")]
@@ -145,7 +144,7 @@ pub async fn unlock(
     reason: &str,
 ) -> Result<(), CareRefused> {
     clerk.needs(&UNLOCKERS)?;
-    let reason = sound(reason)?;
+    let reason = line::reason(reason).ok_or(CareRefused::Reason)?;
     let Bank { store, clock, .. } = bank;
     let found = customer(bank, id).await?;
     let email = found.row.profile.as_known().and_then(|it| Email::parse(&it.email).ok());
@@ -191,7 +190,7 @@ pub async fn set_legal_hold(
     reason: &str,
 ) -> Result<(), CareRefused> {
     clerk.needs(&HOLDERS)?;
-    let reason = sound(reason)?;
+    let reason = line::reason(reason).ok_or(CareRefused::Reason)?;
     let Bank { store, clock, .. } = bank;
     for _ in 0..TRIES_MAX {
         let found = customer(bank, id).await?;
@@ -231,11 +230,4 @@ pub async fn set_legal_hold(
         }
     }
     Err(BankError::Contended.into())
-}
-
-/// Why, if it is said.
-fn sound(reason: &str) -> Result<&str, CareRefused> {
-    let reason = reason.trim();
-    let is_sound = !reason.is_empty() && reason.chars().count() <= REASON_CHARACTERS_MAX;
-    if is_sound { Ok(reason) } else { Err(CareRefused::Reason) }
 }

@@ -13,6 +13,7 @@ use crate::customers::{
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
+use crate::line::is_line;
 use crate::random;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
@@ -62,8 +63,8 @@ pub enum MemberRefused {
     /// Without a role there is nothing that they may do.
     #[error("a member of the staff has one role at least")]
     NoRole,
-    /// The name is empty, or too long.
-    #[error("a name has between 1 and {NAME_CHARACTERS_MAX} characters")]
+    /// The name is empty, too long, or not one line of what can be seen.
+    #[error("a name has between 1 and {NAME_CHARACTERS_MAX} characters, all of them visible")]
     Name,
     /// The address is a customer's, or another member's.
     #[error("this address is somebody's already")]
@@ -109,7 +110,7 @@ pub async fn add(
         return Err(MemberRefused::NoRole);
     }
     let name = new.name.trim();
-    if name.is_empty() || NAME_CHARACTERS_MAX < name.chars().count() {
+    if name.is_empty() || !is_line(name, NAME_CHARACTERS_MAX) {
         return Err(MemberRefused::Name);
     }
     let Bank { store, clock, passwords, .. } = bank;

@@ -12,6 +12,7 @@ use crate::bank::Bank;
 use crate::clock::UnixNs;
 use crate::error::BankError;
 use crate::id::{Customer, Id, Transaction};
+use crate::line::{self, REASON_CHARACTERS_MAX};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
@@ -20,8 +21,6 @@ use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Commit, DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
 
-/// Characters of a reason.
-const REASON_CHARACTERS_MAX: usize = 140;
 /// Proposals that are shown at once.
 const PAGE: u32 = 200;
 
@@ -184,7 +183,7 @@ pub enum ProposalRefused {
     #[error("nobody asks for this any more")]
     NoSuchProposal,
     /// Nobody would know why.
-    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters")]
+    #[error("say why, in at most {REASON_CHARACTERS_MAX} characters, all of them visible")]
     Reason,
     /// It could not be tried.
     #[error("{0}")]
@@ -205,10 +204,7 @@ pub(crate) async fn propose(
     unchanged: Vec<Precondition>,
 ) -> Result<(), ProposalRefused> {
     clerk.needs(matter.makers())?;
-    let reason = reason.trim();
-    if reason.is_empty() || REASON_CHARACTERS_MAX < reason.chars().count() {
-        return Err(ProposalRefused::Reason);
-    }
+    let reason = line::reason(reason).ok_or(ProposalRefused::Reason)?;
     let Bank { store, clock, .. } = bank;
     let row = Row::<Proposals> {
         open: Proposal { matter, user_id, maker: clerk.id(), proposed_at: clock.now().into() },
