@@ -100,6 +100,7 @@ async fn a_token_lasts_ten_minutes_and_is_made_anew_as_long_as_the_login_lasts()
     let mut minutes = 10;
     while minutes < 12 * 60 - 4 {
         let answer = app.refreshes(&app.refresh_token).await.good();
+        assert!(answer["expires_in"].as_u64().unwrap() <= 600);
         assert_eq!(text(&answer, "refresh_token"), app.refresh_token, "it is not changed");
         app.access_token = text(&answer, "access_token");
         assert_eq!(claims(&app.access_token)["sid"], login);
@@ -109,6 +110,8 @@ async fn a_token_lasts_ten_minutes_and_is_made_anew_as_long_as_the_login_lasts()
     let last = app.refreshes(&app.refresh_token).await.good();
     let exp = claims(&text(&last, "access_token"))["exp"].as_u64().unwrap();
     assert!(exp * SECOND <= branch.now().0 + 4 * MINUTE, "no token outlives its login");
+    let left = exp - branch.now().0 / SECOND;
+    assert_eq!(last["expires_in"].as_u64(), Some(left), "and none says that it does");
     branch.pass(4 * MINUTE);
     assert_eq!(app.refreshes(&app.refresh_token).await.code(), (400, "invalid_grant"));
     assert!(12 * HOUR <= branch.now().0 - exp * SECOND + 12 * HOUR);

@@ -3,6 +3,7 @@
 
 use crate::app::{Answer, App, json_request, text};
 use crate::branch::{Branch, Person};
+use crate::browser::Browser;
 use florin_adapter::clock::{MINUTE, SECOND};
 use florin_adapter::id::{Account, Id};
 use serde_json::{Value, json};
@@ -260,6 +261,34 @@ async fn a_payment_to_somebody_else_needs_a_proof_for_just_this_one() {
     let much = order(one, branch.account(&ada, 0).await, 600_000);
     let much = sends(&app, "much", &much).await;
     assert_eq!(much.code(), (422, "daily_limit_exceeded"));
+}
+
+/// Row 34 of the threat table: prevents an app that finds out what people are called, name by name.
+#[tokio::test]
+async fn whoever_asks_for_names_again_and_again_is_put_off_in_apps_and_pages_alike() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let app = App::logged_in(&branch, &ada).await;
+    let body = json!({"name": "Ada Quill", "account_number": "DE89370400440532013000"});
+    let mut noted = 0;
+    let last = loop {
+        let answer = app.posts("/v1/beneficiaries", &body).await;
+        if ![201, 409].contains(&answer.status.as_u16()) {
+            break answer;
+        }
+        noted += 1;
+    };
+    assert_eq!(last.code(), (429, "rate_limited"));
+    assert!(!last.header("retry-after").is_empty());
+    assert_eq!(noted, 59, "one of sixty was the password");
+    let body = json!({"email": "ada@example.org", "password": "x"});
+    assert_eq!(app.posts_open("/v1/auth/login", &body).await.code(), (429, "rate_limited"));
+    let mut browser = Browser::of(&branch);
+    let csrf = browser.token("/login").await;
+    let page = browser.posts("/login", &format!("csrf={csrf}&email=a&password=b")).await;
+    assert_eq!(page.status, 429);
+    branch.pass(MINUTE);
+    app.gets("/v1/beneficiaries").await.good();
 }
 
 /// Prevents: a beneficiary that is noted twice, or that another customer sees.

@@ -93,6 +93,8 @@ pub(super) async fn add(
     Body(request): Body<BeneficiaryRequest>,
 ) -> Result<Response, Problem> {
     let number: Iban = request.account_number.parse().map_err(|_| invalid("account_number"))?;
+    // Each one tells whether a name is right.
+    bank.takes_a_try(&app.orderer.caller).map_err(Problem::too_often)?;
     let new = NewPayee { name: request.name, number, bank_code: request.bank_code };
     let Bank { store, clock, options, .. } = &*bank;
     let added = payee::add(store, &**clock, &app.orderer, options.code, &new).await;

@@ -6,7 +6,6 @@
 use super::app::{App, challenge, proof_of};
 use super::json::Body;
 use super::problem::{Code, Problem, ProblemBody};
-use super::token::LIFE_S;
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::customers::{
@@ -19,7 +18,6 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -59,10 +57,7 @@ pub(super) async fn begin(
 ) -> Result<Json<LoginResponse>, Problem> {
     let LoginRequest { email, password } = request;
     let password = Zeroizing::new(password);
-    let address = caller.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if let Err(seconds) = bank.rates.take(address, bank.clock.now()) {
-        return Err(Problem::from(Code::RateLimited).after(seconds));
-    }
+    bank.takes_a_try(&caller).map_err(Problem::too_often)?;
     let Bank { store, clock, passwords, .. } = &*bank;
     let begun = LoginAttempts::begin(store, &**clock, passwords, &caller, &email, password).await?;
     Ok(Json(LoginResponse { attempt: begun.to_string() }))
@@ -87,7 +82,7 @@ pub(super) struct TokenResponse {
     /// Always `DPoP`.
     #[schema(example = "DPoP")]
     token_type: &'static str,
-    /// Seconds until it expires.
+    /// Seconds until the access token expires: with its login, if that ends before.
     #[schema(example = 600)]
     expires_in: u64,
     /// Gets another access token, as long as the login lasts; it stays the same.
@@ -129,9 +124,9 @@ pub(super) async fn verify(
 }
 
 fn tokens(bank: &Bank, token: &Token, session: &LoginSession) -> Json<TokenResponse> {
-    let access_token = bank.tokens.issue(session, &token.key(), bank.clock.now());
+    let (access_token, expires_in) = bank.tokens.issue(session, &token.key(), bank.clock.now());
     let refresh_token = token.to_string();
-    Json(TokenResponse { access_token, token_type: "DPoP", expires_in: LIFE_S, refresh_token })
+    Json(TokenResponse { access_token, token_type: "DPoP", expires_in, refresh_token })
 }
 
 /// What gets another access token.

@@ -11,6 +11,7 @@ use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Challenge, Id};
+use crate::web::OutcomeUnknown;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{OriginalUri, Request, State};
@@ -172,6 +173,11 @@ impl Problem {
         Problem { challenge: Some(challenge.to_string()), ..Code::StepUpRequired.into() }
     }
 
+    /// It was tried too often, and may be again in so many seconds.
+    pub(super) fn too_often(seconds: u64) -> Problem {
+        Problem::from(Code::RateLimited).after(seconds)
+    }
+
     /// The same, with a header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Problem {
         self.headers.push((name, value));
@@ -301,12 +307,14 @@ fn query_is_no_place() -> Problem {
 /// The problem that an answer is, if it is one.
 fn problem_of(response: &Response) -> Option<Problem> {
     let told = response.extensions().get::<Problem>().cloned();
+    let is_unknown = response.extensions().get::<OutcomeUnknown>().is_some();
     told.or_else(|| {
         Some(match response.status() {
             StatusCode::NOT_FOUND => Code::NotFound.into(),
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed.into(),
             StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType.into(),
+            StatusCode::SERVICE_UNAVAILABLE if is_unknown => Code::OutcomeUnknown.into(),
             StatusCode::SERVICE_UNAVAILABLE => Code::Busy.into(),
             status if status.is_client_error() => Code::InvalidRequest.into(),
             status if status.is_server_error() => Code::Internal.into(),
@@ -328,7 +336,29 @@ fn write(response: &mut Response, body: &ProblemBody) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web;
     use std::collections::BTreeSet;
+
+    /// IN1: prevents a program that is told that nothing happened, and orders what did happen a second time.
+    #[test]
+    fn what_may_have_happened_is_never_told_as_what_did_not() {
+        let lost = || String::from("lost");
+        for (error, code) in [
+            (ClientError::Unknown { message: lost() }, Code::OutcomeUnknown),
+            (ClientError::NotSent { message: lost() }, Code::Busy),
+        ] {
+            let error = BankError::Ledger(error);
+            // By a layer that answers browsers too, and by a handler.
+            let answers = [web::failed(&error), Problem::from(error).into_response()];
+            for answer in answers {
+                assert_eq!(problem_of(&answer).map(|problem| problem.code), Some(code));
+                assert!(answer.headers().contains_key(header::RETRY_AFTER));
+            }
+        }
+        let code = |answer| problem_of(&answer).map(|problem| problem.code);
+        assert_eq!(code(web::overdue()), Some(Code::OutcomeUnknown));
+        assert_eq!(code(web::put_off()), Some(Code::Busy));
+    }
 
     /// Prevents: two problems that programs can't tell apart, or one that says nothing.
     #[test]

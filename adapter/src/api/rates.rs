@@ -1,7 +1,7 @@
 //! How many requests a customer may send in a minute, in a volatile table of the ledger: one budget, however many
 //! adapters and apps there are.
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use crate::clock::{MINUTE, SECOND};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
@@ -77,7 +77,7 @@ impl Slot {
 /// Counts a request; `beside` is written once with it, whatever comes of the counting.
 ///
 /// # Errors
-/// [`Code::RateLimited`]; [`Code::Busy`].
+/// `rate_limited`; `busy`.
 pub(super) async fn count(
     store: &Store,
     customer: Id<Customer>,
@@ -98,7 +98,7 @@ pub(super) async fn count(
             Standing { limit, left: limit.saturating_sub(count.saturating_add(1)), reset_s };
         if limit <= count {
             slot.set(standing);
-            return Err(Problem::from(Code::RateLimited).after(reset_s));
+            return Err(Problem::too_often(reset_s));
         }
         let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());
         let row = Row::<RequestCounters>::open(RequestCount { count: count + 1 });
@@ -119,5 +119,5 @@ pub(super) async fn count(
             other => return Err(BankError::odd(&other).into()),
         }
     }
-    Err(Problem::from(Code::RateLimited).after(1))
+    Err(Problem::too_often(1))
 }

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Seconds that a token is good for.
-pub(super) const LIFE_S: u64 = 10 * MINUTE / SECOND;
+const LIFE_S: u64 = 10 * MINUTE / SECOND;
 /// The name of the bank's own apps, as a client.
 const FIRST_PARTY: &str = "first-party";
 const KIND: &str = "at+jwt";
@@ -41,7 +41,7 @@ pub(super) struct Claims {
     exp: u64,
     iat: u64,
     jti: String,
-    pub(super) client_id: String,
+    client_id: String,
     /// The login.
     pub(super) sid: Id<Login>,
     /// Under which key the ledger has it.
@@ -95,8 +95,13 @@ impl AccessTokens {
         }
     }
 
-    /// A token of a login that is bound to an app's key.
-    pub(super) fn issue(&self, login: &LoginSession, key: &LoginKey, now: Timestamp) -> String {
+    /// A token of a login that is bound to an app's key, and for how many seconds it is good.
+    pub(super) fn issue(
+        &self,
+        login: &LoginSession,
+        key: &LoginKey,
+        now: Timestamp,
+    ) -> (String, u64) {
         let now_s = now.0 / SECOND;
         // No token outlives its login.
         let exp = (now_s + LIFE_S).min(login.expires_at.0 / SECOND);
@@ -120,7 +125,8 @@ impl AccessTokens {
         let signed = format!("{header}.{claims}");
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes());
         let signature = signature.expect("the key signs, as it did when it was made");
-        format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+        let token = format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()));
+        (token, exp.saturating_sub(now_s))
     }
 
     /// What a token says, if this bank has issued it and it has not expired.

@@ -17,6 +17,8 @@ mod transactions;
 mod transfers;
 mod views;
 
+pub(crate) use pages::OutcomeUnknown;
+
 use crate::api;
 use crate::bank::Bank;
 use crate::edge;

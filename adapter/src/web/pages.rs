@@ -193,6 +193,10 @@ impl Problem {
     }
 }
 
+/// Of an answer: nobody knows whether it happened. Its status alone would say that nothing did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutcomeUnknown;
+
 /// A page, rendered.
 pub(super) fn page<T: Template>(template: &T) -> Response {
     match template.render() {
@@ -218,6 +222,9 @@ pub(super) fn problem(problem: Problem) -> Response {
     let (title, advice) = problem.words();
     let mut response = page(&ProblemPage { bank: "", csrf: String::new(), title, advice });
     *response.status_mut() = problem.status();
+    if problem == Problem::Unknown {
+        response.extensions_mut().insert(OutcomeUnknown);
+    }
     response
 }
 
