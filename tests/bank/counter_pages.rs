@@ -177,9 +177,15 @@ async fn customers_are_found_by_address_or_number_and_every_look_is_on_record() 
     let rows = branch.audit_rows().await;
     let looks: Vec<_> = rows.iter().filter(|row| row.action_type == Action::Read).collect();
     assert_eq!(looks.len(), 6, "three searches and three pages");
-    for look in looks {
+    for look in &looks {
         assert_eq!((look.user_id, look.subject), (Some(sue.id), Some(scene.ada.id)));
     }
+    let of = |entity: &str| {
+        let look = looks.iter().find(|look| look.entity_type == entity).unwrap();
+        look.entity_id.clone()
+    };
+    assert_eq!(of("ACCOUNT"), scene.account.to_string());
+    assert_eq!(of("TRANSACTION"), scene.transaction.to_string(), "which one was looked at");
 }
 
 /// Row 60, on pages: self-approval gets 403, and nothing is posted.

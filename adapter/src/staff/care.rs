@@ -11,7 +11,7 @@ use crate::bank::Bank;
 use crate::customers::{CustomerOpen, Customers, forget_attempts, user_of_email};
 use crate::email::Email;
 use crate::error::BankError;
-use crate::id::{Account, Customer, Id};
+use crate::id::{Account, Customer, Id, Transaction};
 use crate::line::{self, REASON_CHARACTERS_MAX};
 use crate::store::{Found, Row};
 use crate::vault::{Indexed, Subject};
@@ -52,7 +52,7 @@ pub enum Looked {
     /// What happened on an account.
     Account(Id<Account>),
     /// A transaction of theirs.
-    Transaction,
+    Transaction(Id<Transaction>),
 }
 
 /// The customer of an e-mail address, or of an account's number; that they were found is on record.
@@ -114,7 +114,7 @@ pub async fn look(
         Looked::Search => ("USER", customer.to_string(), "search"),
         Looked::Profile => ("USER", customer.to_string(), "profile"),
         Looked::Account(account) => ("ACCOUNT", account.to_string(), "history"),
-        Looked::Transaction => ("USER", customer.to_string(), "transaction"),
+        Looked::Transaction(id) => ("TRANSACTION", id.to_string(), "transaction"),
     };
     let act = Act {
         action: Action::Read,

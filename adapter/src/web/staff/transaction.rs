@@ -52,7 +52,7 @@ async fn page(
     let StaffSession { clerk, csrf, .. } = session;
     let standing = standing(&bank.store, id).await?.ok_or(Refusal::NoSuch)?;
     let started = standing.started;
-    care::look(bank, clerk, started.initiated_by, Looked::Transaction).await?;
+    care::look(bank, clerk, started.initiated_by, Looked::Transaction(id)).await?;
     let matter = Matter::Reversal(id);
     let is_reversal_proposed = proposal(&bank.store, matter).await?.is_some();
     let is_reversible = standing.status == TransactionStatus::Completed
