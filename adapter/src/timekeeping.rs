@@ -8,7 +8,7 @@
 //! - It is compared with the ledger's before something is issued, once a second at most. The ledger's time is
 //!   what it would say of a commit now; asking writes nothing.
 
-use crate::clock::{Clock, SECOND};
+use crate::clock::{Clock, SECOND, after};
 use crate::error::BankError;
 use crate::tables;
 use florin_client::Client;
@@ -90,7 +90,7 @@ impl Timekeeping {
         let now = self.clock.now();
         let compared = *self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, verdict)) = compared
-            && now.0 < at.0 + COMPARED_FOR
+            && now < after(at, COMPARED_FOR)
             && verdict.is_ok()
         {
             return Ok(verdict);

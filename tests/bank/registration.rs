@@ -13,7 +13,8 @@ use florin_adapter::customers::{
 use florin_adapter::email::Email;
 use florin_adapter::store::Found;
 use florin_adapter::{Bank, tables};
-use florin_ledger::document::DocumentScan;
+use florin_ledger::DocumentWrite;
+use florin_ledger::document::{DocumentScan, WriteResult};
 
 /// Somebody asks to become a customer.
 pub(crate) async fn asks(branch: &Branch, email: &str) {
@@ -221,6 +222,28 @@ async fn who_does_not_come_back_is_forgotten_and_who_became_a_customer_is_not() 
         found.row.profile.as_known().is_some_and(|profile| profile.email == "zoe@example.org")
     };
     assert!(names.iter().any(is_zoe));
+}
+
+/// Prevents: one registration that can't be read, and nobody who is ever forgotten because of it.
+#[tokio::test]
+async fn a_registration_that_is_damaged_is_in_the_way_of_no_other() {
+    let (branch, mailbox) = (Branch::open().await, Mailbox::new());
+    asks(&branch, "ben@example.org").await;
+    let bens = link_of(&branch, &mailbox, "ben@example.org").await;
+    for (place, value) in [(0, "{"), (0xff, r#"{"v": 999}"#)] {
+        let damaged = DocumentWrite {
+            table: tables::REGISTRATIONS,
+            key: vec![place; 16],
+            value: Some(value.into()),
+            ..DocumentWrite::default()
+        };
+        let written = branch.client.write_documents(&[damaged]).await.unwrap();
+        assert!(matches!(written[0], WriteResult::Written(_)));
+    }
+    branch.pass(25 * HOUR + 1);
+    let Bank { store, clock, .. } = &*branch.bank;
+    assert_eq!(Registrations::sweep(store, &**clock).await.unwrap(), 1);
+    assert!(confirms(&branch, &bens).await.is_err());
 }
 
 /// Row 51: hostile words are refused or shown as they are.

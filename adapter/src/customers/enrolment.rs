@@ -35,6 +35,7 @@ use florin_ledger::commit::Unmet;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Commit, TableId};
 use serde::{Deserialize, Serialize};
+use tracing::error;
 
 /// How long somebody may take to enrol a second factor.
 const ENROLMENT_MAX: u64 = HOUR;
@@ -262,7 +263,14 @@ impl Registrations {
         loop {
             let page = store.client().scan_documents(&scan).await?;
             for document in &page.items {
-                let open = store.open_part::<Registrations>(document)?;
+                let open = match store.open_part::<Registrations>(document) {
+                    Ok(open) => open,
+                    // One that can't be read is in the way of no other: nobody is kept because of it.
+                    Err(failure) => {
+                        error!("a registration is not swept: {failure}");
+                        continue;
+                    }
+                };
                 if over <= open.expires_at.0 {
                     continue;
                 }

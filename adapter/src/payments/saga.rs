@@ -222,8 +222,8 @@ async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankErro
     if !open.is_own {
         let key = paid_key(open.initiated_by, open.destination_account_id);
         let paid: Option<Found<PaidBefore>> = bank.store.get(&key).await?;
-        let known_since = paid.map(|paid| paid.row.open.first_paid_at.0);
-        is_new_payee = known_since.is_none_or(|since| now.0 < since.saturating_add(NEW_FOR));
+        let known_since = paid.map(|paid| paid.row.open.first_paid_at);
+        is_new_payee = known_since.is_none_or(|since| now < after(since.into(), NEW_FOR));
         let filter = AccountFilter {
             timestamp_min: Timestamp(now.0.saturating_sub(HOUR)),
             credits: false,
@@ -469,7 +469,7 @@ async fn paid(bank: &Bank, open: &TransferOpen) -> Result<Option<DocumentWrite>,
     let (now, condition) = (bank.clock.now(), found.as_ref().map(Found::condition));
     let first_paid_at = match &found {
         None => now.into(),
-        Some(found) if found.row.open.last_paid_at.0 + PAID_WRITTEN_EVERY <= now.0 => {
+        Some(found) if after(found.row.open.last_paid_at.into(), PAID_WRITTEN_EVERY) <= now => {
             found.row.open.first_paid_at
         }
         Some(_) => return Ok(None),

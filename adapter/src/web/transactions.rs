@@ -3,6 +3,7 @@
 use super::pages::{self, TransactionPage};
 use super::session::{Session, no_such};
 use crate::bank::Bank;
+use crate::clock::{SECOND, after};
 use crate::id::{Id, Transaction};
 use crate::payments::{self, View};
 use axum::extract::{Path, State};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// How long a page asks by itself for the end of a transfer: no longer than somebody looks at it, since asking
 /// counts as using the login.
-const EXPECTED_FOR: u64 = 60 * crate::clock::SECOND;
+const EXPECTED_FOR: u64 = 60 * SECOND;
 
 pub(super) async fn transaction(
     State(bank): State<Arc<Bank>>,
@@ -36,7 +37,7 @@ fn transaction_page(bank: &Bank, csrf: String, view: View) -> TransactionPage<'_
         reference: started.transaction_ref,
         status: view.status.name(),
         is_expected: view.status == payments::TransactionStatus::Pending
-            && bank.clock.now().0 < started.created_at.0 + EXPECTED_FOR,
+            && bank.clock.now() < after(started.created_at.into(), EXPECTED_FOR),
         reason: view.reason.as_deref().map(words).unwrap_or_default(),
         amount: money.to_string(),
         description: view.sealed.and_then(|sealed| sealed.description).unwrap_or_default(),
