@@ -1,14 +1,14 @@
 //! Workers that die, transfers that can't go on, and many at the same time.
 
-use crate::branch::Branch;
+use crate::branch::{Branch, Person};
 use florin_adapter::clock::SECOND;
 use florin_adapter::id::{Account, Id, Transaction};
 use florin_adapter::payments::parked::{self, ResumeRefused};
 use florin_adapter::payments::{self, TransactionStatus, Worker};
 use florin_adapter::staff::Role;
 use florin_adapter::tables;
-use florin_ledger::DocumentWrite;
 use florin_ledger::document::WriteResult;
+use florin_ledger::{DocumentKey, DocumentWrite, Position, TableId};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -77,6 +77,44 @@ async fn an_order_may_be_cut_off_at_every_step_and_given_again() {
     assert_ne!(deaths, 0, "it never waited");
 }
 
+/// Where a worker that is started now goes on; the place's version.
+async fn place(branch: &Branch) -> Option<Position> {
+    let key = DocumentKey { table: TableId::CONSUMERS, key: b"payments".to_vec() };
+    let found = branch.client.documents(&[key]).await.unwrap().pop().flatten();
+    found.map(|found| found.version)
+}
+
+/// Sends something and waits until it has arrived.
+async fn goes_through(branch: &Branch, ada: &Person, one: Id<Account>, other: Id<Account>) {
+    let begun = branch.sends(ada, one, other, 100).await.unwrap();
+    while branch.view(ada, begun.transaction).await.status != TransactionStatus::Completed {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Prevents: a write of the worker's place for each transfer, which would be most of what it does.
+#[tokio::test]
+async fn a_worker_keeps_its_place_once_a_second_and_not_with_each_transfer() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let (one, other) = (branch.account(&ada, 1_000_000).await, branch.account(&ada, 0).await);
+    let mut worker = Worker::start(Arc::clone(&branch.bank)).await.unwrap();
+    let working = tokio::spawn(async move { worker.run().await.map(drop) });
+    let before = place(&branch).await;
+    for _ in 0..20 {
+        goes_through(&branch, &ada, one, other).await;
+    }
+    assert_eq!(place(&branch).await, before, "no second has passed");
+    branch.pass(SECOND);
+    goes_through(&branch, &ada, one, other).await;
+    goes_through(&branch, &ada, one, other).await;
+    assert_ne!(place(&branch).await, before);
+    working.abort();
+    // Whoever comes next reads again what was not kept, and nothing comes of it.
+    branch.works().await;
+    assert_eq!(branch.balance(other).await, (2_200, 2_200));
+}
+
 /// Writes over what a transfer needs to go on.
 async fn poison(branch: &Branch, transaction: Id<Transaction>, value: &[u8]) {
     let write = DocumentWrite {
@@ -100,10 +138,7 @@ async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
         begun.push(branch.sends(&ada, one, other, 100).await.unwrap().transaction);
     }
     let poisoned = begun.remove(100);
-    let key = [florin_ledger::DocumentKey {
-        table: tables::TRANSFERS_OPEN,
-        key: poisoned.bytes().to_vec(),
-    }];
+    let key = [DocumentKey { table: tables::TRANSFERS_OPEN, key: poisoned.bytes().to_vec() }];
     let sound = branch.client.documents(&key).await.unwrap().pop().flatten().unwrap();
     poison(&branch, poisoned, b"{\"v\":1}").await;
     branch.works().await;
@@ -127,6 +162,28 @@ async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
     assert!(parked::list(&branch.bank.store).await.unwrap().is_empty());
 }
 
+/// Prevents: a time that is the end of time, and a worker that takes it for a bug and sets a sound payment aside.
+#[tokio::test]
+async fn a_time_that_never_comes_is_in_the_way_of_no_payment() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let (hers, his) = (branch.account(&ada, 1_000).await, branch.account(&ben, 0).await);
+    let paid =
+        format!(r#"{{"v": 1, "open": {{"first_paid_at": 1, "last_paid_at": {}}}}}"#, u64::MAX);
+    let write = DocumentWrite {
+        table: tables::PAID_BEFORE,
+        key: [ada.id.bytes(), his.bytes()].concat(),
+        value: Some(paid.into_bytes()),
+        ..DocumentWrite::default()
+    };
+    branch.client.write_documents(&[write]).await.unwrap();
+    branch.sends(&ada, hers, his, 100).await.unwrap();
+    branch.works().await;
+    assert_eq!(branch.balance(his).await, (100, 100));
+    assert!(parked::list(&branch.bank.store).await.unwrap().is_empty());
+}
+
 /// Prevents: a worker whose place in the stream is beyond what it has not ended, and a restart that forgets it.
 #[tokio::test]
 async fn a_worker_that_stops_in_the_midst_goes_on_where_it_was() {
@@ -141,10 +198,13 @@ async fn a_worker_that_stops_in_the_midst_goes_on_where_it_was() {
         let source: Id<Account> = accounts[round % 8];
         branch.sends(&ada, source, target, 10).await.unwrap();
     }
+    let mut deaths = 0;
     for waits in 0..60 {
         let mut worker = Worker::start(Arc::clone(&branch.bank)).await.unwrap();
-        dies_after(waits, worker.step()).await;
+        let is_done = dies_after(waits, worker.step()).await;
+        deaths += usize::from(!is_done);
     }
+    assert_ne!(deaths, 0, "it never waited");
     branch.works().await;
     assert_eq!(branch.balance(target).await, (400, 400));
     for account in accounts {

@@ -1,9 +1,10 @@
 //! Goes on with transfers as they are begun, many at the same time.
 //!
-//! - A worker reads the events of the first step, the decisions about cases, and which accounts are suspended. Transfers of one account go on one
-//!   after the other, in their order; those of different accounts side by side.
-//! - Each step of a transfer takes effect once, whoever tries it, so the worker's place in the stream is kept lazily,
-//!   and never beyond what has not ended.
+//! - A worker reads the events of the first step, the decisions about cases, and which accounts are suspended.
+//!   Transfers of one account go on one after the other, in their order; those of different accounts side by side.
+//! - Each step of a transfer takes effect once, whoever tries it, so the worker's place in the stream is kept once a
+//!   second at most, and never beyond what has not ended: what is read again after a crash has ended, and is passed
+//!   over.
 //! - Whatever is in the way of one transfer parks it with the reason, for a person to look at, and the others go on.
 //! - Where several adapters serve a bank, a worker whose place in the stream was kept by another is fenced off, and
 //!   tries again after a while. What two of them do in the meantime takes effect once.
@@ -14,7 +15,7 @@ use super::parked;
 use super::record::TransfersOpen;
 use super::saga::{end, end_expired};
 use crate::bank::Bank;
-use crate::clock::{MINUTE, after};
+use crate::clock::{MINUTE, SECOND, after};
 use crate::error::BankError;
 use crate::id::{Account, Id, Transaction};
 use crate::money::Currency;
@@ -96,21 +97,11 @@ impl Worker {
         loop {
             let may_read = self.backlog.count() < BACKLOG_MAX;
             tokio::select! {
-                batch = self.consumer.next(), if may_read => {
-                    let batch = batch?;
-                    self.backlog.take(&batch)?;
-                }
+                batch = self.consumer.next(), if may_read => self.take(&batch?)?,
                 Some(done) = self.running.join_next() => self.done(done)?,
             }
-            self.begin();
-            if let Some(cursor) = self.backlog.all_before() {
+            if let Some(cursor) = self.due() {
                 self.consumer.save(cursor).await?;
-                self.saved = self.bank.clock.now();
-            } else if after(self.saved, MINUTE) <= self.bank.clock.now()
-                && let Some(cursor) = self.backlog.idle()
-            {
-                self.consumer.save(cursor).await?;
-                self.saved = self.bank.clock.now();
             }
         }
     }
@@ -122,16 +113,35 @@ impl Worker {
     /// [`BankError`].
     pub async fn step(&mut self) -> Result<(), BankError> {
         let batch = self.consumer.next().await?;
-        self.backlog.take(&batch)?;
-        self.begin();
+        self.take(&batch)?;
         while let Some(done) = self.running.join_next().await {
             self.done(done)?;
-            self.begin();
         }
         if let Some(cursor) = self.backlog.all_before() {
             self.consumer.save(cursor).await?;
         }
         Ok(())
+    }
+
+    /// Takes what came next, and begins with it.
+    fn take(&mut self, batch: &StreamBatch) -> Result<(), BankError> {
+        self.backlog.take(batch)?;
+        self.begin();
+        Ok(())
+    }
+
+    /// The place in the stream that is to be kept now: where something has ended a second after the last time, where
+    /// nothing was found a minute after it.
+    fn due(&mut self) -> Option<StreamCursor> {
+        let now = self.bank.clock.now();
+        if now < after(self.saved, SECOND) {
+            return None;
+        }
+        let is_long_ago = after(self.saved, MINUTE) <= now;
+        let ended = self.backlog.all_before();
+        let cursor = ended.or_else(|| if is_long_ago { self.backlog.idle() } else { None })?;
+        self.saved = now;
+        Some(cursor)
     }
 
     /// Begins as many as may go on at the same time.
@@ -153,6 +163,7 @@ impl Worker {
         let Gone { account, number, result } = gone.map_err(|error| BankError::odd(&error))?;
         result?;
         self.backlog.done(account, number);
+        self.begin();
         Ok(())
     }
 }
@@ -224,8 +235,8 @@ fn is_passing(error: &BankError) -> bool {
 /// What was read and has not ended. Every transfer has a number, in the order of the stream.
 #[derive(Default)]
 struct Backlog {
-    /// By account: what waits, and whether one goes on.
-    accounts: HashMap<Vec<u8>, Lane>,
+    /// What waits of each account of which something waits or goes on.
+    accounts: HashMap<Vec<u8>, VecDeque<(u64, Errand)>>,
     /// Accounts of which one may go on.
     ready: VecDeque<Vec<u8>>,
     /// Batches that have not ended, oldest first.
@@ -234,11 +245,6 @@ struct Backlog {
     count: usize,
     /// How far the stream has looked since the last that it found.
     idle: Option<StreamCursor>,
-}
-
-#[derive(Default)]
-struct Lane {
-    waiting: VecDeque<(u64, Errand)>,
 }
 
 struct Batch {
@@ -286,10 +292,9 @@ impl Backlog {
             let number = self.next_number;
             self.next_number += 1;
             match self.accounts.get_mut(&account) {
-                Some(lane) => lane.waiting.push_back((number, errand)),
+                Some(waiting) => waiting.push_back((number, errand)),
                 None => {
-                    let waiting = VecDeque::from([(number, errand)]);
-                    self.accounts.insert(account.clone(), Lane { waiting });
+                    self.accounts.insert(account.clone(), VecDeque::from([(number, errand)]));
                     self.ready.push_back(account);
                 }
             }
@@ -300,8 +305,7 @@ impl Backlog {
     /// The next transfer that may go on, with its account and number.
     fn next(&mut self) -> Option<(Vec<u8>, u64, Errand)> {
         let account = self.ready.pop_front()?;
-        let lane = self.accounts.get_mut(&account)?;
-        let (number, errand) = lane.waiting.pop_front()?;
+        let (number, errand) = self.accounts.get_mut(&account)?.pop_front()?;
         Some((account, number, errand))
     }
 
@@ -310,7 +314,7 @@ impl Backlog {
         self.count -= 1;
         let place = self.batches.partition_point(|batch| batch.end <= number);
         self.batches[place].left -= 1;
-        let is_empty = self.accounts.get(&account).is_none_or(|lane| lane.waiting.is_empty());
+        let is_empty = self.accounts.get(&account).is_none_or(VecDeque::is_empty);
         if is_empty {
             self.accounts.remove(&account);
         } else {
