@@ -5,8 +5,11 @@ use crate::branch::{Branch, PASSWORD, Person};
 use crate::browser::{Browser, Page};
 use crate::mailbox::{Mailbox, link, token};
 use axum::http::{StatusCode, header};
+use florin_adapter::audit::Caller;
 use florin_adapter::clock::{MINUTE, SECOND};
-use florin_adapter::tables;
+use florin_adapter::customers::Recoveries;
+use florin_adapter::email::Email;
+use florin_adapter::{Bank, tables};
 use florin_ledger::document::DocumentScan;
 
 const OTHER: &str = "another horse, another battery";
@@ -211,4 +214,26 @@ async fn a_link_leads_to_the_bank_whatever_host_was_asked() {
     let mail = mailbox.only("ada@example.org");
     assert!(mail.text.contains("https://bank.example/recover/confirm?token="));
     assert!(!mail.text.contains("evil.example"));
+}
+
+/// Prevents: whoever types a customer's address again and again, and fills what one commit must end.
+#[tokio::test]
+async fn a_customer_has_no_more_links_than_letters() {
+    let (branch, mailbox) = (Branch::open().await, Mailbox::new());
+    let ada = branch.customer("ada@example.org").await;
+    let Bank { store, clock, .. } = &*branch.bank;
+    let email = Email::parse(ada.email).unwrap();
+    for _ in 0..20 {
+        Recoveries::begin(store, &**clock, &Caller::bank(), &email).await.unwrap();
+    }
+    mailbox.fills(&branch).await;
+    let letters = mailbox.opens().len();
+    let scan = DocumentScan {
+        table: tables::RECOVERIES,
+        prefix: ada.id.bytes().to_vec(),
+        limit: 100,
+        ..DocumentScan::default()
+    };
+    let links = branch.client.scan_documents(&scan).await.unwrap().items.len();
+    assert_eq!((links, letters), (5, 5));
 }

@@ -1,15 +1,17 @@
 //! Whom a customer pays again and again.
 
 use crate::branch::{Branch, Person};
-use florin_adapter::Bank;
 use florin_adapter::accounts::{self, Iban};
+use florin_adapter::audit::Caller;
+use florin_adapter::customers::erase;
 use florin_adapter::id::{Account, Id, Payee};
 use florin_adapter::money::{Currency, Money};
 use florin_adapter::payments::payee::{self, NewPayee, PayeeRefused, PayeeType};
 use florin_adapter::payments::{
     self, Destination, NameCheck, NewTransfer, RequestKey, TransferRefused,
 };
-use florin_adapter::vault::Subject;
+use florin_adapter::{Bank, BankError, tables};
+use florin_ledger::document::{DocumentCondition, DocumentScan};
 
 async fn number(branch: &Branch, person: &Person, account: Id<Account>) -> Iban {
     let found = accounts::owned(&branch.bank.store, person.id, account).await.unwrap().unwrap();
@@ -118,7 +120,23 @@ async fn payees_are_erased_with_the_profile_of_who_noted_them() {
     let ada = branch.customer("ada@example.org").await;
     let number = "DE89370400440532013000".parse().unwrap();
     let (payee, ..) = notes(&branch, &ada, "Otto Sommer", &number).await.unwrap();
-    branch.bank.store.vault().erase(Subject::Customer(ada.id)).await.unwrap();
-    let found = payee::find(&branch.bank.store, ada.id, payee).await.unwrap().unwrap();
-    assert!(found.row.profile.as_known().is_none());
+    let Bank { store, clock, .. } = &*branch.bank;
+    let count = async |table| {
+        let prefix = ada.id.bytes().to_vec();
+        let scan = DocumentScan { table, prefix, limit: 10, ..DocumentScan::default() };
+        branch.client.scan_documents(&scan).await.unwrap().items.len()
+    };
+    let tables = [tables::PAYEES, tables::PAYEE_NUMBERS];
+    for table in tables {
+        assert_eq!(count(table).await, 1);
+    }
+    // What a copy of the ledger still has of it is noise.
+    let found = payee::find(store, ada.id, payee).await.unwrap().unwrap();
+    assert!(found.row.profile.as_known().is_some());
+    erase(store, &**clock, &Caller::bank(), ada.id).await.unwrap();
+    for table in tables {
+        assert_eq!(count(table).await, 0);
+    }
+    let write = store.write(&found.key, &found.row, DocumentCondition::Any).await;
+    assert!(matches!(write, Err(BankError::Erased)), "and no key is there that seals another");
 }

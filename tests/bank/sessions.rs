@@ -4,7 +4,9 @@
 use crate::branch::Branch;
 use crate::browser::Browser;
 use axum::http::StatusCode;
-use florin_adapter::clock::MINUTE;
+use florin_adapter::Bank;
+use florin_adapter::clock::{MINUTE, SECOND};
+use florin_adapter::customers::Sessions;
 
 /// The ids of the logins that a page lists.
 fn listed(page: &str) -> Vec<&str> {
@@ -79,4 +81,28 @@ async fn another_sites_form_ends_nothing() {
         assert_eq!(desk.posts("/sessions/end-others", &body).await.status, StatusCode::FORBIDDEN);
     }
     assert_eq!(phone.gets("/accounts").await.status, StatusCode::OK);
+}
+
+/// Prevents: a customer who has more logins than one commit can end, some of which another password does not.
+#[tokio::test]
+async fn whoever_has_a_hundred_logins_ends_the_oldest_with_the_next() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let Bank { store, .. } = &*branch.bank;
+    let mut tokens = Vec::new();
+    for _ in 0..102 {
+        branch.pass(SECOND);
+        let begun = Sessions::begin(store, ada.id, branch.now(), None).await.unwrap();
+        let (token, _, writes) = begun;
+        branch.client.write_documents(&writes).await.unwrap();
+        tokens.push(token);
+    }
+    for (place, token) in tokens.iter().enumerate() {
+        assert_eq!(branch.is_in(token).await, 2 <= place, "{place}");
+    }
+    let ended = Sessions::end_all(store, ada.id).await.unwrap();
+    branch.client.write_documents(&ended).await.unwrap();
+    for token in &tokens {
+        assert!(!branch.is_in(token).await);
+    }
 }

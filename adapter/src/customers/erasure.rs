@@ -1,16 +1,18 @@
 //! Forgetting a customer: what is not kept by law is made unreadable, wherever a copy of it lies.
 //!
-//! 1. A commit takes away what leads to them (their address, their credentials, their logins) and says that they
-//!    are no customer any more; that every account is closed is a condition of it.
-//! 2. The key of their profile is destroyed: what was sealed under it, in the log and in every copy of it, is
+//! 1. A commit takes away what leads to them (their address, their credentials) and says that they are no customer any
+//!    more. Every account is closed before, for good. No login or link of theirs is good for anything from then on, and
+//!    none can be made.
+//! 2. What is left of these, whom they noted and whom they paid is taken away, page by page, however much it is.
+//! 3. The key of their profile is destroyed: what was sealed under it, in the log and in every copy of it, is
 //!    noise from then on.
 //!
-//! If the second did not come about, the same again does it.
+//! If the second or third did not come about, the same again does it.
 
 use super::credentials::{Credentials, FactorUses};
 use super::record::{CustomerEmails, CustomerOpen, Customers};
 use super::recovery::Recoveries;
-use super::session::Sessions;
+use super::session::{LoginUses, Logins};
 use crate::accounts::{AccountStatus, accounts_of};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
@@ -18,14 +20,26 @@ use crate::clock::Clock;
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
-use crate::payments::payee;
 use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
+use crate::tables;
 use crate::vault::{Indexed, Subject};
+use florin_ledger::document::DocumentScan;
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
+/// What is taken away at once.
+const PAGE: u32 = 500;
+/// What is good for nothing once somebody is no customer any more: its keys begin with their id.
+const LEFT: [TableId; 6] = [
+    Logins::TABLE,
+    LoginUses::TABLE,
+    Recoveries::TABLE,
+    tables::PAYEES,
+    tables::PAYEE_NUMBERS,
+    tables::PAID_BEFORE,
+];
 
 /// Why a customer is not erased. Nothing happened.
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +85,11 @@ pub async fn erase(
         let commit = audit::commit_of(store, caller, audit::commit_id()).await?;
         let commit = forgetting(store, clock, caller, customer, commit).await?;
         if commit.documents.is_empty() {
-            // They are forgotten, but for the key.
-            return Ok(store.vault().erase(Subject::Customer(customer)).await?);
+            // They are forgotten, but for what is left.
+            return Ok(clear(store, customer).await?);
         }
         match store.commit(&commit).await {
-            Ok(_) => return Ok(store.vault().erase(Subject::Customer(customer)).await?),
+            Ok(_) => return Ok(clear(store, customer).await?),
             Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }
@@ -114,7 +128,7 @@ pub async fn approve_erasure(
         let (_, commit) = approval(bank, clerk, Matter::Erasure(customer)).await?;
         let commit = forgetting(store, &**clock, clerk.caller(), customer, commit).await?;
         match store.commit(&commit).await {
-            Ok(_) => return Ok(store.vault().erase(Subject::Customer(customer)).await?),
+            Ok(_) => return Ok(clear(store, customer).await?),
             Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => {
                 return Err(ProposalRefused::Forbidden(Forbidden).into());
             }
@@ -149,7 +163,6 @@ async fn forgetting(
     if accounts.iter().any(|account| account.row.open.status != AccountStatus::Closed) {
         return Err(EraseRefused::OpenAccounts);
     }
-    commit.preconditions.extend(accounts.iter().map(Found::unchanged));
     farewell(store, clock, caller, found, &mut commit).await?;
     Ok(commit)
 }
@@ -181,9 +194,6 @@ async fn farewell(
     for table in [Credentials::TABLE, FactorUses::TABLE] {
         commit.documents.push(gone(table, customer.bytes().to_vec()));
     }
-    commit.documents.extend(Sessions::end_all(store, customer).await?);
-    commit.documents.extend(Recoveries::end_all(store, customer).await?);
-    commit.documents.extend(payee::forget_all(store, customer).await?);
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     let row = Row::<Customers> {
         open: CustomerOpen {
@@ -197,4 +207,32 @@ async fn farewell(
     };
     commit.documents.push(store.write(&found.key, &row, found.condition()).await?);
     Ok(())
+}
+
+/// Takes away what is left of somebody who is no customer any more, and destroys their key.
+async fn clear(store: &Store, customer: Id<Customer>) -> Result<(), BankError> {
+    for table in LEFT {
+        let mut after = None;
+        loop {
+            let scan = DocumentScan {
+                table,
+                prefix: customer.bytes().to_vec(),
+                keys_only: true,
+                limit: PAGE,
+                after,
+                ..DocumentScan::default()
+            };
+            let page = store.client().scan_documents(&scan).await?;
+            let gone = |key| DocumentWrite { table, key, ..DocumentWrite::default() };
+            let gone: Vec<_> = page.items.into_iter().map(|left| gone(left.key)).collect();
+            if !gone.is_empty() {
+                store.client().write_documents(&gone).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    store.vault().erase(Subject::Customer(customer)).await
 }

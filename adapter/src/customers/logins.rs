@@ -3,7 +3,7 @@
 //! What is ended is over at once, in every adapter: each request reads its login. Who ends logins must have one that
 //! is not over itself, so a stolen one that was ended ends nobody's.
 
-use super::session::{IDLE_MAX, LoginSession, LoginUses, Logins};
+use super::session::{IDLE_MAX, LOGINS_READ_MAX, LoginSession, LoginUses, Logins, over};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs};
 use crate::error::BankError;
@@ -13,9 +13,6 @@ use crate::vault::Subject;
 use florin_ledger::commit::Precondition;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::{DocumentKey, DocumentWrite};
-
-/// Logins of a customer that are looked for; older ones are over by themselves.
-const LOGINS_MAX: u32 = 500;
 
 /// A login that is not over.
 #[derive(Clone)]
@@ -31,11 +28,7 @@ impl LoginInUse {
     /// What a commit must write for it to be over.
     #[must_use]
     pub fn ending(&self) -> [DocumentWrite; 2] {
-        [Logins::TABLE, LoginUses::TABLE].map(|table| DocumentWrite {
-            table,
-            key: self.key.clone(),
-            ..DocumentWrite::default()
-        })
+        over(&self.key)
     }
 }
 
@@ -69,7 +62,7 @@ pub async fn logins_of(
     let scan = DocumentScan {
         table: Logins::TABLE,
         prefix: customer.bytes().to_vec(),
-        limit: LOGINS_MAX,
+        limit: LOGINS_READ_MAX,
         ..DocumentScan::default()
     };
     let found = store.scan::<Logins>(scan).await?.found;

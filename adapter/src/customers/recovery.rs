@@ -5,6 +5,8 @@
 //! - The link is good for a quarter of an hour and for one new password, and nothing without a code of a factor that
 //!   is enrolled: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
 //!   come with.
+//! - A link that no letter carries is nobody's, so a customer has no more links than letters, however often somebody
+//!   types their address, and one commit can end them all.
 //! - With the new password every login is over, every other link too, and a name that was locked is open again; the
 //!   customer is told by mail.
 
@@ -198,10 +200,10 @@ async fn mailed(
     let to = record
         .filter(|record| is_recoverable(record) && may_be_sent)
         .and_then(|record| Email::parse(&record.row.profile.known()?.email).ok());
-    let link = Link::generate(customer);
+    let link = Link::generate(if to.is_some() { customer } else { decoy::id() });
     let expires = after(now, RECOVERY_LINK);
     let row = Row::<Recoveries>::open(Recovery {
-        user_id: customer,
+        user_id: link.customer(),
         link_hash: link.hash(),
         expires_at: expires.into(),
     });
@@ -224,4 +226,18 @@ async fn mailed(
         audit::row(store, clock, caller, act).await?,
     ];
     Ok(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customers::session::LOGINS_READ_MAX;
+    use florin_ledger::commit_bytes::COMMIT_PARTS_MAX;
+
+    /// Prevents: a customer who has too many logins and links for one commit to end, and so no other password.
+    #[test]
+    fn one_commit_ends_every_login_and_every_link() {
+        let parts = 2 * LOGINS_READ_MAX + RECOVERIES_MAX + 24;
+        assert!(usize::try_from(parts).unwrap() <= COMMIT_PARTS_MAX);
+    }
 }

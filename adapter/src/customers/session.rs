@@ -5,6 +5,8 @@
 //! - Who has the token has the login, so it is stored only as a hash. A login of an app is bound to a key that
 //!   never leaves the app: its token is nothing without that, and nothing to a browser.
 //! - When it was last used is a document of its own, written once a minute at most.
+//! - A customer has so many logins at the same time: whoever begins one more ends the oldest. So one commit can end
+//!   them all.
 
 use super::record::{Customers, UserKind};
 use crate::clock::{Clock, HOUR, MINUTE, UnixNs, after};
@@ -25,8 +27,10 @@ use std::str::FromStr;
 pub(super) const LONGEST: u64 = 12 * HOUR;
 /// The longest that it is not used.
 pub(super) const IDLE_MAX: u64 = 5 * MINUTE;
-/// Logins of a customer that are looked for; older ones are over by themselves.
-const LOGINS_MAX: u32 = 500;
+/// Logins of a customer at the same time.
+const LOGINS_MAX: usize = 100;
+/// Logins of a customer that are looked for: more than can be begun at the same moment beyond those.
+pub(super) const LOGINS_READ_MAX: u32 = 400;
 /// Uses within this are not written.
 const USE_WRITTEN_EVERY: u64 = MINUTE;
 const SECRET_BYTES: usize = 32;
@@ -188,7 +192,7 @@ pub struct Sessions;
 
 impl Sessions {
     /// A new login, of a browser, or of the app with a key: its token, itself, and what a commit must write for it
-    /// to be.
+    /// to be. If there are too many, the oldest are over then.
     ///
     /// # Errors
     /// [`BankError`].
@@ -197,7 +201,7 @@ impl Sessions {
         customer: Id<Customer>,
         now: Timestamp,
         app: Option<&str>,
-    ) -> Result<(Token, LoginSession, [DocumentWrite; 2]), BankError> {
+    ) -> Result<(Token, LoginSession, Vec<DocumentWrite>), BankError> {
         let token = Token::generate(customer);
         let key = token.key().bytes();
         let expires = after(now, LONGEST);
@@ -212,8 +216,9 @@ impl Sessions {
         let row = Row::<Logins>::open(session.clone());
         let login = store.write(&key, &row, DocumentCondition::Absent).await?;
         let login = DocumentWrite { expires, ..login };
-        let used = use_write(store, &key, now).await?;
-        Ok((token, session, [login, used]))
+        let mut writes = vec![login, use_write(store, &key, now).await?];
+        writes.extend(too_many(store, customer).await?);
+        Ok((token, session, writes))
     }
 
     /// The login of a browser's token, if it has one that is not over, of a customer who may log in; a member of
@@ -301,30 +306,37 @@ impl Sessions {
             table: Logins::TABLE,
             prefix: customer.bytes().to_vec(),
             keys_only: true,
-            limit: LOGINS_MAX,
+            limit: LOGINS_READ_MAX,
             ..DocumentScan::default()
         };
         let logins = store.client().scan_documents(&scan).await?.items;
-        let tables = [Logins::TABLE, LoginUses::TABLE];
-        let ended = logins.into_iter().flat_map(|login| {
-            tables.map(|table| DocumentWrite {
-                table,
-                key: login.key.clone(),
-                ..DocumentWrite::default()
-            })
-        });
-        Ok(ended.collect())
+        Ok(logins.iter().flat_map(|login| over(&login.key)).collect())
     }
 
     /// What a commit must write for a login to be over.
     #[must_use]
     pub fn end(login: &LoginKey) -> [DocumentWrite; 2] {
-        [Logins::TABLE, LoginUses::TABLE].map(|table| DocumentWrite {
-            table,
-            key: login.bytes(),
-            ..DocumentWrite::default()
-        })
+        over(&login.bytes())
     }
+}
+
+/// What a commit must write for the login under a key to be over.
+pub(super) fn over(key: &[u8]) -> [DocumentWrite; 2] {
+    [Logins::TABLE, LoginUses::TABLE].map(|table| DocumentWrite {
+        table,
+        key: key.to_vec(),
+        ..DocumentWrite::default()
+    })
+}
+
+/// What a commit must write so that a customer may have one login more.
+async fn too_many(store: &Store, customer: Id<Customer>) -> Result<Vec<DocumentWrite>, BankError> {
+    let prefix = customer.bytes().to_vec();
+    let scan = DocumentScan { prefix, limit: LOGINS_READ_MAX, ..DocumentScan::default() };
+    let mut logins = store.scan::<Logins>(scan).await?.found;
+    logins.sort_by_key(|login| login.row.open.created_at);
+    let count = (logins.len() + 1).saturating_sub(LOGINS_MAX);
+    Ok(logins.iter().take(count).flat_map(|login| over(&login.key)).collect())
 }
 
 fn unchanged(table: TableId, document: &Document) -> Precondition {

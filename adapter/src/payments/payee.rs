@@ -241,33 +241,6 @@ pub async fn list(store: &Store, customer: Id<Customer>) -> Result<Vec<Found<Pay
     Ok(store.scan(scan).await?.found)
 }
 
-/// What a commit must write for a customer to have noted nobody.
-///
-/// # Errors
-/// [`BankError`].
-pub(crate) async fn forget_all(
-    store: &Store,
-    customer: Id<Customer>,
-) -> Result<Vec<DocumentWrite>, BankError> {
-    let mut gone = Vec::new();
-    for table in [Payees::TABLE, PayeeNumbers::TABLE] {
-        let scan = DocumentScan {
-            table,
-            prefix: customer.bytes().to_vec(),
-            keys_only: true,
-            limit: PAYEES_MAX,
-            ..DocumentScan::default()
-        };
-        let found = store.client().scan_documents(&scan).await?.items;
-        gone.extend(found.into_iter().map(|document| DocumentWrite {
-            table,
-            key: document.key,
-            ..DocumentWrite::default()
-        }));
-    }
-    Ok(gone)
-}
-
 /// What comparing a name with that of an account's owner comes to.
 async fn verify(store: &Store, number: &Iban, name: &str) -> Result<NameCheck, BankError> {
     let Some(account) = find_by_number(store, number).await? else { return Ok(NameCheck::None) };
