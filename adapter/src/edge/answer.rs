@@ -12,7 +12,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::uri::Scheme;
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
 use std::net::SocketAddr;
 use tower::ServiceExt;
@@ -48,7 +49,7 @@ impl Host {
 
 /// How a request is answered that nobody looks at.
 fn refusal(parts: &Parts) -> Option<StatusCode> {
-    if let Some(status) = framing::refused(&parts.method) {
+    if let Some(status) = unusual(parts) {
         return Some(status);
     }
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
@@ -68,6 +69,17 @@ fn refusal(parts: &Parts) -> Option<StatusCode> {
     } else {
         None
     }
+}
+
+/// What is wrong with how a request begins. Over HTTP/1.1 that was looked at before; over HTTP/2 anybody can send a
+/// method that would stand for a refusal there.
+fn unusual(parts: &Parts) -> Option<StatusCode> {
+    if parts.version != Version::HTTP_2 {
+        return framing::refused(&parts.method);
+    }
+    let is_https = parts.uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTPS);
+    let is_usual = framing::is_method(parts.method.as_str().as_bytes()) && is_https;
+    (!is_usual).then_some(StatusCode::BAD_REQUEST)
 }
 
 /// How many parts a text has.

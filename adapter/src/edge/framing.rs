@@ -8,7 +8,7 @@
 //!
 //! A head is passed on if and only if
 //! 1. each of its lines ends with CR LF, and neither stands anywhere else;
-//! 2. its first line begins with a method in capital letters;
+//! 2. its first line begins with a method in capital letters, and not many of them;
 //! 3. each other line is a name, a colon right after it, and a value: none continues the one before;
 //! 4. it has one `Host`, at most one `Content-Length`, a plain number, and no `Transfer-Encoding`: a body is as
 //!    long as its head says;
@@ -18,7 +18,7 @@
 //! In the place of any other head stands a request that no peer can send, which says how to answer; after it
 //! nothing is passed on any more.
 
-use super::limits::{HEAD_BYTES_MAX, HEADERS_COUNT_MAX, TARGET_BYTES_MAX};
+use super::limits::{HEAD_BYTES_MAX, HEADERS_COUNT_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
 use axum::http::{Method, StatusCode};
 
 /// Where one is in what a peer sends.
@@ -114,7 +114,7 @@ impl Framing {
 /// What the method of a request begins with that stands in the place of another.
 const REFUSED: char = '~';
 
-/// How a request is to be answered that stands in the place of one that was refused.
+/// How a request of HTTP/1.1 is to be answered that stands in the place of one that was refused.
 pub(super) fn refused(method: &Method) -> Option<StatusCode> {
     let status = method.as_str().strip_prefix(REFUSED)?;
     status.parse().ok().or(Some(StatusCode::BAD_REQUEST))
@@ -153,8 +153,7 @@ fn body_length(head: &[u8]) -> Result<u64, StatusCode> {
     let text = head.strip_suffix(b"\r\n\r\n").ok_or(BAD)?;
     let mut lines = text.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end());
     let first = lines.next().ok_or(BAD)?;
-    let method = first.split(|byte| *byte == b' ').next().unwrap_or_default();
-    if method.is_empty() || !method.iter().all(u8::is_ascii_uppercase) {
+    if !is_method(first.split(|byte| *byte == b' ').next().unwrap_or_default()) {
         return Err(BAD);
     }
     let (mut length, mut hosts_count) = (None, 0);
@@ -177,6 +176,11 @@ fn body_length(head: &[u8]) -> Result<u64, StatusCode> {
         }
     }
     if hosts_count == 1 { Ok(length.unwrap_or(0)) } else { Err(BAD) }
+}
+
+/// Whether a request may begin with this: capital letters, of which no method has many.
+pub(super) fn is_method(text: &[u8]) -> bool {
+    (1..=METHOD_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_uppercase)
 }
 
 /// What names of headers are made of.
@@ -246,6 +250,7 @@ mod tests {
             String::from("POST / HTTP/1.1\nHost: a\n\n"),
             String::from("\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\n"),
             String::from("~200 / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "X".repeat(METHOD_BYTES_MAX + 1)),
             String::from(" POST / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ] {
             let (mut framing, mut passed) = (Framing::default(), Vec::new());

@@ -47,6 +47,8 @@ pub(super) const STREAMS_RESET_MAX: usize = 20;
 pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Bytes of its first line over HTTP/1.1, and of its path and query.
 pub(super) const TARGET_BYTES_MAX: usize = 8 << 10;
+/// Letters of a method.
+pub(super) const METHOD_BYTES_MAX: usize = 32;
 /// Headers of a request.
 pub(super) const HEADERS_COUNT_MAX: usize = 64;
 /// Cookies of a request: browsers send those of neighbours too, so it is more than the bank sets.

@@ -48,6 +48,9 @@ async fn p99(site: &Site) -> Duration {
     times[98]
 }
 
+/// How long a request may take at most, however busy the machine is that tests this.
+const BOUND: Duration = Duration::from_secs(1);
+
 /// Row 46: hundreds that are slow do not make it slow for the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_quick_is_answered_quickly_among_hundreds_who_are_slow() {
@@ -66,8 +69,7 @@ async fn who_is_quick_is_answered_quickly_among_hundreds_who_are_slow() {
             slow.push((site.tcp().await, Some(stream)));
         }
     }
-    let among = p99(&site).await;
-    // Below this a machine's own pauses are all that is measured.
-    let bound = (2 * alone).max(Duration::from_millis(20));
-    assert!(among < bound, "alone {alone:?}, among {} slow ones {among:?}", slow.len());
+    let among = tokio::time::timeout(60 * BOUND, p99(&site)).await.expect("it is answered at all");
+    // Far more than a machine's own pauses, and far less than the seconds that each of the slow may take.
+    assert!(among < BOUND, "alone {alone:?}, among {} slow ones {among:?}", slow.len());
 }

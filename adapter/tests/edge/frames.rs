@@ -31,13 +31,23 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The headers of a request, each spelled out.
 fn fields(method: &str, path: &str) -> Vec<u8> {
+    let (scheme, authority) = ((":scheme", "https"), (":authority", "localhost"));
+    spelled(&[(":method", method), scheme, authority, (":path", path)])
+}
+
+fn spelled(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
-    for (name, value) in
-        [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)]
-    {
+    for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            block.push(u8::try_from(text.len()).unwrap());
+            // Seven bits of a length, and what is more in a byte of its own.
+            let first = text.len().min(127);
+            block.push(u8::try_from(first).unwrap());
+            if first == 127 {
+                let more = u8::try_from(text.len() - 127).unwrap();
+                assert!(more < 128);
+                block.push(more);
+            }
             block.extend(text.as_bytes());
         }
     }
@@ -75,6 +85,16 @@ impl Peer {
             self.sends(&frame(PING, ACK, 0, &payload)).await.ok()?;
         }
         Some((kind, u32::from_be_bytes(stream), payload))
+    }
+
+    /// The first byte of the answer to a stream, which is its status.
+    async fn status(&mut self, wanted: u32) -> u8 {
+        loop {
+            let (kind, stream, payload) = self.next().await.expect("the connection goes on");
+            if (kind, stream) == (HEADERS, wanted) {
+                break payload[0];
+            }
+        }
     }
 
     /// Why the connection ended, if that was said.
@@ -177,6 +197,42 @@ async fn streams_are_watched_like_connections() {
     // `:status`, and 408 in the code of the standard for strings: 011010 00000 011110.
     assert_eq!(status[..5], [0x48, 0x83, 0b0110_1000, 0b0000_1111, 0b0111_1111]);
     assert_eq!(*site.executed.borrow(), 1, "what was not whole was not executed");
+}
+
+/// The statuses that have a number of their own in the standard's table of headers.
+const OK: u8 = 0x88;
+const BAD_REQUEST: u8 = 0x8c;
+
+/// Row 48: what stands for a refusal over HTTP/1.1 is a request like any other over HTTP/2, and an odd one.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_begins_oddly_is_refused_and_the_next_is_answered() {
+    let site = Site::open(Limits::default()).await;
+    let long = "X".repeat(200);
+    for (method, scheme) in [
+        ("~101", "https"),
+        ("~200", "https"),
+        ("~404", "https"),
+        ("~999", "https"),
+        ("~", "https"),
+        ("get", "https"),
+        (&*long, "https"),
+        ("GET", "http"),
+        ("GET", "gopher"),
+    ] {
+        let mut peer = Peer::of(&site).await;
+        let odd =
+            [(":method", method), (":scheme", scheme), (":authority", "localhost"), (":path", "/")];
+        peer.sends(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &spelled(&odd))).await.unwrap();
+        assert_eq!(peer.status(1).await, BAD_REQUEST, "{method} {scheme}");
+        assert_eq!(*site.executed.borrow(), 0, "{method} {scheme}");
+    }
+    let mut peer = Peer::of(&site).await;
+    let tunnel = [(":method", "CONNECT"), (":authority", "localhost:443")];
+    peer.sends(&frame(HEADERS, END_HEADERS, 1, &spelled(&tunnel))).await.unwrap();
+    assert_ne!(peer.status(1).await, OK, "nobody is led on");
+    let mut peer = Peer::of(&site).await;
+    peer.sends(&get(1, "/")).await.unwrap();
+    assert_eq!(peer.status(1).await, OK);
 }
 
 /// Row 47, over HTTP/2.
