@@ -175,6 +175,30 @@ async fn what_customers_write_is_shown_and_never_obeyed() {
     }
 }
 
+/// Prevents: the program's own words, in a page without the bank's style.
+#[tokio::test]
+async fn an_address_that_can_not_be_read_is_answered_by_a_page() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let account = branch.account(&ada, 100).await;
+    let mut browser = Browser::logged_in(&branch, &ada).await;
+    for path in [
+        "/register/confirm",
+        "/register/confirm?token=a&token=b",
+        "/register/confirm?token=a&to=b",
+        "/recover/confirm",
+        "/recover/confirm?link=a",
+        "/login?notice=a&notice=b",
+        "/transfer?to=a&to=b",
+        &format!("/accounts/{account}?before=1&before=2"),
+    ] {
+        let page = browser.gets(path).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8", "{path}");
+        assert!(page.text.contains("This could not be read"), "{path}: {}", page.text);
+    }
+}
+
 /// Prevents: a method that nobody thought of, and what it does.
 #[tokio::test]
 async fn other_methods_are_not_there() {

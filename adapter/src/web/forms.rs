@@ -34,6 +34,13 @@ pub(super) trait Owner: FromRequestParts<Arc<Bank>, Rejection = Response> + Send
 #[serde(deny_unknown_fields)]
 pub(super) struct NoFields {}
 
+/// What the link of a letter carries, and the form of its page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkFields {
+    pub(super) token: String,
+}
+
 impl<O: Owner, F: DeserializeOwned> FromRequest<Arc<Bank>> for Form<O, F> {
     type Rejection = Response;
 

@@ -3,6 +3,7 @@
 use super::cookies;
 use super::forms::{Form, NoFields, Visitor};
 use super::pages::{self, CodePage, LoginPage};
+use super::query::Query;
 use super::session::User;
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
@@ -10,7 +11,7 @@ use crate::customers::{Attempt, Holder, LoginAttempts, LoginError, Sessions, Use
 use crate::error::BankError;
 use crate::vault::Subject;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;

@@ -9,6 +9,7 @@ mod opening;
 mod pages;
 mod payees;
 mod picture;
+mod query;
 mod registration;
 mod security;
 mod session;

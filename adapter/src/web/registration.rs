@@ -4,9 +4,10 @@
 //! by itself, since mailboxes load the links that they are sent.
 
 use super::cookies;
-use super::forms::{self, Form, Visitor};
+use super::forms::{self, Form, LinkFields, Visitor};
 use super::pages::{self, Problem};
 use super::picture::Picture;
+use super::query::Query;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
@@ -17,7 +18,7 @@ use crate::email::{Email, NotAnEmail};
 use askama::Template;
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -121,13 +122,6 @@ fn newcomer(typed: &RegisterFields) -> Result<Newcomer, Improper> {
 
 pub(super) async fn sent(State(bank): State<Arc<Bank>>) -> Response {
     pages::page(&SentPage { bank: &bank.options.name, csrf: String::new() })
-}
-
-/// What a link carries, or its form.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LinkFields {
-    token: String,
 }
 
 /// The page of a letter's link: says nothing about it, and changes nothing.

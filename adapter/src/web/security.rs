@@ -1,8 +1,9 @@
 //! What a customer proves themselves with: a new password, for who is logged in and for who has forgotten theirs.
 
 use super::cookies;
-use super::forms::{Form, Visitor};
+use super::forms::{Form, LinkFields, Visitor};
 use super::pages::{self, Problem};
+use super::query::Query;
 use super::session::Session;
 use crate::audit::Caller;
 use crate::bank::Bank;
@@ -13,7 +14,7 @@ use crate::customers::{
 use crate::email::{Email, NotAnEmail};
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -159,18 +160,11 @@ pub(super) async fn recover_sent(State(bank): State<Arc<Bank>>) -> Response {
     pages::page(&RecoverSentPage { bank: &bank.options.name, csrf: String::new() })
 }
 
-/// What a link carries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LinkQuery {
-    token: String,
-}
-
 /// The page of a letter's link: says nothing about it, and changes nothing.
 pub(super) async fn new_password_form(
     State(bank): State<Arc<Bank>>,
     visitor: Visitor,
-    Query(query): Query<LinkQuery>,
+    Query(query): Query<LinkFields>,
 ) -> Response {
     let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
     show_new_password(&bank, &visitor, &link, String::new())

@@ -3,6 +3,7 @@
 use super::forms::Form;
 use super::pages::{self, TransferPage};
 use super::payees::{self, PayeeRow};
+use super::query::Query;
 use super::session::Session;
 use super::views;
 use crate::accounts;
@@ -13,7 +14,7 @@ use crate::payments::{
     self, Destination, NewTransfer, ProveRefused, RequestKey, TransferRefused, payee,
 };
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;

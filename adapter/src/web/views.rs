@@ -1,13 +1,14 @@
 //! What a customer has: accounts, and what happened on them.
 
 use super::pages::{self, AccountPage, AccountRow, AccountsPage, EntryRow};
+use super::query::Query;
 use super::session::{Session, no_such};
 use crate::accounts::{self, AccountStatus, Accounts, Balances, Entry};
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
 use crate::store::Found;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use florin_ledger::query::Cursor;
 use serde::Deserialize;
