@@ -217,6 +217,23 @@ impl Store {
         }
     }
 
+    /// The documents under keys, in their order, asked for at once; what is not there is passed over.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn all<K: Kind>(
+        &self,
+        keys: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<Vec<Found<K>>, BankError> {
+        let key_of = |key| DocumentKey { table: K::TABLE, key };
+        let keys: Vec<DocumentKey> = keys.into_iter().map(key_of).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for document in self.client.documents(&keys).await?.into_iter().flatten() {
+            found.push(self.opened(document).await?);
+        }
+        Ok(found)
+    }
+
     /// A document as the ledger answered it.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use crate::money::Currency;
 use crate::store::{Found, Kind, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
+use florin_ledger::TableId;
 use florin_ledger::document::DocumentScan;
-use florin_ledger::{DocumentKey, TableId};
 use serde::{Deserialize, Serialize};
 
 /// Accounts that are read at once.
@@ -138,15 +138,8 @@ pub async fn accounts_of(
         let prefix = prefix.clone();
         let scan = DocumentScan { prefix, after, limit: PAGE, ..DocumentScan::default() };
         let page = store.scan::<AccountOwners>(scan).await?;
-        let keys: Vec<DocumentKey> = page
-            .found
-            .iter()
-            .map(|owner| owner.row.open.account_id.bytes().to_vec())
-            .map(|key| DocumentKey { table: Accounts::TABLE, key })
-            .collect();
-        for document in store.client().documents(&keys).await?.into_iter().flatten() {
-            accounts.push(store.opened(document).await?);
-        }
+        let keys = page.found.iter().map(|owner| owner.row.open.account_id.bytes().to_vec());
+        accounts.extend(store.all(keys).await?);
         after = page.next;
         if after.is_none() {
             return Ok(accounts);

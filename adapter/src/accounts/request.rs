@@ -1,19 +1,16 @@
 //! What requests about accounts that may come twice came to: written in the commit of what they came to, so that
 //! a double click, a page sent again after an error and a second window are one.
 
-use crate::clock::{Clock, HOUR, after};
+use crate::clock::{Clock, after};
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
-use crate::payments::RequestKey;
+use crate::payments::{KEPT_FOR, RequestKey};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
-
-/// How long a form may come again and be the same.
-const KEPT_FOR: u64 = 90 * 24 * HOUR;
 
 /// A request, as it is told from others.
 pub(super) struct Request {

@@ -4,9 +4,10 @@
 use super::limits::Span;
 use super::record::TransferOpen;
 use crate::accounts::chart;
-use crate::id::{Id, Transaction};
+use crate::clock::{SECOND, after};
+use crate::id::{Account, Id, Transaction};
 use crate::money::Money;
-use florin_ledger::{AccountId, Amount, Transfer, TransferFlags, TransferId};
+use florin_ledger::{AccountId, Amount, Timestamp, Transfer, TransferFlags, TransferId};
 
 /// Which holds of a transaction: for the time that it takes, or for a person to look at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +27,20 @@ impl Round {
         if open.case_id.is_some() { Round::Review } else { Round::First }
     }
 
-    /// The hold of the money.
+    /// How long money is held if nobody goes on with the transfer: five minutes, five days.
+    fn seconds(self) -> u32 {
+        match self {
+            Round::First => 300,
+            Round::Review => 5 * 24 * 3_600,
+        }
+    }
+
+    /// When holds that are placed now expire, by the adapter's clock.
+    pub(super) fn ends(self, now: Timestamp) -> Timestamp {
+        after(now, u64::from(self.seconds()) * SECOND)
+    }
+
+    /// The id of the hold of the money.
     pub(super) fn money(self, transaction: Id<Transaction>) -> TransferId {
         TransferId(match self {
             Round::First => transaction.number(),
@@ -34,7 +48,7 @@ impl Round {
         })
     }
 
-    /// The hold of a limit.
+    /// The id of the hold of a limit.
     pub(super) fn limit(self, transaction: Id<Transaction>, span: Span) -> TransferId {
         span.hold_id(self.money(transaction).0)
     }
@@ -74,32 +88,55 @@ pub(super) fn resolutions(
 }
 
 /// The same holds again, for a person to look at the transfer.
-pub(super) fn for_review(open: &TransferOpen, timeout: u32) -> Vec<Transfer> {
-    let transaction = open.transaction_id;
-    let amount = Money { currency: open.currency_code, cents: open.amount_cents.into() }.amount();
-    let money = Transfer {
-        id: Round::Review.money(transaction),
-        debit_account_id: AccountId(open.source_account_id.number()),
-        credit_account_id: AccountId(open.destination_account_id.number()),
-        amount,
-        user_data_128: transaction.number(),
-        timeout,
-        ledger: open.currency_code.ledger(),
-        code: chart::TRANSFER,
-        flags: TransferFlags::PENDING,
-        ..Transfer::default()
+pub(super) fn for_review(open: &TransferOpen) -> Vec<Transfer> {
+    let holding = Holding {
+        transaction: open.transaction_id,
+        source: open.source_account_id,
+        destination: open.destination_account_id,
+        money: Money { currency: open.currency_code, cents: open.amount_cents.into() },
     };
-    let of_limit = |span: Span| Transfer {
-        id: Round::Review.limit(transaction, span),
-        debit_account_id: span.account_id(open.source_account_id),
-        credit_account_id: chart::limits().id,
-        ledger: chart::LIMITS_LEDGER,
-        code: chart::LIMIT_USE,
-        ..money
-    };
-    let mut all = vec![money];
+    let mut all = vec![holding.money(Round::Review)];
     if open.has_limits {
-        all.extend(Span::ALL.map(of_limit));
+        all.extend(Span::ALL.map(|span| holding.limit(Round::Review, span)));
     }
     all
+}
+
+/// What is held for a transaction, in whichever round.
+#[derive(Clone, Copy)]
+pub(super) struct Holding {
+    pub(super) transaction: Id<Transaction>,
+    pub(super) source: Id<Account>,
+    pub(super) destination: Id<Account>,
+    pub(super) money: Money,
+}
+
+impl Holding {
+    /// The hold of the money.
+    pub(super) fn money(&self, round: Round) -> Transfer {
+        Transfer {
+            id: round.money(self.transaction),
+            debit_account_id: AccountId(self.source.number()),
+            credit_account_id: AccountId(self.destination.number()),
+            amount: self.money.amount(),
+            user_data_128: self.transaction.number(),
+            timeout: round.seconds(),
+            ledger: self.money.currency.ledger(),
+            code: chart::TRANSFER,
+            flags: TransferFlags::PENDING,
+            ..Transfer::default()
+        }
+    }
+
+    /// The hold of a limit.
+    pub(super) fn limit(&self, round: Round, span: Span) -> Transfer {
+        Transfer {
+            id: round.limit(self.transaction, span),
+            debit_account_id: span.account_id(self.source),
+            credit_account_id: chart::limits().id,
+            ledger: chart::LIMITS_LEDGER,
+            code: chart::LIMIT_USE,
+            ..self.money(round)
+        }
+    }
 }

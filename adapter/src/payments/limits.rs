@@ -10,12 +10,11 @@
 //!   one grants what was used again. Periods never move back, whatever an adapter's clock says; what is held over
 //!   midnight keeps counting.
 
-use super::hold::Round;
+use super::hold::{Holding, Round};
 use crate::accounts::{AccountOpen, chart};
 use crate::clock::Clock;
 use crate::error::BankError;
 use crate::id::{Account, Id, Transaction};
-use crate::money::Money;
 use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
@@ -146,9 +145,7 @@ struct Balance {
 /// An order that is looked at.
 pub(super) struct Sending<'a> {
     pub(super) source: &'a AccountOpen,
-    pub(super) transaction: Id<Transaction>,
-    pub(super) money: Money,
-    pub(super) timeout: u32,
+    pub(super) holding: Holding,
 }
 
 /// What a hold needs; the span whose limit has no room for it, if one has not.
@@ -170,10 +167,10 @@ pub(super) async fn room(
     let mut holds = Vec::new();
     for (span, balance) in Span::ALL.into_iter().zip(balances) {
         let change = change(span, before, &after, balance);
-        if balance.left_after(change) < sending.money.cents {
+        if balance.left_after(change) < sending.holding.money.cents {
             return Ok(Err(span));
         }
-        holds.push(hold(span, sending));
+        holds.push(sending.holding.limit(Round::First, span));
         if let Some(grant) = grant(span, account, clock.now(), change) {
             room.transfers.push(grant);
             let is_read = found.is_some();
@@ -294,21 +291,6 @@ fn grant(span: Span, account: Id<Account>, now: Timestamp, change: i128) -> Opti
         ..Transfer::default()
     };
     (change != 0).then_some(grant)
-}
-
-fn hold(span: Span, sending: &Sending<'_>) -> Transfer {
-    Transfer {
-        id: Round::First.limit(sending.transaction, span),
-        debit_account_id: span.account_id(sending.source.account_id),
-        credit_account_id: chart::limits().id,
-        amount: sending.money.amount(),
-        user_data_128: sending.transaction.number(),
-        timeout: sending.timeout,
-        ledger: chart::LIMITS_LEDGER,
-        code: chart::LIMIT_USE,
-        flags: TransferFlags::PENDING,
-        ..Transfer::default()
-    }
 }
 
 #[cfg(test)]

@@ -32,18 +32,18 @@ mod worker;
 pub use challenge::{ProveRefused, prove};
 pub(crate) use imported::{Imported, imported_row};
 pub use names::NameCheck;
-pub use order::{Destination, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused};
+pub(crate) use order::KEPT_FOR;
+pub use order::{
+    Answered, Destination, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused,
+};
 pub use record::{
     Copies, CopyOpen, CopySealed, Ended, InReview, Started, TransactionOpen, TransactionSealed,
     TransactionStatus, TransactionType, Transactions, step, step_key,
 };
 pub use reference::References;
-pub use request::{Answered, Refusal, once, ordered_before};
-pub use reversal::{
-    ReversalOpen, ReversalRefused, Reversals, Standing, approve_reversal, request_reversal,
-    standing,
-};
+pub use request::{Refusal, once, ordered_before};
+pub use reversal::{ReversalRefused, approve_reversal, request_reversal};
 pub use saga::end;
 pub use transfer::initiate;
-pub use view::{View, view};
+pub use view::{View, standing, view};
 pub use worker::{Expiries, Worker};

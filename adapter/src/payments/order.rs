@@ -1,6 +1,7 @@
 //! What a customer orders, and why it may not be begun.
 
 use crate::audit::Caller;
+use crate::clock::HOUR;
 use crate::error::BankError;
 use crate::id::{Account, Challenge, Customer, Id, Payee, Transaction};
 use crate::line::DESCRIPTION_CHARACTERS_MAX;
@@ -9,6 +10,9 @@ use crate::random;
 use florin_ledger::commit::Precondition;
 use std::fmt;
 use std::str::FromStr;
+
+/// How long a request may come again and be the same.
+pub(crate) const KEPT_FOR: u64 = 90 * 24 * HOUR;
 
 /// What a customer asks for.
 #[derive(Clone, Debug)]
@@ -102,6 +106,28 @@ pub struct Initiated {
     pub transaction: Id<Transaction>,
     /// Its reference.
     pub reference: String,
+}
+
+/// The answer to an order.
+#[derive(Debug)]
+pub struct Answered {
+    /// What it came to.
+    pub outcome: Result<Initiated, TransferRefused>,
+    /// Whether it is the answer to the same order that was given before.
+    pub is_repeated: bool,
+}
+
+impl Answered {
+    /// An answer that was not given before.
+    pub(super) fn first(outcome: Result<Initiated, TransferRefused>) -> Answered {
+        Answered { outcome, is_repeated: false }
+    }
+
+    /// The answer of before, unless something else was ordered then.
+    pub(super) fn again(outcome: Result<Initiated, TransferRefused>) -> Answered {
+        let is_repeated = !matches!(outcome, Err(TransferRefused::AnotherBefore));
+        Answered { outcome, is_repeated }
+    }
 }
 
 /// Why a transfer is not begun. Nothing happened.

@@ -5,9 +5,11 @@
 //! What a page sends after a mistake was mended is the same order still, so pages keep no refusals; programs send
 //! another order under another key.
 
-use super::order::{Initiated, NewTransfer, Orderer, RequestKey, TransferRefused};
+use super::order::{
+    Answered, Initiated, KEPT_FOR, NewTransfer, Orderer, RequestKey, TransferRefused,
+};
 use super::record::{RequestOpen, RequestSealed, Requests};
-use super::transfer::{KEPT_FOR, Order, before, initiate};
+use super::transfer::{Order, initiate_once};
 use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::clock::after;
@@ -88,15 +90,6 @@ impl RequestKey {
     }
 }
 
-/// The answer to an order.
-#[derive(Debug)]
-pub struct Answered {
-    /// What it came to.
-    pub outcome: Result<Initiated, TransferRefused>,
-    /// Whether it is the answer to the same order that was given before.
-    pub is_repeated: bool,
-}
-
 /// What a kept order came to.
 pub(super) fn outcome(
     row: &Row<Requests>,
@@ -110,41 +103,38 @@ pub(super) fn outcome(
     Ok(Err(refusal.refused()))
 }
 
-/// [Initiates](initiate) a transfer, or answers as before if the same order was given before, refusals too.
+/// [Initiates](super::initiate) a transfer, or answers as before if the same order was given before, refusals too.
 /// Returns when it is durable.
 ///
 /// # Errors
 /// In the answer.
 pub async fn once(bank: &Bank, by: &Orderer, new: &NewTransfer) -> Answered {
-    let order = Order::of(by, new);
+    let answered = answered(bank, by, new, &Order::of(by, new)).await;
+    answered.unwrap_or_else(|error| Answered::first(Err(error.into())))
+}
+
+async fn answered(
+    bank: &Bank,
+    by: &Orderer,
+    new: &NewTransfer,
+    order: &Order,
+) -> Result<Answered, BankError> {
     for _ in 0..TRIES_MAX {
-        match before(&bank.store, &order).await {
-            Ok(None) => {}
-            Ok(Some(outcome)) => {
-                let is_repeated = !matches!(outcome, Err(TransferRefused::AnotherBefore));
-                return Answered { outcome, is_repeated };
-            }
-            Err(error) => return Answered { outcome: Err(error.into()), is_repeated: false },
-        }
-        let outcome = initiate(bank, by, new).await;
-        let refusal = outcome.as_ref().err().and_then(Refusal::of);
-        let kept = match refusal {
-            None => Ok(()),
-            Some(refusal) => keep(bank, by, &order, refusal).await,
-        };
-        match kept {
-            Ok(()) => return Answered { outcome, is_repeated: false },
+        let answered = initiate_once(bank, by, new, order).await?;
+        let refusal = answered.outcome.as_ref().err().and_then(Refusal::of);
+        let Some(refusal) = refusal.filter(|_| !answered.is_repeated) else { return Ok(answered) };
+        match keep(bank, by, order, refusal).await {
+            Ok(()) => return Ok(answered),
             // Another was first: that one's answer it is.
             Err(BankError::Unmet(Unmet::Write { .. })) => {}
             // The login is over: nothing of it is answered, nor kept.
             Err(BankError::Unmet(_)) => {
-                let outcome = Err(TransferRefused::NoSuchAccount);
-                return Answered { outcome, is_repeated: false };
+                return Ok(Answered::first(Err(TransferRefused::NoSuchAccount)));
             }
-            Err(error) => return Answered { outcome: Err(error.into()), is_repeated: false },
+            Err(error) => return Err(error),
         }
     }
-    Answered { outcome: Err(BankError::Contended.into()), is_repeated: false }
+    Err(BankError::Contended)
 }
 
 /// The transaction that was begun under a key, whatever was asked for.

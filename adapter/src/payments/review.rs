@@ -19,8 +19,6 @@ use florin_ledger::TableId;
 use florin_ledger::document::DocumentScan;
 use serde::{Deserialize, Serialize};
 
-/// Seconds that money is held for a person to look at its transfer: five days.
-pub(super) const HOLD_S: u32 = 5 * 24 * 3_600;
 /// Cases that are listed at once.
 const PAGE: u32 = 100;
 /// Read, decide, commit: again as long as others change what was read.
@@ -130,11 +128,8 @@ pub enum DecideRefused {
 /// [`BankError`].
 pub async fn waiting(store: &Store) -> Result<Vec<Found<Cases>>, BankError> {
     let scan = DocumentScan { limit: PAGE, ..DocumentScan::default() };
-    let mut cases = Vec::new();
-    for waiting in store.scan::<CasesOpen>(scan).await?.found {
-        cases.extend(store.get(&waiting.row.open.case_id.bytes()).await?);
-    }
-    Ok(cases)
+    let waiting = store.scan::<CasesOpen>(scan).await?.found;
+    store.all(waiting.into_iter().map(|waiting| waiting.key)).await
 }
 
 /// Decides a case. Returns when that is durable; the transfer ends soon after.

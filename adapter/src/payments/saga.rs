@@ -11,11 +11,11 @@ use super::record::{
     Ended, InReview, PaidBefore, PaidOpen, TransactionOpen, TransactionSealed, TransactionStatus,
     Transactions, TransferOpen, TransfersOpen, paid_key, step, step_key,
 };
-use super::review::{self, CaseOpen, CaseStatus, Cases, CasesOpen, Waiting};
+use super::review::{CaseOpen, CaseStatus, Cases, CasesOpen, Waiting};
 use crate::accounts::{AccountStatus, Accounts, chart};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
-use crate::clock::{HOUR, MINUTE, SECOND, after};
+use crate::clock::{HOUR, MINUTE, after};
 use crate::error::BankError;
 use crate::id::{Case, Customer, Id, Transaction};
 use crate::risk::{Assessment, Features, Verdict, assess};
@@ -336,7 +336,7 @@ async fn review_of(
     let (transaction, now) = (open.transaction_id, clock.now());
     // It follows from the transaction too: whoever tries again opens the same case.
     let case = Id::<Case>::from_number(transaction.number());
-    commit.transfers.extend(hold::for_review(open, review::HOLD_S));
+    commit.transfers.extend(hold::for_review(open));
     let row = Row::<Transactions> {
         open: TransactionOpen::InReview(InReview {
             transaction_id: transaction,
@@ -353,7 +353,7 @@ async fn review_of(
     };
     let held = Row::<TransfersOpen>::open(TransferOpen {
         case_id: Some(case),
-        held_until: after(now, u64::from(review::HOLD_S) * SECOND).into(),
+        held_until: Round::Review.ends(now).into(),
         ..open.clone()
     });
     let opened = Row::<Cases>::open(CaseOpen {

@@ -4,9 +4,11 @@
 //! limits count for. Balances and limits themselves are the ledger's to keep.
 
 use super::challenge;
-use super::hold::Round;
+use super::hold::{Holding, Round};
 use super::limits::{self, Sending, Span};
-use super::order::{Destination, Initiated, NewTransfer, Orderer, RequestKey, TransferRefused};
+use super::order::{
+    Answered, Destination, Initiated, KEPT_FOR, NewTransfer, Orderer, RequestKey, TransferRefused,
+};
 use super::payee;
 use super::record::{
     Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, TransactionOpen,
@@ -14,26 +16,22 @@ use super::record::{
     TransfersOpen, step, step_key,
 };
 use super::request;
-use crate::accounts::{AccountStatus, Accounts, balances, chart, find_by_number};
+use crate::accounts::{AccountStatus, Accounts, balances, find_by_number};
 use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
-use crate::clock::{Clock, HOUR, SECOND, after};
+use crate::clock::{Clock, after};
 use crate::customers::Customers;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
 use crate::money::Money;
-use crate::store::{Found, Held, Row, Store};
+use crate::store::{Found, Held, Row, Store, is_one_of};
 use crate::topics;
 use crate::vault::Subject;
-use florin_ledger::commit::{BrokenRule, Precondition, Unmet};
+use florin_ledger::commit::{BrokenRule, Precondition};
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::{AccountId, CreateTransferStatus, DocumentWrite, Transfer, TransferFlags};
+use florin_ledger::{CreateTransferStatus, DocumentWrite};
 
-/// Seconds that the money is held, if nobody goes on with the transfer.
-pub(super) const HOLD_S: u32 = 300;
-/// How long a form may come again and be the same order.
-pub(super) const KEPT_FOR: u64 = 90 * 24 * HOUR;
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -47,33 +45,45 @@ pub async fn initiate(
     by: &Orderer,
     new: &NewTransfer,
 ) -> Result<Initiated, TransferRefused> {
+    initiate_once(bank, by, new, &Order::of(by, new)).await?.outcome
+}
+
+/// The same, with whether it is the answer of before.
+pub(super) async fn initiate_once(
+    bank: &Bank,
+    by: &Orderer,
+    new: &NewTransfer,
+    order: &Order,
+) -> Result<Answered, BankError> {
     if !is_line(&new.description, DESCRIPTION_CHARACTERS_MAX) {
-        return Err(TransferRefused::Description);
+        return Ok(Answered::first(Err(TransferRefused::Description)));
     }
     if new.destination == Destination::Account(new.source) {
-        return Err(TransferRefused::SameAccount);
+        return Ok(Answered::first(Err(TransferRefused::SameAccount)));
     }
-    let order = Order::of(by, new);
     for _ in 0..TRIES_MAX {
-        if let Some(before) = before(&bank.store, &order).await? {
-            return before;
+        if let Some(before) = before(&bank.store, order).await? {
+            return Ok(Answered::again(before));
         }
         // New for each attempt: what the ledger refused once it refuses for ever.
         let initiated = Initiated {
             transaction: Id::at(bank.clock.now()),
             reference: bank.references.next(&bank.store, &*bank.clock).await?,
         };
-        match attempt(bank, by, new, &order, &initiated).await {
-            Ok(true) => return Ok(initiated),
+        match attempt(bank, by, new, order, &initiated).await {
+            Ok(true) => return Ok(Answered::first(Ok(initiated))),
             Ok(false) => {}
             Err(refused) => {
                 // The same order may have been given meanwhile, and be what this one lacks money for.
-                let before = before(&bank.store, &order).await?;
-                return before.unwrap_or(Err(refused));
+                let before = before(&bank.store, order).await?;
+                return Ok(match before {
+                    Some(before) => Answered::again(before),
+                    None => Answered::first(Err(refused)),
+                });
             }
         }
     }
-    Err(BankError::Contended.into())
+    Err(BankError::Contended)
 }
 
 /// An order, as it is told from others.
@@ -113,8 +123,13 @@ async fn attempt(
     if balances.first().is_none_or(|balances| balances.available.cents < new.money.cents) {
         return Err(TransferRefused::InsufficientFunds);
     }
-    let sending =
-        Sending { source, transaction: initiated.transaction, money: new.money, timeout: HOLD_S };
+    let holding = Holding {
+        transaction: initiated.transaction,
+        source: source.account_id,
+        destination: destination.account_id,
+        money: new.money,
+    };
+    let sending = Sending { source, holding };
     let room = limits::room(store, &**clock, &options.time_zone, &sending).await?;
     let room = room.map_err(too_much)?;
     let is_own = destination.user_id == by.customer;
@@ -128,7 +143,7 @@ async fn attempt(
     commit.preconditions = vec![parties.source.unchanged(), parties.destination.unchanged()];
     commit.preconditions.extend(parties.payee.iter().cloned());
     commit.preconditions.extend(by.authority.iter().cloned());
-    commit.transfers.push(hold(initiated.transaction, &parties, new.money));
+    commit.transfers.push(holding.money(Round::First));
     room.join(&mut commit);
     let auth_method = if spent.is_some() { "password+totp+step-up" } else { "password+totp" };
     commit.documents.extend(documents(bank, by, initiated, &parties, new, auth_method).await?);
@@ -143,7 +158,7 @@ async fn attempt(
     commit.events.push(topics::event(begun, new.source, initiated.transaction));
     match store.commit(&commit).await {
         Ok(_) => Ok(true),
-        Err(BankError::Unmet(unmet)) if is_authority(&commit.preconditions, by, &unmet) => {
+        Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
             Err(TransferRefused::NoSuchAccount)
         }
         Err(error) if error.is_stale() => Ok(false),
@@ -157,7 +172,7 @@ async fn attempt(
 }
 
 /// What the same order came to before, if it did.
-pub(super) async fn before(
+async fn before(
     store: &Store,
     order: &Order,
 ) -> Result<Option<Result<Initiated, TransferRefused>>, BankError> {
@@ -169,13 +184,6 @@ pub(super) async fn before(
         return Ok(Some(Err(TransferRefused::AnotherBefore)));
     }
     request::outcome(&found.row).map(Some)
-}
-
-/// Whether what is unmet is that the customer may order anything.
-fn is_authority(preconditions: &[Precondition], by: &Orderer, unmet: &Unmet) -> bool {
-    let Unmet::Document { index, .. } = unmet else { return false };
-    let unmet = usize::try_from(*index).ok().and_then(|index| preconditions.get(index));
-    unmet.is_some_and(|unmet| by.authority.contains(unmet))
 }
 
 /// Under which a request is kept: whose, and which.
@@ -250,22 +258,6 @@ fn too_much(span: Span) -> TransferRefused {
     }
 }
 
-fn hold(transaction: Id<Transaction>, parties: &Parties, money: Money) -> Transfer {
-    let number = |found: &Found<Accounts>| AccountId(found.row.open.account_id.number());
-    Transfer {
-        id: Round::First.money(transaction),
-        debit_account_id: number(&parties.source),
-        credit_account_id: number(&parties.destination),
-        amount: money.amount(),
-        user_data_128: transaction.number(),
-        timeout: HOLD_S,
-        ledger: money.currency.ledger(),
-        code: chart::TRANSFER,
-        flags: TransferFlags::PENDING,
-        ..Transfer::default()
-    }
-}
-
 async fn documents(
     bank: &Bank,
     by: &Orderer,
@@ -314,7 +306,7 @@ async fn documents(
         currency_code: new.money.currency,
         initiated_by: owner,
         correlation_id: by.caller.correlation.clone(),
-        held_until: after(now, u64::from(HOLD_S) * SECOND).into(),
+        held_until: Round::First.ends(now).into(),
         has_limits: true,
         is_own: parties.destination.row.open.user_id == owner,
         case_id: None,

@@ -1,4 +1,4 @@
-//! How a transaction stands, as the customer who began it sees it.
+//! How a transaction stands: as it is written down, for the staff, and as the customer who began it sees it.
 
 use super::record::{
     Started, TransactionOpen, TransactionSealed, TransactionStatus, Transactions, TransfersOpen,
@@ -10,7 +10,10 @@ use crate::id::{Customer, Id, Transaction};
 use crate::store::Store;
 use florin_ledger::document::DocumentScan;
 
-/// A transaction as a customer sees it.
+/// Rows of a transaction, at most.
+const ROWS_MAX: u32 = 8;
+
+/// A transaction.
 pub struct View {
     /// How it began.
     pub started: Started,
@@ -20,6 +23,31 @@ pub struct View {
     pub status: TransactionStatus,
     /// Why it failed.
     pub reason: Option<String>,
+}
+
+/// How a transaction stands, whoever began it; `None` if there is none.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn standing(
+    store: &Store,
+    transaction: Id<Transaction>,
+) -> Result<Option<View>, BankError> {
+    let prefix = transaction.bytes().to_vec();
+    let scan = DocumentScan { prefix, limit: ROWS_MAX, ..DocumentScan::default() };
+    let mut rows = store.scan::<Transactions>(scan).await?.found.into_iter();
+    let Some(first) = rows.next() else { return Ok(None) };
+    let TransactionOpen::Started(started) = first.row.open else {
+        return Err(BankError::Damaged(crate::tables::TRANSACTIONS));
+    };
+    let (mut status, mut reason) = (started.status, None);
+    for row in rows {
+        if let TransactionOpen::Ended(ended) = row.row.open {
+            status = ended.status;
+            reason = row.row.statutory.known().and_then(|sealed| sealed.reason);
+        }
+    }
+    Ok(Some(View { started, sealed: first.row.statutory.known(), status, reason }))
 }
 
 /// A transaction that a customer began; `None` if there is none, or it is another's. One that should have ended and of
@@ -33,30 +61,16 @@ pub async fn view(
     customer: Id<Customer>,
     transaction: Id<Transaction>,
 ) -> Result<Option<View>, BankError> {
-    let prefix = transaction.bytes().to_vec();
-    let scan = DocumentScan { prefix, limit: 8, ..DocumentScan::default() };
-    let mut rows = store.scan::<Transactions>(scan).await?.found.into_iter();
-    let Some(first) = rows.next() else { return Ok(None) };
-    let TransactionOpen::Started(started) = first.row.open else {
-        return Err(BankError::Damaged(crate::tables::TRANSACTIONS));
-    };
-    if started.initiated_by != customer {
-        return Ok(None);
-    }
-    let (mut status, mut reason) = (started.status, None);
-    for row in rows {
-        if let TransactionOpen::Ended(ended) = row.row.open {
-            status = ended.status;
-            reason = row.row.statutory.known().and_then(|sealed| sealed.reason);
-        }
-    }
-    if status == TransactionStatus::Pending
+    let view = standing(store, transaction).await?;
+    let view = view.filter(|view| view.started.initiated_by == customer);
+    let Some(mut view) = view else { return Ok(None) };
+    if view.status == TransactionStatus::Pending
         && let Some(open) = store.get::<TransfersOpen>(&transaction.bytes()).await?
         && open.row.open.held_until.0 <= clock.now().0
         && let Some((settled, why)) = saga::standing(store, &open.row.open).await?
     {
-        status = settled;
-        reason = (!why.is_empty()).then(|| String::from(why));
+        view.status = settled;
+        view.reason = (!why.is_empty()).then(|| String::from(why));
     }
-    Ok(Some(View { started, sealed: first.row.statutory.known(), status, reason }))
+    Ok(Some(view))
 }

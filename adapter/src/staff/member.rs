@@ -183,10 +183,8 @@ pub async fn members(store: &Store) -> Result<Vec<Member>, BankError> {
     loop {
         let scan = DocumentScan { after, limit: PAGE, ..DocumentScan::default() };
         let page = store.scan::<StaffDirectory>(scan).await?;
-        for listed in page.found {
-            let found: Option<Found<Customers>> = store.get(&listed.key).await?;
-            members.extend(found.and_then(|found| member_of(&found)));
-        }
+        let found = store.all(page.found.into_iter().map(|listed| listed.key)).await?;
+        members.extend(found.iter().filter_map(member_of));
         after = page.next;
         if after.is_none() {
             return Ok(members);
