@@ -6,13 +6,11 @@
 use super::app::{App, challenge, proof_of};
 use super::json::Body;
 use super::problem::{Code, Problem, ProblemBody};
-use crate::audit::{self, Act, Action, Caller};
+use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
-    Attempt, FoundLogin, Holder, LoginAttempts, LoginError, LoginSession, Sessions, Token,
+    Attempt, FoundLogin, Holder, LoginAttempts, LoginError, LoginSession, Sessions, Token, log_out,
 };
-use crate::error::BankError;
-use crate::vault::Subject;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -173,24 +171,7 @@ pub(super) async fn refresh(
     security(("dpop" = [])),
 )]
 pub(super) async fn logout(State(bank): State<Arc<Bank>>, app: App) -> Result<StatusCode, Problem> {
-    end(&bank, &app).await?;
+    let Bank { store, clock, .. } = &*bank;
+    log_out(store, &**clock, &app.orderer.caller, &app.login).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn end(bank: &Bank, app: &App) -> Result<(), BankError> {
-    let customer = app.customer();
-    let act = Act {
-        action: Action::Logout,
-        entity: "USER",
-        entity_id: customer.to_string(),
-        subject: Subject::Customer(customer),
-        old: None,
-        new: None,
-    };
-    let Bank { store, clock, .. } = bank;
-    let caller = &app.orderer.caller;
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents.extend(Sessions::end(&app.login));
-    commit.documents.push(audit::row(store, &**clock, caller, act).await?);
-    store.commit(&commit).await.map(drop)
 }

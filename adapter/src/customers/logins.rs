@@ -3,7 +3,9 @@
 //! What is ended is over at once, in every adapter: each request reads its login. Who ends logins must have one that
 //! is not over itself, so a stolen one that was ended ends nobody's.
 
-use super::session::{IDLE_MAX, LOGINS_READ_MAX, LoginSession, LoginUses, Logins, over};
+use super::session::{
+    IDLE_MAX, LOGINS_READ_MAX, LoginKey, LoginSession, LoginUses, Logins, Sessions, over,
+};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs};
 use crate::error::BankError;
@@ -122,4 +124,29 @@ pub async fn end_logins(
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     store.commit(&commit).await?;
     Ok(logins.len())
+}
+
+/// Ends the login that somebody asks with. Returns when it is over for good.
+///
+/// # Errors
+/// [`BankError`].
+pub async fn log_out(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    login: &LoginKey,
+) -> Result<(), BankError> {
+    let user = login.user();
+    let act = Act {
+        action: Action::Logout,
+        entity: "USER",
+        entity_id: user.to_string(),
+        subject: Subject::Customer(user),
+        old: None,
+        new: None,
+    };
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents.extend(Sessions::end(login));
+    commit.documents.push(audit::row(store, clock, caller, act).await?);
+    store.commit(&commit).await.map(drop)
 }

@@ -32,7 +32,7 @@ pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
 pub use factor::{FactorProof, FactorRefused, prove};
 pub use link::{Link, NotALink};
 pub use login::{Attempt, Holder, LoginAttempts, LoginError};
-pub use logins::{Ending, LoginInUse, end_logins, logins_of};
+pub use logins::{Ending, LoginInUse, end_logins, log_out, logins_of};
 pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
 pub use password::{Password, PasswordError, Passwords, Waiting};
 pub use password_change::{ChangeRefused, PasswordChange, change_password};

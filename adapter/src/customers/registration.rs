@@ -1,6 +1,6 @@
 //! Becoming a customer.
 
-use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
+use super::credentials::Credentials;
 use super::password::{HashedPassword, Password, Passwords};
 use super::record::{
     CustomerEmails, CustomerOpen, Customers, EmailOpen, Identity, KycStatus, Profile, UserKind,
@@ -110,11 +110,7 @@ pub(super) async fn founding(
         }),
         statutory: Held::Known(Identity { first_name, last_name, national_id_hash: None }),
     };
-    let credentials = Row::<Credentials> {
-        open: CredentialsOpen { user_id: customer, mfa_enabled: true },
-        profile: Held::Known(CredentialsSealed { password, mfa_secret: Some(totp) }),
-        statutory: Held::Absent,
-    };
+    let credentials = Credentials::with_app(customer, password, totp);
     let index = Row::<CustomerEmails>::open(EmailOpen { user_id: customer });
     let act = Act {
         action: Action::Create,

@@ -105,6 +105,11 @@ pub struct LoginKey {
 }
 
 impl LoginKey {
+    /// Whose login it is.
+    pub(super) fn user(&self) -> Id<Customer> {
+        self.customer
+    }
+
     fn bytes(&self) -> Vec<u8> {
         [self.customer.bytes(), self.hash].concat()
     }

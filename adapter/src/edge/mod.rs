@@ -10,6 +10,7 @@ mod presence;
 mod rates;
 mod refusals;
 mod strict;
+mod timely;
 mod visitors;
 
 pub use headers::{caller, headers};
@@ -18,3 +19,4 @@ pub use listener::{Listener, ListenerError, TlsFiles, server_config};
 pub use rates::Rates;
 pub(crate) use refusals::Known;
 pub use refusals::{Refusals, refusals};
+pub use timely::timely;

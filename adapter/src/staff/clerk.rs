@@ -66,12 +66,6 @@ impl Clerk {
         if self.may(roles) { Ok(()) } else { Err(Forbidden) }
     }
 
-    /// What must hold for them to do anything.
-    #[must_use]
-    pub fn authority(&self) -> &[Precondition] {
-        &self.authority
-    }
-
     /// A commit of theirs, that needs that they may do anything.
     ///
     /// # Errors

@@ -106,12 +106,6 @@ impl FourEyes {
         if maker == checker { Err(SameEyes) } else { Ok(FourEyes { maker, checker }) }
     }
 
-    /// Who asked.
-    #[must_use]
-    pub fn maker(&self) -> Id<Customer> {
-        self.maker
-    }
-
     /// Who approved.
     #[must_use]
     pub fn checker(&self) -> Id<Customer> {

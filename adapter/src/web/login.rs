@@ -5,11 +5,9 @@ use super::forms::{Form, NoFields, Visitor};
 use super::pages::{self, CodePage, LoginPage};
 use super::query::Query;
 use super::session::User;
-use crate::audit::{self, Act, Action, Caller};
+use crate::audit::Caller;
 use crate::bank::Bank;
-use crate::customers::{Attempt, Holder, LoginAttempts, LoginError, Sessions, UserKind};
-use crate::error::BankError;
-use crate::vault::Subject;
+use crate::customers::{Attempt, Holder, LoginAttempts, LoginError, Sessions, UserKind, log_out};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -143,27 +141,11 @@ pub(super) async fn logout(
     State(bank): State<Arc<Bank>>,
     Form(user, NoFields {}): Form<User, NoFields>,
 ) -> Response {
-    if let Err(error) = end(&bank, &user).await {
+    let Bank { store, clock, .. } = &*bank;
+    if let Err(error) = log_out(store, &**clock, &user.caller, &user.token.key()).await {
         return pages::failed(&error);
     }
     let mut response = Redirect::to("/login").into_response();
     cookies::remove(response.headers_mut(), cookies::LOGIN);
     response
-}
-
-async fn end(bank: &Bank, user: &User) -> Result<(), BankError> {
-    let Bank { store, clock, .. } = bank;
-    let who = user.found.session.user_id;
-    let act = Act {
-        action: Action::Logout,
-        entity: "USER",
-        entity_id: who.to_string(),
-        subject: Subject::Customer(who),
-        old: None,
-        new: None,
-    };
-    let mut commit = audit::commit_of(store, &user.caller, audit::commit_id()).await?;
-    commit.documents.extend(Sessions::end(&user.token.key()));
-    commit.documents.push(audit::row(store, &**clock, &user.caller, act).await?);
-    store.commit(&commit).await.map(drop)
 }

@@ -92,7 +92,7 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .merge(api::router(&bank))
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(Arc::clone(&bank), health::timely))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::timely))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::refusals))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), api::told))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))

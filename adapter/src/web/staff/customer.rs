@@ -1,5 +1,6 @@
 //! A customer, as the staff sees them.
 
+use super::ReasonFields;
 use super::answer::{Refusal, answered};
 use crate::accounts::{accounts_of, balances};
 use crate::bank::Bank;
@@ -79,12 +80,6 @@ async fn page(
         may_propose_erasure: clerk.may(matter.makers()) && !is_erasure_proposed,
         problem,
     }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReasonFields {
-    reason: String,
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,15 @@ mod transaction;
 use crate::bank::Bank;
 use axum::Router;
 use axum::routing::{get, post};
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// The fields of a form that asks for nothing but why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonFields {
+    reason: String,
+}
 
 /// Everything below `/staff`.
 pub(super) fn routes() -> Router<Arc<Bank>> {

@@ -1,5 +1,6 @@
 //! A transaction, as the staff sees it.
 
+use super::ReasonFields;
 use super::answer::{Refusal, answered};
 use crate::bank::Bank;
 use crate::id::{Id, Transaction};
@@ -13,7 +14,6 @@ use crate::web::session::{StaffSession, no_such};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Deserialize;
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -74,12 +74,6 @@ async fn page(
         may_request_reversal: is_reversible && clerk.may(matter.makers()),
         problem,
     }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReasonFields {
-    reason: String,
 }
 
 pub(super) async fn reversal(
