@@ -1,10 +1,11 @@
 //! Whether an adapter knows what time it is.
 //!
 //! Logins, codes, holds and limits end at times. An adapter whose clock is not the ledger's would end them too
-//! early, or let them live too long, so it issues nothing: it answers reads, and 503 to everything else.
+//! early, or let them live too long, so off, or set back, by more than two seconds it issues nothing: it answers
+//! reads, and 503 to everything else.
 //!
 //! - Its time never goes back: after a machine's clock was set back, the latest time stands still until the
-//!   machine has caught up, and meanwhile nothing is issued.
+//!   machine has caught up.
 //! - It is compared with the ledger's before something is issued, once a second at most. The ledger's time is
 //!   what it would say of a commit now; asking writes nothing.
 

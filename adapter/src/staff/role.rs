@@ -9,13 +9,15 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Helps customers: looks at what they have, lets them try again after too many wrong passwords.
+    /// Helps customers: looks at what they have, lets them try again after too many wrong passwords, asks for them to
+    /// be forgotten.
     Support,
-    /// Looks after fraud: suspends accounts.
+    /// Looks after fraud: suspends accounts, decides what is held for review.
     Fraud,
-    /// Moves money over the counter, suspends accounts, asks for reversals and approves those of others.
+    /// Moves money over the counter, suspends accounts, changes limits, lets parked transfers try again, asks for
+    /// reversals and approves those of others.
     Operations,
-    /// Legal holds, erasures, and approving what others asked for.
+    /// Sets legal holds, asks for erasures, unlocks names, and approves what others asked for.
     Admin,
 }
 
