@@ -7,6 +7,8 @@ use axum::http::{Request, header};
 use data_encoding::BASE64URL_NOPAD;
 use florin_adapter::clock::{HOUR, MINUTE, SECOND};
 use florin_adapter::customers::{Sessions, Token};
+use florin_adapter::id::{Account, Id};
+use florin_adapter::staff::Role;
 use serde_json::Value;
 
 fn claims(token: &str) -> Value {
@@ -176,4 +178,33 @@ async fn a_token_that_this_bank_did_not_issue_opens_nothing() {
     }
     app.access_token = token;
     app.gets("/v1/users/me").await.good();
+}
+
+/// Row 60: whoever looks after customers has none of what is theirs.
+#[tokio::test]
+async fn a_member_of_the_staff_is_nobodys_customer() {
+    let branch = Branch::open().await;
+    let clerk = branch.hires("clerk@bank.example", &[Role::Support, Role::Admin]).await;
+    let app = App::logged_in(&branch, &clerk).await;
+    assert_eq!(app.gets("/v1/users/me").await.good()["email"], clerk.email);
+    let document = florin_adapter::api::document(ORIGIN);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let mut refused = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{account_id}", &Id::<Account>::from_number(1).to_string());
+        for (method, operation) in operations.as_object().unwrap() {
+            let is_theirs =
+                ["get_profile", "logout"].contains(&text(operation, "operationId").as_str());
+            if is_theirs || operation.get("security").is_none() {
+                continue;
+            }
+            let request = Request::builder().method(&*method.to_uppercase()).uri(&path);
+            let answer = app.asks(request, String::new()).await;
+            assert_eq!(answer.code(), (403, "not_a_customer"), "{method} {path}");
+            refused += 1;
+        }
+    }
+    assert!(8 <= refused, "{refused} operations were asked for");
+    app.asks(Request::post("/v1/auth/logout"), String::new()).await.good();
+    assert_eq!(app.gets("/v1/users/me").await.code(), (401, "invalid_token"));
 }

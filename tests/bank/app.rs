@@ -1,6 +1,7 @@
 //! An app of the bank: it has a key, and proves with every request that it does.
 
 use crate::branch::{Branch, ORIGIN, PASSWORD, Person};
+use crate::described;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -225,9 +226,11 @@ impl<'a> App<'a> {
         self.sends(json_request(path), body.to_string()).await
     }
 
+    /// Sends a request, and holds the answer against what is described.
     pub(crate) async fn sends(&self, request: Builder, body: String) -> Answer {
-        let response =
-            self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let request = request.body(Body::from(body)).unwrap();
+        let (method, path) = (request.method().clone(), String::from(request.uri().path()));
+        let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let json = match bytes.is_empty() {
@@ -235,7 +238,9 @@ impl<'a> App<'a> {
             false => serde_json::from_slice(&bytes)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())),
         };
-        Answer { status: parts.status, headers: parts.headers, json }
+        let answer = Answer { status: parts.status, headers: parts.headers, json };
+        described::check(&method, &path, &answer);
+        answer
     }
 }
 

@@ -6,7 +6,7 @@
 //! are run beside what waits most, the doc-tests and the browser.
 
 use crate::command::run as command;
-use crate::{browser, fuzz, toolchain};
+use crate::{browser, fuzz, python, toolchain};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ pub(crate) fn run(fuzz_seconds: u64) -> Result<(), String> {
             .then(|| scope.spawn(|| step("fuzz", || fuzz::run(None, fuzz_seconds))));
         summary.push(step("doc-tests", doc_tests));
         summary.push(step("browser", browser::run_tests));
+        summary.push(step("python", python::run_tests));
         let fuzzed = fuzzing.map(|fuzzing| fuzzing.join().expect("a step does not panic"));
         summary.extend(fuzzed);
     });

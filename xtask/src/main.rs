@@ -10,6 +10,7 @@ mod browser;
 mod ci;
 mod command;
 mod fuzz;
+mod python;
 mod tidy;
 mod toolchain;
 

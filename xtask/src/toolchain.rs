@@ -27,10 +27,13 @@ const TOOLS: &[Tool] = &[
         advice: "install git (`apt-get install git`)",
     },
     Tool {
-        name: "python3, for the tests of the client written from docs/PROTOCOL.md",
-        probe: ("python3", &["--version"]),
-        install: None,
-        advice: "install Python 3.9 or newer (`apt-get install python3`)",
+        name: "python3 with venv, for the tests that are written in it",
+        probe: (
+            "python3",
+            &["-c", "import ensurepip, sys; print('Python', sys.version.split()[0])"],
+        ),
+        install: Some(("apt-get", &["install", "--yes", "python3-venv"])),
+        advice: "install Python 3.11 or newer (`apt-get install python3-venv`)",
     },
     Tool {
         name: "softhsm2, a token for the tests of keys in hardware",

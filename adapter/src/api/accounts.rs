@@ -1,7 +1,8 @@
 //! What a customer has: accounts with their balances, straight from the ledger.
 
+use super::answers::{NamedProblems, ReadProblems};
 use super::app::App;
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::accounts::{self, AccountStatus, AccountType, Accounts, Balances};
 use crate::bank::Bank;
@@ -55,8 +56,7 @@ pub(super) struct AccountsResponse {
     get, path = "/accounts", operation_id = "list_accounts", tag = "Accounts",
     responses(
         (status = 200, description = "The accounts", body = AccountsResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        ReadProblems,
     ),
     security(("dpop" = [])),
 )]
@@ -77,8 +77,7 @@ pub(super) async fn all(
     params(("account_id" = String, Path, example = "acc_01jdsh2m0v9x3f4t8kzq6w5r7n")),
     responses(
         (status = 200, description = "The account", body = AccountResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        NamedProblems,
     ),
     security(("dpop" = [])),
 )]

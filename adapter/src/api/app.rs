@@ -1,4 +1,6 @@
-//! An app that a customer is logged in with, asked of the ledger with every request.
+//! An app that somebody is logged in with, asked of the ledger with every request.
+//!
+//! Customers' operations are customers' alone: whoever is on the staff gets 403, whatever the operation.
 //!
 //! What a request proves, in this order: that it has an access token of this bank, that it has the key that the
 //! token is bound to, that the login is not over, that it is not one too many, that it was not sent before.
@@ -27,6 +29,12 @@ pub(super) struct App {
     pub(super) login: LoginKey,
 }
 
+/// An app that somebody is logged in with, on whichever side of the counter.
+pub(super) struct UserApp {
+    pub(super) app: App,
+    is_customer: bool,
+}
+
 impl App {
     pub(super) fn customer(&self) -> Id<Customer> {
         self.orderer.customer
@@ -37,6 +45,15 @@ impl FromRequestParts<Arc<Bank>> for App {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<App, Problem> {
+        let UserApp { app, is_customer } = UserApp::from_request_parts(parts, bank).await?;
+        if is_customer { Ok(app) } else { Err(Code::NotACustomer.into()) }
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for UserApp {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<UserApp, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::bank);
         let slot = parts.extensions.get::<Slot>().cloned().unwrap_or_default();
         let now = bank.clock.now();
@@ -52,7 +69,7 @@ impl FromRequestParts<Arc<Bank>> for App {
         let login = found.filter(|found| {
             found.session.user_id == claims.sub && found.session.session_id == claims.sid
         });
-        let FoundLogin { session, unchanged, .. } = login.ok_or_else(not_valid)?;
+        let FoundLogin { session, unchanged, user_kind } = login.ok_or_else(not_valid)?;
         let customer = session.user_id;
         let caller = Caller { customer: Some(customer), login: Some(session.session_id), ..caller };
         if let Some(known) = parts.extensions.get::<Known>() {
@@ -63,7 +80,8 @@ impl FromRequestParts<Arc<Bank>> for App {
         let used = rates::count(store, customer, limit, now, &slot, used).await?;
         bank.proofs.check(&proof, used, now)?;
         let orderer = Orderer { caller, customer, authority: unchanged.into() };
-        Ok(App { orderer, login: claims.login.clone() })
+        let app = App { orderer, login: claims.login.clone() };
+        Ok(UserApp { app, is_customer: user_kind.is_customer() })
     }
 }
 

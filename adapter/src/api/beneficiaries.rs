@@ -1,8 +1,9 @@
 //! Whom the customer pays again and again.
 
+use super::answers::{BeneficiaryProblems, NamedProblems, ReadProblems};
 use super::app::App;
 use super::json::{Body, Flaw, FlawCode};
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::accounts::Iban;
 use crate::bank::Bank;
@@ -26,7 +27,10 @@ pub(super) struct BeneficiaryRequest {
     #[schema(min_length = 1, max_length = 140, example = "Ben Example")]
     name: String,
     /// The IBAN of their account, with spaces or without.
-    #[schema(example = "DE41 9999 9999 0285 3797 87")]
+    #[schema(
+        pattern = "^[A-Za-z]{2}[0-9]{2}[A-Za-z0-9 ]{11,38}$",
+        example = "DE41 9999 9999 0285 3797 87"
+    )]
     account_number: String,
     /// Their bank's code, if the customer knows it.
     #[schema(max_length = 35)]
@@ -63,8 +67,7 @@ pub(super) struct BeneficiariesResponse {
     get, path = "/beneficiaries", operation_id = "list_beneficiaries", tag = "Beneficiaries",
     responses(
         (status = 200, description = "The beneficiaries", body = BeneficiariesResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        ReadProblems,
     ),
     security(("dpop" = [])),
 )]
@@ -82,8 +85,7 @@ pub(super) async fn all(
     request_body = BeneficiaryRequest,
     responses(
         (status = 201, description = "Noted", body = BeneficiaryResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        BeneficiaryProblems,
     ),
     security(("dpop" = [])),
 )]
@@ -112,8 +114,7 @@ pub(super) async fn add(
     params(("beneficiary_id" = String, Path)),
     responses(
         (status = 204, description = "Forgotten"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        NamedProblems,
     ),
     security(("dpop" = [])),
 )]

@@ -1,8 +1,9 @@
 //! Proving with the second factor that the customer wants one certain transfer.
 
+use super::answers::ChallengeProblems;
 use super::app::App;
 use super::json::Body;
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use crate::bank::Bank;
 use crate::id::{Challenge, Id};
 use crate::payments::{self, ProveRefused};
@@ -29,8 +30,7 @@ pub(super) struct ChallengeRequest {
     params(("challenge_id" = String, Path)),
     responses(
         (status = 204, description = "It is proved"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        ChallengeProblems,
     ),
     security(("dpop" = [])),
 )]

@@ -95,6 +95,8 @@ fn operation_of(document: &Value, method: &str, path: &str, operation: &Value) -
             list("Answer", schema_members(document, &json(&answer["content"])));
         }
     }
+    let answers = members_of(&operation["responses"]);
+    list("Problems", answers.flat_map(|(status, answer)| problems_of(status, answer)).collect());
     Operation {
         id: text(&operation["operationId"]),
         method: method.to_uppercase(),
@@ -112,6 +114,18 @@ fn parameter_of(document: &Value, parameter: &Value) -> Member {
         kind: format!("{kind}, in the {}", text(&parameter["in"])),
         meaning: pieces(&text(&parameter["description"])),
     }
+}
+
+/// What can be wrong with a status.
+fn problems_of(status: &str, answer: &Value) -> Vec<Member> {
+    let named = answer["x-codes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let codes = named.filter_map(|name| Code::ALL.iter().find(|code| code.name() == name));
+    let member = |code: &Code| Member {
+        name: String::from(code.name()),
+        kind: String::from(status),
+        meaning: pieces(code.title()),
+    };
+    codes.map(member).collect()
 }
 
 /// The members of an object, those of the objects in its lists too.

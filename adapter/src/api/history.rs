@@ -2,9 +2,10 @@
 //! reach so far back only.
 
 use super::accounts::{cents, owned};
+use super::answers::NamedProblems;
 use super::app::App;
 use super::parameters::Parameters;
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::accounts::{self, Accounts, Entry};
 use crate::bank::Bank;
@@ -83,8 +84,7 @@ pub(super) struct HistoryResponse {
     params(("account_id" = String, Path, example = "acc_01jdsh2m0v9x3f4t8kzq6w5r7n"), Range),
     responses(
         (status = 200, description = "A page", body = HistoryResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        NamedProblems,
     ),
     security(("dpop" = [])),
 )]

@@ -3,9 +3,10 @@
 //!
 //! A third party never logs a customer in: it has no part in these operations.
 
-use super::app::{App, challenge, proof_of};
+use super::answers::{LoginProblems, LogoutProblems, RefreshProblems, VerifyProblems};
+use super::app::{UserApp, challenge, proof_of};
 use super::json::Body;
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
@@ -44,8 +45,7 @@ pub(super) struct LoginResponse {
     post, path = "/auth/login", operation_id = "login", tag = "Logging in", request_body = LoginRequest,
     responses(
         (status = 200, description = "Whatever was typed: a code is needed next", body = LoginResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        LoginProblems,
     ),
 )]
 pub(super) async fn begin(
@@ -95,8 +95,7 @@ pub(super) struct TokenResponse {
     params(("DPoP" = String, Header, description = "A proof of the app's key (RFC 9449)")),
     responses(
         (status = 200, description = "Logged in", body = TokenResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        VerifyProblems,
     ),
 )]
 pub(super) async fn verify(
@@ -141,8 +140,7 @@ pub(super) struct RefreshRequest {
     params(("DPoP" = String, Header, description = "A proof of the app's key (RFC 9449)")),
     responses(
         (status = 200, description = "Another access token", body = TokenResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        RefreshProblems,
     ),
 )]
 pub(super) async fn refresh(
@@ -165,12 +163,14 @@ pub(super) async fn refresh(
     post, path = "/auth/logout", operation_id = "logout", tag = "Logging in",
     responses(
         (status = 204, description = "Logged out"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        LogoutProblems,
     ),
     security(("dpop" = [])),
 )]
-pub(super) async fn logout(State(bank): State<Arc<Bank>>, app: App) -> Result<StatusCode, Problem> {
+pub(super) async fn logout(
+    State(bank): State<Arc<Bank>>,
+    UserApp { app, .. }: UserApp,
+) -> Result<StatusCode, Problem> {
     let Bank { store, clock, .. } = &*bank;
     log_out(store, &**clock, &app.orderer.caller, &app.login).await?;
     Ok(StatusCode::NO_CONTENT)

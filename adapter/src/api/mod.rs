@@ -8,6 +8,7 @@
 //! The document that describes it is made from the same types and handlers ([`openapi`]).
 
 mod accounts;
+mod answers;
 mod app;
 mod beneficiaries;
 mod challenges;

@@ -1,8 +1,10 @@
 //! What describes the API: an OpenAPI 3.1 document, made from the operations and types themselves.
 
 use super::operations;
+use super::problem::ProblemBody;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, Server};
+use utoipa::{PartialSchema, ToSchema};
 
 const DESCRIPTION: &str = "Money is an integer in the smallest unit of its currency (`*_cents`). \
     Times are RFC 3339 in UTC. Whoever asks proves with every request that they have the key that their token is bound \
@@ -25,6 +27,9 @@ pub(super) fn describe(origin: &str) -> OpenApi {
     let components = document.components.take();
     let mut components = components.unwrap_or_else(|| ComponentsBuilder::new().build());
     components.add_security_scheme("dpop", SecurityScheme::ApiKey(ApiKey::Header(dpop)));
+    let mut of_problems = vec![(ProblemBody::name().into(), ProblemBody::schema())];
+    ProblemBody::schemas(&mut of_problems);
+    components.schemas.extend(of_problems);
     document.components = Some(components);
     document
 }

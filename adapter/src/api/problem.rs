@@ -87,6 +87,8 @@ catalogue! {
     /// A transfer needs a proof that the customer wants just this one: send a code of the second factor to
     /// `POST /v1/challenges/{challenge_id}/verify` within two minutes, then the same transfer with `challenge_id`.
     StepUpRequired "step_up_required" 403 "This needs a code of the second factor";
+    /// This is for customers; whoever is logged in is on the bank's staff.
+    NotACustomer "not_a_customer" 403 "This is for customers";
     /// There is nothing here, or it is another customer's, which is the same to whoever asks.
     NotFound "not_found" 404 "There is nothing here";
     /// Nothing here does that; `Allow` says what does.

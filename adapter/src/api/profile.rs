@@ -1,7 +1,8 @@
-//! Who the customer is, as the bank knows them.
+//! Who is logged in, as the bank knows them.
 
-use super::app::App;
-use super::problem::{Code, Problem, ProblemBody};
+use super::answers::ProfileProblems;
+use super::app::UserApp;
+use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::bank::Bank;
 use crate::customers::{Customers, KycStatus};
@@ -12,7 +13,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// A customer.
+/// A customer, or a member of the staff.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProfileResponse {
     #[schema(example = "usr_01jdsh2m0v9x3f4t8kzq6w5r7n")]
@@ -30,19 +31,18 @@ pub(super) struct ProfileResponse {
     created_at: Time,
 }
 
-/// The profile of the customer who is logged in.
+/// The profile of whoever is logged in.
 #[utoipa::path(
     get, path = "/users/me", operation_id = "get_profile", tag = "Customers",
     responses(
         (status = 200, description = "The profile", body = ProfileResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        ProfileProblems,
     ),
     security(("dpop" = [])),
 )]
 pub(super) async fn me(
     State(bank): State<Arc<Bank>>,
-    app: App,
+    UserApp { app, .. }: UserApp,
 ) -> Result<Json<ProfileResponse>, Problem> {
     let found: Option<Found<Customers>> = bank.store.get(&app.customer().bytes()).await?;
     // Who was erased while they asked is nobody.

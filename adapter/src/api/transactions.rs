@@ -1,7 +1,8 @@
 //! How a transaction stands.
 
+use super::answers::NamedProblems;
 use super::app::App;
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::bank::Bank;
 use crate::id::{Id, Transaction};
@@ -46,8 +47,7 @@ pub(super) struct TransactionResponse {
     params(("transaction_id" = String, Path, example = "txn_01jdsh2m0v9x3f4t8kzq6w5r7n")),
     responses(
         (status = 200, description = "The transaction", body = TransactionResponse),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        NamedProblems,
     ),
     security(("dpop" = [])),
 )]

@@ -1,10 +1,11 @@
 //! Moving money. The answer comes when the money is held; what becomes of it, the transaction says.
 
 use super::accounts::owned_by;
+use super::answers::TransferProblems;
 use super::app::App;
 use super::idempotency::{self, REPLAYED};
 use super::json::{Body, Flaw, FlawCode};
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use crate::bank::Bank;
 use crate::id::{Account, Challenge, Id, Payee};
 use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
@@ -26,27 +27,27 @@ const OPERATION: &str = "POST /v1/transactions/transfer";
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferRequest {
     /// From which account of the customer.
-    #[schema(value_type = String, example = "acc_01jdsh2m0v9x3f4t8kzq6w5r7n")]
+    #[schema(value_type = String, pattern = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$", example = "acc_01jdsh2m0v9x3f4t8kzq6w5r7n")]
     source_account_id: Id<Account>,
     /// To which account of the bank; or else `beneficiary_id`.
-    #[schema(value_type = Option<String>, example = "acc_01jdsh2m0v9x3f4t8kzq6w5r7p")]
+    #[schema(value_type = Option<String>, pattern = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$", example = "acc_01jdsh2m0v9x3f4t8kzq6w5r7p")]
     destination_account_id: Option<Id<Account>>,
     /// To which beneficiary of the customer; or else `destination_account_id`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^ben_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     beneficiary_id: Option<Id<Payee>>,
     /// How much, in the smallest unit of the currency.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 2_500)]
     #[serde(deserialize_with = "positive")]
     amount_cents: u64,
     /// The code of ISO 4217: that of both accounts.
-    #[schema(value_type = String, example = "EUR")]
+    #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "EUR")]
     currency: Currency,
     /// What for: one line of at most 140 characters, all of them visible.
     #[schema(max_length = 140, example = "For the garden")]
     #[serde(default, deserialize_with = "description")]
     description: String,
     /// The challenge that was proved for this transfer, if it needed one.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^chl_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     challenge_id: Option<Id<Challenge>>,
 }
 
@@ -94,14 +95,16 @@ pub(super) struct TransferResponse {
 /// problem the same may be sent again.
 #[utoipa::path(
     post, path = "/transactions/transfer", operation_id = "transfer", tag = "Transactions", request_body = TransferRequest,
-    params(("Idempotency-Key" = String, Header, description = "Names the request, 1 to 255 characters")),
+    params((
+        "Idempotency-Key" = String, Header, description = "Names the request, 1 to 255 characters",
+        pattern = "^[!-~]{1,255}$",
+    )),
     responses(
         (status = 202, description = "The money is held", body = TransferResponse, headers(
             ("Location" = String, description = "The transaction"),
             ("Idempotent-Replayed" = String, description = "`true` if it is the answer of before"),
         )),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        TransferProblems,
     ),
     security(("dpop" = [])),
 )]

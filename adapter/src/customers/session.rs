@@ -252,7 +252,7 @@ impl Sessions {
         Sessions::find_of(store, clock, &token.key(), None).await
     }
 
-    /// The login of a customer in the app that has a key, in the same way; the staff has no apps.
+    /// The login in the app that has a key, in the same way, of whoever it is.
     ///
     /// # Errors
     /// [`BankError`].
@@ -262,8 +262,7 @@ impl Sessions {
         key: &LoginKey,
         app: &str,
     ) -> Result<Option<Found>, BankError> {
-        let found = Sessions::find_of(store, clock, key, Some(app)).await?;
-        Ok(found.filter(|found| found.user_kind.is_customer()))
+        Sessions::find_of(store, clock, key, Some(app)).await
     }
 
     async fn find_of(

@@ -16,6 +16,7 @@ use florin_client::Client;
 use florin_core::disk::os::OsDisk;
 use florin_core::{Database, Options, sealing};
 use florin_keys::{FileKey, KeyEncryptionKey};
+use florin_server::{Doors, Server, ServerOptions};
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -57,7 +58,8 @@ struct Ready<'a> {
     ca_certificate: &'a str,
     customers: Vec<Login<'a>>,
     staff: Vec<StaffLogin<'a>>,
-    ledger_address: Option<String>,
+    /// Open to whoever is on this machine.
+    ledger_address: String,
     data: String,
     /// The directory that mail is written into.
     mail: String,
@@ -140,14 +142,22 @@ impl Demo {
         };
         let sender = adapter::sender(&options.name, &origin);
         let mailer = Arc::new(Shown::new(&directory.join("mail"), sender, self.json)?);
+        // There is nothing to steal, and something to look at.
+        let doors = ServerOptions::behind(Doors::insecure_loopback());
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Server::bind(anywhere, doors, database.clone()).await;
+        let server = server.map_err(|error| unavailable(&error))?;
         let client = Client::embedded(database);
         let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await;
         let bank = Arc::new(bank.map_err(|error| unavailable(&error))?);
         let customers = demo::fill(&bank).await.map_err(|error| unavailable(&error))?;
         let staff = demo::hire(&bank).await.map_err(|error| unavailable(&error))?;
         keep(directory, &certificates)?;
-        self.say_ready(directory, &origin, &certificates, &customers, &staff)?;
+        let people = (&*customers, &*staff);
+        self.say_ready(directory, &origin, server.address(), &certificates, people)?;
+        let serving = tokio::spawn(server.serve(std::future::pending()));
         adapter::serve(bank, listener, Some(mailer), stop).await;
+        serving.abort();
         Ok(())
     }
 
@@ -155,9 +165,9 @@ impl Demo {
         &self,
         directory: &Path,
         origin: &str,
+        ledger: SocketAddr,
         certificates: &Certificates,
-        customers: &[DemoCustomer],
-        staff: &[DemoMember],
+        (customers, staff): (&[DemoCustomer], &[DemoMember]),
     ) -> Result<(), Failure> {
         let mut output = io::stdout().lock();
         let data = directory.display();
@@ -171,7 +181,7 @@ impl Demo {
                 ca_certificate: &certificates.authority,
                 customers: customers.iter().map(login).collect(),
                 staff: staff.iter().map(staff_login).collect(),
-                ledger_address: None,
+                ledger_address: ledger.to_string(),
                 data: data.to_string(),
                 mail: directory.join("mail").display().to_string(),
             };
@@ -191,6 +201,7 @@ impl Demo {
                  oathtool --totp -b SECRET\n\
                  Your browser trusts it once it trusts {data}/ca.pem; everything is in {data}.\n\
                  Mail that the bank sends is shown here and kept in {data}/mail.\n\
+                 The ledger under it listens on {ledger}: florin status --connect {ledger}.\n\
                  Log in, look at an account, send something to your savings. Ctrl-C ends it; then\n  \
                  florin bank --data {data}/ledger --key-file {data}/ledger_key \\\n    \
                  --root-key-file {data}/root_key --tls-cert {data}/tls.pem \\\n    \
