@@ -2,6 +2,7 @@
 //! matters: any number of adapters may serve the same bank.
 
 use crate::accounts::{BankCode, chart};
+use crate::activation::{self, Standing};
 use crate::api::{AccessTokens, ReplayMemory};
 use crate::audit::Caller;
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub struct BankOptions {
 pub struct Bank {
     /// Its documents, and its ledger.
     pub store: Store,
+    /// Whether it may touch anybody.
+    pub standing: Standing,
     /// Its time, which never goes back.
     pub clock: Arc<dyn Clock>,
     /// Whether its time is the ledger's.
@@ -85,11 +88,13 @@ impl Bank {
         let tokens = AccessTokens::new(vault.tree(), &options.origin);
         let (_, forms) = vault.tree().newest(Purpose::Forms);
         let store = Store::new(client, vault);
+        let standing = activation::standing(&store, &*clock).await?;
         let proofs = ReplayMemory::open(&store, clock.now()).await?;
         decoy::ensure(&store, &passwords, clock.now()).await?;
         Ok(Bank {
             forms: hmac::Key::new(HMAC_SHA256, forms.as_slice()),
             store,
+            standing,
             clock,
             time: Timekeeping::new(steady),
             passwords,

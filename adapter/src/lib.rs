@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod activation;
 pub mod api;
 pub mod audit;
 pub mod bank;

@@ -103,6 +103,8 @@ tables! {
     TRANSFERS_PARKED 73 "transfers_parked" PLAIN;
     /// Whom customers have paid before.
     PAID_BEFORE 72 "paid_before" PLAIN;
+    /// In which incarnation of the ledger the bank is active.
+    ACTIVATIONS 80 "activations" PLAIN;
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

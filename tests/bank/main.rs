@@ -4,6 +4,7 @@
 mod app;
 mod branch;
 
+mod activation;
 mod api_document;
 mod api_logins;
 mod api_problems;
@@ -14,6 +15,7 @@ mod browser;
 mod challenges;
 mod changes;
 mod counter_pages;
+mod described;
 mod erasure;
 mod factors;
 mod keys;

@@ -1,6 +1,7 @@
 //! A bank that is open: its pages, the worker that ends its transfers, and the postman who sends its letters.
 
 use crate::exit::Failure;
+use florin_adapter::activation::Standing;
 use florin_adapter::customers::Registrations;
 use florin_adapter::edge::{Listener, TlsFiles, server_config};
 use florin_adapter::notify::{Mailer, Postman, Sender};
@@ -41,13 +42,19 @@ pub(crate) async fn listen(
     Listener::bind(address, tls).await.map_err(unavailable)
 }
 
-/// Serves a bank until it is told to stop. Without a mailer its letters wait.
+/// Serves a bank until it is told to stop. Without a mailer its letters wait; a copy that nobody has activated does
+/// nothing but say so.
 pub(crate) async fn serve(
     bank: Arc<Bank>,
     listener: Listener,
     mailer: Option<Arc<dyn Mailer>>,
     stop: impl Future<Output = ()>,
 ) {
+    if bank.standing == Standing::Copy {
+        warn!("this is a copy of a bank: it touches nobody until florin bank activate");
+        listener.serve(web::router(bank), stop).await;
+        return;
+    }
     let mut working = JoinSet::new();
     working.spawn(work("payments", Arc::clone(&bank), async |bank| {
         Worker::start(bank).await?.run().await

@@ -16,7 +16,7 @@ use florin_client::Client;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::{Commit, CommitId, CommitOutcome};
+use florin_ledger::{Commit, CommitId, CommitOutcome, DocumentWrite};
 use zeroize::Zeroizing;
 
 /// Purposes whose keys have new versions. What is found by the key of the blind index, and what browsers and apps
@@ -88,19 +88,43 @@ pub async fn prepare(
     if let Some(prepared) = tree.prepared.iter().find(|listed| listed.purpose == purpose) {
         return Err(RotateRefused::Prepared(prepared.version));
     }
+    let (listed, key) = next(client, root, &tree, purpose).await?;
+    tree.keys.push(listed);
+    tree.prepared.push(listed);
+    commit(client, vec![key, tree_write(&tree, condition)]).await?;
+    Ok(listed.version)
+}
+
+/// Makes a new version of a purpose's key that is in use at once; its number. For a purpose of which nothing that
+/// the older versions made may count any more, while no adapter runs.
+pub(crate) async fn renew(
+    client: &Client,
+    root: &dyn KeyEncryptionKey,
+    purpose: Purpose,
+) -> Result<u8, RotateRefused> {
+    let (mut tree, condition) = read_tree(client).await?;
+    let (listed, key) = next(client, root, &tree, purpose).await?;
+    tree.keys.push(listed);
+    commit(client, vec![key, tree_write(&tree, condition)]).await?;
+    Ok(listed.version)
+}
+
+/// The next version of a purpose's key, wrapped.
+async fn next(
+    client: &Client,
+    root: &dyn KeyEncryptionKey,
+    tree: &Tree,
+    purpose: Purpose,
+) -> Result<(Listed, DocumentWrite), RotateRefused> {
     // With another root key the new version would open for nobody who has the old.
-    unwrapped(client, root, &tree).await?;
+    unwrapped(client, root, tree).await?;
     let newest = tree.keys.iter().filter(|listed| listed.purpose == purpose);
     let newest = newest.map(|listed| listed.version).max().unwrap_or(0);
     let version = newest.checked_add(1).ok_or(RotateRefused::TooMany)?;
     let listed = Listed { purpose, version };
     let secret = Zeroizing::new(random::bytes::<32>());
     let key = wrapped_write(listed, &secret, root, DocumentCondition::Absent);
-    let key = key.map_err(BankError::from)?;
-    tree.keys.push(listed);
-    tree.prepared.push(listed);
-    commit(client, vec![key, tree_write(&tree, condition)]).await?;
-    Ok(version)
+    Ok((listed, key.map_err(BankError::from)?))
 }
 
 /// Takes the version that is prepared into use; its number.
@@ -146,10 +170,7 @@ async fn rotated(
     Ok(read_tree(client).await?)
 }
 
-async fn commit(
-    client: &Client,
-    documents: Vec<florin_ledger::DocumentWrite>,
-) -> Result<(), BankError> {
+async fn commit(client: &Client, documents: Vec<DocumentWrite>) -> Result<(), BankError> {
     let id = CommitId(u128::from_le_bytes(random::bytes()) >> 1 | 1);
     match client.commit(&Commit { id, documents, ..Commit::default() }).await? {
         CommitOutcome::Done(_) => Ok(()),

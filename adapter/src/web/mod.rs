@@ -20,6 +20,7 @@ mod views;
 
 pub(crate) use pages::OutcomeUnknown;
 
+use crate::activation::Standing;
 use crate::api;
 use crate::bank::Bank;
 use crate::edge;
@@ -57,8 +58,26 @@ pub(crate) fn unreadable(status: StatusCode) -> Response {
     response
 }
 
-/// Everything that browsers are served, and what programs are.
+/// Everything that browsers are served, and what programs are; nothing, if the bank is a copy that nobody has
+/// activated.
 pub fn router(bank: Arc<Bank>) -> Router {
+    let routes = match bank.standing {
+        Standing::Active => everything(&bank),
+        Standing::Copy => Router::new().fallback(async || put_off()),
+    };
+    routes
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::timely))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::refusals))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), api::told))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))
+        .layer(middleware::from_fn(edge::headers))
+        .with_state(bank)
+}
+
+fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
     Router::new()
         .route("/", get(login::home))
         .route("/login", get(login::form).post(login::password))
@@ -85,17 +104,8 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/transactions/{transaction}", get(transactions::transaction))
         .route("/payees", get(payees::list).post(payees::add))
         .route("/payees/remove", post(payees::remove))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
         .merge(staff::routes())
         .route("/static/style.css", get(pages::style))
-        .merge(api::router(&bank))
+        .merge(api::router(bank))
         .fallback(pages::not_found)
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::timely))
-        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::refusals))
-        .layer(middleware::from_fn_with_state(Arc::clone(&bank), api::told))
-        .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))
-        .layer(middleware::from_fn(edge::headers))
-        .with_state(bank)
 }

@@ -2,6 +2,7 @@
 //! after it with.
 
 mod access;
+mod activate;
 mod keys;
 mod staff;
 
@@ -39,6 +40,7 @@ pub(crate) struct BankCommand {
 enum BankAction {
     Staff(staff::Staff),
     Keys(keys::Keys),
+    Activate(activate::Activate),
 }
 
 /// What it takes to serve a bank. What must be there is optional where a command takes its place.
@@ -111,6 +113,7 @@ impl BankCommand {
         match &self.action {
             Some(BankAction::Staff(staff)) => staff.run(),
             Some(BankAction::Keys(keys)) => keys.run(),
+            Some(BankAction::Activate(activate)) => activate.run(),
             None => self.serving.run(),
         }
     }
