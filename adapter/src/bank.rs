@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::customers::{Passwords, decoy};
 use crate::edge::{Rates, Refusals};
 use crate::error::BankError;
+use crate::live::Live;
 use crate::money::Currency;
 use crate::payments::References;
 use crate::store::Store;
@@ -64,6 +65,8 @@ pub struct Bank {
     pub tokens: AccessTokens,
     /// Which proofs of its apps' keys were used.
     pub proofs: ReplayMemory,
+    /// Who is told what happens while it does.
+    pub live: Arc<Live>,
     /// What it was told.
     pub options: BankOptions,
     forms: hmac::Key,
@@ -87,6 +90,7 @@ impl Bank {
         let passwords = Passwords::new(vault.clone(), options.password_threads_count);
         let tokens = AccessTokens::new(vault.tree(), &options.origin);
         let (_, forms) = vault.tree().newest(Purpose::Forms);
+        let live = Arc::new(Live::new(vault.tree()));
         let store = Store::new(client, vault);
         let standing = activation::standing(&store, &*clock).await?;
         let proofs = ReplayMemory::open(&store, clock.now()).await?;
@@ -103,6 +107,7 @@ impl Bank {
             refusals: Refusals::default(),
             tokens,
             proofs,
+            live,
             options,
         })
     }

@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`tables`] says what is stored, [`store`] how, [`vault`] how it is sealed; [`customers`],
 //! [`accounts`] and [`payments`] are what a banker would call them; [`notify`] writes to customers; [`web`] shows
-//! them to browsers and [`api`] to programs, behind the [`edge`]; [`bank`] puts them together, [`demo`] fills one
-//! with a year of history.
+//! them to browsers and [`api`] to programs, [`live`] tells both what happens, behind the [`edge`]; [`bank`] puts
+//! them together, [`demo`] fills one with a year of history.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
@@ -23,6 +23,7 @@ pub mod email;
 mod error;
 pub mod id;
 pub mod line;
+pub mod live;
 pub mod money;
 pub mod notify;
 pub mod payments;

@@ -1,8 +1,9 @@
 //! What events of a bank are about. Numbers are in logs for ever.
 //!
-//! The key is the account that an event concerns; the value a version, 1, and the transaction's id.
+//! The key is the account that an event concerns; the value a version, 1, and, if nothing else is said, the
+//! transaction's id.
 
-use crate::id::{Account, Id, Transaction};
+use crate::id::{Account, Customer, Id, Transaction};
 use florin_ledger::commit::{Event, Topic};
 
 /// A transfer from the account was begun.
@@ -28,6 +29,8 @@ pub const ACCOUNT_SUSPENDED: Topic = Topic(30);
 pub const ACCOUNT_RESUMED: Topic = Topic(31);
 /// A transfer that had moved money from the account, or to it, has moved it back.
 pub const TRANSACTION_REVERSED: Topic = Topic(32);
+/// The account was opened. The value is the version and the id of whose it is.
+pub const ACCOUNT_OPENED: Topic = Topic(33);
 
 const VERSION: u8 = 1;
 
@@ -47,15 +50,34 @@ pub(crate) fn about(topic: Topic, transaction: Id<Transaction>) -> Event {
     event(topic, Id::from_number(transaction.number()), transaction)
 }
 
-/// The account that an event tells of; `None` if it is of another version.
+/// That a customer's account was opened.
+pub(crate) fn opened(account: Id<Account>, owner: Id<Customer>) -> Event {
+    let value = [&[VERSION][..], &owner.bytes()].concat();
+    Event { topic: ACCOUNT_OPENED, key: account.bytes().to_vec(), value }
+}
+
+/// The account that an event tells of, and nothing more; `None` if it is of another version.
 pub(crate) fn account(key: &[u8], value: &[u8]) -> Option<Id<Account>> {
     let is_known = value == [VERSION];
-    let number = key.try_into().ok().filter(|_| is_known).map(u128::from_be_bytes)?;
-    Some(Id::from_number(number))
+    concerned(key).filter(|_| is_known)
+}
+
+/// The account that an event concerns.
+pub(crate) fn concerned(key: &[u8]) -> Option<Id<Account>> {
+    key.try_into().ok().map(u128::from_be_bytes).map(Id::from_number)
 }
 
 /// The transaction that an event tells of; `None` if it is of another version.
 pub(crate) fn transaction(value: &[u8]) -> Option<Id<Transaction>> {
+    number(value).map(Id::from_number)
+}
+
+/// The customer that an event tells of; `None` if it is of another version.
+pub(crate) fn customer(value: &[u8]) -> Option<Id<Customer>> {
+    number(value).map(Id::from_number)
+}
+
+fn number(value: &[u8]) -> Option<u128> {
     let (&VERSION, id) = value.split_first()? else { return None };
-    Some(Id::from_number(u128::from_be_bytes(id.try_into().ok()?)))
+    id.try_into().ok().map(u128::from_be_bytes)
 }

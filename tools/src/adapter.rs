@@ -1,9 +1,11 @@
-//! A bank that is open: its pages, the worker that ends its transfers, and the postman who sends its letters.
+//! A bank that is open: its pages, the worker that ends its transfers, who tells what happens, and the postman who
+//! sends its letters.
 
 use crate::exit::Failure;
 use florin_adapter::activation::Standing;
 use florin_adapter::customers::Registrations;
 use florin_adapter::edge::{Listener, TlsFiles, server_config};
+use florin_adapter::live::Follower;
 use florin_adapter::notify::{Mailer, Postman, Sender};
 use florin_adapter::payments::{Expiries, Worker};
 use florin_adapter::{Bank, BankError, web};
@@ -61,6 +63,9 @@ pub(crate) async fn serve(
     }));
     working.spawn(work("expired payments", Arc::clone(&bank), async |bank| {
         Expiries::start(bank).await?.run().await
+    }));
+    working.spawn(work("live events", Arc::clone(&bank), async |bank| {
+        Follower::start(bank).await?.run().await
     }));
     working.spawn(sweep(Arc::clone(&bank)));
     if let Some(mailer) = mailer {

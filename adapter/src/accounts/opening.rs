@@ -16,6 +16,7 @@ use crate::id::{Account, Customer, Id};
 use crate::money::Currency;
 use crate::payments::{Orderer, RequestKey};
 use crate::store::{Found, Held, Row, Store, is_one_of};
+use crate::topics;
 use crate::vault::{Indexed, Subject};
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
@@ -211,5 +212,6 @@ async fn commit(
         store.write(&owner_key(customer, account), &owned, absent).await?,
         audit::row(store, clock, caller, act).await?,
     ];
+    commit.events.push(topics::opened(account, customer));
     Ok(commit)
 }

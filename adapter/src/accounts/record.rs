@@ -12,8 +12,10 @@ use florin_ledger::TableId;
 use florin_ledger::document::DocumentScan;
 use serde::{Deserialize, Serialize};
 
-/// Accounts that are read at once.
+/// Owners that are looked through at once.
 const PAGE: u32 = 100;
+/// Accounts that are read at once.
+const DOCUMENTS_AT_ONCE: usize = 100;
 
 /// What an account is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -132,14 +134,29 @@ pub async fn accounts_of(
     store: &Store,
     customer: Id<Customer>,
 ) -> Result<Vec<Found<Accounts>>, BankError> {
+    let ids = account_ids_of(store, customer).await?;
+    let mut accounts = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(DOCUMENTS_AT_ONCE) {
+        accounts.extend(store.all(ids.iter().map(|id| id.bytes().to_vec())).await?);
+    }
+    Ok(accounts)
+}
+
+/// The ids of a customer's accounts, oldest first; opens no seal.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn account_ids_of(
+    store: &Store,
+    customer: Id<Customer>,
+) -> Result<Vec<Id<Account>>, BankError> {
     let prefix = customer.bytes().to_vec();
     let (mut accounts, mut after) = (Vec::new(), None);
     loop {
         let prefix = prefix.clone();
         let scan = DocumentScan { prefix, after, limit: PAGE, ..DocumentScan::default() };
         let page = store.scan::<AccountOwners>(scan).await?;
-        let keys = page.found.iter().map(|owner| owner.row.open.account_id.bytes().to_vec());
-        accounts.extend(store.all(keys).await?);
+        accounts.extend(page.found.iter().map(|owner| owner.row.open.account_id));
         after = page.next;
         if after.is_none() {
             return Ok(accounts);

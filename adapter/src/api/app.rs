@@ -19,6 +19,7 @@ use crate::payments::Orderer;
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use florin_ledger::Timestamp;
 use std::sync::Arc;
 
 /// An app that a customer is logged in with.
@@ -27,6 +28,8 @@ pub(super) struct App {
     pub(super) orderer: Orderer,
     /// Under which key the ledger has the login.
     pub(super) login: LoginKey,
+    /// When its token expires.
+    pub(super) until: Timestamp,
 }
 
 /// An app that somebody is logged in with, on whichever side of the counter.
@@ -80,7 +83,7 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
         let used = rates::count(store, customer, limit, now, &slot, used).await?;
         bank.proofs.check(&proof, used, now)?;
         let orderer = Orderer { caller, customer, authority: unchanged.into() };
-        let app = App { orderer, login: claims.login.clone() };
+        let app = App { orderer, login: claims.login.clone(), until: claims.expires() };
         Ok(UserApp { app, is_customer: user_kind.is_customer() })
     }
 }
@@ -114,7 +117,7 @@ fn no_token() -> Problem {
     challenge(Code::InvalidToken, None)
 }
 
-fn not_valid() -> Problem {
+pub(super) fn not_valid() -> Problem {
     challenge(Code::InvalidToken, Some("invalid_token"))
 }
 

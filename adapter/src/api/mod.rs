@@ -13,6 +13,7 @@ mod app;
 mod beneficiaries;
 mod challenges;
 mod dpop;
+mod events;
 mod handbook;
 mod history;
 mod idempotency;
@@ -69,6 +70,7 @@ fn operations() -> OpenApiRouter<Arc<Bank>> {
         .routes(routes!(challenges::verify))
         .routes(routes!(beneficiaries::all, beneficiaries::add))
         .routes(routes!(beneficiaries::remove))
+        .routes(routes!(events::listen))
 }
 
 /// The OpenAPI document of a bank that is found at an origin.

@@ -121,6 +121,8 @@ catalogue! {
     IdempotencyKeyReused "idempotency_key_reused" 422 "The Idempotency-Key was used for something else";
     /// Too many requests in a minute. `Retry-After` says when to go on.
     RateLimited "rate_limited" 429 "Too many requests";
+    /// A customer has at most 8 event streams at a time: end one first.
+    TooManyStreams "too_many_streams" 429 "There are too many event streams";
     /// Something is broken on the bank's side. Whether it happened is not known: ask before you repeat it.
     Internal "internal" 500 "Something went wrong on our side";
     /// Too much is going on. Nothing happened: send it again after `Retry-After`.

@@ -5,7 +5,7 @@
 //! request. That a token's signature is good is remembered until it expires.
 
 use super::jws::{Algorithm, Compact, NotSigned, PublicKey};
-use crate::clock::{MINUTE, SECOND};
+use crate::clock::{MINUTE, SECOND, after};
 use crate::customers::{LoginKey, LoginSession};
 use crate::id::{Customer, Id, Login};
 use crate::random;
@@ -47,6 +47,13 @@ pub(super) struct Claims {
     /// Under which key the ledger has it.
     pub(super) login: LoginKey,
     pub(super) cnf: Confirmation,
+}
+
+impl Claims {
+    /// From when on it says nothing any more.
+    pub(super) fn expires(&self) -> Timestamp {
+        after(Timestamp(0), self.exp.saturating_mul(SECOND))
+    }
 }
 
 /// Whose token it is.

@@ -4,7 +4,8 @@
 //!   every request reads it, so the end takes effect at once, in every adapter.
 //! - Who has the token has the login, so it is stored only as a hash. A login of an app is bound to a key that
 //!   never leaves the app: its token is nothing without that, and nothing to a browser.
-//! - When it was last used is a document of its own, written once a minute at most.
+//! - When it was last used is a document of its own, written once a minute at most. Looking whether a login is over
+//!   is not using it.
 //! - A customer has so many logins at the same time: whoever begins one more ends the oldest. So one commit can end
 //!   them all.
 
@@ -33,6 +34,8 @@ const LOGINS_MAX: usize = 100;
 pub(super) const LOGINS_READ_MAX: u32 = 400;
 /// Uses within this are not written.
 const USE_WRITTEN_EVERY: u64 = MINUTE;
+/// Logins that are looked at in one read.
+const SEEN_AT_ONCE: usize = 100;
 const SECRET_BYTES: usize = 32;
 const ID_BYTES: usize = 16;
 
@@ -97,7 +100,7 @@ impl FromStr for Token {
 
 /// Under which key the ledger has a login: rises by customer, so that a customer's logins lie together. It is no
 /// secret: the token does not follow from it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LoginKey {
     customer: Id<Customer>,
@@ -113,6 +116,30 @@ impl LoginKey {
     fn bytes(&self) -> Vec<u8> {
         [self.customer.bytes(), self.hash].concat()
     }
+
+    /// Whose login it is.
+    pub(crate) fn customer(&self) -> Id<Customer> {
+        self.customer
+    }
+
+    /// The login whose document was deleted; `None` if it was no login's.
+    pub(crate) fn of_deleted(table: TableId, key: &[u8]) -> Option<LoginKey> {
+        if table == Logins::TABLE { LoginKey::from_bytes(key) } else { None }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<LoginKey> {
+        let (customer, hash) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let customer = Id::from_number(u128::from_be_bytes(*customer));
+        Some(LoginKey { customer, hash: hash.try_into().ok()? })
+    }
+}
+
+#[cfg(test)]
+impl LoginKey {
+    /// One of many, for tests of what is done with them.
+    pub(crate) fn numbered(customer: Id<Customer>, number: u8) -> LoginKey {
+        LoginKey { customer, hash: [number; ID_BYTES] }
+    }
 }
 
 impl From<LoginKey> for String {
@@ -126,10 +153,7 @@ impl TryFrom<String> for LoginKey {
 
     fn try_from(text: String) -> Result<LoginKey, NotAToken> {
         let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes());
-        let bytes = bytes.map_err(|_| NotAToken)?;
-        let (customer, hash) = bytes.split_first_chunk::<ID_BYTES>().ok_or(NotAToken)?;
-        let customer = Id::from_number(u128::from_be_bytes(*customer));
-        Ok(LoginKey { customer, hash: hash.try_into().map_err(|_| NotAToken)? })
+        bytes.ok().and_then(|bytes| LoginKey::from_bytes(&bytes)).ok_or(NotAToken)
     }
 }
 
@@ -265,37 +289,53 @@ impl Sessions {
         Sessions::find_of(store, clock, key, Some(app)).await
     }
 
+    /// The login of a browser's token as [`Sessions::find_user`] finds it, without using it: for what a page asks by
+    /// itself while nobody is there.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn look_at_user(
+        store: &Store,
+        clock: &dyn Clock,
+        token: &Token,
+    ) -> Result<Option<Found>, BankError> {
+        let seen = Seen::of(store, clock, &[token.key()]).await?.pop().flatten();
+        Ok(seen.filter(|seen| seen.found.session.dpop_jkt.is_none()).map(|seen| seen.found))
+    }
+
+    /// Until when logins are good that nobody uses; `None` for one that is over. In their order; uses none of them.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub(crate) async fn good_until(
+        store: &Store,
+        clock: &dyn Clock,
+        logins: &[LoginKey],
+    ) -> Result<Vec<Option<Timestamp>>, BankError> {
+        let mut good_until = Vec::with_capacity(logins.len());
+        for logins in logins.chunks(SEEN_AT_ONCE) {
+            let seen = Seen::of(store, clock, logins).await?;
+            good_until.extend(seen.into_iter().map(|seen| seen.map(|seen| seen.good_until())));
+        }
+        Ok(good_until)
+    }
+
     async fn find_of(
         store: &Store,
         clock: &dyn Clock,
         login: &LoginKey,
         app: Option<&str>,
     ) -> Result<Option<Found>, BankError> {
-        let (key, now) = (login.bytes(), clock.now());
-        let keys = [
-            DocumentKey { table: Logins::TABLE, key: key.clone() },
-            DocumentKey { table: LoginUses::TABLE, key: key.clone() },
-            DocumentKey { table: Customers::TABLE, key: login.customer.bytes().to_vec() },
-        ];
-        let documents = store.client().documents(&keys).await?;
-        let [Some(found), Some(used), Some(customer)] = &documents[..] else { return Ok(None) };
-        let session = store.open_part::<Logins>(found)?;
-        let used = store.open_part::<LoginUses>(used)?.last_accessed_at;
-        let user = store.open_part::<Customers>(customer)?;
-        if !user.is_active {
+        let seen = Seen::of(store, clock, std::slice::from_ref(login)).await?.pop().flatten();
+        let Some(seen) = seen.filter(|seen| seen.found.session.dpop_jkt.as_deref() == app) else {
             return Ok(None);
-        }
-        let is_idle = IDLE_MAX <= now.0.saturating_sub(used.0);
-        let is_theirs = session.user_id == login.customer && session.dpop_jkt.as_deref() == app;
-        if !is_theirs || session.expires_at.0 <= now.0 || is_idle {
-            return Ok(None);
-        }
-        if USE_WRITTEN_EVERY <= now.0.saturating_sub(used.0) {
-            let write = use_write(store, &key, now).await?;
+        };
+        let now = clock.now();
+        if USE_WRITTEN_EVERY <= now.0.saturating_sub(seen.last_accessed_at.0) {
+            let write = use_write(store, &login.bytes(), now).await?;
             store.client().write_documents(&[write]).await?;
         }
-        let unchanged = [unchanged(Logins::TABLE, found), unchanged(Customers::TABLE, customer)];
-        Ok(Some(Found { session, user_kind: user.user_kind, unchanged }))
+        Ok(Some(seen.found))
     }
 
     /// What a commit must write for every login of a customer to be over.
@@ -341,6 +381,65 @@ async fn too_many(store: &Store, customer: Id<Customer>) -> Result<Vec<DocumentW
     logins.sort_by_key(|login| login.row.open.created_at);
     let count = (logins.len() + 1).saturating_sub(LOGINS_MAX);
     Ok(logins.iter().take(count).flat_map(|login| over(&login.key)).collect())
+}
+
+/// A login that is not over, as it was found.
+struct Seen {
+    found: Found,
+    last_accessed_at: UnixNs,
+}
+
+impl Seen {
+    /// Documents that say how a login stands.
+    const DOCUMENTS: usize = 3;
+
+    /// Logins, in their order; `None` for one that is over.
+    async fn of(
+        store: &Store,
+        clock: &dyn Clock,
+        logins: &[LoginKey],
+    ) -> Result<Vec<Option<Seen>>, BankError> {
+        let keys_of = |login: &LoginKey| -> [DocumentKey; Seen::DOCUMENTS] {
+            [
+                DocumentKey { table: Logins::TABLE, key: login.bytes() },
+                DocumentKey { table: LoginUses::TABLE, key: login.bytes() },
+                DocumentKey { table: Customers::TABLE, key: login.customer.bytes().to_vec() },
+            ]
+        };
+        let keys: Vec<_> = logins.iter().flat_map(keys_of).collect();
+        let documents = store.client().documents(&keys).await?;
+        let documents = documents.chunks_exact(Seen::DOCUMENTS);
+        let now = clock.now();
+        logins
+            .iter()
+            .zip(documents)
+            .map(|(login, found)| Seen::one(store, now, login, found))
+            .collect()
+    }
+
+    fn one(
+        store: &Store,
+        now: Timestamp,
+        login: &LoginKey,
+        documents: &[Option<Document>],
+    ) -> Result<Option<Seen>, BankError> {
+        let [Some(found), Some(used), Some(customer)] = documents else { return Ok(None) };
+        let session = store.open_part::<Logins>(found)?;
+        let LoginUse { last_accessed_at } = store.open_part::<LoginUses>(used)?;
+        let user = store.open_part::<Customers>(customer)?;
+        let unchanged = [unchanged(Logins::TABLE, found), unchanged(Customers::TABLE, customer)];
+        let is_theirs = session.user_id == login.customer;
+        let found = Found { session, user_kind: user.user_kind, unchanged };
+        let seen = Seen { found, last_accessed_at };
+        let is_good = user.is_active && is_theirs && now < seen.good_until();
+        Ok(is_good.then_some(seen))
+    }
+
+    /// When it is over if nobody uses it.
+    fn good_until(&self) -> Timestamp {
+        let idle = after(self.last_accessed_at.into(), IDLE_MAX);
+        idle.min(self.found.session.expires_at.into())
+    }
 }
 
 fn unchanged(table: TableId, document: &Document) -> Precondition {

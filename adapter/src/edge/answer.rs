@@ -1,5 +1,6 @@
 //! What is done with a request on a connection before and after the bank looks at it.
 
+use super::endless::Endless;
 use super::framing;
 use super::headers::dress;
 use super::limits::{
@@ -43,7 +44,10 @@ impl Host {
                 if slow.is_so() { refused(StatusCode::REQUEST_TIMEOUT) } else { response }
             }
         };
-        response.map(|body: Body| under_way.until_end(body))
+        match response.extensions().get::<Endless>() {
+            Some(Endless) => response.map(|body| under_way.until_leaving(body)),
+            None => response.map(|body: Body| under_way.until_end(body)),
+        }
     }
 }
 

@@ -18,6 +18,11 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Nothing is loaded but what the bank serves, nothing is framed, no form is sent elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
+/// The same for pages that are live: they run the bank's own script, which asks the bank alone.
+pub(crate) const LIVE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
 
 /// How long a request may take, its body included.
 pub(super) const REQUEST_MAX: Duration = Duration::from_secs(15);
@@ -33,7 +38,6 @@ pub async fn headers(request: Request, next: Next) -> Response {
 /// Sets the headers that every answer has.
 pub(super) fn dress(headers: &mut HeaderMap) {
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // With no-referrer browsers would send `Origin: null` with the bank's own forms.
@@ -44,8 +48,12 @@ pub(super) fn dress(headers: &mut HeaderMap) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in
+        [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, POLICY)]
+    {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The body of a request may take so long.
     pub body: Duration,
+    /// A peer may leave so long what it is sent.
+    pub stall: Duration,
     /// A connection lives so long; what is under way then is answered.
     pub connection: Duration,
     /// Connections of one address. Many customers may be behind one.
@@ -26,6 +28,7 @@ impl Default for Limits {
             head: Duration::from_secs(5),
             idle: Duration::from_secs(30),
             body: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
             connection: Duration::from_secs(600),
             connections_per_address: 1_000,
         }

@@ -3,7 +3,8 @@
 //!
 //! - A connection that has not shaken hands, or has not sent the head of a request, after five seconds is closed,
 //!   and so is one on which nothing was asked for thirty; what HTTP it speaks was agreed on in the handshake.
-//! - A connection lives ten minutes at most; what is under way then is answered.
+//! - A connection lives ten minutes at most; what is under way then is answered, and what has no end ends.
+//! - A peer that takes nothing of what it is sent for half a minute is let go.
 //! - One address has a share of the places, so that it does not take all of them.
 //! - Over HTTP/1.1 nothing is read that has two readings ([`super::framing`]).
 
@@ -14,6 +15,7 @@ use super::limits::{
     WINDOW_BYTES,
 };
 use super::presence::Presence;
+use super::stall::Taken;
 use super::strict::Strict;
 use super::visitors::Visitors;
 use axum::Router;
@@ -180,6 +182,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Host { limits, peer, ref presence, .. } = host;
+    let stream = Taken::new(stream, limits.stall);
     let Ok(Ok(stream)) = timeout(limits.handshake, tls.accept(stream)).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let answering = host.clone();
@@ -188,11 +191,13 @@ where
         async { Ok::<_, Infallible>(answer.await) }
     });
     let over = async {
-        tokio::select! {
+        let closing_max = tokio::select! {
             _ = closed.wait_for(|closed| *closed) => CLOSING_MAX,
             () = sleep(limits.connection) => CLOSING_MAX,
             () = presence.idle(limits) => FAREWELL_MAX,
-        }
+        };
+        presence.leave();
+        closing_max
     };
     let serving = async {
         if is_http2 {

@@ -3,6 +3,7 @@
 use super::limits::{GIVEN_UP_MAX, Limits};
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
+use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ struct Counts {
     asked: u64,
     /// Requests whose answers were not out when their peer took them back.
     given_up: u32,
+    /// Its time is over.
+    is_leaving: bool,
 }
 
 /// The requests of a connection.
@@ -60,6 +63,18 @@ impl Presence {
         // It can't fail: this holds the sender.
         let _ = counts.wait_for(|counts| GIVEN_UP_MAX < counts.given_up).await;
     }
+
+    /// The connection's time is over.
+    pub(super) fn leave(&self) {
+        self.0.send_modify(|counts| counts.is_leaving = true);
+    }
+
+    /// Ends once the connection's time is over.
+    async fn left(self) {
+        let mut counts = self.0.subscribe();
+        // It can't fail: this holds the sender.
+        let _ = counts.wait_for(|counts| counts.is_leaving).await;
+    }
 }
 
 /// A request, until its answer is out.
@@ -72,6 +87,13 @@ impl UnderWay {
     /// An answer's body that is under way until its end.
     pub(super) fn until_end(self, body: Body) -> Body {
         Body::new(Answering { body, under_way: self })
+    }
+
+    /// An answer's body without an end, until the connection's time is over. Whoever leaves it has been answered.
+    pub(super) fn until_leaving(mut self, body: Body) -> Body {
+        self.is_answered = true;
+        let left = Box::pin(self.presence.clone().left());
+        self.until_end(Body::from_stream(body.into_data_stream().take_until(left)))
     }
 }
 
@@ -114,7 +136,7 @@ impl HttpBody for Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         // Whoever sends a body of known length does not ask it whether there is more.
-        self.under_way.is_answered = self.body.is_end_stream();
+        self.under_way.is_answered |= self.body.is_end_stream();
     }
 }
 
@@ -160,5 +182,24 @@ mod tests {
         }
         drop(presence.begin().until_end(Body::from("hello")));
         assert!(is_abused().await);
+    }
+
+    /// Prevents: a live page that is left and counted as a request taken back, or that holds up a bank that closes.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_without_an_end_ends_with_its_connection_and_may_be_left() {
+        let presence = Presence::new();
+        let endless =
+            || Body::from_stream(futures_util::stream::pending::<Result<Bytes, BoxError>>());
+        for _ in 0..=GIVEN_UP_MAX {
+            drop(presence.begin().until_leaving(endless()));
+        }
+        assert!(timeout(Duration::from_secs(1), presence.abused()).await.is_err());
+        let body = presence.begin().until_leaving(endless());
+        let ending = tokio::spawn(body.collect());
+        assert!(timeout(Duration::from_secs(700), presence.idle(Limits::default())).await.is_err());
+        assert!(!ending.is_finished());
+        presence.leave();
+        assert!(ending.await.unwrap().unwrap().to_bytes().is_empty());
+        assert_eq!(presence.0.borrow().under_way, 0);
     }
 }

@@ -150,7 +150,7 @@ pub(super) fn read<F: DeserializeOwned>(
 }
 
 /// Whether a request comes from the bank's own pages, as far as its browser says where it comes from.
-fn is_own(bank: &Bank, headers: &HeaderMap) -> bool {
+pub(super) fn is_own(bank: &Bank, headers: &HeaderMap) -> bool {
     let origin = headers.get_all(header::ORIGIN);
     let is_origin = origin.iter().all(|origin| origin.as_bytes() == bank.options.origin.as_bytes());
     let site = headers.get_all("sec-fetch-site");

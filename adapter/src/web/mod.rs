@@ -1,8 +1,10 @@
-//! The pages of the bank: server-rendered, usable without JavaScript, and strict about what they load.
+//! The pages of the bank: server-rendered, usable without JavaScript, and strict about what they load. Some are live:
+//! a small script reads them again when something happens.
 
 mod cookies;
 mod forms;
 mod health;
+mod live;
 mod login;
 mod logins;
 mod opening;
@@ -104,8 +106,10 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/transactions/{transaction}", get(transactions::transaction))
         .route("/payees", get(payees::list).post(payees::add))
         .route("/payees/remove", post(payees::remove))
+        .route("/live", get(live::events))
         .merge(staff::routes())
         .route("/static/style.css", get(pages::style))
+        .route("/static/live.js", get(pages::script))
         .merge(api::router(bank))
         .fallback(pages::not_found)
 }

@@ -1,5 +1,6 @@
 //! Pages as they are rendered. Templates are compiled; whatever is shown is escaped.
 
+use crate::edge::LIVE_POLICY;
 use crate::error::BankError;
 use askama::Template;
 use axum::body::Body;
@@ -43,6 +44,8 @@ pub(super) struct AccountRow {
 pub(super) struct AccountsPage<'a> {
     pub(super) bank: &'a str,
     pub(super) csrf: String,
+    /// Where in what happens it was read.
+    pub(super) after: String,
     pub(super) accounts: Vec<AccountRow>,
 }
 
@@ -61,6 +64,8 @@ pub(super) struct EntryRow {
 pub(super) struct AccountPage<'a> {
     pub(super) bank: &'a str,
     pub(super) csrf: String,
+    /// Where in what happens it was read.
+    pub(super) after: String,
     pub(super) account: AccountRow,
     /// Where older entries begin; empty if there are none.
     pub(super) older: String,
@@ -130,6 +135,8 @@ pub(super) enum Problem {
     Busy,
     /// The same was tried too often.
     TooOften,
+    /// As many pages of a customer as may be are live.
+    TooManyPages,
     /// A link of a letter that leads nowhere any more.
     LinkIsOver,
     /// An address that has become another customer's.
@@ -146,7 +153,7 @@ impl Problem {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::Malformed => StatusCode::BAD_REQUEST,
             Problem::Forged | Problem::Forbidden => StatusCode::FORBIDDEN,
-            Problem::TooOften => StatusCode::TOO_MANY_REQUESTS,
+            Problem::TooOften | Problem::TooManyPages => StatusCode::TOO_MANY_REQUESTS,
             Problem::LinkIsOver => StatusCode::GONE,
             Problem::AddressIsTaken => StatusCode::CONFLICT,
             Problem::Busy | Problem::Unknown => StatusCode::SERVICE_UNAVAILABLE,
@@ -175,6 +182,10 @@ impl Problem {
             Problem::TooOften => {
                 ("That was tried too often from here", "Wait for a minute, then try again.")
             }
+            Problem::TooManyPages => (
+                "Many of your pages are open",
+                "This one shows what was true when it was loaded. Close some of the others.",
+            ),
             Problem::LinkIsOver => {
                 ("This link leads nowhere any more", "It was used, or it is too old: begin again.")
             }
@@ -214,6 +225,13 @@ pub(super) fn form<T: Template>(template: &T, problem: &str) -> Response {
     if !problem.is_empty() {
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
+    response
+}
+
+/// A page that is live, rendered.
+pub(super) fn live_page<T: Template>(template: &T) -> Response {
+    let mut response = page(template);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, LIVE_POLICY);
     response
 }
 
@@ -266,9 +284,19 @@ pub(super) async fn not_found() -> Response {
 
 /// The one style sheet.
 pub(super) async fn style() -> Response {
-    let mut response = Response::new(Body::from(include_str!("../../templates/style.css")));
+    fixed("text/css; charset=utf-8", include_str!("../../templates/style.css"))
+}
+
+/// The one script.
+pub(super) async fn script() -> Response {
+    fixed("text/javascript; charset=utf-8", include_str!("../../templates/live.js"))
+}
+
+/// What is the same for everybody.
+fn fixed(kind: &'static str, text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     response
 }

@@ -1,5 +1,7 @@
 //! Whether a browser is logged in, and as whom, asked of the ledger with every request.
 //!
+//! A page that is live reads itself again when something happens; that keeps no login alive, nor does listening.
+//!
 //! Customers' pages are customers' alone, and the staff's are the staff's: who is logged in and comes to the
 //! others' gets 403, whatever the page.
 
@@ -10,12 +12,17 @@ use crate::bank::Bank;
 use crate::customers::{FoundLogin, LoginSession, Sessions, Token};
 use crate::edge::Known;
 use crate::id::{Customer, Id};
+use crate::live::Listener;
 use crate::payments::Orderer;
 use crate::staff::Clerk;
 use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
+
+/// Says that a page's own script asks, and not its reader.
+const REFRESH: HeaderName = HeaderName::from_static("x-refresh");
 
 /// A browser in which somebody is logged in, on whichever side of the counter.
 pub(super) struct User {
@@ -46,25 +53,66 @@ pub(super) struct StaffSession {
     pub(super) csrf: String,
 }
 
-impl FromRequestParts<Arc<Bank>> for User {
-    type Rejection = Response;
+/// A page of a customer that listens by itself; `None` if nobody is logged in there.
+pub(super) struct Onlooker(pub(super) Option<Listener>);
 
-    /// Whoever is not logged in is led to where one does.
-    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<User, Response> {
+/// Who asks for something: the customer, which is using their login, or a page of theirs by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asking {
+    Reader,
+    Page,
+}
+
+impl User {
+    /// Whoever is logged in; `None` if nobody is.
+    async fn of(
+        parts: &mut Parts,
+        bank: &Arc<Bank>,
+        asking: Asking,
+    ) -> Result<Option<User>, Response> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::bank);
         let token = cookies::value(&parts.headers, cookies::LOGIN);
         let Some(token) = token.and_then(|token| token.parse::<Token>().ok()) else {
-            return Err(to_login());
+            return Ok(None);
         };
-        let found = Sessions::find_user(&bank.store, &*bank.clock, &token).await;
-        let found = found.map_err(|error| pages::failed(&error))?.ok_or_else(to_login)?;
+        let Bank { store, clock, .. } = &**bank;
+        let found = match asking {
+            Asking::Reader => Sessions::find_user(store, &**clock, &token).await,
+            Asking::Page => Sessions::look_at_user(store, &**clock, &token).await,
+        };
+        let Some(found) = found.map_err(|error| pages::failed(&error))? else { return Ok(None) };
         let FoundLogin { session: LoginSession { user_id, session_id, .. }, .. } = found;
         let caller = Caller { customer: Some(user_id), login: Some(session_id), ..caller };
         if let Some(known) = parts.extensions.get::<Known>() {
             known.is(&caller);
         }
         let csrf = bank.form_token(&token.form_secret());
-        Ok(User { token, found, caller, csrf })
+        Ok(Some(User { token, found, caller, csrf }))
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for User {
+    type Rejection = Response;
+
+    /// Whoever is not logged in is led to where one does.
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<User, Response> {
+        let is_page = parts.headers.contains_key(REFRESH);
+        let asking = if is_page { Asking::Page } else { Asking::Reader };
+        User::of(parts, bank, asking).await?.ok_or_else(to_login)
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for Onlooker {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<Onlooker, Response> {
+        let user = User::of(parts, bank, Asking::Page).await?;
+        let customer = user.filter(|user| user.found.user_kind.is_customer());
+        Ok(Onlooker(customer.map(|User { token, found, .. }| Listener {
+            customer: found.session.user_id,
+            login: token.key(),
+            until: found.session.expires_at.into(),
+        })))
     }
 }
 

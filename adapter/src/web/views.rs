@@ -21,10 +21,13 @@ const WIDTH: u64 = 640;
 const HEIGHT: u64 = 160;
 
 pub(super) async fn accounts(State(bank): State<Arc<Bank>>, session: Session) -> Response {
+    // Before anything is read: what happens meanwhile is told too.
+    let after = bank.live.here(session.customer());
     match all(&bank, &session).await {
-        Ok(accounts) => pages::page(&AccountsPage {
+        Ok(accounts) => pages::live_page(&AccountsPage {
             bank: &bank.options.name,
             csrf: session.csrf,
+            after,
             accounts: accounts.iter().map(|(account, balances)| row(account, balances)).collect(),
         }),
         Err(error) => pages::failed(&error),
@@ -84,7 +87,7 @@ pub(super) async fn account(
     let before = query.before.map(|before| before.parse()).transpose();
     let Ok(before) = before else { return no_such() };
     match one(&bank, &session, account, before.map(Cursor)).await {
-        Ok(Some(page)) => pages::page(&page),
+        Ok(Some(page)) => pages::live_page(&page),
         Ok(None) => no_such(),
         Err(error) => pages::failed(&error),
     }
@@ -96,6 +99,8 @@ async fn one<'a>(
     account: Id<Account>,
     before: Option<Cursor>,
 ) -> Result<Option<AccountPage<'a>>, BankError> {
+    // Before anything is read: what happens meanwhile is told too.
+    let after = bank.live.here(session.customer());
     let found = accounts::owned(&bank.store, session.customer(), account).await?;
     let Some(found) = found else { return Ok(None) };
     let balances = accounts::balances(bank.store.client(), &[&found.row.open]).await?;
@@ -105,6 +110,7 @@ async fn one<'a>(
     Ok(Some(AccountPage {
         bank: &bank.options.name,
         csrf: session.csrf.clone(),
+        after,
         older: history.next.map(|Cursor(next)| next.to_string()).unwrap_or_default(),
         account: row(&found, balances),
         posted: balances.posted.to_string(),
