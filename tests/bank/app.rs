@@ -2,6 +2,7 @@
 
 use crate::branch::{Branch, ORIGIN, PASSWORD, Person};
 use crate::described;
+use crate::ear::Ear;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -204,13 +205,28 @@ impl<'a> App<'a> {
 
     /// Sends a request with the token and a proof.
     pub(crate) async fn asks(&self, request: Builder, body: String) -> Answer {
+        self.sends(self.proved(request), body).await
+    }
+
+    /// Listens after what it was told last, if anything.
+    pub(crate) async fn listens(&self, last_id: &str) -> Ear {
+        let request = self.proved(Request::get("/v1/events"));
+        let request = if last_id.is_empty() {
+            request
+        } else {
+            request.header("last-event-id", last_id.as_bytes())
+        };
+        Ear::of(self.router.clone(), request.body(Body::empty()).unwrap()).await
+    }
+
+    fn proved(&self, request: Builder) -> Builder {
         let (method, path) = {
             let (method, uri) = (request.method_ref().unwrap(), request.uri_ref().unwrap());
             (method.to_string(), uri.path().to_owned())
         };
         let proof = self.proof(&method, &path, Some(&self.access_token));
         let token = format!("DPoP {}", self.access_token);
-        self.sends(request.header("DPoP", proof).header(header::AUTHORIZATION, token), body).await
+        request.header("DPoP", proof).header(header::AUTHORIZATION, token)
     }
 
     pub(crate) async fn gets(&self, path: &str) -> Answer {

@@ -1,9 +1,11 @@
 //! A browser, as far as the bank can tell.
 
 use crate::branch::{Branch, ORIGIN, Person};
+use crate::ear::Ear;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use florin_adapter::customers::Token;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -43,9 +45,7 @@ impl Browser {
         request: axum::http::request::Builder,
         body: String,
     ) -> Page {
-        let cookies: Vec<_> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header(header::COOKIE, cookies.join("; "));
+        let request = request.header(header::COOKIE, self.cookie());
         let response =
             self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -59,6 +59,37 @@ impl Browser {
         }
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         Page { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// The login that it shows.
+    pub(crate) fn login(&self) -> Token {
+        let cookie = self.cookies.iter().find(|(name, _)| name == "__Host-login");
+        cookie.unwrap().1.parse().unwrap()
+    }
+
+    /// The same browser, at another adapter.
+    pub(crate) fn goes_to(&self, router: Router) -> Browser {
+        Browser { router, cookies: self.cookies.clone() }
+    }
+
+    /// Listens after what it was told last, if anything.
+    pub(crate) async fn listens(&mut self, last_id: &str) -> Ear {
+        self.asks_to_listen("/live", last_id).await
+    }
+
+    pub(crate) async fn asks_to_listen(&mut self, path: &str, last_id: &str) -> Ear {
+        let request = Request::get(path).header(header::COOKIE, self.cookie());
+        let request = if last_id.is_empty() {
+            request
+        } else {
+            request.header("last-event-id", last_id.as_bytes())
+        };
+        Ear::of(self.router.clone(), request.body(Body::empty()).unwrap()).await
+    }
+
+    fn cookie(&self) -> String {
+        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        cookies.collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) async fn gets(&mut self, path: &str) -> Page {

@@ -33,6 +33,13 @@ fn change(csrf: &str, old: &str, new: &str, code: &str) -> String {
     format!("csrf={csrf}&old={}&new={}&code={code}", encoded(old), encoded(new))
 }
 
+/// Changes a customer's password in a browser.
+pub(crate) async fn changes(branch: &Branch, person: &Person, browser: &mut Browser) {
+    let csrf = browser.token("/security/password").await;
+    let right = code(branch, person);
+    browser.is_led_to("/security/password", &change(&csrf, PASSWORD, OTHER, &right)).await;
+}
+
 #[tokio::test]
 async fn a_new_password_takes_the_old_one_and_a_code_and_ends_other_logins() {
     let (branch, mailbox) = (Branch::open().await, Mailbox::new());

@@ -5,7 +5,9 @@ import { randomInt } from 'node:crypto';
 import test from 'node:test';
 import { checkWithAxe } from './accessibility.mjs';
 import { FILE_LIMIT, openBank } from './bank.mjs';
-import { account, addressOf, balances, decimal, logIn, money, press, unusedCode } from './steps.mjs';
+import {
+  account, addPayee, addressOf, balances, logIn, money, numberOf, orderPayment, press, settled, unusedCode,
+} from './steps.mjs';
 
 test('a customer pays another customer', { timeout: FILE_LIMIT }, async (t) => {
   const bank = await openBank(t);
@@ -28,7 +30,7 @@ test('a customer pays another customer', { timeout: FILE_LIMIT }, async (t) => {
 
   await t.test('a payment is confirmed by a code, for what the page says', async () => {
     const held = await balances(page, bank);
-    await order(page, bank, { payee, cents, description });
+    await orderPayment(page, bank, { payee, cents, description });
     assert.match(await page.locator('h1').innerText(), /^Send €[\d.,]+ to Ben Example\?$/);
     assert.equal(money(await page.locator('#confirm-amount').innerText()).size, cents);
     assert.equal(await page.locator('#confirm-payee').innerText(), 'Ben Example');
@@ -41,7 +43,7 @@ test('a customer pays another customer', { timeout: FILE_LIMIT }, async (t) => {
   });
 
   await t.test('it arrives', async () => {
-    await order(page, bank, { payee, cents, description });
+    await orderPayment(page, bank, { payee, cents, description });
     await page.fill('#code', unusedCode(ada));
     await press(page, '#approve');
     assert.match(addressOf(page), /^\/transactions\/txn_\w+$/);
@@ -68,7 +70,7 @@ async function checkEdited(bank, { customer, browser, number }) {
   const payee = await addPayee(page, bank, { name: 'Ben Example', number, check: 'match' });
   await checkWithAxe(page);
   const before = await balances(page, bank);
-  await order(page, bank, { payee, cents: 1_000, description: 'edited' });
+  await orderPayment(page, bank, { payee, cents: 1_000, description: 'edited' });
   await checkWithAxe(page);
   await page.evaluate(() => { document.querySelector('input[name=amount]').value = '99.00'; });
   await page.fill('#code', unusedCode(customer));
@@ -88,37 +90,4 @@ async function checkNames(page, bank, number) {
   await page.fill('#number', `${number.slice(0, -1)}${(Number(number.at(-1)) + 1) % 10}`);
   await press(page, '#add', 422);
   assert.match(await page.locator('#problem').innerText(), /check digits/);
-}
-
-async function addPayee(page, bank, { name, number, check }) {
-  await page.goto(`${bank.url}/payees`);
-  await page.fill('#name', name);
-  await page.fill('#number', number);
-  await press(page, '#add');
-  const row = page.locator('#payees .payee').last();
-  assert.equal(await row.locator('.name').innerText(), name);
-  assert.match(await row.locator('.check').getAttribute('class'), new RegExp(`\\b${check}\\b`));
-  return row.getAttribute('data-payee');
-}
-
-async function order(page, bank, { payee, cents, description }) {
-  await page.goto(`${bank.url}/transfer?to=${payee}`);
-  await page.fill('#amount', decimal(cents));
-  await page.fill('#description', description);
-  await press(page, '#send');
-}
-
-async function numberOf(page, bank, name) {
-  await page.goto(`${bank.url}/accounts`);
-  return (await page.locator(`[data-account="${name}"] .number`).innerText()).trim();
-}
-
-async function settled(page) {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const status = await page.locator('#status').innerText();
-    if (status === 'COMPLETED') return;
-    assert.equal(status, 'PENDING');
-    await page.reload();
-  }
-  assert.fail('the payment was never completed');
 }

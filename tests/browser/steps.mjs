@@ -139,3 +139,48 @@ export async function account(page, bank, name) {
     rows,
   };
 }
+
+// Notes somebody's number, and checks what is said of the name.
+export async function addPayee(page, bank, { name, number, check }) {
+  await page.goto(`${bank.url}/payees`);
+  await page.fill('#name', name);
+  await page.fill('#number', number);
+  await press(page, '#add');
+  const row = page.locator('#payees .payee').last();
+  assert.equal(await row.locator('.name').innerText(), name);
+  assert.match(await row.locator('.check').getAttribute('class'), new RegExp(`\\b${check}\\b`));
+  return row.getAttribute('data-payee');
+}
+
+// Asks for a payment to a payee; a code is asked for then.
+export async function orderPayment(page, bank, { payee, cents, description }) {
+  await page.goto(`${bank.url}/transfer?to=${payee}`);
+  await page.fill('#amount', decimal(cents));
+  await page.fill('#description', description);
+  await press(page, '#send');
+}
+
+// The number of an account, as people write it.
+export async function numberOf(page, bank, name) {
+  await page.goto(`${bank.url}/accounts`);
+  return (await page.locator(`[data-account="${name}"] .number`).innerText()).trim();
+}
+
+// Waits on a transaction's page until it is completed.
+export async function settled(page) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const status = await page.locator('#status').innerText();
+    if (status === 'COMPLETED') return;
+    assert.equal(status, 'PENDING');
+    await page.reload();
+  }
+  assert.fail('the payment was never completed');
+}
+
+// Pays a payee, with a code for just this payment.
+export async function confirmPayment(page, bank, { customer, payee, cents, description }) {
+  await orderPayment(page, bank, { payee, cents, description });
+  await page.fill('#code', unusedCode(customer));
+  await press(page, '#approve');
+  assert.match(addressOf(page), /^\/transactions\/txn_\w+$/);
+}

@@ -3,4 +3,4 @@
 /// Marks an answer whose body ends when its connection's time is over, or the bank closes; whoever asked may leave at
 /// any time without having taken anything back.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Endless;
+pub struct Endless;

@@ -15,7 +15,7 @@ mod strict;
 mod timely;
 mod visitors;
 
-pub(crate) use endless::Endless;
+pub use endless::Endless;
 pub(crate) use headers::LIVE_POLICY;
 pub use headers::{caller, headers};
 pub use limits::Limits;

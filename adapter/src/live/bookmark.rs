@@ -33,7 +33,7 @@ impl Bookmarks {
         Bookmarks::of_secret(&secret)
     }
 
-    fn of_secret(secret: &[u8; 32]) -> Bookmarks {
+    pub(super) fn of_secret(secret: &[u8; 32]) -> Bookmarks {
         let key = Zeroizing::new(blake3::derive_key(CONTEXT, secret));
         let key = UnboundKey::new(&AES_256_GCM, key.as_slice()).expect("it has 32 bytes");
         Bookmarks(LessSafeKey::new(key))

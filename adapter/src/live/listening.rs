@@ -1,8 +1,8 @@
 //! A stream of somebody who listens.
 //!
 //! ```text
-//! retry: 2000                          at once: when to come back, and where the stream begins
-//! id: 9mVh..
+//! id: 9mVh..                           at once: where the stream begins, and when to come back
+//! retry: 2000
 //!
 //! id: Kd0a..                           an event
 //! data: {"type":"transaction.received","account_id":"acc_..","transaction_id":"txn_.."}

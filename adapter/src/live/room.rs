@@ -72,9 +72,13 @@ impl Live {
     /// Nobody listens yet.
     #[must_use]
     pub fn new(tree: &KeyTree) -> Live {
+        Live::with(Bookmarks::new(tree))
+    }
+
+    fn with(bookmarks: Bookmarks) -> Live {
         let recent = Recent::from(StreamCursor::BEGIN, RECENT_MAX);
         let room = Room { recent, audience: Audience::default(), is_heard: false };
-        Live { bookmarks: Bookmarks::new(tree), room: Mutex::new(room) }
+        Live { bookmarks, room: Mutex::new(room) }
     }
 
     /// The place that the adapter has come to: whoever reads afterwards, and listens after this place, misses nothing
@@ -231,5 +235,70 @@ impl Room {
         self.recent.push(happening);
         self.audience.tell(&happening);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::HEARTBEAT;
+    use axum::body::BodyDataStream;
+    use axum::response::IntoResponse;
+    use florin_ledger::Lsn;
+    use futures_util::StreamExt;
+    use std::time::Duration;
+    use tokio::time::{Instant, advance};
+
+    const START: StreamCursor = StreamCursor { epoch: 1, lsn: Lsn(5), hash: [7; 32] };
+
+    fn customer() -> Id<Customer> {
+        Id::from_number(1)
+    }
+
+    fn happens(live: &Live, number: u64, account: u128) {
+        let happening = Happening::numbered(number, Id::from_number(account));
+        live.room().take(News::Happened(happening)).unwrap();
+    }
+
+    /// A stream of a customer whose account has the number 1.
+    fn stream(live: &Arc<Live>) -> BodyDataStream {
+        let login = LoginKey::numbered(customer(), 1);
+        let listener = Listener { customer: customer(), login, until: Timestamp(1_000) };
+        let (admission, here) = live.admit(listener).ok().unwrap();
+        let mut listening = Listening::new(Arc::clone(live), customer(), admission, here);
+        live.begin(&mut listening, Some(here), &[Id::from_number(1)], Timestamp(1_000));
+        listening.into_response().into_body().into_data_stream()
+    }
+
+    /// Where the next block says that they are, and whether it is an event.
+    async fn block(live: &Live, stream: &mut BodyDataStream) -> (u64, bool) {
+        let bytes = stream.next().await.unwrap().unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        let id = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+        let place = live.bookmarks.open(customer(), id).unwrap();
+        (place.lsn.0, text.contains("\ndata: "))
+    }
+
+    /// Prevents: a quiet customer's place that grows too old to come back to, and one that is ahead of what they were
+    /// told, so that coming back leaves something out.
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_says_how_far_it_is_and_never_too_far() {
+        let live = Arc::new(Live::with(Bookmarks::of_secret(&[7; 32])));
+        live.follow_from(START);
+        let mut stream = stream(&live);
+        assert_eq!(block(&live, &mut stream).await, (5, false));
+        happens(&live, 10, 2);
+        let began = Instant::now();
+        assert_eq!(block(&live, &mut stream).await, (10, false));
+        assert!(HEARTBEAT <= began.elapsed() && began.elapsed() < HEARTBEAT * 2);
+        for number in (20..400).step_by(10) {
+            happens(&live, number, 1);
+            happens(&live, number + 1, 2);
+            advance(HEARTBEAT + Duration::from_secs(1)).await;
+            assert_eq!(block(&live, &mut stream).await, (number, true));
+        }
+        happens(&live, 400, 1);
+        assert_eq!(block(&live, &mut stream).await, (400, true));
+        assert_eq!(block(&live, &mut stream).await, (400, false));
     }
 }

@@ -5,6 +5,7 @@
 mod site;
 
 mod crowd;
+mod endless;
 mod frames;
 mod handshakes;
 mod sizes;

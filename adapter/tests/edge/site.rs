@@ -1,12 +1,16 @@
 //! A listener with a few pages, and peers that say exactly what they are told to.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
 use axum::routing::{get, post};
-use florin_adapter::edge::{Limits, Listener, TlsFiles, server_config};
+use florin_adapter::edge::{Endless, Limits, Listener, TlsFiles, server_config};
+use futures_util::{Stream, StreamExt, stream};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use std::convert::Infallible;
+use std::future::ready;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,18 +22,30 @@ use tokio_rustls::client::TlsStream;
 /// A request that is as it should be.
 pub(crate) const GOOD: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// A listener that serves until it is dropped.
+/// A listener that serves until it is told to stop.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     /// How many requests were begun.
     pub(crate) executed: watch::Receiver<u64>,
     client: Arc<ClientConfig>,
+    stop: watch::Sender<bool>,
 }
 
 type Executed = Arc<watch::Sender<u64>>;
 
 fn begun(executed: &Executed) {
     executed.send_modify(|count| *count += 1);
+}
+
+fn tick() -> Result<Bytes, Infallible> {
+    Ok(Bytes::from_static(b"tick\n"))
+}
+
+/// An answer without an end.
+fn endless(body: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(body));
+    response.extensions_mut().insert(Endless);
+    response
 }
 
 fn router(executed: Executed) -> Router {
@@ -46,6 +62,11 @@ fn router(executed: Executed) -> Router {
                 std::future::pending::<()>().await;
             }),
         )
+        .route(
+            "/endless",
+            get(async || endless(stream::once(ready(tick())).chain(stream::pending()))),
+        )
+        .route("/flood", get(async || endless(stream::repeat_with(tick))))
         .route(
             "/form",
             post(async |State(executed): State<Executed>, body: Bytes| {
@@ -67,9 +88,13 @@ impl Site {
         let tls = server_config(&files).unwrap();
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), tls).await.unwrap();
         let address = listener.address();
-        let serving = listener
-            .with_limits(limits)
-            .serve(router(Arc::new(executed)), async { std::future::pending().await });
+        let (stop, mut stopped) = watch::channel(false);
+        let stopping = async move {
+            if stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending().await
+            }
+        };
+        let serving = listener.with_limits(limits).serve(router(Arc::new(executed)), stopping);
         tokio::spawn(serving);
         let mut roots = RootCertStore::empty();
         roots.add(certificate.der().clone()).unwrap();
@@ -79,7 +104,12 @@ impl Site {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Site { address, executed: told, client: Arc::new(client) }
+        Site { address, executed: told, client: Arc::new(client), stop }
+    }
+
+    /// Tells the listener to stop.
+    pub(crate) fn stops(&self) {
+        self.stop.send_replace(true);
     }
 
     pub(crate) async fn tcp(&self) -> TcpStream {
