@@ -103,6 +103,8 @@ tables! {
     TRANSFERS_PARKED 73 "transfers_parked" PLAIN;
     /// Whom customers have paid before.
     PAID_BEFORE 72 "paid_before" PLAIN;
+    /// What customers have left of their recovery codes.
+    RECOVERY_CODES 74 "recovery_codes" PLAIN;
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

@@ -439,7 +439,7 @@ impl Branch {
     }
 
     pub(crate) fn orderer(&self, person: &Person) -> Orderer {
-        Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() }
+        orderer(person)
     }
 
     pub(crate) async fn view(&self, person: &Person, transaction: Id<Transaction>) -> View {
@@ -508,7 +508,12 @@ impl Branch {
 
 /// A customer, whatever their login.
 pub(crate) fn orderer(person: &Person) -> Orderer {
-    Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() }
+    Orderer {
+        caller: Caller::bank(),
+        customer: person.id,
+        authority: Vec::new(),
+        auth_method: String::from("password+totp"),
+    }
 }
 
 fn words() -> String {

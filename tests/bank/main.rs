@@ -26,6 +26,7 @@ mod operations;
 mod pages;
 mod passwords;
 mod payees;
+mod recovery_codes;
 mod refusals;
 mod registration;
 mod reversals;

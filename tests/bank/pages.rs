@@ -39,6 +39,7 @@ async fn every_answer_forbids_frames_scripts_and_keeping_and_no_redirect_repeats
         "/sessions",
         "/security",
         "/security/password",
+        "/security/codes",
         "/nowhere",
         "/accounts/acc_nothing",
         "/transactions/txn_00000000000000000000000000",

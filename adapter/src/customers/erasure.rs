@@ -8,14 +8,14 @@
 //! If the second did not come about, the same again does it.
 
 use super::credentials::{Credentials, FactorUses};
-use super::record::{CustomerEmails, CustomerOpen, Customers};
+use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
+use super::recovery_code::RecoveryCodes;
 use super::session::Sessions;
 use crate::accounts::{AccountStatus, accounts_of};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
-use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::payments::payee;
@@ -173,12 +173,11 @@ async fn farewell(
     };
     let gone =
         |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
-    let email = found.row.profile.as_known().and_then(|it| Email::parse(&it.email).ok());
-    if let Some(email) = email {
+    if let Some(email) = email_of(&found) {
         let key = store.vault().blind().of(Indexed::Email, email.normal());
         commit.documents.push(gone(CustomerEmails::TABLE, key.to_vec()));
     }
-    for table in [Credentials::TABLE, FactorUses::TABLE] {
+    for table in [Credentials::TABLE, FactorUses::TABLE, RecoveryCodes::TABLE] {
         commit.documents.push(gone(table, customer.bytes().to_vec()));
     }
     commit.documents.extend(Sessions::end_all(store, customer).await?);

@@ -2,8 +2,8 @@
 //!
 //! - Whoever asks sees the same for every address, and the same is read and written: where it is nobody's, a recovery
 //!   of the decoy ([`super::decoy`]), and a letter that goes nowhere.
-//! - The link is good for a quarter of an hour and for one new password, and nothing without a code of a factor that
-//!   is enrolled: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
+//! - The link is good for a quarter of an hour and for one new password, and nothing without a code of the app that is
+//!   enrolled, or a recovery code: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
 //!   come with.
 //! - With the new password every login is over, every other link too, and a name that was locked is open again; the
 //!   customer is told by mail.
@@ -11,12 +11,12 @@
 use super::counter;
 use super::credentials::{Credentials, CredentialsSealed};
 use super::decoy;
-use super::factor::{self, FactorRefused};
+use super::factor::{self, Accepted, FactorRefused};
 use super::link::Link;
 use super::password::{Password, Passwords};
-use super::password_change::{changed, rewritten, tell};
-use super::record::{CustomerEmails, Customers};
+use super::record::{CustomerEmails, Customers, email_of, tell};
 use super::session::Sessions;
+use super::step_up::{changed, rewritten};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs, after};
 use crate::email::Email;
@@ -118,7 +118,8 @@ impl Recoveries {
         let record: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
         let record = record.filter(is_recoverable);
         let record = record.ok_or(RecoverRefused::NoMatch)?;
-        let proof = factor::prove(store, clock, caller, customer, code).await;
+        let accepted = Accepted::AppOrRecoveryCode;
+        let proof = factor::prove(store, clock, caller, customer, code, accepted).await;
         let proof = proof.map_err(|refused| match refused {
             FactorRefused::NoMatch => RecoverRefused::NoMatch,
             FactorRefused::Bank(error) => error.into(),
@@ -174,7 +175,7 @@ fn is_recoverable(record: &Found<Customers>) -> bool {
 
 /// The write that forgets failed attempts to log in under a customer's address.
 fn unlocked(store: &Store, record: &Found<Customers>) -> Option<DocumentWrite> {
-    let email = Email::parse(&record.row.profile.as_known()?.email).ok()?;
+    let email = email_of(record)?;
     Some(counter::forget(&store.vault().blind().of(Indexed::LoginIdentifier, email.normal())))
 }
 
@@ -197,7 +198,7 @@ async fn mailed(
     // As it is on record: what was typed may differ, and be another's mailbox.
     let to = record
         .filter(|record| is_recoverable(record) && may_be_sent)
-        .and_then(|record| Email::parse(&record.row.profile.known()?.email).ok());
+        .and_then(|record| email_of(&record));
     let link = Link::generate(customer);
     let expires = after(now, RECOVERY_LINK);
     let row = Row::<Recoveries>::open(Recovery {

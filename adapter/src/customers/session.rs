@@ -196,6 +196,7 @@ impl Sessions {
         store: &Store,
         customer: Id<Customer>,
         now: Timestamp,
+        auth_method: &str,
         app: Option<&str>,
     ) -> Result<(Token, LoginSession, [DocumentWrite; 2]), BankError> {
         let token = Token::generate(customer);
@@ -204,7 +205,7 @@ impl Sessions {
         let session = LoginSession {
             session_id: Id::at(now),
             user_id: customer,
-            auth_method: String::from("password+totp"),
+            auth_method: String::from(auth_method),
             created_at: now.into(),
             expires_at: expires.into(),
             dpop_jkt: app.map(String::from),

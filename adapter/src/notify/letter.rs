@@ -48,6 +48,13 @@ pub enum Letter {
     },
     /// To a customer whose password was changed.
     PasswordChanged,
+    /// To a customer whose recovery code was used.
+    RecoveryCodeUsed {
+        /// How many are left.
+        left: usize,
+    },
+    /// To a customer who has new recovery codes.
+    RecoveryCodesMade,
 }
 
 #[derive(Template)]
@@ -78,6 +85,21 @@ struct PasswordChanged<'a> {
     time: String,
 }
 
+#[derive(Template)]
+#[template(path = "letters/recovery_code_used.txt")]
+struct RecoveryCodeUsed<'a> {
+    sender: &'a Sender,
+    time: String,
+    left: usize,
+}
+
+#[derive(Template)]
+#[template(path = "letters/recovery_codes_made.txt")]
+struct RecoveryCodesMade<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
 impl Letter {
     /// What it is about.
     #[must_use]
@@ -88,6 +110,10 @@ impl Letter {
             Letter::AddressIsKnown => format!("Somebody tried to register with {bank}"),
             Letter::Recover { .. } => format!("A new password for {bank}"),
             Letter::PasswordChanged => format!("Your password at {bank} was changed"),
+            Letter::RecoveryCodeUsed { .. } => {
+                format!("A recovery code of yours at {bank} was used")
+            }
+            Letter::RecoveryCodesMade => format!("You have new recovery codes at {bank}"),
         }
     }
 
@@ -102,6 +128,10 @@ impl Letter {
             Letter::AddressIsKnown => AddressIsKnown { sender, time }.render(),
             Letter::Recover { token } => Recover { sender, token }.render(),
             Letter::PasswordChanged => PasswordChanged { sender, time }.render(),
+            Letter::RecoveryCodeUsed { left } => {
+                RecoveryCodeUsed { sender, time, left: *left }.render()
+            }
+            Letter::RecoveryCodesMade => RecoveryCodesMade { sender, time }.render(),
         };
         text.map_err(|error| MailError(error.to_string()))
     }
@@ -111,7 +141,10 @@ impl Letter {
         match self {
             Letter::ConfirmAddress { .. } => REGISTRATION_LINK,
             Letter::Recover { .. } => RECOVERY_LINK,
-            Letter::AddressIsKnown | Letter::PasswordChanged => NEWS,
+            Letter::AddressIsKnown
+            | Letter::PasswordChanged
+            | Letter::RecoveryCodeUsed { .. }
+            | Letter::RecoveryCodesMade => NEWS,
         }
     }
 }

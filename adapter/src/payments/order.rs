@@ -95,6 +95,8 @@ pub struct Orderer {
     pub customer: Id<Customer>,
     /// What must hold for them to order anything: their login, and that they are a customer.
     pub authority: Vec<Precondition>,
+    /// What their login was proved by.
+    pub auth_method: String,
 }
 
 /// The transfer as it was begun.

@@ -132,8 +132,9 @@ async fn attempt(
     commit.preconditions.extend(by.authority.iter().cloned());
     commit.transfers.push(hold(initiated.transaction, &parties, new.money));
     room.join(&mut commit);
-    let auth_method = if spent.is_some() { "password+totp+step-up" } else { "password+totp" };
-    commit.documents.extend(documents(bank, by, initiated, &parties, new, auth_method).await?);
+    let step_up = if spent.is_some() { "+step-up" } else { "" };
+    let auth_method = format!("{}{step_up}", by.auth_method);
+    commit.documents.extend(documents(bank, by, initiated, &parties, new, &auth_method).await?);
     commit.documents.push(kept(store, &**clock, by.customer, order, initiated).await?);
     commit.documents.extend(spent);
     if !is_own {

@@ -1,5 +1,6 @@
 //! The pages of the bank: server-rendered, usable without JavaScript, and strict about what they load.
 
+mod codes;
 mod cookies;
 mod forms;
 mod health;
@@ -73,6 +74,7 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/sessions/end-others", post(logins::end_others))
         .route("/security", get(security::overview))
         .route("/security/password", get(security::password_form).post(security::password))
+        .route("/security/codes", get(codes::form).post(codes::make))
         .route("/accounts", get(views::accounts))
         .route("/accounts/open", get(opening::open_form).post(opening::open))
         .route("/accounts/{account}", get(views::account))

@@ -1,8 +1,9 @@
-//! Becoming a customer: a form, a letter, an authenticator app.
+//! Becoming a customer: a form, a letter, an authenticator app; in the end, recovery codes.
 //!
 //! Whatever address is typed, the answers are the same. The page of a letter's link shows a button and does nothing
 //! by itself, since mailboxes load the links that they are sent.
 
+use super::codes;
 use super::cookies;
 use super::forms::{self, Form, Visitor};
 use super::pages::{self, Problem};
@@ -213,8 +214,9 @@ pub(super) async fn enrol(
     }
     let Bank { store, clock, .. } = &*bank;
     match Registrations::enrol(store, &**clock, &caller, &link, &fields.code).await {
-        Ok(_) => {
-            let mut response = Redirect::to("/login?notice=registered").into_response();
+        Ok(codes) => {
+            let onward = "/login?notice=registered";
+            let mut response = codes::sheet(&bank, String::new(), &codes, onward);
             cookies::remove(response.headers_mut(), cookies::ENROLMENT);
             response
         }

@@ -104,13 +104,8 @@ pub(super) async fn password(
     if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
         return pages::too_often(seconds);
     }
-    let change = PasswordChange {
-        login: &session.login,
-        authority: &session.orderer.authority,
-        old: Zeroizing::new(fields.old),
-        new,
-        code: &fields.code,
-    };
+    let step_up = session.step_up(Zeroizing::new(fields.old), &fields.code);
+    let change = PasswordChange { step_up, new };
     let Bank { store, clock, passwords, .. } = &*bank;
     match change_password(store, &**clock, passwords, &session.orderer.caller, change).await {
         Ok(()) => Redirect::to("/security?notice=password").into_response(),

@@ -7,7 +7,7 @@ use super::cookies;
 use super::pages::{self, Problem};
 use crate::audit::Caller;
 use crate::bank::Bank;
-use crate::customers::{FoundLogin, LoginSession, Sessions, Token};
+use crate::customers::{FoundLogin, LoginSession, Sessions, StepUp, Token};
 use crate::edge::Known;
 use crate::id::{Customer, Id};
 use crate::payments::Orderer;
@@ -16,6 +16,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A browser in which somebody is logged in, on whichever side of the counter.
 pub(super) struct User {
@@ -77,7 +78,12 @@ impl FromRequestParts<Arc<Bank>> for Session {
             return Err(pages::problem(Problem::Forbidden));
         }
         let FoundLogin { session: login, unchanged, .. } = found;
-        let orderer = Orderer { caller, customer: login.user_id, authority: unchanged.into() };
+        let orderer = Orderer {
+            caller,
+            customer: login.user_id,
+            authority: unchanged.into(),
+            auth_method: login.auth_method.clone(),
+        };
         Ok(Session { token, login, orderer, csrf })
     }
 }
@@ -99,6 +105,11 @@ impl FromRequestParts<Arc<Bank>> for StaffSession {
 impl Session {
     pub(super) fn customer(&self) -> Id<Customer> {
         self.login.user_id
+    }
+
+    /// What this login proves itself again with.
+    pub(super) fn step_up<'a>(&'a self, password: Zeroizing<String>, code: &'a str) -> StepUp<'a> {
+        StepUp { login: &self.login, authority: &self.orderer.authority, password, code }
     }
 }
 
