@@ -105,6 +105,8 @@ tables! {
     PAID_BEFORE 72 "paid_before" PLAIN;
     /// What customers have left of their recovery codes.
     RECOVERY_CODES 74 "recovery_codes" PLAIN;
+    /// Authenticator apps that wait for their first code.
+    FACTOR_CHANGES 75 "factor_changes" TableOptions { time_to_live: HOUR_S, ..PLAIN };
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

@@ -14,7 +14,8 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-/// A browser: it keeps the cookies that it is given.
+/// A browser: it keeps the cookies that it is given. A copy has them all, as who has stolen them.
+#[derive(Clone)]
 pub(crate) struct Browser {
     router: Router,
     cookies: Vec<(String, String)>,

@@ -15,6 +15,7 @@ mod challenges;
 mod changes;
 mod counter_pages;
 mod erasure;
+mod factor_changes;
 mod factors;
 mod keys;
 mod letters;

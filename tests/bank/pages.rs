@@ -40,6 +40,8 @@ async fn every_answer_forbids_frames_scripts_and_keeping_and_no_redirect_repeats
         "/security",
         "/security/password",
         "/security/codes",
+        "/security/factor",
+        "/security/factor/new",
         "/nowhere",
         "/accounts/acc_nothing",
         "/transactions/txn_00000000000000000000000000",

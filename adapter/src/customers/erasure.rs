@@ -8,6 +8,7 @@
 //! If the second did not come about, the same again does it.
 
 use super::credentials::{Credentials, FactorUses};
+use super::factor_change::FactorChanges;
 use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
 use super::recovery_code::RecoveryCodes;
@@ -24,6 +25,9 @@ use crate::store::{Found, Held, Kind, Row, Store};
 use crate::vault::{Indexed, Subject};
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
+/// What a customer has one document of, under their id.
+const OF_ONE_CUSTOMER: [TableId; 4] =
+    [Credentials::TABLE, FactorUses::TABLE, RecoveryCodes::TABLE, FactorChanges::TABLE];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 
@@ -177,7 +181,7 @@ async fn farewell(
         let key = store.vault().blind().of(Indexed::Email, email.normal());
         commit.documents.push(gone(CustomerEmails::TABLE, key.to_vec()));
     }
-    for table in [Credentials::TABLE, FactorUses::TABLE, RecoveryCodes::TABLE] {
+    for table in OF_ONE_CUSTOMER {
         commit.documents.push(gone(table, customer.bytes().to_vec()));
     }
     commit.documents.extend(Sessions::end_all(store, customer).await?);

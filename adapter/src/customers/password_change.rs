@@ -8,6 +8,7 @@ use super::factor::Accepted;
 use super::logins::{Ending, endings};
 use super::password::{Password, Passwords};
 use super::record::tell;
+use super::session::Token;
 use super::step_up::{ChangeRefused, Proved, StepUp, changed, committed, rewritten};
 use crate::audit::{self, Caller};
 use crate::clock::Clock;
@@ -22,7 +23,7 @@ pub struct PasswordChange<'a> {
     pub new: Password,
 }
 
-/// Changes a password. Returns when that is durable.
+/// Changes a password. Returns the token under which the login goes on, when that is durable.
 ///
 /// # Errors
 /// [`ChangeRefused`].
@@ -32,17 +33,18 @@ pub async fn change_password(
     passwords: &Passwords,
     caller: &Caller,
     change: PasswordChange<'_>,
-) -> Result<(), ChangeRefused> {
+) -> Result<Token, ChangeRefused> {
     let PasswordChange { step_up, new } = change;
     let (customer, login) = (step_up.login.user_id, step_up.login.session_id);
     let accepted = Accepted::AppOrRecoveryCode;
     let proved = step_up.prove(store, clock, passwords, caller, accepted).await?;
-    let Proved { mut commit, credentials, sealed } = proved;
+    let Proved { mut commit, token, credentials, sealed } = proved;
     let sealed = CredentialsSealed { password: passwords.hash(new).await?, ..sealed };
     commit.documents.push(rewritten(store, &credentials, sealed).await?);
     commit.documents.extend(endings(store, clock, customer, Ending::AllBut(login)).await?);
     commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
     let act = changed(customer, "password");
     commit.documents.push(audit::row(store, clock, caller, act).await?);
-    committed(store, &commit).await
+    committed(store, &commit).await?;
+    Ok(token)
 }

@@ -9,6 +9,7 @@
 use super::factor::Accepted;
 use super::password::Passwords;
 use super::record::tell;
+use super::session::Token;
 use super::step_up::{ChangeRefused, Proved, StepUp, changed, committed};
 use crate::audit::{self, Caller};
 use crate::clock::Clock;
@@ -193,8 +194,8 @@ pub async fn codes_left(store: &Store, customer: Id<Customer>) -> Result<usize, 
     Ok(sealed.map_or(0, |sealed| sealed.hashes.len()))
 }
 
-/// Makes a customer new codes, who proves themselves again; none of the old ones is taken for it. Returns when that is
-/// durable.
+/// Makes a customer new codes, who proves themselves again; none of the old ones is taken for it. Returns them with the
+/// token under which the login goes on, when that is durable.
 ///
 /// # Errors
 /// [`ChangeRefused`].
@@ -204,17 +205,17 @@ pub async fn renew_codes(
     passwords: &Passwords,
     caller: &Caller,
     step_up: StepUp<'_>,
-) -> Result<NewCodes, ChangeRefused> {
+) -> Result<(NewCodes, Token), ChangeRefused> {
     let customer = step_up.login.user_id;
     let proved = step_up.prove(store, clock, passwords, caller, Accepted::App).await?;
-    let Proved { mut commit, .. } = proved;
+    let Proved { mut commit, token, .. } = proved;
     let (codes, write) = made(store, customer).await?;
     commit.documents.push(write);
     commit.documents.push(tell(store, clock, customer, Letter::RecoveryCodesMade).await?);
     let act = changed(customer, "recovery codes");
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     committed(store, &commit).await?;
-    Ok(codes)
+    Ok((codes, token))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //!   every request reads it, so the end takes effect at once, in every adapter.
 //! - Who has the token has the login, so it is stored only as a hash. A login of an app is bound to a key that
 //!   never leaves the app: its token is nothing without that, and nothing to a browser.
+//! - Whoever proves themselves again goes on under another token, and the one of before is nobody's.
 //! - When it was last used is a document of its own, written once a minute at most.
 
 use super::record::{Customers, UserKind};
@@ -215,6 +216,27 @@ impl Sessions {
         let login = DocumentWrite { expires, ..login };
         let used = use_write(store, &key, now).await?;
         Ok((token, session, [login, used]))
+    }
+
+    /// The same login under another token, so that whoever has the one of before has nothing: the token, and what a commit
+    /// must write for it to be.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub(super) async fn renewed(
+        store: &Store,
+        now: Timestamp,
+        before: &Token,
+        login: &LoginSession,
+    ) -> Result<(Token, [DocumentWrite; 4]), BankError> {
+        let token = Token::generate(login.user_id);
+        let key = token.key().bytes();
+        let row = Row::<Logins>::open(login.clone());
+        let write = store.write(&key, &row, DocumentCondition::Absent).await?;
+        let write = DocumentWrite { expires: login.expires_at.into(), ..write };
+        let used = use_write(store, &key, now).await?;
+        let [ended, unused] = Sessions::end(&before.key());
+        Ok((token, [write, used, ended, unused]))
     }
 
     /// The login of a browser's token, if it has one that is not over, of a customer who may log in; a member of

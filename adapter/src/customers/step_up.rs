@@ -3,13 +3,13 @@
 //!
 //! - Attempts are counted with those of the second factor ([`super::factor`]): whoever has a browser that somebody
 //!   left open tries few passwords. Password and code are both looked at, and nobody is told which did not match.
-//! - What is proved is a commit, which needs that the login is not over and spends the code: what is not done spends
-//!   nothing.
+//! - What is proved is a commit, which needs that the login is not over, spends the code, and puts another token in the
+//!   place of the login's: what is not done spends nothing, and who had stolen the token has lost it.
 
 use super::credentials::{Credentials, CredentialsSealed};
 use super::factor::{self, Accepted, FactorRefused};
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
-use super::session::LoginSession;
+use super::session::{LoginSession, Sessions, Token};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::Clock;
 use crate::error::BankError;
@@ -45,6 +45,8 @@ impl From<FactorRefused> for ChangeRefused {
 
 /// What somebody shows who is logged in and wants a change.
 pub struct StepUp<'a> {
+    /// The token of their login.
+    pub token: &'a Token,
     /// The login.
     pub login: &'a LoginSession,
     /// What must hold for the login to order anything.
@@ -59,6 +61,8 @@ pub struct StepUp<'a> {
 pub(super) struct Proved {
     /// The commit of the change, as far as it is about that.
     pub(super) commit: Commit,
+    /// Under which the login goes on.
+    pub(super) token: Token,
     /// What they proved themselves with.
     pub(super) credentials: Found<Credentials>,
     /// The same, opened.
@@ -89,10 +93,13 @@ impl StepUp<'_> {
         let password = if is_sound { self.password } else { Zeroizing::default() };
         let is_right = passwords.is_of(waiting, password, Some(sealed.password.clone())).await?;
         let proof = proof.filter(|_| is_right).ok_or(ChangeRefused::NoMatch)?;
+        let (token, renewal) =
+            Sessions::renewed(store, clock.now(), self.token, self.login).await?;
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
         commit.preconditions = self.authority.to_vec();
+        commit.documents.extend(renewal);
         proof.join(&mut commit);
-        Ok(Proved { commit, credentials, sealed })
+        Ok(Proved { commit, token, credentials, sealed })
     }
 }
 

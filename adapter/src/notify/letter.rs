@@ -55,6 +55,8 @@ pub enum Letter {
     },
     /// To a customer who has new recovery codes.
     RecoveryCodesMade,
+    /// To a customer who has another authenticator app.
+    FactorChanged,
 }
 
 #[derive(Template)]
@@ -100,6 +102,13 @@ struct RecoveryCodesMade<'a> {
     time: String,
 }
 
+#[derive(Template)]
+#[template(path = "letters/factor_changed.txt")]
+struct FactorChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
 impl Letter {
     /// What it is about.
     #[must_use]
@@ -114,6 +123,7 @@ impl Letter {
                 format!("A recovery code of yours at {bank} was used")
             }
             Letter::RecoveryCodesMade => format!("You have new recovery codes at {bank}"),
+            Letter::FactorChanged => format!("You have another authenticator app at {bank}"),
         }
     }
 
@@ -132,6 +142,7 @@ impl Letter {
                 RecoveryCodeUsed { sender, time, left: *left }.render()
             }
             Letter::RecoveryCodesMade => RecoveryCodesMade { sender, time }.render(),
+            Letter::FactorChanged => FactorChanged { sender, time }.render(),
         };
         text.map_err(|error| MailError(error.to_string()))
     }
@@ -144,7 +155,8 @@ impl Letter {
             Letter::AddressIsKnown
             | Letter::PasswordChanged
             | Letter::RecoveryCodeUsed { .. }
-            | Letter::RecoveryCodesMade => NEWS,
+            | Letter::RecoveryCodesMade
+            | Letter::FactorChanged => NEWS,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Recovery codes on a page: shown once, when they are made.
 
+use super::cookies;
 use super::forms::Form;
 use super::pages;
 use super::session::Session;
@@ -54,8 +55,8 @@ async fn show(bank: &Bank, session: &Session, problem: String) -> Response {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepUpFields {
-    password: String,
-    code: String,
+    pub(super) password: String,
+    pub(super) code: String,
 }
 
 pub(super) async fn make(
@@ -68,7 +69,12 @@ pub(super) async fn make(
     let step_up = session.step_up(Zeroizing::new(fields.password), &fields.code);
     let Bank { store, clock, passwords, .. } = &*bank;
     match renew_codes(store, &**clock, passwords, &session.orderer.caller, step_up).await {
-        Ok(codes) => sheet(&bank, session.csrf, &codes, "/security"),
+        Ok((codes, token)) => {
+            let csrf = bank.form_token(&token.form_secret());
+            let mut response = sheet(&bank, csrf, &codes, "/security");
+            cookies::set(response.headers_mut(), cookies::LOGIN, &token.to_string());
+            response
+        }
         Err(ChangeRefused::Bank(error)) => pages::failed(&error),
         Err(refused) => show(&bank, &session, refused.to_string()).await,
     }

@@ -1,7 +1,9 @@
 //! The pages of the bank: server-rendered, usable without JavaScript, and strict about what they load.
 
+mod app_secret;
 mod codes;
 mod cookies;
+mod factor;
 mod forms;
 mod health;
 mod login;
@@ -74,6 +76,8 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/sessions/end-others", post(logins::end_others))
         .route("/security", get(security::overview))
         .route("/security/password", get(security::password_form).post(security::password))
+        .route("/security/factor", get(factor::form).post(factor::begin))
+        .route("/security/factor/new", get(factor::new_form).post(factor::finish))
         .route("/security/codes", get(codes::form).post(codes::make))
         .route("/accounts", get(views::accounts))
         .route("/accounts/open", get(opening::open_form).post(opening::open))

@@ -3,16 +3,15 @@
 //! Whatever address is typed, the answers are the same. The page of a letter's link shows a button and does nothing
 //! by itself, since mailboxes load the links that they are sent.
 
+use super::app_secret::AppSecret;
 use super::codes;
 use super::cookies;
 use super::forms::{self, Form, Visitor};
 use super::pages::{self, Problem};
-use super::picture::Picture;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
-    EnrolError, Enrolment, Link, Newcomer, NotAName, Password, PasswordError, PersonName,
-    Registrations,
+    EnrolError, Link, Newcomer, NotAName, Password, PasswordError, PersonName, Registrations,
 };
 use crate::email::{Email, NotAnEmail};
 use askama::Template;
@@ -53,9 +52,7 @@ struct ConfirmPage<'a> {
 struct EnrolPage<'a> {
     bank: &'a str,
     csrf: String,
-    secret: String,
-    uri: String,
-    picture: Picture,
+    app: AppSecret,
     has_problem: bool,
 }
 
@@ -174,19 +171,14 @@ pub(super) async fn enrol_form(State(bank): State<Arc<Bank>>, headers: HeaderMap
 }
 
 async fn show_secret(bank: &Bank, link: &Link, status: StatusCode) -> Response {
-    let name = &bank.options.name;
-    let enrolment = Registrations::enrolment(&bank.store, &*bank.clock, link).await;
-    let Enrolment { totp, email } = match enrolment {
+    let enrolment = match Registrations::enrolment(&bank.store, &*bank.clock, link).await {
         Ok(enrolment) => enrolment,
         Err(error) => return failed(&error),
     };
-    let uri = totp.uri(name, &email);
     let page = EnrolPage {
-        bank: name,
+        bank: &bank.options.name,
         csrf: bank.form_token(&link.form_secret()),
-        secret: totp.in_groups(),
-        picture: Picture::of(&uri),
-        uri,
+        app: AppSecret::of(bank, &enrolment),
         has_problem: status != StatusCode::OK,
     };
     (status, pages::page(&page)).into_response()

@@ -3,7 +3,7 @@
 use super::cookies;
 use super::forms::{Form, Visitor};
 use super::pages::{self, Problem};
-use super::session::Session;
+use super::session::{Session, led_on};
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
@@ -71,6 +71,7 @@ pub(super) async fn overview(
 ) -> Response {
     let notice = match query.notice.as_deref() {
         Some("password") => "Your password is changed. Every other login has ended.",
+        Some("factor") => "Your new app is set up. Every other login has ended.",
         _ => "",
     };
     pages::page(&SecurityPage { bank: &bank.options.name, csrf: session.csrf, notice })
@@ -108,7 +109,7 @@ pub(super) async fn password(
     let change = PasswordChange { step_up, new };
     let Bank { store, clock, passwords, .. } = &*bank;
     match change_password(store, &**clock, passwords, &session.orderer.caller, change).await {
-        Ok(()) => Redirect::to("/security?notice=password").into_response(),
+        Ok(token) => led_on("/security?notice=password", &token),
         Err(ChangeRefused::Bank(error)) => pages::failed(&error),
         Err(refused) => show_password(&bank, &session, refused.to_string()),
     }

@@ -109,8 +109,16 @@ impl Session {
 
     /// What this login proves itself again with.
     pub(super) fn step_up<'a>(&'a self, password: Zeroizing<String>, code: &'a str) -> StepUp<'a> {
-        StepUp { login: &self.login, authority: &self.orderer.authority, password, code }
+        let authority = &self.orderer.authority;
+        StepUp { token: &self.token, login: &self.login, authority, password, code }
     }
+}
+
+/// Leads on, under the token that a login has now.
+pub(super) fn led_on(path: &str, token: &Token) -> Response {
+    let mut response = Redirect::to(path).into_response();
+    cookies::set(response.headers_mut(), cookies::LOGIN, &token.to_string());
+    response
 }
 
 fn to_login() -> Response {
