@@ -107,6 +107,8 @@ tables! {
     RECOVERY_CODES 74 "recovery_codes" PLAIN;
     /// Authenticator apps that wait for their first code.
     FACTOR_CHANGES 75 "factor_changes" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// E-mail addresses that wait to be confirmed.
+    EMAIL_CHANGES 76 "email_changes" PLAIN;
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

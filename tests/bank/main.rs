@@ -14,6 +14,7 @@ mod browser;
 mod challenges;
 mod changes;
 mod counter_pages;
+mod email_changes;
 mod erasure;
 mod factor_changes;
 mod factors;

@@ -8,6 +8,7 @@
 //! If the second did not come about, the same again does it.
 
 use super::credentials::{Credentials, FactorUses};
+use super::email_change::EmailChanges;
 use super::factor_change::FactorChanges;
 use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
@@ -26,8 +27,13 @@ use crate::vault::{Indexed, Subject};
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
 /// What a customer has one document of, under their id.
-const OF_ONE_CUSTOMER: [TableId; 4] =
-    [Credentials::TABLE, FactorUses::TABLE, RecoveryCodes::TABLE, FactorChanges::TABLE];
+const OF_ONE_CUSTOMER: [TableId; 5] = [
+    Credentials::TABLE,
+    FactorUses::TABLE,
+    RecoveryCodes::TABLE,
+    FactorChanges::TABLE,
+    EmailChanges::TABLE,
+];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 

@@ -8,10 +8,12 @@
 //! ```
 //! - The old app is good until the new one has shown a code, and good for nothing in the commit that takes it.
 //! - A secret that waits belongs to the login that asked for it: no other is shown it, or finishes.
-//! - With the new app every other login is over, and so is every link of a letter. Recovery codes stay: who has lost
+//! - With the new app every other login is over, and so is every link of a letter, and an address that waits. Recovery
+//!   codes stay: who has lost
 //!   both, and finds out too late, has them to come back with.
 
 use super::credentials::{Credentials, CredentialsSealed, FactorUse, FactorUses};
+use super::email_change::EmailChanges;
 use super::enrolment::Enrolment;
 use super::factor::Accepted;
 use super::logins::{Ending, endings};
@@ -203,6 +205,7 @@ pub(super) async fn replacement(
         rewritten(store, &credentials, sealed).await?,
         store.write(&key, &row, condition).await?,
         tell(store, clock, customer, Letter::FactorChanged).await?,
+        EmailChanges::end(customer),
     ];
     documents.extend(Recoveries::end_all(store, customer).await?);
     Ok(documents)

@@ -9,6 +9,7 @@
 mod counter;
 mod credentials;
 pub(crate) mod decoy;
+mod email_change;
 mod enrolment;
 mod erasure;
 mod factor;
@@ -30,6 +31,7 @@ mod totp;
 pub(crate) use counter::forget as forget_attempts;
 pub(crate) use credentials::FactorUses;
 pub use credentials::{Credentials, CredentialsSealed};
+pub use email_change::{ConfirmRefused, EmailChanges, NewEmailRefused};
 pub use enrolment::{EnrolError, Enrolment, Newcomer, Registrations};
 pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
 pub use factor::{Accepted, FactorProof, FactorRefused, prove};

@@ -1,9 +1,11 @@
 //! Another password, for who is logged in and has the old one and a second factor ([`super::step_up`]).
 //!
-//! - With the new password every other login is over, and every attempt to log in with the old one.
+//! - With the new password every other login is over, and every attempt to log in with the old one; an address that waits
+//!   to be confirmed is forgotten.
 //! - The customer is told by mail, in the commit that does it.
 
 use super::credentials::CredentialsSealed;
+use super::email_change::EmailChanges;
 use super::factor::Accepted;
 use super::logins::{Ending, endings};
 use super::password::{Password, Passwords};
@@ -42,6 +44,7 @@ pub async fn change_password(
     let sealed = CredentialsSealed { password: passwords.hash(new).await?, ..sealed };
     commit.documents.push(rewritten(store, &credentials, sealed).await?);
     commit.documents.extend(endings(store, clock, customer, Ending::AllBut(login)).await?);
+    commit.documents.push(EmailChanges::end(customer));
     commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
     let act = changed(customer, "password");
     commit.documents.push(audit::row(store, clock, caller, act).await?);

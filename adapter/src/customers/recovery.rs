@@ -5,12 +5,13 @@
 //! - The link is good for a quarter of an hour and for one new password, and nothing without a code of the app that is
 //!   enrolled, or a recovery code: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
 //!   come with.
-//! - With the new password every login is over, every other link too, and a name that was locked is open again; the
+//! - With the new password every login is over, every other link too, an address that waits is forgotten, and a name that was locked is open again; the
 //!   customer is told by mail.
 
 use super::counter;
 use super::credentials::{Credentials, CredentialsSealed};
 use super::decoy;
+use super::email_change::EmailChanges;
 use super::factor::{self, Accepted, FactorRefused};
 use super::link::Link;
 use super::password::{Password, Passwords};
@@ -137,6 +138,7 @@ impl Recoveries {
         commit.documents.extend(Recoveries::end_all(store, customer).await?);
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         commit.documents.extend(unlocked(store, &record));
+        commit.documents.push(EmailChanges::end(customer));
         commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
         let act = changed(customer, "password");
         commit.documents.push(audit::row(store, clock, &caller, act).await?);

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const NEWS: u64 = 72 * HOUR;
 /// How long the link of a registration is good.
 pub(crate) const REGISTRATION_LINK: u64 = 24 * HOUR;
+/// How long the link to a new address is good.
+pub(crate) const EMAIL_LINK: u64 = 24 * HOUR;
 /// How long the link of a recovery is good.
 pub(crate) const RECOVERY_LINK: u64 = 15 * MINUTE;
 
@@ -57,6 +59,17 @@ pub enum Letter {
     RecoveryCodesMade,
     /// To a customer who has another authenticator app.
     FactorChanged,
+    /// To an address that is to be a customer's.
+    ConfirmNewAddress {
+        /// Of the link.
+        token: String,
+    },
+    /// To a customer whose address another wanted.
+    AddressIsWanted,
+    /// To the address that a customer wants to change.
+    EmailChangeAsked,
+    /// To the address that a customer had.
+    EmailChanged,
 }
 
 #[derive(Template)]
@@ -109,6 +122,34 @@ struct FactorChanged<'a> {
     time: String,
 }
 
+#[derive(Template)]
+#[template(path = "letters/confirm_new_address.txt")]
+struct ConfirmNewAddress<'a> {
+    sender: &'a Sender,
+    token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "letters/address_is_wanted.txt")]
+struct AddressIsWanted<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/email_change_asked.txt")]
+struct EmailChangeAsked<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/email_changed.txt")]
+struct EmailChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
 impl Letter {
     /// What it is about.
     #[must_use]
@@ -124,6 +165,10 @@ impl Letter {
             }
             Letter::RecoveryCodesMade => format!("You have new recovery codes at {bank}"),
             Letter::FactorChanged => format!("You have another authenticator app at {bank}"),
+            Letter::ConfirmNewAddress { .. } => format!("Confirm your new address for {bank}"),
+            Letter::AddressIsWanted => format!("Somebody wanted to use your address at {bank}"),
+            Letter::EmailChangeAsked => format!("Your address at {bank} is to be changed"),
+            Letter::EmailChanged => format!("Your address at {bank} was changed"),
         }
     }
 
@@ -143,6 +188,10 @@ impl Letter {
             }
             Letter::RecoveryCodesMade => RecoveryCodesMade { sender, time }.render(),
             Letter::FactorChanged => FactorChanged { sender, time }.render(),
+            Letter::ConfirmNewAddress { token } => ConfirmNewAddress { sender, token }.render(),
+            Letter::AddressIsWanted => AddressIsWanted { sender, time }.render(),
+            Letter::EmailChangeAsked => EmailChangeAsked { sender, time }.render(),
+            Letter::EmailChanged => EmailChanged { sender, time }.render(),
         };
         text.map_err(|error| MailError(error.to_string()))
     }
@@ -152,11 +201,15 @@ impl Letter {
         match self {
             Letter::ConfirmAddress { .. } => REGISTRATION_LINK,
             Letter::Recover { .. } => RECOVERY_LINK,
+            Letter::ConfirmNewAddress { .. } => EMAIL_LINK,
             Letter::AddressIsKnown
             | Letter::PasswordChanged
             | Letter::RecoveryCodeUsed { .. }
             | Letter::RecoveryCodesMade
-            | Letter::FactorChanged => NEWS,
+            | Letter::FactorChanged
+            | Letter::AddressIsWanted
+            | Letter::EmailChangeAsked
+            | Letter::EmailChanged => NEWS,
         }
     }
 }

@@ -56,6 +56,7 @@ fn notice(name: &str) -> &'static str {
         "password" => {
             "Your password is changed. Log in with it, and with the next code of your app."
         }
+        "email" => "Your address is changed. Log in with the new one.",
         _ => "",
     }
 }

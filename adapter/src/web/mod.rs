@@ -3,6 +3,7 @@
 mod app_secret;
 mod codes;
 mod cookies;
+mod email;
 mod factor;
 mod forms;
 mod health;
@@ -76,6 +77,9 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/sessions/end-others", post(logins::end_others))
         .route("/security", get(security::overview))
         .route("/security/password", get(security::password_form).post(security::password))
+        .route("/security/email", get(email::form).post(email::begin))
+        .route("/security/email/sent", get(email::sent))
+        .route("/security/email/confirm", get(email::confirm_form).post(email::confirm))
         .route("/security/factor", get(factor::form).post(factor::begin))
         .route("/security/factor/new", get(factor::new_form).post(factor::finish))
         .route("/security/codes", get(codes::form).post(codes::make))
