@@ -109,6 +109,8 @@ tables! {
     FACTOR_CHANGES 75 "factor_changes" TableOptions { time_to_live: HOUR_S, ..PLAIN };
     /// E-mail addresses that wait to be confirmed.
     EMAIL_CHANGES 76 "email_changes" PLAIN;
+    /// When what customers are reached or proved by was changed last.
+    CONTACT_CHANGES 77 "contact_changes" PLAIN;
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

@@ -11,6 +11,7 @@ mod api_proofs;
 mod api_reading;
 mod api_transfers;
 mod browser;
+mod cautions;
 mod challenges;
 mod changes;
 mod counter_pages;

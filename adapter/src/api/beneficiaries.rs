@@ -145,6 +145,7 @@ fn problem(refused: PayeeRefused) -> Problem {
             Problem::from(Code::BeneficiaryExists).about(Some(payee.to_string()))
         }
         PayeeRefused::Name => Problem::flawed(Flaw::of("name", FlawCode::InvalidValue)),
+        PayeeRefused::TooSoon(until) => Problem::too_soon(until),
         PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
         PayeeRefused::Bank(error) => error.into(),
     }

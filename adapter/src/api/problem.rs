@@ -7,8 +7,10 @@
 
 use super::json::Flaw;
 use super::rates::Slot;
+use super::time::Time;
 use crate::audit::Caller;
 use crate::bank::Bank;
+use crate::clock::UnixNs;
 use crate::error::BankError;
 use crate::id::{Challenge, Id};
 use axum::Extension;
@@ -86,6 +88,10 @@ catalogue! {
     /// A transfer needs a proof that the customer wants just this one: send a code of the second factor to
     /// `POST /v1/challenges/{challenge_id}/verify` within two minutes, then the same transfer with `challenge_id`.
     StepUpRequired "step_up_required" 403 "This needs a code of the second factor";
+    /// E-mail address, second factor or password were changed, or recovered, less than 24 hours ago: until `not_before`
+    /// no beneficiaries are added, and no transfers to others begun that need a proof. Those between the customer's own
+    /// accounts go on.
+    ContactChangedRecently "contact_changed_recently" 403 "Not within 24 hours of a change";
     /// There is nothing here, or it is another customer's, which is the same to whoever asks.
     NotFound "not_found" 404 "There is nothing here";
     /// Nothing here does that; `Allow` says what does.
@@ -135,6 +141,7 @@ pub(super) struct Problem {
     flaw: Option<Box<Flaw>>,
     resource: Option<String>,
     challenge: Option<String>,
+    not_before: Option<Time>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -146,6 +153,7 @@ impl From<Code> for Problem {
             flaw: None,
             resource: None,
             challenge: None,
+            not_before: None,
             headers: Vec::new(),
         }
     }
@@ -170,6 +178,11 @@ impl Problem {
     /// A transfer that needs a proof by this challenge.
     pub(super) fn step_up(challenge: Id<Challenge>) -> Problem {
         Problem { challenge: Some(challenge.to_string()), ..Code::StepUpRequired.into() }
+    }
+
+    /// What can't be done before a time.
+    pub(super) fn too_soon(until: UnixNs) -> Problem {
+        Problem { not_before: Some(until.into()), ..Code::ContactChangedRecently.into() }
     }
 
     /// The same, with a header.
@@ -244,6 +257,9 @@ pub(super) struct ProblemBody {
     /// What is to be proved with a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge_id: Option<String>,
+    /// From when on the same may be sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<Time>,
 }
 
 /// Writes problems down, those too that the router and the layers within this one make, and what is left of the
@@ -280,6 +296,7 @@ pub(crate) async fn told(
         errors: problem.flaw.into_iter().map(|flaw| *flaw).collect(),
         resource_id: problem.resource,
         challenge_id: problem.challenge,
+        not_before: problem.not_before,
     };
     write(&mut response, &body);
     response

@@ -8,6 +8,7 @@
 //!   frees the old one too.
 //! - With the new address every login is over, and every link of a letter to the old one.
 
+use super::contact::changed_now;
 use super::counter;
 use super::decoy;
 use super::factor::Accepted;
@@ -253,6 +254,7 @@ async fn taken(
         freed.deletion(),
         store.write(&record.key, &row, record.condition()).await?,
         notify::put(store, clock.now(), &to_the_old, Letter::EmailChanged).await?,
+        changed_now(store, clock, customer).await?,
     ];
     // What was tried under the old name says nothing any more, and what was tried under the new one was nobody's.
     documents.extend(names.iter().map(counter::forget));

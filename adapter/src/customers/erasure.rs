@@ -7,6 +7,7 @@
 //!
 //! If the second did not come about, the same again does it.
 
+use super::contact::ContactChanges;
 use super::credentials::{Credentials, FactorUses};
 use super::email_change::EmailChanges;
 use super::factor_change::FactorChanges;
@@ -27,12 +28,13 @@ use crate::vault::{Indexed, Subject};
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
 /// What a customer has one document of, under their id.
-const OF_ONE_CUSTOMER: [TableId; 5] = [
+const OF_ONE_CUSTOMER: [TableId; 6] = [
     Credentials::TABLE,
     FactorUses::TABLE,
     RecoveryCodes::TABLE,
     FactorChanges::TABLE,
     EmailChanges::TABLE,
+    ContactChanges::TABLE,
 ];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;

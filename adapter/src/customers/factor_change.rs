@@ -12,6 +12,7 @@
 //!   codes stay: who has lost
 //!   both, and finds out too late, has them to come back with.
 
+use super::contact::changed_now;
 use super::credentials::{Credentials, CredentialsSealed, FactorUse, FactorUses};
 use super::email_change::EmailChanges;
 use super::enrolment::Enrolment;
@@ -206,6 +207,7 @@ pub(super) async fn replacement(
         store.write(&key, &row, condition).await?,
         tell(store, clock, customer, Letter::FactorChanged).await?,
         EmailChanges::end(customer),
+        changed_now(store, clock, customer).await?,
     ];
     documents.extend(Recoveries::end_all(store, customer).await?);
     Ok(documents)

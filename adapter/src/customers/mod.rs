@@ -6,6 +6,7 @@
 //!   address's blind index.
 //! - Who registers by themselves is one once an authenticator app is theirs ([`Registrations`]).
 
+mod contact;
 mod counter;
 mod credentials;
 pub(crate) mod decoy;
@@ -28,6 +29,7 @@ mod session;
 mod step_up;
 mod totp;
 
+pub(crate) use contact::caution;
 pub(crate) use counter::forget as forget_attempts;
 pub(crate) use credentials::FactorUses;
 pub use credentials::{Credentials, CredentialsSealed};

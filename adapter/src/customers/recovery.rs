@@ -6,8 +6,9 @@
 //!   enrolled, or a recovery code: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
 //!   come with.
 //! - With the new password every login is over, every other link too, an address that waits is forgotten, and a name that was locked is open again; the
-//!   customer is told by mail.
+//!   customer is told by mail. For a day their money is looked after with more care ([`super::contact`]).
 
+use super::contact::changed_now;
 use super::counter;
 use super::credentials::{Credentials, CredentialsSealed};
 use super::decoy;
@@ -139,6 +140,7 @@ impl Recoveries {
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         commit.documents.extend(unlocked(store, &record));
         commit.documents.push(EmailChanges::end(customer));
+        commit.documents.push(changed_now(store, clock, customer).await?);
         commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
         let act = changed(customer, "password");
         commit.documents.push(audit::row(store, clock, &caller, act).await?);

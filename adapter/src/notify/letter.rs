@@ -1,7 +1,7 @@
 //! What letters say. Templates are compiled; nothing in one is secret but a link that is good for one use.
 
 use super::mail::MailError;
-use crate::clock::{HOUR, MINUTE};
+use crate::clock::{HOUR, MINUTE, in_words};
 use askama::Template;
 use florin_ledger::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -177,7 +177,7 @@ impl Letter {
     /// # Errors
     /// [`MailError`] if the template can't be filled.
     pub fn text(&self, sender: &Sender, written: Timestamp) -> Result<String, MailError> {
-        let time = time_in_words(written);
+        let time = in_words(written);
         let text = match self {
             Letter::ConfirmAddress { token } => ConfirmAddress { sender, token }.render(),
             Letter::AddressIsKnown => AddressIsKnown { sender, time }.render(),
@@ -212,10 +212,4 @@ impl Letter {
             | Letter::EmailChanged => NEWS,
         }
     }
-}
-
-fn time_in_words(time: Timestamp) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or_default();
-    let time = time.to_zoned_datetime(jiff::tz::TimeZone::UTC);
-    time.strftime("%d %B %Y at %H:%M UTC").to_string()
 }

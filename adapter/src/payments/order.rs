@@ -1,6 +1,7 @@
 //! What a customer orders, and why it may not be begun.
 
 use crate::audit::Caller;
+use crate::clock::{UnixNs, from_in_words};
 use crate::error::BankError;
 use crate::id::{Account, Challenge, Customer, Id, Payee, Transaction};
 use crate::money::Money;
@@ -141,6 +142,9 @@ pub enum TransferRefused {
     /// The customer has to prove that they want this one: this challenge, then the same order with it.
     #[error("confirm it with a code of your second factor")]
     StepUp(Id<Challenge>),
+    /// What the customer is reached or proved by was changed a short time ago: from this moment on it may be begun.
+    #[error("{}", too_soon(*.0))]
+    TooSoon(UnixNs),
     /// The description is too long.
     #[error("a description has at most {DESCRIPTION_CHARACTERS_MAX} characters")]
     Description,
@@ -153,4 +157,12 @@ pub enum TransferRefused {
     /// It could not be tried.
     #[error("{0}")]
     Bank(#[from] BankError),
+}
+
+/// What a customer is told whose money is looked after with more care.
+pub(super) fn too_soon(until: UnixNs) -> String {
+    let until = from_in_words(until);
+    format!(
+        "your sign-in details were changed a short time ago: this is possible again from {until} on"
+    )
 }
