@@ -73,6 +73,8 @@ async fn an_address_is_changed_from_its_mailbox_and_the_old_one_hears_of_it_twic
     assert_eq!(confirms(&branch, &link).await.status, StatusCode::GONE, "one use");
     let app = App::logged_in(&branch, &moved).await;
     assert_eq!(app.gets("/v1/users/me").await.good()["email"], "Quill@example.org");
+    let mut desk = Browser::logged_in(&branch, &moved).await;
+    assert!(desk.gets("/security/profile").await.text.contains("Quill@example.org"));
     branch.customer("ada@example.org").await;
 }
 

@@ -42,6 +42,7 @@ async fn every_answer_forbids_frames_scripts_and_keeping_and_no_redirect_repeats
         "/security/codes",
         "/security/factor",
         "/security/factor/new",
+        "/security/profile",
         "/security/email",
         "/security/email/sent",
         "/security/email/confirm",

@@ -13,6 +13,7 @@ mod opening;
 mod pages;
 mod payees;
 mod picture;
+mod profile;
 mod registration;
 mod security;
 mod session;
@@ -77,6 +78,7 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/sessions/end-others", post(logins::end_others))
         .route("/security", get(security::overview))
         .route("/security/password", get(security::password_form).post(security::password))
+        .route("/security/profile", get(profile::show))
         .route("/security/email", get(email::form).post(email::begin))
         .route("/security/email/sent", get(email::sent))
         .route("/security/email/confirm", get(email::confirm_form).post(email::confirm))
