@@ -22,6 +22,7 @@ mod factors;
 mod keys;
 mod letters;
 mod limits;
+mod lockouts;
 mod logins;
 mod mailbox;
 mod masking;

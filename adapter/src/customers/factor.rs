@@ -3,12 +3,13 @@
 //! - A code of the authenticator app is good, and in its place, where that is said, a recovery code. Whatever was typed,
 //!   it is compared with both.
 //! - An attempt is counted, durably, before a code is looked at; after five in a row nothing is looked at for a
-//!   while ([`super::counter`]), and nobody is told which it was.
+//!   while ([`super::counter`]), the customer is told by mail ([`super::lockout`]), and nobody which it was.
 //! - A code is accepted once. That it is spent is part of the commit of what it allows, so what is not done spends
 //!   nothing, and of two uses at the same time one takes effect. With a recovery code the customer is told by mail.
 
 use super::counter::{self, Counted};
 use super::credentials::{Credentials, FactorUse, FactorUses};
+use super::lockout::Lock;
 use super::record::tell;
 use super::recovery_code::{self, CodeIndex, RecoveryCodes};
 use crate::audit::{self, Act, Action, Caller};
@@ -150,16 +151,12 @@ pub async fn prove(
     code: &str,
     accepted: Accepted,
 ) -> Result<FactorProof, FactorRefused> {
-    let name = attempts_name(store, customer);
-    let counted = counter::count(store, &name, clock.now()).await?;
-    if counted == Counted::Last {
-        put_on_record(store, clock, caller, customer, Action::LoginLocked).await?;
-    }
+    let is_open = attempt(store, clock, caller, customer).await?;
     let factors = Factors::of(store, customer).await?;
     match tried(store, clock, &factors, code, accepted).await? {
-        Some(proof) if counted != Counted::Locked => Ok(proof),
+        Some(proof) if is_open => Ok(proof),
         _ => {
-            put_on_record(store, clock, caller, customer, Action::LoginFailed).await?;
+            failed(store, clock, caller, customer).await?;
             Err(FactorRefused::NoMatch)
         }
     }
@@ -187,22 +184,41 @@ async fn tried(
     Ok(Some(FactorProof { preconditions: vec![credentials.unchanged()], documents }))
 }
 
-async fn put_on_record(
+/// Counts an attempt at a customer's second factor, durably; whether anything may be looked at.
+pub(super) async fn attempt(
     store: &Store,
     clock: &dyn Clock,
     caller: &Caller,
     customer: Id<Customer>,
-    action: Action,
+) -> Result<bool, BankError> {
+    let counted = counter::count(store, &attempts_name(store, customer), clock.now()).await?;
+    if let Counted::Last { until } = counted {
+        let act = tried_act(customer, Action::LoginLocked);
+        Lock { owner: customer, typed: None, until }.tell(store, clock, caller, &act).await?;
+    }
+    Ok(counted != Counted::Locked)
+}
+
+/// Puts on record that an attempt came to nothing.
+pub(super) async fn failed(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    customer: Id<Customer>,
 ) -> Result<(), BankError> {
-    let act = Act {
+    let act = tried_act(customer, Action::LoginFailed);
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents.push(audit::row(store, clock, caller, act).await?);
+    store.commit(&commit).await.map(drop)
+}
+
+fn tried_act(customer: Id<Customer>, action: Action) -> Act {
+    Act {
         action,
         entity: "USER",
         entity_id: customer.to_string(),
         subject: Subject::Customer(customer),
         old: None,
         new: Some(serde_json::json!({"tried": "second factor"})),
-    };
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents.push(audit::row(store, clock, caller, act).await?);
-    store.commit(&commit).await.map(drop)
+    }
 }

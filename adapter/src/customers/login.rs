@@ -1,7 +1,8 @@
 //! Logging in: a password, then a code.
 //!
 //! Whoever asks learns nothing until both were tried: every step reads, writes and hashes the same for a name
-//! that is nobody's, a wrong password and a locked name, and the answer is one.
+//! that is nobody's, a wrong password and a locked name, and the answer is one. When a name is locked, whose it is hears
+//! of it by mail ([`super::lockout`]).
 //!
 //! 1. [`begin`](LoginAttempts::begin) counts the attempt ([`super::counter`]), hashes the password and keeps
 //!    what came of it under the hash of a token that the browser gets.
@@ -13,6 +14,7 @@ use super::counter::{self, Counted};
 use super::credentials::Credentials;
 use super::decoy;
 use super::factor::{Accepted, Factors};
+use super::lockout::Lock;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
 use super::record::{CustomerEmails, Customers};
 use super::session::{LoginSession, Sessions, Token};
@@ -149,13 +151,15 @@ impl LoginAttempts {
         let normal = email.as_ref().map_or("", Email::normal);
         let name = store.vault().blind().of(Indexed::LoginIdentifier, normal);
         let counted = counter::count(store, &name, clock.now()).await?;
-        if counted == Counted::Last {
-            put_on_record(store, clock, caller, &name, Action::LoginLocked).await?;
-        }
         let key = store.vault().blind().of(Indexed::Email, normal);
         let found: Option<Found<CustomerEmails>> = store.get(&key).await?;
         let customer = found.map_or_else(decoy::id, |found| found.row.open.user_id);
         store.vault().forget(customer);
+        if let Counted::Last { until } = counted {
+            let act = act_on_name(&name, Action::LoginLocked);
+            let lock = Lock { owner: customer, typed: email.as_ref(), until };
+            lock.tell(store, clock, caller, &act).await?;
+        }
         let credentials: Option<Found<Credentials>> = store.get(&customer.bytes()).await?;
         let version = credentials.as_ref().map_or(Position::NONE, |found| found.version);
         let hash = credentials.and_then(|found| found.row.profile.known()).map(|it| it.password);
@@ -295,18 +299,6 @@ async fn refuse(
         Ok(_) | Err(BankError::Unmet(_)) => LoginError::NoMatch,
         Err(error) => error.into(),
     }
-}
-
-async fn put_on_record(
-    store: &Store,
-    clock: &dyn Clock,
-    caller: &Caller,
-    name: &[u8; BLIND_BYTES],
-    action: Action,
-) -> Result<(), BankError> {
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents.push(audit::row(store, clock, caller, act_on_name(name, action)).await?);
-    store.commit(&commit).await.map(drop)
 }
 
 /// Something that happened to whoever has a name, or nobody.

@@ -16,6 +16,7 @@ mod erasure;
 mod factor;
 mod factor_change;
 mod link;
+mod lockout;
 mod login;
 mod logins;
 mod name;

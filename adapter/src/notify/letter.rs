@@ -1,7 +1,7 @@
 //! What letters say. Templates are compiled; nothing in one is secret but a link that is good for one use.
 
 use super::mail::MailError;
-use crate::clock::{HOUR, MINUTE, in_words};
+use crate::clock::{HOUR, MINUTE, UnixNs, from_in_words, in_words};
 use askama::Template;
 use florin_ledger::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,11 @@ pub enum Letter {
     EmailChangeAsked,
     /// To the address that a customer had.
     EmailChanged,
+    /// To a customer for whom nothing is tried for a while.
+    Locked {
+        /// Until when.
+        until: UnixNs,
+    },
 }
 
 #[derive(Template)]
@@ -150,6 +155,14 @@ struct EmailChanged<'a> {
     time: String,
 }
 
+#[derive(Template)]
+#[template(path = "letters/locked.txt")]
+struct Locked<'a> {
+    sender: &'a Sender,
+    time: String,
+    until: String,
+}
+
 impl Letter {
     /// What it is about.
     #[must_use]
@@ -169,6 +182,7 @@ impl Letter {
             Letter::AddressIsWanted => format!("Somebody wanted to use your address at {bank}"),
             Letter::EmailChangeAsked => format!("Your address at {bank} is to be changed"),
             Letter::EmailChanged => format!("Your address at {bank} was changed"),
+            Letter::Locked { .. } => format!("Your login at {bank} is locked for a while"),
         }
     }
 
@@ -192,6 +206,9 @@ impl Letter {
             Letter::AddressIsWanted => AddressIsWanted { sender, time }.render(),
             Letter::EmailChangeAsked => EmailChangeAsked { sender, time }.render(),
             Letter::EmailChanged => EmailChanged { sender, time }.render(),
+            Letter::Locked { until } => {
+                Locked { sender, time, until: from_in_words(*until) }.render()
+            }
         };
         text.map_err(|error| MailError(error.to_string()))
     }
@@ -209,7 +226,8 @@ impl Letter {
             | Letter::FactorChanged
             | Letter::AddressIsWanted
             | Letter::EmailChangeAsked
-            | Letter::EmailChanged => NEWS,
+            | Letter::EmailChanged
+            | Letter::Locked { .. } => NEWS,
         }
     }
 }
