@@ -111,6 +111,8 @@ tables! {
     EMAIL_CHANGES 76 "email_changes" PLAIN;
     /// When what customers are reached or proved by was changed last.
     CONTACT_CHANGES 77 "contact_changes" PLAIN;
+    /// Links by which customers set up another authenticator app whose old one is lost.
+    FACTOR_RECOVERIES 78 "factor_recoveries" PLAIN;
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

@@ -18,6 +18,8 @@ mod counter_pages;
 mod email_changes;
 mod erasure;
 mod factor_changes;
+mod factor_model;
+mod factor_recoveries;
 mod factors;
 mod keys;
 mod letters;

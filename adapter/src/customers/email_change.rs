@@ -12,6 +12,7 @@ use super::contact::changed_now;
 use super::counter;
 use super::decoy;
 use super::factor::Accepted;
+use super::factor_recovery::FactorRecoveries;
 use super::link::Link;
 use super::password::Passwords;
 use super::record::{CustomerEmails, CustomerOpen, Customers, EmailOpen, Profile, email_of, tell};
@@ -142,7 +143,7 @@ impl EmailChanges {
         let caller = Caller { customer: Some(customer), ..caller.clone() };
         let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
         commit.documents = taken(store, clock, &record, &email).await?;
-        commit.documents.push(found.deletion());
+        commit.documents.extend([found.deletion(), FactorRecoveries::end(customer)]);
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         commit.documents.extend(Recoveries::end_all(store, customer).await?);
         let act = changed(customer, "e-mail address");

@@ -11,6 +11,7 @@ use super::contact::ContactChanges;
 use super::credentials::{Credentials, FactorUses};
 use super::email_change::EmailChanges;
 use super::factor_change::FactorChanges;
+use super::factor_recovery::FactorRecoveries;
 use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
 use super::recovery_code::RecoveryCodes;
@@ -28,13 +29,14 @@ use crate::vault::{Indexed, Subject};
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
 /// What a customer has one document of, under their id.
-const OF_ONE_CUSTOMER: [TableId; 6] = [
+const OF_ONE_CUSTOMER: [TableId; 7] = [
     Credentials::TABLE,
     FactorUses::TABLE,
     RecoveryCodes::TABLE,
     FactorChanges::TABLE,
     EmailChanges::TABLE,
     ContactChanges::TABLE,
+    FactorRecoveries::TABLE,
 ];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;

@@ -15,6 +15,7 @@ mod enrolment;
 mod erasure;
 mod factor;
 mod factor_change;
+mod factor_recovery;
 mod link;
 mod lockout;
 mod login;
@@ -39,6 +40,9 @@ pub use enrolment::{EnrolError, Enrolment, Newcomer, Registrations};
 pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
 pub use factor::{Accepted, FactorProof, FactorRefused, prove};
 pub use factor_change::{FactorChanges, NewFactorRefused};
+pub use factor_recovery::{
+    FactorRecoveries, FactorRecoveryRefused, approve_factor_recovery, request_factor_recovery,
+};
 pub use link::{Link, NotALink};
 pub use login::{Attempt, Holder, LoginAttempts, LoginError};
 pub use logins::{Ending, LoginInUse, end_logins, logins_of};

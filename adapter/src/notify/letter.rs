@@ -12,6 +12,8 @@ const NEWS: u64 = 72 * HOUR;
 pub(crate) const REGISTRATION_LINK: u64 = 24 * HOUR;
 /// How long the link to a new address is good.
 pub(crate) const EMAIL_LINK: u64 = 24 * HOUR;
+/// How long the link to another second factor is good.
+pub(crate) const FACTOR_LINK: u64 = 24 * HOUR;
 /// How long the link of a recovery is good.
 pub(crate) const RECOVERY_LINK: u64 = 15 * MINUTE;
 
@@ -70,6 +72,11 @@ pub enum Letter {
     EmailChangeAsked,
     /// To the address that a customer had.
     EmailChanged,
+    /// To a customer who has lost their second factor.
+    RecoverFactor {
+        /// Of the link.
+        token: String,
+    },
     /// To a customer for whom nothing is tried for a while.
     Locked {
         /// Until when.
@@ -156,6 +163,13 @@ struct EmailChanged<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "letters/recover_factor.txt")]
+struct RecoverFactor<'a> {
+    sender: &'a Sender,
+    token: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "letters/locked.txt")]
 struct Locked<'a> {
     sender: &'a Sender,
@@ -182,6 +196,7 @@ impl Letter {
             Letter::AddressIsWanted => format!("Somebody wanted to use your address at {bank}"),
             Letter::EmailChangeAsked => format!("Your address at {bank} is to be changed"),
             Letter::EmailChanged => format!("Your address at {bank} was changed"),
+            Letter::RecoverFactor { .. } => format!("Another authenticator app for {bank}"),
             Letter::Locked { .. } => format!("Your login at {bank} is locked for a while"),
         }
     }
@@ -206,6 +221,7 @@ impl Letter {
             Letter::AddressIsWanted => AddressIsWanted { sender, time }.render(),
             Letter::EmailChangeAsked => EmailChangeAsked { sender, time }.render(),
             Letter::EmailChanged => EmailChanged { sender, time }.render(),
+            Letter::RecoverFactor { token } => RecoverFactor { sender, token }.render(),
             Letter::Locked { until } => {
                 Locked { sender, time, until: from_in_words(*until) }.render()
             }
@@ -219,6 +235,7 @@ impl Letter {
             Letter::ConfirmAddress { .. } => REGISTRATION_LINK,
             Letter::Recover { .. } => RECOVERY_LINK,
             Letter::ConfirmNewAddress { .. } => EMAIL_LINK,
+            Letter::RecoverFactor { .. } => FACTOR_LINK,
             Letter::AddressIsKnown
             | Letter::PasswordChanged
             | Letter::RecoveryCodeUsed { .. }

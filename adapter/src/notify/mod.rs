@@ -20,7 +20,7 @@ mod smtp;
 
 pub(crate) use budget::take;
 pub use directory::Directory;
-pub(crate) use letter::{EMAIL_LINK, RECOVERY_LINK, REGISTRATION_LINK};
+pub(crate) use letter::{EMAIL_LINK, FACTOR_LINK, RECOVERY_LINK, REGISTRATION_LINK};
 pub use letter::{Letter, Sender};
 pub use mail::{Mail, MailError, Mailer, Sending};
 pub use outbox::Outbox;

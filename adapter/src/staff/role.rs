@@ -9,7 +9,8 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Helps customers: looks at what they have, lets them try again after too many wrong passwords.
+    /// Helps customers: looks at what they have, lets them try again after too many wrong passwords, asks for another
+    /// second factor for who has lost theirs.
     Support,
     /// Looks after fraud: suspends accounts.
     Fraud,

@@ -5,6 +5,7 @@ mod codes;
 mod cookies;
 mod email;
 mod factor;
+mod factor_recovery;
 mod forms;
 mod health;
 mod login;
@@ -73,6 +74,8 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .route("/recover", get(security::recover_form).post(security::recover))
         .route("/recover/sent", get(security::recover_sent))
         .route("/recover/confirm", get(security::new_password_form).post(security::new_password))
+        .route("/recover/factor", get(factor_recovery::form).post(factor_recovery::confirm))
+        .route("/recover/factor/new", get(factor_recovery::new_form).post(factor_recovery::enrol))
         .route("/sessions", get(logins::list))
         .route("/sessions/end", post(logins::end_one))
         .route("/sessions/end-others", post(logins::end_others))
