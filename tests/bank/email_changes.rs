@@ -47,7 +47,7 @@ async fn an_address_is_changed_from_its_mailbox_and_the_old_one_hears_of_it_twic
     assert_eq!(asks(&branch, &mut desk, &ada, "ADA%40example.org").await.status, 422, "the same");
     let page = asks(&branch, &mut desk, &ada, "Quill%40example.org").await;
     assert_eq!(page.headers[header::LOCATION], "/security/email/sent", "{}", page.text);
-    let [old, new] = &mail(&branch, &mailbox).await[..] else { panic!("two letters") };
+    let [new, old] = &mail(&branch, &mailbox).await[..] else { panic!("two letters") };
     assert_eq!((new.to.written(), old.to.written()), ("Quill@example.org", "ada@example.org"));
     let link = link(new);
     assert!(old.text.contains("/recover") && !old.text.contains("token="), "{}", old.text);

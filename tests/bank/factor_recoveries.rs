@@ -117,13 +117,11 @@ async fn row_60_support_asks_and_administration_approves_and_nobody_does_both() 
     let both = branch.hires("bo@example.org", &[Role::Support, Role::Admin]).await;
     let (sue, amy) = it.clerks().await;
     let bo = branch.clerk(&both).await;
-    for by in [&amy] {
-        let refused = request_factor_recovery(bank, by, ada.id, "because").await;
-        assert!(
-            matches!(refused, Err(FactorRecoveryRefused::Proposal(ProposalRefused::Forbidden(_)))),
-            "{refused:?}"
-        );
-    }
+    let refused = request_factor_recovery(bank, &amy, ada.id, "because").await;
+    assert!(matches!(
+        refused,
+        Err(FactorRecoveryRefused::Proposal(ProposalRefused::Forbidden(_)))
+    ));
     let refused = approve_factor_recovery(bank, &amy, ada.id).await;
     assert!(matches!(
         refused,

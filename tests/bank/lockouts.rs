@@ -38,7 +38,7 @@ async fn row_34_a_customer_is_told_once_of_each_lock() {
     guesses(&branch, ada.email, 20).await;
     mailbox.fills(&branch).await;
     let letter = mailbox.only(ada.email);
-    assert!(letter.text.contains("until\n21 September 2026 at 14:28 UTC"), "{}", letter.text);
+    assert!(letter.text.contains("until\n21 September 2026 at 14:29 UTC"), "{}", letter.text);
     for minutes in [15, 30, 60] {
         branch.pass(minutes * MINUTE);
         guesses(&branch, ada.email, 8).await;
