@@ -461,7 +461,7 @@ async fn check(has: Has, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn row_38_no_sequence_of_requests_gets_further_than_what_somebody_has(

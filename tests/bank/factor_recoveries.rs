@@ -118,10 +118,7 @@ async fn row_60_support_asks_and_administration_approves_and_nobody_does_both() 
     let (sue, amy) = it.clerks().await;
     let bo = branch.clerk(&both).await;
     let refused = request_factor_recovery(bank, &amy, ada.id, "because").await;
-    assert!(matches!(
-        refused,
-        Err(FactorRecoveryRefused::Proposal(ProposalRefused::Forbidden(_)))
-    ));
+    assert!(matches!(refused, Err(FactorRecoveryRefused::Proposal(ProposalRefused::Forbidden(_)))));
     let refused = approve_factor_recovery(bank, &amy, ada.id).await;
     assert!(matches!(
         refused,

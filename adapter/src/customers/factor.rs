@@ -153,13 +153,14 @@ pub async fn prove(
 ) -> Result<FactorProof, FactorRefused> {
     let is_open = attempt(store, clock, caller, customer).await?;
     let factors = Factors::of(store, customer).await?;
-    match tried(store, clock, &factors, code, accepted).await? {
-        Some(proof) if is_open => Ok(proof),
-        _ => {
-            failed(store, clock, caller, customer).await?;
-            Err(FactorRefused::NoMatch)
-        }
-    }
+    let good = factors.good(store, clock.now(), code, accepted).filter(|_| is_open);
+    let Some((good, credentials)) = good.zip(factors.credentials.as_ref()) else {
+        failed(store, clock, caller, customer).await?;
+        return Err(FactorRefused::NoMatch);
+    };
+    let mut documents = factors.spending(store, clock, good).await?;
+    documents.push(counter::forget(&attempts_name(store, customer)));
+    Ok(FactorProof { preconditions: vec![credentials.unchanged()], documents })
 }
 
 /// Under which name attempts at a customer's second factor are counted. No address is written like this, so it is no
@@ -167,21 +168,6 @@ pub async fn prove(
 pub(super) fn attempts_name(store: &Store, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
     let name = format!("factor of {customer}");
     store.vault().blind().of(Indexed::LoginIdentifier, &name)
-}
-
-/// What a code proves, if it is good.
-async fn tried(
-    store: &Store,
-    clock: &dyn Clock,
-    factors: &Factors,
-    code: &str,
-    accepted: Accepted,
-) -> Result<Option<FactorProof>, BankError> {
-    let good = factors.good(store, clock.now(), code, accepted);
-    let Some((good, credentials)) = good.zip(factors.credentials.as_ref()) else { return Ok(None) };
-    let mut documents = factors.spending(store, clock, good).await?;
-    documents.push(counter::forget(&attempts_name(store, factors.customer)));
-    Ok(Some(FactorProof { preconditions: vec![credentials.unchanged()], documents }))
 }
 
 /// Counts an attempt at a customer's second factor, durably; whether anything may be looked at.

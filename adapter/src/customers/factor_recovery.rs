@@ -18,7 +18,6 @@
 use super::contact::caution;
 use super::counter;
 use super::credentials::Credentials;
-use super::email_change::EmailChanges;
 use super::enrolment::Enrolment;
 use super::factor::{self, attempts_name};
 use super::factor_change::{NewFactorRefused, replacement};
@@ -296,7 +295,7 @@ impl FactorRecoveries {
         let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
         commit.preconditions = vec![record.unchanged()];
         commit.documents = replacement(store, clock, customer, totp, code).await?;
-        commit.documents.extend([found.deletion(), kept, EmailChanges::end(customer)]);
+        commit.documents.extend([found.deletion(), kept]);
         commit.documents.push(counter::forget(&name));
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         let act = changed(customer, "second factor, after the staff's approval");

@@ -92,7 +92,15 @@ impl StepUp<'_> {
         let is_sound = self.password.len() <= PASSWORD_BYTES_MAX;
         let password = if is_sound { self.password } else { Zeroizing::default() };
         let is_right = passwords.is_of(waiting, password, Some(sealed.password.clone())).await?;
-        let proof = proof.filter(|_| is_right).ok_or(ChangeRefused::NoMatch)?;
+        let proof = match proof {
+            Some(proof) if is_right => proof,
+            // A wrong code is on record already.
+            None => return Err(ChangeRefused::NoMatch),
+            Some(_) => {
+                factor::failed(store, clock, caller, customer).await?;
+                return Err(ChangeRefused::NoMatch);
+            }
+        };
         let (token, renewal) =
             Sessions::renewed(store, clock.now(), self.token, self.login).await?;
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
