@@ -52,6 +52,17 @@ impl From<UnixNs> for Timestamp {
     }
 }
 
+/// A time to the minute, as letters and pages write it in a sentence.
+pub(crate) fn in_words(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or_default();
+    time.to_zoned_datetime(TimeZone::UTC).strftime("%-d %B %Y at %H:%M UTC").to_string()
+}
+
+/// A time to the minute that is not before it: from then on, something is over.
+pub(crate) fn from_in_words(time: UnixNs) -> String {
+    in_words(after(Timestamp(time.0), MINUTE - 1))
+}
+
 /// Where midnight is.
 pub use jiff::tz::TimeZone;
 

@@ -103,6 +103,16 @@ tables! {
     TRANSFERS_PARKED 73 "transfers_parked" PLAIN;
     /// Whom customers have paid before.
     PAID_BEFORE 72 "paid_before" PLAIN;
+    /// What customers have left of their recovery codes.
+    RECOVERY_CODES 74 "recovery_codes" PLAIN;
+    /// Authenticator apps that wait for their first code.
+    FACTOR_CHANGES 75 "factor_changes" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// E-mail addresses that wait to be confirmed.
+    EMAIL_CHANGES 76 "email_changes" PLAIN;
+    /// When what customers are reached or proved by was changed last.
+    CONTACT_CHANGES 77 "contact_changes" PLAIN;
+    /// Links by which customers set up another authenticator app whose old one is lost.
+    FACTOR_RECOVERIES 78 "factor_recoveries" PLAIN;
     /// In which incarnation of the ledger the bank is active.
     ACTIVATIONS 80 "activations" PLAIN;
     /// Proofs of apps' keys that were used.

@@ -444,7 +444,7 @@ impl Branch {
     }
 
     pub(crate) fn orderer(&self, person: &Person) -> Orderer {
-        Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() }
+        orderer(person)
     }
 
     pub(crate) async fn view(&self, person: &Person, transaction: Id<Transaction>) -> View {
@@ -513,7 +513,12 @@ impl Branch {
 
 /// A customer, whatever their login.
 pub(crate) fn orderer(person: &Person) -> Orderer {
-    Orderer { caller: Caller::bank(), customer: person.id, authority: Vec::new() }
+    Orderer {
+        caller: Caller::bank(),
+        customer: person.id,
+        authority: Vec::new(),
+        auth_method: String::from("password+totp"),
+    }
 }
 
 fn words() -> String {

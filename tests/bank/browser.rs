@@ -16,7 +16,8 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-/// A browser: it keeps the cookies that it is given.
+/// A browser: it keeps the cookies that it is given. A copy has them all, as who has stolen them.
+#[derive(Clone)]
 pub(crate) struct Browser {
     router: Router,
     cookies: Vec<(String, String)>,
@@ -36,8 +37,14 @@ impl Browser {
     pub(crate) async fn logged_in(branch: &Branch, person: &Person) -> Browser {
         let mut browser = Browser::of(branch);
         let token = branch.login(person).await;
-        browser.cookies.push((String::from("__Host-login"), token.to_string()));
+        browser.keeps("__Host-login", &token.to_string());
         browser
+    }
+
+    /// Keeps a cookie.
+    pub(crate) fn keeps(&mut self, name: &str, value: &str) {
+        self.cookies.retain(|(known, _)| known != name);
+        self.cookies.push((String::from(name), String::from(value)));
     }
 
     pub(crate) async fn sends(
@@ -52,10 +59,8 @@ impl Browser {
         for cookie in parts.headers.get_all(header::SET_COOKIE) {
             let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            if !value.is_empty() {
-                self.cookies.push((String::from(name), String::from(value)));
-            }
+            self.keeps(name, value);
+            self.cookies.retain(|(_, value)| !value.is_empty());
         }
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         Page { status: parts.status, headers: parts.headers, text }

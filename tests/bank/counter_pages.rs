@@ -70,6 +70,11 @@ impl Scene {
                 &[Role::Support, Role::Admin],
             ),
             (
+                format!("/staff/customers/{id}/factor-recovery"),
+                String::from("reason=x"),
+                &[Role::Support],
+            ),
+            (
                 format!("/staff/accounts/{account}/suspension"),
                 String::from("suspension=standing&reason=x"),
                 &[Role::Fraud, Role::Operations],

@@ -3,7 +3,7 @@
 use crate::branch::Branch;
 use florin_adapter::audit::{self, Caller};
 use florin_adapter::clock::{MINUTE, SECOND};
-use florin_adapter::customers::{FactorProof, FactorRefused, prove};
+use florin_adapter::customers::{Accepted, FactorProof, FactorRefused, prove};
 use florin_adapter::id::{Customer, Id};
 use florin_adapter::{Bank, BankError};
 use florin_ledger::Commit;
@@ -14,7 +14,7 @@ async fn proves(
     code: &str,
 ) -> Result<FactorProof, FactorRefused> {
     let Bank { store, clock, .. } = &*branch.bank;
-    prove(store, &**clock, &Caller::bank(), customer, code).await
+    prove(store, &**clock, &Caller::bank(), customer, code, Accepted::App).await
 }
 
 async fn spends(branch: &Branch, proof: FactorProof) -> Result<(), BankError> {

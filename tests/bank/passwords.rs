@@ -117,6 +117,8 @@ async fn who_forgot_a_password_gets_another_with_a_link_and_a_code() {
         assert!(!branch.lets_in(ada.email, "guessed", "000000").await);
     }
     assert!(!lets_in(&branch, &ada, PASSWORD).await, "the name is locked");
+    mailbox.fills(&branch).await;
+    assert!(mailbox.only(ada.email).subject.contains("locked"));
     let mut links = Vec::new();
     for _ in 0..2 {
         assert_eq!(forgets(&branch, "ada%40example.org").await.status, StatusCode::SEE_OTHER);

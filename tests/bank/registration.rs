@@ -90,8 +90,14 @@ async fn a_form_a_letter_and_a_code_make_a_customer_who_gets_in() {
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     let code = totp.code(branch.now());
     let page = browser.posts("/register/enrol", &format!("csrf={csrf}&code={code}")).await;
-    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    let codes = crate::recovery_codes::shown(&page);
+    assert_eq!(codes.len(), 10);
+    assert!(page.text.contains(r#"href="/login?notice=registered""#));
+    let again = browser.posts("/register/enrol", &format!("csrf={csrf}&code={code}")).await;
+    assert!(crate::recovery_codes::shown(&again).is_empty(), "they are shown once");
 
+    assert!(branch.lets_in("zoe@example.org", PASSWORD, &codes[9]).await);
     assert!(!branch.lets_in("zoe@example.org", PASSWORD, &code).await, "the code is used");
     branch.pass(30 * SECOND);
     assert!(branch.lets_in("Zoe@example.org", PASSWORD, &totp.code(branch.now())).await);

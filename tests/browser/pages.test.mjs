@@ -53,6 +53,8 @@ async function walk(page, bank, customer, look) {
   await look('recover-sent');
   await page.goto(`${bank.url}/recover/confirm?token=${'A'.repeat(64)}`);
   await look('new-password');
+  await page.goto(`${bank.url}/recover/factor?token=${'A'.repeat(64)}`);
+  await look('recover-factor');
   await page.goto(`${bank.url}/register`);
   await look('register');
   const email = `zoe${randomInt(1e9)}@example.org`;
@@ -78,7 +80,8 @@ async function walk(page, bank, customer, look) {
   await enterCode(page, unusedCode(customer));
   assert.equal(addressOf(page), '/accounts', 'address after the log-in');
   await look('accounts');
-  for (const name of ['security', 'sessions', 'security/password']) {
+  const pages = ['password', 'codes', 'factor', 'email', 'profile'].map((name) => `security/${name}`);
+  for (const name of ['security', 'sessions', ...pages]) {
     await page.goto(`${bank.url}/${name}`);
     await look(name.replace('/', '-'));
   }

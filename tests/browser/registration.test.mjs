@@ -50,7 +50,9 @@ async function join(bank, browser, options) {
   assert.equal(await page.locator('p#problem[role=alert]').count(), 1, 'messages after a wrong code');
   await page.fill('#code', unusedCode(customer));
   await press(page, '#continue');
-  assert.equal(addressOf(page), '/login?notice=registered', 'address after the right code');
+  assert.equal(await page.locator('#codes code').count(), 10, 'recovery codes of a new customer');
+  await page.click('#continue');
+  assert.equal(addressOf(page), '/login?notice=registered', 'where it goes on');
   assert.equal(await page.locator('p#notice[role=status]').count(), 1, 'messages to a new customer');
 
   await logIn(page, bank, customer);

@@ -48,7 +48,7 @@ pub async fn close(
     by: &Orderer,
     account: Id<Account>,
 ) -> Result<(), CloseRefused> {
-    let Orderer { caller, customer, authority } = by;
+    let Orderer { caller, customer, authority, .. } = by;
     let customer = *customer;
     for _ in 0..TRIES_MAX {
         let found = super::owned(store, customer, account).await?;

@@ -46,12 +46,15 @@ problems! {
     ReadProblems: APP;
     /// Of what is named in the path, and may not be there.
     NamedProblems: APP, &[Code::NotFound];
+    /// Of a stream of events.
+    ListenProblems: APP, &[Code::TooManyStreams];
     /// Of a transfer.
     TransferProblems: APP, BODY, &[
         Code::NotFound,
         Code::IdempotencyKeyMissing,
         Code::IdempotencyKeyReused,
         Code::StepUpRequired,
+        Code::ContactChangedRecently,
         Code::AccountNotUsable,
         Code::AccountsMustDiffer,
         Code::CurrencyMismatch,
@@ -63,7 +66,11 @@ problems! {
     /// Of a proof.
     ChallengeProblems: APP, BODY, &[Code::NotFound, Code::SecondFactorMismatch];
     /// Of a new beneficiary.
-    BeneficiaryProblems: APP, BODY, &[Code::BeneficiaryExists, Code::TooManyBeneficiaries];
+    BeneficiaryProblems: APP, BODY, &[
+        Code::ContactChangedRecently,
+        Code::BeneficiaryExists,
+        Code::TooManyBeneficiaries,
+    ];
 }
 
 /// The same by status.

@@ -82,7 +82,8 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
         let used = ReplayMemory::write(store, &proof).await?;
         let used = rates::count(store, customer, limit, now, &slot, used).await?;
         bank.proofs.check(&proof, used, now)?;
-        let orderer = Orderer { caller, customer, authority: unchanged.into() };
+        let auth_method = session.auth_method;
+        let orderer = Orderer { caller, customer, authority: unchanged.into(), auth_method };
         let app = App { orderer, login: claims.login.clone(), until: claims.expires() };
         Ok(UserApp { app, is_customer: user_kind.is_customer() })
     }

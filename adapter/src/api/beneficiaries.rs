@@ -141,6 +141,7 @@ fn problem(refused: PayeeRefused) -> Problem {
         }
         PayeeRefused::Name => invalid("name"),
         PayeeRefused::BankCode => invalid("bank_code"),
+        PayeeRefused::TooSoon(until) => Problem::too_soon(until),
         PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
         PayeeRefused::Bank(error) => error.into(),
     }

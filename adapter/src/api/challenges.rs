@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChallengeRequest {
-    /// The code that an authenticator app shows now; one that was not used before.
+    /// The code that an authenticator app shows now; one that was not used before. No recovery code is taken.
     #[schema(example = "123456")]
     code: String,
 }

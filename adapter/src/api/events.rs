@@ -1,7 +1,8 @@
 //! What happens on a customer's accounts, as their apps are told of it ([`crate::live`]).
 
+use super::answers::ListenProblems;
 use super::app::{self, App};
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use crate::bank::Bank;
 use crate::live::{LAST_EVENT_ID, ListenRefused, Listener, Listening, Live, Message};
 use axum::extract::State;
@@ -19,8 +20,7 @@ use std::sync::Arc;
     )),
     responses(
         (status = 200, description = "The stream", body = Message, content_type = "text/event-stream"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        ListenProblems,
     ),
     security(("dpop" = [])),
 )]

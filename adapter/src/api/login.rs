@@ -67,7 +67,7 @@ pub(super) async fn begin(
 pub(super) struct VerifyRequest {
     /// What the first step answered.
     attempt: String,
-    /// The code that an authenticator app shows now.
+    /// The code that an authenticator app shows now, or one of the customer's recovery codes.
     #[schema(example = "123456")]
     code: String,
 }

@@ -7,8 +7,10 @@
 
 use super::json::Flaw;
 use super::rates::Slot;
+use super::time::Time;
 use crate::audit::Caller;
 use crate::bank::Bank;
+use crate::clock::UnixNs;
 use crate::error::BankError;
 use crate::id::{Challenge, Id};
 use crate::web::OutcomeUnknown;
@@ -89,6 +91,10 @@ catalogue! {
     StepUpRequired "step_up_required" 403 "This needs a code of the second factor";
     /// This is for customers; whoever is logged in is on the bank's staff.
     NotACustomer "not_a_customer" 403 "This is for customers";
+    /// E-mail address, second factor or password were changed, or recovered, less than 24 hours ago: until `not_before`
+    /// no beneficiaries are added, and no transfers to others begun that need a proof. Those between the customer's own
+    /// accounts go on.
+    ContactChangedRecently "contact_changed_recently" 403 "Not within 24 hours of a change";
     /// There is nothing here, or it is another customer's, which is the same to whoever asks.
     NotFound "not_found" 404 "There is nothing here";
     /// Nothing here does that; `Allow` says what does.
@@ -140,6 +146,7 @@ pub(super) struct Problem {
     flaw: Option<Box<Flaw>>,
     resource: Option<String>,
     challenge: Option<String>,
+    not_before: Option<Time>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -151,6 +158,7 @@ impl From<Code> for Problem {
             flaw: None,
             resource: None,
             challenge: None,
+            not_before: None,
             headers: Vec::new(),
         }
     }
@@ -180,6 +188,11 @@ impl Problem {
     /// It was tried too often, and may be again in so many seconds.
     pub(super) fn too_often(seconds: u64) -> Problem {
         Problem::from(Code::RateLimited).after(seconds)
+    }
+
+    /// What can't be done before a time.
+    pub(super) fn too_soon(until: UnixNs) -> Problem {
+        Problem { not_before: Some(until.into()), ..Code::ContactChangedRecently.into() }
     }
 
     /// The same, with a header.
@@ -254,6 +267,9 @@ pub(super) struct ProblemBody {
     /// What is to be proved with a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge_id: Option<String>,
+    /// From when on the same may be sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<Time>,
 }
 
 /// Writes problems down, those too that the router and the layers within this one make, and what is left of the
@@ -290,6 +306,7 @@ pub(crate) async fn told(
         errors: problem.flaw.into_iter().map(|flaw| *flaw).collect(),
         resource_id: problem.resource,
         challenge_id: problem.challenge,
+        not_before: problem.not_before,
     };
     write(&mut response, &body);
     response

@@ -187,6 +187,7 @@ fn problem(refused: TransferRefused) -> Problem {
         TransferRefused::DailyLimit => Code::DailyLimitExceeded,
         TransferRefused::MonthlyLimit => Code::MonthlyLimitExceeded,
         TransferRefused::StepUp(challenge) => return Problem::step_up(challenge),
+        TransferRefused::TooSoon(until) => return Problem::too_soon(until),
         TransferRefused::SameAccount => Code::AccountsMustDiffer,
         TransferRefused::Currency => Code::CurrencyMismatch,
         TransferRefused::Closed => Code::AccountNotUsable,

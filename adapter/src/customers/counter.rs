@@ -80,7 +80,10 @@ pub(super) enum Counted {
     /// The password may be looked at.
     Open,
     /// The same, and it is the last one before the name is locked.
-    Last,
+    Last {
+        /// Until when.
+        until: UnixNs,
+    },
     /// Nothing may be looked at.
     Locked,
 }
@@ -97,7 +100,9 @@ pub(super) async fn count(
         let counted = counter.counted(now);
         let outcome = match counted {
             None => Counted::Locked,
-            Some(counted) if counted.locked_until != counter.locked_until => Counted::Last,
+            Some(Counter { locked_until: until, .. }) if until != counter.locked_until => {
+                Counted::Last { until }
+            }
             Some(_) => Counted::Open,
         };
         let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());

@@ -4,6 +4,7 @@
 use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
 use super::password::{Password, Passwords};
 use super::record::{CustomerOpen, Customers, Identity, KycStatus, Profile, UserKind};
+use super::recovery_code;
 use super::totp::TotpSecret;
 use crate::audit;
 use crate::error::BankError;
@@ -70,10 +71,12 @@ pub(crate) async fn ensure(
         }),
         statutory: Held::Absent,
     };
+    let (_, codes) = recovery_code::made(store, id()).await?;
     let absent = DocumentCondition::Absent;
     let documents = vec![
         store.write(&key, &record, absent).await?,
         store.write(&key, &credentials, absent).await?,
+        codes,
     ];
     let commit = Commit { id: audit::commit_id(), documents, ..Commit::default() };
     match store.commit(&commit).await {

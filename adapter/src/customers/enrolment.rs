@@ -19,7 +19,8 @@ use super::decoy;
 use super::link::Link;
 use super::name::PersonName;
 use super::password::{HashedPassword, Password, Passwords};
-use super::record::{CustomerEmails, Customers};
+use super::record::{CustomerEmails, Customers, email_of};
+use super::recovery_code::{self, NewCodes};
 use super::registration::{Founder, founding};
 use super::totp::TotpSecret;
 use crate::audit::{self, Act, Action, Caller};
@@ -210,7 +211,8 @@ impl Registrations {
         Ok(Enrolment { totp: sealed.mfa_secret, email: sealed.email })
     }
 
-    /// Makes the customer, if the code is the app's. The code is used then: logging in takes the next one.
+    /// Makes the customer, if the code is the app's. The code is used then: logging in takes the next one. What is
+    /// returned is for them to keep: nobody sees it again.
     ///
     /// # Errors
     /// [`EnrolError`].
@@ -220,7 +222,7 @@ impl Registrations {
         caller: &Caller,
         link: &Link,
         code: &str,
-    ) -> Result<Id<Customer>, EnrolError> {
+    ) -> Result<NewCodes, EnrolError> {
         let found = find(store, clock, link, Stage::Confirmed).await?;
         let customer = link.customer();
         let sealed = found.row.profile.as_known().cloned().ok_or(EnrolError::NoSuchLink)?;
@@ -241,9 +243,10 @@ impl Registrations {
         commit.documents = founding(store, clock, &caller, founder).await?;
         let used = Row::<FactorUses>::open(FactorUse { totp_step });
         let used = store.write(&customer.bytes(), &used, DocumentCondition::Absent).await?;
-        commit.documents.extend([used, found.deletion()]);
+        let (codes, kept) = recovery_code::made(store, customer).await?;
+        commit.documents.extend([used, kept, found.deletion()]);
         match store.commit(&commit).await {
-            Ok(_) => Ok(customer),
+            Ok(_) => Ok(codes),
             Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => Err(EnrolError::KnownAddress),
             // Another form of the same was first.
             Err(BankError::Unmet(_)) => Err(EnrolError::NoSuchLink),
@@ -325,11 +328,10 @@ async fn mailed(
     // Asked of the ledger each time, so that it takes as long for everybody.
     store.vault().forget(owner);
     let owners: Option<Found<Customers>> = store.get(&owner.bytes()).await?;
-    let owners = owners.and_then(|found| found.row.profile.known());
     let (may_be_sent, budget) = notify::take(store, email, now).await?;
     let (letter, addressee) = if known.is_some() {
         // As it is on record: what was typed may differ, and be another's mailbox.
-        let to = owners.and_then(|profile| Email::parse(&profile.email).ok());
+        let to = owners.as_ref().and_then(email_of);
         (Letter::AddressIsKnown, Addressee { customer: owner, to })
     } else {
         let letter = Letter::ConfirmAddress { token: link.to_string() };

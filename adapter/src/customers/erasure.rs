@@ -9,15 +9,19 @@
 //!
 //! If the second or third did not come about, the same again does it.
 
+use super::contact::ContactChanges;
 use super::credentials::{Credentials, FactorUses};
-use super::record::{CustomerEmails, CustomerOpen, Customers};
+use super::email_change::EmailChanges;
+use super::factor_change::FactorChanges;
+use super::factor_recovery::FactorRecoveries;
+use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
+use super::recovery_code::RecoveryCodes;
 use super::session::{LoginUses, Logins};
 use crate::accounts::{AccountStatus, accounts_of};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
-use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
@@ -27,6 +31,16 @@ use crate::vault::{Indexed, Subject};
 use florin_ledger::document::DocumentScan;
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
+/// What a customer has one document of, under their id.
+const OF_ONE_CUSTOMER: [TableId; 7] = [
+    Credentials::TABLE,
+    FactorUses::TABLE,
+    RecoveryCodes::TABLE,
+    FactorChanges::TABLE,
+    EmailChanges::TABLE,
+    ContactChanges::TABLE,
+    FactorRecoveries::TABLE,
+];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
 /// What is taken away at once.
@@ -186,12 +200,11 @@ async fn farewell(
     };
     let gone =
         |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
-    let email = found.row.profile.as_known().and_then(|it| Email::parse(&it.email).ok());
-    if let Some(email) = email {
+    if let Some(email) = email_of(&found) {
         let key = store.vault().blind().of(Indexed::Email, email.normal());
         commit.documents.push(gone(CustomerEmails::TABLE, key.to_vec()));
     }
-    for table in [Credentials::TABLE, FactorUses::TABLE] {
+    for table in OF_ONE_CUSTOMER {
         commit.documents.push(gone(table, customer.bytes().to_vec()));
     }
     commit.documents.push(audit::row(store, clock, caller, act).await?);

@@ -1,21 +1,27 @@
-//! Proving a customer's second factor again, for what a login alone does not allow.
+//! A customer's second factor: what is taken for it, and proving it again, for what a login alone does not allow.
 //!
+//! - A code of the authenticator app is good, and in its place, where that is said, a recovery code. Whatever was typed,
+//!   it is compared with both.
 //! - An attempt is counted, durably, before a code is looked at; after five in a row nothing is looked at for a
-//!   while ([`super::counter`]), and nobody is told which it was.
+//!   while ([`super::counter`]), the customer is told by mail ([`super::lockout`]), and nobody which it was.
 //! - A code is accepted once. That it is spent is part of the commit of what it allows, so what is not done spends
-//!   nothing, and of two uses at the same time one takes effect.
+//!   nothing, and of two uses at the same time one takes effect. With a recovery code the customer is told by mail.
 
 use super::counter::{self, Counted};
 use super::credentials::{Credentials, FactorUse, FactorUses};
+use super::lockout::Lock;
+use super::record::tell;
+use super::recovery_code::{self, CodeIndex, RecoveryCodes};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::Clock;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
+use crate::notify::Letter;
 use crate::store::{Found, Row, Store};
 use crate::vault::{BLIND_BYTES, Indexed, Subject};
 use florin_ledger::commit::Precondition;
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::{Commit, DocumentWrite};
+use florin_ledger::{Commit, DocumentWrite, Timestamp};
 
 /// That somebody has the second factor of a customer, for one commit.
 #[derive(Clone, Debug)]
@@ -31,6 +37,94 @@ impl FactorProof {
     pub fn join(self, commit: &mut Commit) {
         commit.preconditions.extend(self.preconditions);
         commit.documents.extend(self.documents);
+    }
+}
+
+/// What is taken for a second factor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accepted {
+    /// A code of the authenticator app.
+    App,
+    /// A recovery code too.
+    AppOrRecoveryCode,
+}
+
+/// Everything that a customer's codes are compared with.
+pub(super) struct Factors {
+    customer: Id<Customer>,
+    pub(super) credentials: Option<Found<Credentials>>,
+    used: Option<Found<FactorUses>>,
+    codes: Option<Found<RecoveryCodes>>,
+}
+
+/// A code that is good and was not used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum GoodCode {
+    /// Of the app, of this step.
+    App(u64),
+    /// A recovery code.
+    Recovery(CodeIndex),
+}
+
+impl GoodCode {
+    /// How a login is called that it was good for.
+    pub(super) fn auth_method(self) -> &'static str {
+        match self {
+            GoodCode::App(_) => "password+totp",
+            GoodCode::Recovery(_) => "password+recovery",
+        }
+    }
+}
+
+impl Factors {
+    pub(super) async fn of(store: &Store, customer: Id<Customer>) -> Result<Factors, BankError> {
+        let key = customer.bytes();
+        let credentials = store.get(&key).await?;
+        let used = store.get(&key).await?;
+        let codes = store.get(&key).await?;
+        Ok(Factors { customer, credentials, used, codes })
+    }
+
+    /// What somebody typed, if it is a code that is good.
+    pub(super) fn good(
+        &self,
+        store: &Store,
+        now: Timestamp,
+        typed: &str,
+        accepted: Accepted,
+    ) -> Option<GoodCode> {
+        let newest = self.used.as_ref().map_or(0, |used| used.row.open.totp_step);
+        let sealed = self.credentials.as_ref().and_then(|found| found.row.profile.as_known());
+        let secret = sealed.and_then(|sealed| sealed.mfa_secret.as_ref());
+        let step = secret.and_then(|secret| secret.step_of(typed.trim(), now));
+        let step = step.filter(|step| newest < *step);
+        let code = recovery_code::index_of(store, self.customer, self.codes.as_ref(), typed);
+        let code = code.filter(|_| accepted == Accepted::AppOrRecoveryCode);
+        step.map(GoodCode::App).or(code.map(GoodCode::Recovery))
+    }
+
+    /// What a commit must write for a code to be spent.
+    pub(super) async fn spending(
+        &self,
+        store: &Store,
+        clock: &dyn Clock,
+        good: GoodCode,
+    ) -> Result<Vec<DocumentWrite>, BankError> {
+        let customer = self.customer;
+        match good {
+            GoodCode::App(totp_step) => {
+                let used = self.used.as_ref();
+                let condition = used.map_or(DocumentCondition::Absent, Found::condition);
+                let row = Row::<FactorUses>::open(FactorUse { totp_step });
+                Ok(vec![store.write(&customer.bytes(), &row, condition).await?])
+            }
+            GoodCode::Recovery(index) => {
+                let codes = self.codes.as_ref().expect("the code is one of them");
+                let (spent, left) = recovery_code::spent(store, codes, index).await?;
+                let letter = Letter::RecoveryCodeUsed { left };
+                Ok(vec![spent, tell(store, clock, customer, letter).await?])
+            }
+        }
     }
 }
 
@@ -55,64 +149,62 @@ pub async fn prove(
     caller: &Caller,
     customer: Id<Customer>,
     code: &str,
+    accepted: Accepted,
 ) -> Result<FactorProof, FactorRefused> {
-    // No address is written like this, so it is no login's counter.
+    let is_open = attempt(store, clock, caller, customer).await?;
+    let factors = Factors::of(store, customer).await?;
+    let good = factors.good(store, clock.now(), code, accepted).filter(|_| is_open);
+    let Some((good, credentials)) = good.zip(factors.credentials.as_ref()) else {
+        failed(store, clock, caller, customer).await?;
+        return Err(FactorRefused::NoMatch);
+    };
+    let mut documents = factors.spending(store, clock, good).await?;
+    documents.push(counter::forget(&attempts_name(store, customer)));
+    Ok(FactorProof { preconditions: vec![credentials.unchanged()], documents })
+}
+
+/// Under which name attempts at a customer's second factor are counted. No address is written like this, so it is no
+/// login's.
+pub(super) fn attempts_name(store: &Store, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
     let name = format!("factor of {customer}");
-    let name = store.vault().blind().of(Indexed::LoginIdentifier, &name);
-    let counted = counter::count(store, &name, clock.now()).await?;
-    if counted == Counted::Last {
-        put_on_record(store, clock, caller, customer, Action::LoginLocked).await?;
-    }
-    match tried(store, clock, customer, &name, code).await? {
-        Some(proof) if counted != Counted::Locked => Ok(proof),
-        _ => {
-            put_on_record(store, clock, caller, customer, Action::LoginFailed).await?;
-            Err(FactorRefused::NoMatch)
-        }
-    }
+    store.vault().blind().of(Indexed::LoginIdentifier, &name)
 }
 
-/// What a code proves, if it is one that was not used.
-async fn tried(
-    store: &Store,
-    clock: &dyn Clock,
-    customer: Id<Customer>,
-    name: &[u8; BLIND_BYTES],
-    code: &str,
-) -> Result<Option<FactorProof>, BankError> {
-    let key = customer.bytes();
-    let credentials: Option<Found<Credentials>> = store.get(&key).await?;
-    let used: Option<Found<FactorUses>> = store.get(&key).await?;
-    let Some(credentials) = credentials else { return Ok(None) };
-    let newest = used.as_ref().map_or(0, |used| used.row.open.totp_step);
-    let secret = credentials.row.profile.as_known().and_then(|it| it.mfa_secret.as_ref());
-    let step = secret.and_then(|secret| secret.step_of(code.trim(), clock.now()));
-    let Some(totp_step) = step.filter(|step| newest < *step) else { return Ok(None) };
-    let condition = used.map_or(DocumentCondition::Absent, |used| used.condition());
-    let spent = Row::<FactorUses>::open(FactorUse { totp_step });
-    let spent = store.write(&key, &spent, condition).await?;
-    Ok(Some(FactorProof {
-        preconditions: vec![credentials.unchanged()],
-        documents: vec![spent, counter::forget(name)],
-    }))
-}
-
-async fn put_on_record(
+/// Counts an attempt at a customer's second factor, durably; whether anything may be looked at.
+pub(super) async fn attempt(
     store: &Store,
     clock: &dyn Clock,
     caller: &Caller,
     customer: Id<Customer>,
-    action: Action,
+) -> Result<bool, BankError> {
+    let counted = counter::count(store, &attempts_name(store, customer), clock.now()).await?;
+    if let Counted::Last { until } = counted {
+        let act = tried_act(customer, Action::LoginLocked);
+        Lock { owner: customer, typed: None, until }.tell(store, clock, caller, &act).await?;
+    }
+    Ok(counted != Counted::Locked)
+}
+
+/// Puts on record that an attempt came to nothing.
+pub(super) async fn failed(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    customer: Id<Customer>,
 ) -> Result<(), BankError> {
-    let act = Act {
+    let act = tried_act(customer, Action::LoginFailed);
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    commit.documents.push(audit::row(store, clock, caller, act).await?);
+    store.commit(&commit).await.map(drop)
+}
+
+fn tried_act(customer: Id<Customer>, action: Action) -> Act {
+    Act {
         action,
         entity: "USER",
         entity_id: customer.to_string(),
         subject: Subject::Customer(customer),
         old: None,
         new: Some(serde_json::json!({"tried": "second factor"})),
-    };
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents.push(audit::row(store, clock, caller, act).await?);
-    store.commit(&commit).await.map(drop)
+    }
 }

@@ -1,17 +1,20 @@
 //! Logging in: a password, then a code.
 //!
 //! Whoever asks learns nothing until both were tried: every step reads, writes and hashes the same for a name
-//! that is nobody's, a wrong password and a locked name, and the answer is one.
+//! that is nobody's, a wrong password and a locked name, and the answer is one. When a name is locked, whose it is hears
+//! of it by mail ([`super::lockout`]).
 //!
 //! 1. [`begin`](LoginAttempts::begin) counts the attempt ([`super::counter`]), hashes the password and keeps
 //!    what came of it under the hash of a token that the browser gets.
 //! 2. [`finish`](LoginAttempts::finish) spends the token: the commit that deletes it takes effect once, so a
-//!    hundred codes at the same time are one. With it come the login, the step of the code, which is then
-//!    used, and the audit row.
+//!    hundred codes at the same time are one. With it come the login, that the code is used, of the app or from paper
+//!    ([`super::factor`]), and the audit row.
 
 use super::counter::{self, Counted};
-use super::credentials::{Credentials, FactorUse, FactorUses};
+use super::credentials::Credentials;
 use super::decoy;
+use super::factor::{Accepted, Factors};
+use super::lockout::Lock;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
 use super::record::{CustomerEmails, Customers};
 use super::session::{LoginSession, Sessions, Token};
@@ -148,13 +151,15 @@ impl LoginAttempts {
         let normal = email.as_ref().map_or("", Email::normal);
         let name = store.vault().blind().of(Indexed::LoginIdentifier, normal);
         let counted = counter::count(store, &name, clock.now()).await?;
-        if counted == Counted::Last {
-            put_on_record(store, clock, caller, &name, Action::LoginLocked).await?;
-        }
         let key = store.vault().blind().of(Indexed::Email, normal);
         let found: Option<Found<CustomerEmails>> = store.get(&key).await?;
         let customer = found.map_or_else(decoy::id, |found| found.row.open.user_id);
         store.vault().forget(customer);
+        if let Counted::Last { until } = counted {
+            let act = act_on_name(&name, Action::LoginLocked);
+            let lock = Lock { owner: customer, typed: email.as_ref(), until };
+            lock.tell(store, clock, caller, &act).await?;
+        }
         let credentials: Option<Found<Credentials>> = store.get(&customer.bytes()).await?;
         let version = credentials.as_ref().map_or(Position::NONE, |found| found.version);
         let hash = credentials.and_then(|found| found.row.profile.known()).map(|it| it.password);
@@ -202,29 +207,21 @@ impl LoginAttempts {
         let now = clock.now();
         let damaged = || BankError::Damaged(tables::LOGIN_ATTEMPTS);
         let sealed = found.row.profile.as_known().ok_or_else(damaged)?;
-        let key = sealed.user_id.bytes();
-        let credentials: Option<Found<Credentials>> = store.get(&key).await?;
-        let profile: Option<Found<Customers>> = store.get(&key).await?;
-        let used: Option<Found<FactorUses>> = store.get(&key).await?;
+        let factors = Factors::of(store, sealed.user_id).await?;
+        let profile: Option<Found<Customers>> = store.get(&sealed.user_id.bytes()).await?;
         let is_active = profile.as_ref().is_some_and(|profile| profile.row.open.is_active);
-        let unchanged = credentials.as_ref().map(Found::unchanged).into_iter();
+        let credentials = factors.credentials.as_ref();
+        let unchanged = credentials.map(Found::unchanged).into_iter();
         let unchanged = unchanged.chain(profile.as_ref().map(Found::unchanged)).collect();
         let in_time = now.0 < found.row.open.expires_at.0;
-        let is_current = |credentials: &Found<Credentials>| {
-            version_text(credentials.version) == sealed.credentials
-        };
-        let newest = used.as_ref().map_or(0, |used| used.row.open.totp_step);
-        let step = credentials
-            .filter(is_current)
-            .and_then(|credentials| credentials.row.profile.known()?.mfa_secret)
-            .and_then(|secret| secret.step_of(code.trim(), now))
-            .filter(|step| newest < *step);
-        match step.filter(|_| sealed.is_right == 1 && is_active && in_time) {
-            Some(step) => {
-                let condition = used.map_or(DocumentCondition::Absent, |used| used.condition());
-                let spent = Row::<FactorUses>::open(FactorUse { totp_step: step });
-                let spent = store.write(&key, &spent, condition).await?;
-                let proved = Proved { customer: sealed.user_id, unchanged, spent };
+        let is_current =
+            credentials.is_some_and(|found| version_text(found.version) == sealed.credentials);
+        let good = factors.good(store, now, code, Accepted::AppOrRecoveryCode);
+        match good.filter(|_| is_current && sealed.is_right == 1 && is_active && in_time) {
+            Some(good) => {
+                let spent = factors.spending(store, clock, good).await?;
+                let auth_method = good.auth_method();
+                let proved = Proved { customer: sealed.user_id, unchanged, spent, auth_method };
                 login(store, clock, caller, &found, proved, holder).await
             }
             None => Err(refuse(store, clock, caller, &found).await),
@@ -232,11 +229,12 @@ impl LoginAttempts {
     }
 }
 
-/// Who has proved themselves, by what, and the code that it took.
+/// Who has proved themselves, by what, and what spends the code that it took.
 struct Proved {
     customer: Id<Customer>,
     unchanged: Vec<Precondition>,
-    spent: DocumentWrite,
+    spent: Vec<DocumentWrite>,
+    auth_method: &'static str,
 }
 
 async fn login(
@@ -247,12 +245,13 @@ async fn login(
     proved: Proved,
     holder: Holder<'_>,
 ) -> Result<(Token, LoginSession), LoginError> {
-    let Proved { customer, unchanged, spent } = proved;
+    let Proved { customer, unchanged, spent, auth_method } = proved;
     let (app, before) = match holder {
         Holder::Browser(before) => (None, before),
         Holder::App(key) => (Some(key), None),
     };
-    let (token, session, writes) = Sessions::begin(store, customer, clock.now(), app).await?;
+    let begun = Sessions::begin(store, customer, clock.now(), auth_method, app).await?;
+    let (token, session, writes) = begun;
     let caller =
         Caller { customer: Some(customer), login: Some(session.session_id), ..caller.clone() };
     let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
@@ -260,7 +259,7 @@ async fn login(
     commit.documents.extend(writes);
     commit.documents.extend(before.into_iter().flat_map(|token| Sessions::end(&token.key())));
     commit.documents.push(attempt.deletion());
-    commit.documents.push(spent);
+    commit.documents.extend(spent);
     commit.documents.push(counter::forget(&name_of(attempt)?));
     let act = Act {
         action: Action::Login,
@@ -268,7 +267,7 @@ async fn login(
         entity_id: customer.to_string(),
         subject: Subject::Customer(customer),
         old: None,
-        new: None,
+        new: Some(serde_json::json!({ "by": auth_method })),
     };
     commit.documents.push(audit::row(store, clock, &caller, act).await?);
     match store.commit(&commit).await {
@@ -300,18 +299,6 @@ async fn refuse(
         Ok(_) | Err(BankError::Unmet(_)) => LoginError::NoMatch,
         Err(error) => error.into(),
     }
-}
-
-async fn put_on_record(
-    store: &Store,
-    clock: &dyn Clock,
-    caller: &Caller,
-    name: &[u8; BLIND_BYTES],
-    action: Action,
-) -> Result<(), BankError> {
-    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents.push(audit::row(store, clock, caller, act_on_name(name, action)).await?);
-    store.commit(&commit).await.map(drop)
 }
 
 /// Something that happened to whoever has a name, or nobody.

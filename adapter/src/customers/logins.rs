@@ -90,6 +90,21 @@ pub async fn logins_of(
     Ok(logins)
 }
 
+/// What a commit must write for logins of a customer to be over.
+///
+/// # Errors
+/// [`BankError`].
+pub(super) async fn endings(
+    store: &Store,
+    clock: &dyn Clock,
+    customer: Id<Customer>,
+    ending: Ending,
+) -> Result<Vec<DocumentWrite>, BankError> {
+    let mut logins = logins_of(store, clock, customer).await?;
+    logins.retain(|login| ending.includes(login.session.session_id));
+    Ok(logins.iter().flat_map(LoginInUse::ending).collect())
+}
+
 /// Ends logins of a customer, if `authority` holds. Returns how many, once they are over for good.
 ///
 /// # Errors

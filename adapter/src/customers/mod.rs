@@ -6,13 +6,18 @@
 //!   address's blind index.
 //! - Who registers by themselves is one once an authenticator app is theirs ([`Registrations`]).
 
+mod contact;
 mod counter;
 mod credentials;
 pub(crate) mod decoy;
+mod email_change;
 mod enrolment;
 mod erasure;
 mod factor;
+mod factor_change;
+mod factor_recovery;
 mod link;
+mod lockout;
 mod login;
 mod logins;
 mod name;
@@ -20,25 +25,37 @@ mod password;
 mod password_change;
 mod record;
 mod recovery;
+mod recovery_code;
 mod registration;
 mod session;
+mod step_up;
 mod totp;
 
+pub(crate) use contact::caution;
 pub(crate) use counter::forget as forget_attempts;
 pub(crate) use credentials::FactorUses;
 pub use credentials::{Credentials, CredentialsSealed};
+pub use email_change::{ConfirmRefused, EmailChanges, NewEmailRefused};
 pub use enrolment::{EnrolError, Enrolment, Newcomer, Registrations};
 pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
-pub use factor::{FactorProof, FactorRefused, prove};
+pub use factor::{Accepted, FactorProof, FactorRefused, prove};
+pub use factor_change::{FactorChanges, NewFactorRefused};
+pub use factor_recovery::{
+    FactorRecoveries, FactorRecoveryRefused, approve_factor_recovery, request_factor_recovery,
+};
 pub use link::{Link, NotALink};
 pub use login::{Attempt, Holder, LoginAttempts, LoginError};
 pub use logins::{Ending, LoginInUse, end_logins, log_out, logins_of};
 pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
 pub use password::{Password, PasswordError, Passwords, Waiting};
-pub use password_change::{ChangeRefused, PasswordChange, change_password};
+pub use password_change::{PasswordChange, change_password};
 pub(crate) use record::{CustomerEmails, CustomerOpen, EmailOpen, Identity, user_of_email};
 pub use record::{Customers, KycStatus, Profile, UserKind};
 pub use recovery::{RecoverRefused, Recoveries};
+pub use recovery_code::{
+    CODES_COUNT, NewCodes, RecoveryCode, RecoveryCodes, codes_left, renew_codes,
+};
 pub use registration::{NewCustomer, Registered, register};
 pub use session::{Found as FoundLogin, LoginKey, LoginSession, Sessions, Token};
+pub use step_up::{ChangeRefused, StepUp};
 pub use totp::TotpSecret;

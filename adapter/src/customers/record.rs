@@ -1,14 +1,15 @@
 //! USERS of the design, but for what logs a customer in ([`super::credentials`]).
 
-use crate::clock::UnixNs;
+use crate::clock::{Clock, UnixNs};
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
+use crate::notify::{self, Addressee, Letter};
 use crate::staff::Roles;
 use crate::store::{Found, Kind, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
-use florin_ledger::TableId;
+use florin_ledger::{DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
 
 /// How far the bank knows who a customer is.
@@ -134,4 +135,24 @@ pub(crate) async fn user_of_email(
         None => Ok(None),
         Some(found) => store.get(&found.row.open.user_id.bytes()).await,
     }
+}
+
+/// The address at which a customer gets letters; `None` once they are erased.
+pub(super) fn email_of(record: &Found<Customers>) -> Option<Email> {
+    Email::parse(&record.row.profile.as_known()?.email).ok()
+}
+
+/// The write that has a customer told something at the address that is on record.
+///
+/// # Errors
+/// [`BankError`].
+pub(super) async fn tell(
+    store: &Store,
+    clock: &dyn Clock,
+    customer: Id<Customer>,
+    letter: Letter,
+) -> Result<DocumentWrite, BankError> {
+    let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+    let to = found.as_ref().and_then(email_of);
+    notify::put(store, clock.now(), &Addressee { customer, to }, letter).await
 }

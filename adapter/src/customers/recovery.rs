@@ -2,23 +2,26 @@
 //!
 //! - Whoever asks sees the same for every address, and the same is read and written: where it is nobody's, a recovery
 //!   of the decoy ([`super::decoy`]), and a letter that goes nowhere.
-//! - The link is good for a quarter of an hour and for one new password, and nothing without a code of a factor that
-//!   is enrolled: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
+//! - The link is good for a quarter of an hour and for one new password, and nothing without a code of the app that is
+//!   enrolled, or a recovery code: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
 //!   come with.
 //! - A link that no letter carries is nobody's, so a customer has no more links than letters, however often somebody
 //!   types their address, and one commit can end them all.
-//! - With the new password every login is over, every other link too, and a name that was locked is open again; the
-//!   customer is told by mail.
+//! - With the new password every login is over, every other link too, an address that waits is forgotten, and a name
+//!   that was locked is open again; the customer is told by mail. For a day their money is looked after with more care
+//!   ([`super::contact`]).
 
+use super::contact::changed_now;
 use super::counter;
 use super::credentials::{Credentials, CredentialsSealed};
 use super::decoy;
-use super::factor::{self, FactorRefused};
+use super::email_change::EmailChanges;
+use super::factor::{self, Accepted, FactorRefused};
 use super::link::Link;
 use super::password::{Password, Passwords};
-use super::password_change::{changed, rewritten, tell};
-use super::record::{CustomerEmails, Customers};
+use super::record::{CustomerEmails, Customers, email_of, tell};
 use super::session::Sessions;
+use super::step_up::{changed, rewritten};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs, after};
 use crate::email::Email;
@@ -120,7 +123,8 @@ impl Recoveries {
         let record: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
         let record = record.filter(is_recoverable);
         let record = record.ok_or(RecoverRefused::NoMatch)?;
-        let proof = factor::prove(store, clock, caller, customer, code).await;
+        let accepted = Accepted::AppOrRecoveryCode;
+        let proof = factor::prove(store, clock, caller, customer, code, accepted).await;
         let proof = proof.map_err(|refused| match refused {
             FactorRefused::NoMatch => RecoverRefused::NoMatch,
             FactorRefused::Bank(error) => error.into(),
@@ -138,6 +142,8 @@ impl Recoveries {
         commit.documents.extend(Recoveries::end_all(store, customer).await?);
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         commit.documents.extend(unlocked(store, &record));
+        commit.documents.push(EmailChanges::end(customer));
+        commit.documents.push(changed_now(store, clock, customer).await?);
         commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
         let act = changed(customer, "password");
         commit.documents.push(audit::row(store, clock, &caller, act).await?);
@@ -176,7 +182,7 @@ fn is_recoverable(record: &Found<Customers>) -> bool {
 
 /// The write that forgets failed attempts to log in under a customer's address.
 fn unlocked(store: &Store, record: &Found<Customers>) -> Option<DocumentWrite> {
-    let email = Email::parse(&record.row.profile.as_known()?.email).ok()?;
+    let email = email_of(record)?;
     Some(counter::forget(&store.vault().blind().of(Indexed::LoginIdentifier, email.normal())))
 }
 
@@ -199,7 +205,7 @@ async fn mailed(
     // As it is on record: what was typed may differ, and be another's mailbox.
     let to = record
         .filter(|record| is_recoverable(record) && may_be_sent)
-        .and_then(|record| Email::parse(&record.row.profile.known()?.email).ok());
+        .and_then(|record| email_of(&record));
     let link = Link::generate(if to.is_some() { customer } else { decoy::id() });
     let expires = after(now, RECOVERY_LINK);
     let row = Row::<Recoveries>::open(Recovery {

@@ -4,6 +4,7 @@
 //!   every request reads it, so the end takes effect at once, in every adapter.
 //! - Who has the token has the login, so it is stored only as a hash. A login of an app is bound to a key that
 //!   never leaves the app: its token is nothing without that, and nothing to a browser.
+//! - Whoever proves themselves again goes on under another token, and the one of before is nobody's.
 //! - When it was last used is a document of its own, written once a minute at most. Looking whether a login is over
 //!   is not using it.
 //! - A customer has so many logins at the same time: whoever begins one more ends the oldest. So one commit can end
@@ -229,6 +230,7 @@ impl Sessions {
         store: &Store,
         customer: Id<Customer>,
         now: Timestamp,
+        auth_method: &str,
         app: Option<&str>,
     ) -> Result<(Token, LoginSession, Vec<DocumentWrite>), BankError> {
         let token = Token::generate(customer);
@@ -237,7 +239,7 @@ impl Sessions {
         let session = LoginSession {
             session_id: Id::at(now),
             user_id: customer,
-            auth_method: String::from("password+totp"),
+            auth_method: String::from(auth_method),
             created_at: now.into(),
             expires_at: expires.into(),
             dpop_jkt: app.map(String::from),
@@ -248,6 +250,27 @@ impl Sessions {
         let mut writes = vec![login, use_write(store, &key, now).await?];
         writes.extend(too_many(store, customer).await?);
         Ok((token, session, writes))
+    }
+
+    /// The same login under another token, so that whoever has the one of before has nothing: the token, and what a commit
+    /// must write for it to be.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub(super) async fn renewed(
+        store: &Store,
+        now: Timestamp,
+        before: &Token,
+        login: &LoginSession,
+    ) -> Result<(Token, [DocumentWrite; 4]), BankError> {
+        let token = Token::generate(login.user_id);
+        let key = token.key().bytes();
+        let row = Row::<Logins>::open(login.clone());
+        let write = store.write(&key, &row, DocumentCondition::Absent).await?;
+        let write = DocumentWrite { expires: login.expires_at.into(), ..write };
+        let used = use_write(store, &key, now).await?;
+        let [ended, unused] = Sessions::end(&before.key());
+        Ok((token, [write, used, ended, unused]))
     }
 
     /// The login of a browser's token, if it has one that is not over, of a customer who may log in; a member of

@@ -1,7 +1,7 @@
 //! What letters say. Templates are compiled; nothing in one is secret but a link that is good for one use.
 
 use super::mail::MailError;
-use crate::clock::{HOUR, MINUTE};
+use crate::clock::{HOUR, MINUTE, UnixNs, from_in_words, in_words};
 use askama::Template;
 use florin_ledger::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 const NEWS: u64 = 72 * HOUR;
 /// How long the link of a registration is good.
 pub(crate) const REGISTRATION_LINK: u64 = 24 * HOUR;
+/// How long the link to a new address is good.
+pub(crate) const EMAIL_LINK: u64 = 24 * HOUR;
+/// How long the link to another second factor is good.
+pub(crate) const FACTOR_LINK: u64 = 24 * HOUR;
 /// How long the link of a recovery is good.
 pub(crate) const RECOVERY_LINK: u64 = 15 * MINUTE;
 
@@ -48,6 +52,36 @@ pub enum Letter {
     },
     /// To a customer whose password was changed.
     PasswordChanged,
+    /// To a customer whose recovery code was used.
+    RecoveryCodeUsed {
+        /// How many are left.
+        left: usize,
+    },
+    /// To a customer who has new recovery codes.
+    RecoveryCodesMade,
+    /// To a customer who has another authenticator app.
+    FactorChanged,
+    /// To an address that is to be a customer's.
+    ConfirmNewAddress {
+        /// Of the link.
+        token: String,
+    },
+    /// To a customer whose address another wanted.
+    AddressIsWanted,
+    /// To the address that a customer wants to change.
+    EmailChangeAsked,
+    /// To the address that a customer had.
+    EmailChanged,
+    /// To a customer who has lost their second factor.
+    RecoverFactor {
+        /// Of the link.
+        token: String,
+    },
+    /// To a customer for whom nothing is tried for a while.
+    Locked {
+        /// Until when.
+        until: UnixNs,
+    },
 }
 
 #[derive(Template)]
@@ -78,6 +112,71 @@ struct PasswordChanged<'a> {
     time: String,
 }
 
+#[derive(Template)]
+#[template(path = "letters/recovery_code_used.txt")]
+struct RecoveryCodeUsed<'a> {
+    sender: &'a Sender,
+    time: String,
+    left: usize,
+}
+
+#[derive(Template)]
+#[template(path = "letters/recovery_codes_made.txt")]
+struct RecoveryCodesMade<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/factor_changed.txt")]
+struct FactorChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/confirm_new_address.txt")]
+struct ConfirmNewAddress<'a> {
+    sender: &'a Sender,
+    token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "letters/address_is_wanted.txt")]
+struct AddressIsWanted<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/email_change_asked.txt")]
+struct EmailChangeAsked<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/email_changed.txt")]
+struct EmailChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/recover_factor.txt")]
+struct RecoverFactor<'a> {
+    sender: &'a Sender,
+    token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "letters/locked.txt")]
+struct Locked<'a> {
+    sender: &'a Sender,
+    time: String,
+    until: String,
+}
+
 impl Letter {
     /// What it is about.
     #[must_use]
@@ -88,6 +187,17 @@ impl Letter {
             Letter::AddressIsKnown => format!("Somebody tried to register with {bank}"),
             Letter::Recover { .. } => format!("A new password for {bank}"),
             Letter::PasswordChanged => format!("Your password at {bank} was changed"),
+            Letter::RecoveryCodeUsed { .. } => {
+                format!("A recovery code of yours at {bank} was used")
+            }
+            Letter::RecoveryCodesMade => format!("You have new recovery codes at {bank}"),
+            Letter::FactorChanged => format!("You have another authenticator app at {bank}"),
+            Letter::ConfirmNewAddress { .. } => format!("Confirm your new address for {bank}"),
+            Letter::AddressIsWanted => format!("Somebody wanted to use your address at {bank}"),
+            Letter::EmailChangeAsked => format!("Your address at {bank} is to be changed"),
+            Letter::EmailChanged => format!("Your address at {bank} was changed"),
+            Letter::RecoverFactor { .. } => format!("Another authenticator app for {bank}"),
+            Letter::Locked { .. } => format!("Your login at {bank} is locked for a while"),
         }
     }
 
@@ -96,12 +206,25 @@ impl Letter {
     /// # Errors
     /// [`MailError`] if the template can't be filled.
     pub fn text(&self, sender: &Sender, written: Timestamp) -> Result<String, MailError> {
-        let time = time_in_words(written);
+        let time = in_words(written);
         let text = match self {
             Letter::ConfirmAddress { token } => ConfirmAddress { sender, token }.render(),
             Letter::AddressIsKnown => AddressIsKnown { sender, time }.render(),
             Letter::Recover { token } => Recover { sender, token }.render(),
             Letter::PasswordChanged => PasswordChanged { sender, time }.render(),
+            Letter::RecoveryCodeUsed { left } => {
+                RecoveryCodeUsed { sender, time, left: *left }.render()
+            }
+            Letter::RecoveryCodesMade => RecoveryCodesMade { sender, time }.render(),
+            Letter::FactorChanged => FactorChanged { sender, time }.render(),
+            Letter::ConfirmNewAddress { token } => ConfirmNewAddress { sender, token }.render(),
+            Letter::AddressIsWanted => AddressIsWanted { sender, time }.render(),
+            Letter::EmailChangeAsked => EmailChangeAsked { sender, time }.render(),
+            Letter::EmailChanged => EmailChanged { sender, time }.render(),
+            Letter::RecoverFactor { token } => RecoverFactor { sender, token }.render(),
+            Letter::Locked { until } => {
+                Locked { sender, time, until: from_in_words(*until) }.render()
+            }
         };
         text.map_err(|error| MailError(error.to_string()))
     }
@@ -111,13 +234,17 @@ impl Letter {
         match self {
             Letter::ConfirmAddress { .. } => REGISTRATION_LINK,
             Letter::Recover { .. } => RECOVERY_LINK,
-            Letter::AddressIsKnown | Letter::PasswordChanged => NEWS,
+            Letter::ConfirmNewAddress { .. } => EMAIL_LINK,
+            Letter::RecoverFactor { .. } => FACTOR_LINK,
+            Letter::AddressIsKnown
+            | Letter::PasswordChanged
+            | Letter::RecoveryCodeUsed { .. }
+            | Letter::RecoveryCodesMade
+            | Letter::FactorChanged
+            | Letter::AddressIsWanted
+            | Letter::EmailChangeAsked
+            | Letter::EmailChanged
+            | Letter::Locked { .. } => NEWS,
         }
     }
-}
-
-fn time_in_words(time: Timestamp) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or_default();
-    let time = time.to_zoned_datetime(jiff::tz::TimeZone::UTC);
-    time.strftime("%d %B %Y at %H:%M UTC").to_string()
 }

@@ -20,8 +20,8 @@ mod smtp;
 
 pub(crate) use budget::take;
 pub use directory::Directory;
+pub(crate) use letter::{EMAIL_LINK, FACTOR_LINK, RECOVERY_LINK, REGISTRATION_LINK};
 pub use letter::{Letter, Sender};
-pub(crate) use letter::{RECOVERY_LINK, REGISTRATION_LINK};
 pub use mail::{Mail, MailError, Mailer, Sending};
 pub use outbox::Outbox;
 pub(crate) use outbox::{Addressee, put};

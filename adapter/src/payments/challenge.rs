@@ -2,13 +2,13 @@
 //!
 //! - A challenge is bound to what was asked for (accounts, payee, amount, currency, words) and to the login that asked.
 //!   Any other order is not what it was proved for.
-//! - It is proved by a code of the second factor within two minutes, and spent in the commit of the hold: one proof,
+//! - It is proved by a code of the authenticator app, and no recovery code, within two minutes, and spent in the commit of the hold: one proof,
 //!   one order.
 
 use super::order::{NewTransfer, Orderer};
 use crate::audit::{self, Act, Action};
 use crate::clock::{Clock, SECOND, UnixNs, after};
-use crate::customers::{self, FactorRefused};
+use crate::customers::{self, Accepted, FactorRefused};
 use crate::error::BankError;
 use crate::id::{Challenge, Customer, Id, Login};
 use crate::store::{Found, Held, Kind, Row, Store};
@@ -110,7 +110,8 @@ pub async fn prove(
     if found.row.open.is_proved {
         return Ok(());
     }
-    let proof = match customers::prove(store, clock, &by.caller, by.customer, code).await {
+    let proof = customers::prove(store, clock, &by.caller, by.customer, code, Accepted::App).await;
+    let proof = match proof {
         Ok(proof) => proof,
         Err(FactorRefused::NoMatch) => return Err(ProveRefused::NoMatch),
         Err(FactorRefused::Bank(error)) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! What a customer orders, and why it may not be begun.
 
 use crate::audit::Caller;
-use crate::clock::HOUR;
+use crate::clock::{HOUR, UnixNs, from_in_words};
 use crate::error::BankError;
 use crate::id::{Account, Challenge, Customer, Id, Payee, Transaction};
 use crate::line::DESCRIPTION_CHARACTERS_MAX;
@@ -97,6 +97,8 @@ pub struct Orderer {
     pub customer: Id<Customer>,
     /// What must hold for them to order anything: their login, and that they are a customer.
     pub authority: Vec<Precondition>,
+    /// What their login was proved by.
+    pub auth_method: String,
 }
 
 /// The transfer as it was begun.
@@ -163,6 +165,9 @@ pub enum TransferRefused {
     /// The customer has to prove that they want this one: this challenge, then the same order with it.
     #[error("confirm it with a code of your second factor")]
     StepUp(Id<Challenge>),
+    /// What the customer is reached or proved by was changed a short time ago: from this moment on it may be begun.
+    #[error("{}", too_soon(*.0))]
+    TooSoon(UnixNs),
     /// The description is too long, or not one line of what can be seen.
     #[error(
         "a description has at most {DESCRIPTION_CHARACTERS_MAX} characters, all of them visible"
@@ -177,4 +182,12 @@ pub enum TransferRefused {
     /// It could not be tried.
     #[error("{0}")]
     Bank(#[from] BankError),
+}
+
+/// What a customer is told whose money is looked after with more care.
+pub(super) fn too_soon(until: UnixNs) -> String {
+    let until = from_in_words(until);
+    format!(
+        "your sign-in details were changed a short time ago: this is possible again from {until} on"
+    )
 }

@@ -4,17 +4,20 @@
 //!   erased with it. One number is noted once.
 //! - Whether the name is that of who has the account is said in one word, never by telling the name; that there is no
 //!   such account is no other answer than that the name does not match.
+//! - Nobody is noted for a day after a change of what the customer is reached or proved by
+//!   ([`caution`]).
 //! - A payee at another bank can be noted, and is paid once there is a way to that bank.
 
 use super::names::{self, NameCheck};
+use super::order::too_soon;
 use crate::accounts::{AccountStatus, Accounts, BankCode, Iban, find_by_number};
 use crate::audit::{self, Act, Action};
 use crate::clock::{Clock, UnixNs};
-use crate::customers::Customers;
+use crate::customers::{Customers, caution};
 use crate::error::BankError;
 use crate::id::{Customer, Id, Payee};
 use crate::line::is_line;
-use crate::store::{Found, Held, Kind, Row, Store};
+use crate::store::{Found, Held, Kind, Row, Store, is_one_of};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
 use florin_ledger::commit::Unmet;
@@ -129,6 +132,9 @@ pub enum PayeeRefused {
     /// The bank's code is too long, or not one line of what can be seen.
     #[error("a bank's code has at most {BANK_CODE_CHARACTERS_MAX} characters, all of them visible")]
     BankCode,
+    /// What the customer is reached or proved by was changed a short time ago: from this moment on they may be.
+    #[error("{}", too_soon(*.0))]
+    TooSoon(UnixNs),
     /// There are too many.
     #[error("you have {PAYEES_MAX} payees: remove one first")]
     TooMany,
@@ -163,6 +169,10 @@ pub async fn add(
         if PAYEES_MAX <= count(store, by.customer).await? {
             return Err(PayeeRefused::TooMany);
         }
+        let caution = caution(store, clock, by.customer).await?;
+        if let Some(until) = caution.until {
+            return Err(PayeeRefused::TooSoon(until));
+        }
         let verification = verify(store, &new.number, name).await?;
         let row = row_of(clock, by.customer, bank, new, verification);
         let payee = row.open.beneficiary_id;
@@ -170,6 +180,7 @@ pub async fn add(
         let numbered = Row::<PayeeNumbers>::open(NumberOpen { beneficiary_id: payee });
         let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
         commit.preconditions.clone_from(&by.authority);
+        commit.preconditions.push(caution.unchanged.clone());
         commit.documents = vec![
             store.write(&number, &numbered, DocumentCondition::Absent).await?,
             store.write(&key, &row, DocumentCondition::Absent).await?,
@@ -182,6 +193,8 @@ pub async fn add(
             }
             // The same number at the same time.
             Err(BankError::Unmet(Unmet::Write { .. })) => {}
+            // What the customer is reached or proved by, at the same time.
+            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &[caution.unchanged]) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! The first step of a transfer: the money is held, and counted against the limits of its account.
 //!
 //! Everything that decides is a condition of the commit: both accounts, the payee, the login, the challenge, what the
-//! limits count for. Balances and limits themselves are the ledger's to keep.
+//! limits count for, and that what the customer is reached and proved by is what it was ([`caution`]). Balances and limits themselves are the ledger's to keep.
 
 use super::challenge;
 use super::hold::{Holding, Round};
@@ -20,7 +20,7 @@ use crate::accounts::{AccountStatus, Accounts, balances, find_by_number};
 use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::clock::{Clock, after};
-use crate::customers::Customers;
+use crate::customers::{Customers, caution};
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
@@ -135,6 +135,14 @@ async fn attempt(
     let is_own = destination.user_id == by.customer;
     let spent = challenge::spent(store, &**clock, by, new).await?;
     let needs_proof = !is_own && u128::from(options.step_up_above_cents) < new.money.cents;
+    let mut unchanged = None;
+    if needs_proof {
+        let caution = caution(store, &**clock, by.customer).await?;
+        if let Some(until) = caution.until {
+            return Err(TransferRefused::TooSoon(until));
+        }
+        unchanged = Some(caution.unchanged);
+    }
     if needs_proof && spent.is_none() {
         return Err(TransferRefused::StepUp(challenge::ask(store, &**clock, by, new).await?));
     }
@@ -142,11 +150,13 @@ async fn attempt(
     let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
     commit.preconditions = vec![parties.source.unchanged(), parties.destination.unchanged()];
     commit.preconditions.extend(parties.payee.iter().cloned());
+    commit.preconditions.extend(unchanged);
     commit.preconditions.extend(by.authority.iter().cloned());
     commit.transfers.push(holding.money(Round::First));
     room.join(&mut commit);
-    let auth_method = if spent.is_some() { "password+totp+step-up" } else { "password+totp" };
-    commit.documents.extend(documents(bank, by, initiated, &parties, new, auth_method).await?);
+    let step_up = if spent.is_some() { "+step-up" } else { "" };
+    let auth_method = format!("{}{step_up}", by.auth_method);
+    commit.documents.extend(documents(bank, by, initiated, &parties, new, &auth_method).await?);
     commit.documents.push(kept(store, &**clock, by.customer, order, initiated).await?);
     commit.documents.extend(spent);
     if !is_own {

@@ -32,6 +32,8 @@ pub enum Matter {
     Reversal(Id<Transaction>),
     /// That a customer is forgotten.
     Erasure(Id<Customer>),
+    /// That a customer who has lost theirs may set up another second factor.
+    FactorRecovery(Id<Customer>),
 }
 
 impl Matter {
@@ -40,6 +42,7 @@ impl Matter {
         match self {
             Matter::Reversal(transaction) => [&[1][..], &transaction.bytes()].concat(),
             Matter::Erasure(customer) => [&[2][..], &customer.bytes()].concat(),
+            Matter::FactorRecovery(customer) => [&[3][..], &customer.bytes()].concat(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Matter {
         match self {
             Matter::Reversal(_) => &[Role::Operations],
             Matter::Erasure(_) => &[Role::Admin, Role::Support],
+            Matter::FactorRecovery(_) => &[Role::Support],
         }
     }
 
@@ -57,7 +61,7 @@ impl Matter {
     pub fn checkers(self) -> &'static [Role] {
         match self {
             Matter::Reversal(_) => &[Role::Operations, Role::Admin],
-            Matter::Erasure(_) => &[Role::Admin],
+            Matter::Erasure(_) | Matter::FactorRecovery(_) => &[Role::Admin],
         }
     }
 
@@ -66,13 +70,16 @@ impl Matter {
         match self {
             Matter::Reversal(_) => "reversal",
             Matter::Erasure(_) => "erasure",
+            Matter::FactorRecovery(_) => "factor_recovery",
         }
     }
 
     fn entity(self) -> (&'static str, String) {
         match self {
             Matter::Reversal(transaction) => ("TRANSACTION", transaction.to_string()),
-            Matter::Erasure(customer) => ("USER", customer.to_string()),
+            Matter::Erasure(customer) | Matter::FactorRecovery(customer) => {
+                ("USER", customer.to_string())
+            }
         }
     }
 }

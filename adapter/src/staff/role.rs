@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Helps customers: looks at what they have, lets them try again after too many wrong passwords, asks for them to
-    /// be forgotten.
+    /// be forgotten, or for another second factor for who has lost theirs.
     Support,
     /// Looks after fraud: suspends accounts, decides what is held for review.
     Fraud,

@@ -23,6 +23,8 @@ pub enum Indexed {
     AccountNumber,
     /// Addresses of the internet.
     Address,
+    /// Recovery codes, with whose they are.
+    RecoveryCode,
 }
 
 impl Indexed {
@@ -33,6 +35,7 @@ impl Indexed {
             Indexed::Mailbox => "mailbox",
             Indexed::AccountNumber => "account number",
             Indexed::Address => "address",
+            Indexed::RecoveryCode => "recovery code",
         }
     }
 }

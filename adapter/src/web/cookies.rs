@@ -8,6 +8,8 @@ pub(super) const LOGIN: &str = "__Host-login";
 pub(super) const ATTEMPT: &str = "__Host-attempt";
 /// Carries a registration whose mailbox is confirmed.
 pub(super) const ENROLMENT: &str = "__Host-enrolment";
+/// Carries a recovery of the second factor, once the password was right.
+pub(super) const FACTOR_RECOVERY: &str = "__Host-factor-recovery";
 /// Tells browsers apart that have no login: their forms belong to it.
 pub(super) const VISITOR: &str = "__Host-visitor";
 

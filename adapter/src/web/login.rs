@@ -55,6 +55,8 @@ fn notice(name: &str) -> &'static str {
         "password" => {
             "Your password is changed. Log in with it, and with the next code of your app."
         }
+        "factor" => "Your new app is set up. Log in with its next code.",
+        "email" => "Your address is changed. Log in with the new one.",
         _ => "",
     }
 }

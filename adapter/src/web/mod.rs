@@ -1,7 +1,12 @@
 //! The pages of the bank: server-rendered, usable without JavaScript, and strict about what they load. Some are live:
 //! a small script reads them again when something happens.
 
+mod app_secret;
+mod codes;
 mod cookies;
+mod email;
+mod factor;
+mod factor_recovery;
 mod forms;
 mod health;
 mod live;
@@ -11,6 +16,7 @@ mod opening;
 mod pages;
 mod payees;
 mod picture;
+mod profile;
 mod query;
 mod registration;
 mod security;
@@ -92,11 +98,20 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/recover", get(security::recover_form).post(security::recover))
         .route("/recover/sent", get(security::recover_sent))
         .route("/recover/confirm", get(security::new_password_form).post(security::new_password))
+        .route("/recover/factor", get(factor_recovery::form).post(factor_recovery::confirm))
+        .route("/recover/factor/new", get(factor_recovery::new_form).post(factor_recovery::enrol))
         .route("/sessions", get(logins::list))
         .route("/sessions/end", post(logins::end_one))
         .route("/sessions/end-others", post(logins::end_others))
         .route("/security", get(security::overview))
         .route("/security/password", get(security::password_form).post(security::password))
+        .route("/security/profile", get(profile::show))
+        .route("/security/email", get(email::form).post(email::begin))
+        .route("/security/email/sent", get(email::sent))
+        .route("/security/email/confirm", get(email::confirm_form).post(email::confirm))
+        .route("/security/factor", get(factor::form).post(factor::begin))
+        .route("/security/factor/new", get(factor::new_form).post(factor::finish))
+        .route("/security/codes", get(codes::form).post(codes::make))
         .route("/accounts", get(views::accounts))
         .route("/accounts/open", get(opening::open_form).post(opening::open))
         .route("/accounts/{account}", get(views::account))

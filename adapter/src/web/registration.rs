@@ -1,18 +1,18 @@
-//! Becoming a customer: a form, a letter, an authenticator app.
+//! Becoming a customer: a form, a letter, an authenticator app; in the end, recovery codes.
 //!
 //! Whatever address is typed, the answers are the same. The page of a letter's link shows a button and does nothing
 //! by itself, since mailboxes load the links that they are sent.
 
+use super::app_secret::AppSecret;
+use super::codes;
 use super::cookies;
 use super::forms::{self, Form, LinkFields, Visitor};
 use super::pages::{self, Problem};
-use super::picture::Picture;
 use super::query::Query;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
-    EnrolError, Enrolment, Link, Newcomer, NotAName, Password, PasswordError, PersonName,
-    Registrations,
+    EnrolError, Link, Newcomer, NotAName, Password, PasswordError, PersonName, Registrations,
 };
 use crate::email::{Email, NotAnEmail};
 use askama::Template;
@@ -53,9 +53,7 @@ struct ConfirmPage<'a> {
 struct EnrolPage<'a> {
     bank: &'a str,
     csrf: String,
-    secret: String,
-    uri: String,
-    picture: Picture,
+    app: AppSecret,
     has_problem: bool,
 }
 
@@ -167,19 +165,14 @@ pub(super) async fn enrol_form(State(bank): State<Arc<Bank>>, headers: HeaderMap
 }
 
 async fn show_secret(bank: &Bank, link: &Link, status: StatusCode) -> Response {
-    let name = &bank.options.name;
-    let enrolment = Registrations::enrolment(&bank.store, &*bank.clock, link).await;
-    let Enrolment { totp, email } = match enrolment {
+    let enrolment = match Registrations::enrolment(&bank.store, &*bank.clock, link).await {
         Ok(enrolment) => enrolment,
         Err(error) => return failed(&error),
     };
-    let uri = totp.uri(name, &email);
     let page = EnrolPage {
-        bank: name,
+        bank: &bank.options.name,
         csrf: bank.form_token(&link.form_secret()),
-        secret: totp.in_groups(),
-        picture: Picture::of(&uri),
-        uri,
+        app: AppSecret::of(bank, &enrolment),
         has_problem: status != StatusCode::OK,
     };
     (status, pages::page(&page)).into_response()
@@ -207,8 +200,9 @@ pub(super) async fn enrol(
     }
     let Bank { store, clock, .. } = &*bank;
     match Registrations::enrol(store, &**clock, &caller, &link, &fields.code).await {
-        Ok(_) => {
-            let mut response = Redirect::to("/login?notice=registered").into_response();
+        Ok(codes) => {
+            let onward = "/login?notice=registered";
+            let mut response = codes::sheet(&bank, String::new(), &codes, onward);
             cookies::remove(response.headers_mut(), cookies::ENROLMENT);
             response
         }

@@ -4,7 +4,7 @@ use super::cookies;
 use super::forms::{Form, LinkFields, Visitor};
 use super::pages::{self, Problem};
 use super::query::Query;
-use super::session::Session;
+use super::session::{Session, led_on};
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
@@ -72,6 +72,7 @@ pub(super) async fn overview(
 ) -> Response {
     let notice = match query.notice.as_deref() {
         Some("password") => "Your password is changed. Every other login has ended.",
+        Some("factor") => "Your new app is set up. Every other login has ended.",
         _ => "",
     };
     pages::page(&SecurityPage { bank: &bank.options.name, csrf: session.csrf, notice })
@@ -105,16 +106,11 @@ pub(super) async fn password(
     if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
         return pages::too_often(seconds);
     }
-    let change = PasswordChange {
-        login: &session.login,
-        authority: &session.orderer.authority,
-        old: Zeroizing::new(fields.old),
-        new,
-        code: &fields.code,
-    };
+    let step_up = session.step_up(Zeroizing::new(fields.old), &fields.code);
+    let change = PasswordChange { step_up, new };
     let Bank { store, clock, passwords, .. } = &*bank;
     match change_password(store, &**clock, passwords, &session.orderer.caller, change).await {
-        Ok(()) => Redirect::to("/security?notice=password").into_response(),
+        Ok(token) => led_on("/security?notice=password", &token),
         Err(ChangeRefused::Bank(error)) => pages::failed(&error),
         Err(refused) => show_password(&bank, &session, refused.to_string()),
     }

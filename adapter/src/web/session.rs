@@ -9,7 +9,7 @@ use super::cookies;
 use super::pages::{self, Problem};
 use crate::audit::Caller;
 use crate::bank::Bank;
-use crate::customers::{FoundLogin, LoginSession, Sessions, Token};
+use crate::customers::{FoundLogin, LoginSession, Sessions, StepUp, Token};
 use crate::edge::Known;
 use crate::id::{Customer, Id};
 use crate::live::Listener;
@@ -20,6 +20,7 @@ use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Says that a page's own script asks, and not its reader.
 const REFRESH: HeaderName = HeaderName::from_static("x-refresh");
@@ -125,7 +126,12 @@ impl FromRequestParts<Arc<Bank>> for Session {
             return Err(pages::problem(Problem::Forbidden));
         }
         let FoundLogin { session: login, unchanged, .. } = found;
-        let orderer = Orderer { caller, customer: login.user_id, authority: unchanged.into() };
+        let orderer = Orderer {
+            caller,
+            customer: login.user_id,
+            authority: unchanged.into(),
+            auth_method: login.auth_method.clone(),
+        };
         Ok(Session { token, login, orderer, csrf })
     }
 }
@@ -148,6 +154,19 @@ impl Session {
     pub(super) fn customer(&self) -> Id<Customer> {
         self.login.user_id
     }
+
+    /// What this login proves itself again with.
+    pub(super) fn step_up<'a>(&'a self, password: Zeroizing<String>, code: &'a str) -> StepUp<'a> {
+        let authority = &self.orderer.authority;
+        StepUp { token: &self.token, login: &self.login, authority, password, code }
+    }
+}
+
+/// Leads on, under the token that a login has now.
+pub(super) fn led_on(path: &str, token: &Token) -> Response {
+    let mut response = Redirect::to(path).into_response();
+    cookies::set(response.headers_mut(), cookies::LOGIN, &token.to_string());
+    response
 }
 
 fn to_login() -> Response {

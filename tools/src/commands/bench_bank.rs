@@ -39,6 +39,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 const CURRENCY: Currency = Currency::Eur;
+/// How the logins of the bench are said to be proved.
+const AUTH_METHOD: &str = "none";
 /// On each account that sends.
 const DEPOSIT_CENTS: u64 = 100_000_000;
 /// How often transfers are offered.
@@ -359,7 +361,8 @@ async fn teller(bank: &Bank, number: u64) -> Result<Teller, BankError> {
     if results.first().is_none_or(|result| result.status != CreateTransferStatus::Created) {
         return Err(odd(&"the deposit was refused"));
     }
-    let (token, _, writes) = Sessions::begin(store, customer, clock.now(), None).await?;
+    let (token, _, writes) =
+        Sessions::begin(store, customer, clock.now(), AUTH_METHOD, None).await?;
     store.client().write_documents(&writes).await?;
     Ok(Teller { token, sends: opened[0], is_paid: opened[1], customer })
 }
@@ -382,6 +385,7 @@ async fn order(bank: &Bank, teller: &Teller) -> Result<Option<Id<Transaction>>, 
         caller: Caller::bank(),
         customer: teller.customer,
         authority: found.unchanged.into(),
+        auth_method: found.session.auth_method,
     };
     let money = Money::positive(CURRENCY, 1).expect("a cent is money");
     let new = NewTransfer {

@@ -1,7 +1,7 @@
 //! What the staff is answered: the page again with what was wrong, or where it goes on.
 
 use crate::accounts::{CashRefused, LimitRefused, SuspendRefused};
-use crate::customers::EraseRefused;
+use crate::customers::{EraseRefused, FactorRecoveryRefused};
 use crate::error::BankError;
 use crate::money::NotAnAmount;
 use crate::payments::ReversalRefused;
@@ -86,6 +86,17 @@ impl From<EraseRefused> for Refusal {
             EraseRefused::NoSuchCustomer => Refusal::NoSuch,
             EraseRefused::Proposal(refused) => refused.into(),
             EraseRefused::Bank(error) => Refusal::Failed(error),
+            refused => Refusal::Said(refused.to_string()),
+        }
+    }
+}
+
+impl From<FactorRecoveryRefused> for Refusal {
+    fn from(refused: FactorRecoveryRefused) -> Refusal {
+        match refused {
+            FactorRecoveryRefused::NoSuchCustomer => Refusal::NoSuch,
+            FactorRecoveryRefused::Proposal(refused) => refused.into(),
+            FactorRecoveryRefused::Bank(error) => Refusal::Failed(error),
             refused => Refusal::Said(refused.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::answer::{Refusal, answered};
 use crate::bank::Bank;
-use crate::customers::approve_erasure;
+use crate::customers::{approve_erasure, approve_factor_recovery};
 use crate::payments::approve_reversal;
 use crate::staff::{Clerk, Matter, Proposal, Proposals, proposals, reject};
 use crate::store::Found;
@@ -61,6 +61,12 @@ fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
         Matter::Erasure(id) => {
             ("erasure", id.to_string(), "Forget a customer", format!("/staff/customers/{id}"))
         }
+        Matter::FactorRecovery(id) => (
+            "factor_recovery",
+            id.to_string(),
+            "Send a link to another authenticator app",
+            format!("/staff/customers/{id}"),
+        ),
     };
     let is_own = maker == clerk.id();
     ProposalRow {
@@ -98,6 +104,7 @@ pub(super) async fn decide(
     let matter = match &*typed.matter {
         "reversal" => typed.id.parse().ok().map(Matter::Reversal),
         "erasure" => typed.id.parse().ok().map(Matter::Erasure),
+        "factor_recovery" => typed.id.parse().ok().map(Matter::FactorRecovery),
         _ => None,
     };
     let Some(matter) = matter else { return pages::problem(Problem::Malformed) };
@@ -116,5 +123,8 @@ async fn decided(
         (Decision::Reject, matter) => Ok(reject(bank, clerk, matter).await?),
         (Decision::Approve, Matter::Reversal(id)) => Ok(approve_reversal(bank, clerk, id).await?),
         (Decision::Approve, Matter::Erasure(id)) => Ok(approve_erasure(bank, clerk, id).await?),
+        (Decision::Approve, Matter::FactorRecovery(id)) => {
+            Ok(approve_factor_recovery(bank, clerk, id).await?)
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::ReasonFields;
 use super::answer::{Refusal, answered};
 use crate::accounts::{accounts_of, balances};
 use crate::bank::Bank;
-use crate::customers::request_erasure;
+use crate::customers::{request_erasure, request_factor_recovery};
 use crate::id::{Customer, Id};
 use crate::staff::care::{self, HOLDERS, LegalHold, Looked, UNLOCKERS};
 use crate::staff::{Matter, proposal};
@@ -31,10 +31,12 @@ struct CustomerPage<'a> {
     standing: &'static str,
     has_legal_hold: bool,
     is_erasure_proposed: bool,
+    is_recovery_proposed: bool,
     accounts: Vec<AccountRow>,
     may_unlock: bool,
     may_hold: bool,
     may_propose_erasure: bool,
+    may_propose_recovery: bool,
     problem: String,
 }
 
@@ -61,6 +63,8 @@ async fn page(
     let balances = balances(bank.store.client(), &open).await?;
     let matter = Matter::Erasure(id);
     let is_erasure_proposed = proposal(&bank.store, matter).await?.is_some();
+    let recovery = Matter::FactorRecovery(id);
+    let is_recovery_proposed = proposal(&bank.store, recovery).await?.is_some();
     let open = &found.row.open;
     let profile = found.row.profile.as_known();
     let name = profile.map(|it| format!("{} {}", it.first_name, it.last_name));
@@ -74,10 +78,14 @@ async fn page(
         standing: if open.is_active { "" } else { "No customer any more" },
         has_legal_hold: open.legal_hold,
         is_erasure_proposed,
+        is_recovery_proposed,
         accounts: accounts.iter().zip(&balances).map(|(row, of)| views::row(row, of)).collect(),
         may_unlock: clerk.may(&UNLOCKERS) && open.is_active,
         may_hold: clerk.may(&HOLDERS),
         may_propose_erasure: clerk.may(matter.makers()) && !is_erasure_proposed,
+        may_propose_recovery: clerk.may(recovery.makers())
+            && open.is_active
+            && !is_recovery_proposed,
         problem,
     }))
 }
@@ -129,6 +137,17 @@ pub(super) async fn erasure(
 ) -> Response {
     let Ok(id) = customer.parse() else { return no_such() };
     let done = request_erasure(&bank, &session.clerk, id, &typed.reason).await;
+    let path = format!("/staff/customers/{id}");
+    answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
+}
+
+pub(super) async fn factor_recovery(
+    State(bank): State<Arc<Bank>>,
+    Path(customer): Path<String>,
+    Form(session, typed): Form<StaffSession, ReasonFields>,
+) -> Response {
+    let Ok(id) = customer.parse() else { return no_such() };
+    let done = request_factor_recovery(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");
     answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
 }
