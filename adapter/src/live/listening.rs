@@ -28,7 +28,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 /// A stream, until it is dropped.
 pub struct Listening {
@@ -131,20 +131,19 @@ impl Listening {
             return Some(self.event(&missed));
         }
         loop {
-            tokio::select! {
-                happening = self.queue.recv() => return match (happening, self.ending.get()) {
-                    // What waits in the queue is nobody's any more.
-                    (_, Some(Ending::LoginOver)) => Some(self.last()),
-                    (Some(happening), _) => Some(self.event(&happening)),
-                    (None, _) => None,
-                },
-                () = sleep_until(self.told + HEARTBEAT) => {
-                    // Otherwise there is something to tell.
-                    if let Some(here) = self.live.here_if(|| self.queue.is_empty()) {
-                        return Some(self.block(here));
-                    }
+            let Ok(happening) = timeout_at(self.told + HEARTBEAT, self.queue.recv()).await else {
+                // If something waits in the queue, that is told, and no place after it.
+                if let Some(here) = self.live.here_if(|| self.queue.is_empty()) {
+                    return Some(self.block(here));
                 }
-            }
+                continue;
+            };
+            return match (happening, self.ending.get()) {
+                // What waits in the queue is nobody's any more.
+                (_, Some(Ending::LoginOver)) => Some(self.last()),
+                (Some(happening), _) => Some(self.event(&happening)),
+                (None, _) => None,
+            };
         }
     }
 

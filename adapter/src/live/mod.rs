@@ -45,6 +45,8 @@ const QUEUE_MAX: usize = 64;
 const RECENT_MAX: usize = 65_536;
 /// Happenings that somebody who comes back is told: whoever has missed more reads again.
 const MISSED_MAX: usize = 256;
+// Who is let go since their queue was full is told all of it when they come back at once.
+const _: () = assert!(QUEUE_MAX < MISSED_MAX && MISSED_MAX < RECENT_MAX);
 /// The ledger says each second how far it is. Who has not heard from it for so long does not know who is logged in.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// How often a listener is told that there is nothing to tell.

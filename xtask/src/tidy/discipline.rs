@@ -9,6 +9,7 @@ use super::source::tokens;
 const SLEEPERS: &[(&str, &str)] = &[
     ("adapter/src/edge/listener.rs", "out of descriptors: trying again at once would burn a core"),
     ("adapter/src/edge/pace.rs", "the instant at which a body is too late"),
+    ("adapter/src/edge/stall.rs", "the instant at which a peer has taken nothing for too long"),
     ("adapter/src/edge/strict.rs", "the instant at which a head is too late"),
     ("client/src/connection.rs", "the instant at which a peer has been silent for too long"),
     ("client/src/embedded.rs", "a pause before asking a busy engine again"),
