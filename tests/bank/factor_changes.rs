@@ -6,7 +6,7 @@ use crate::browser::{Browser, Page};
 use crate::mailbox::Mailbox;
 use crate::recovery_codes::{code, makes, step_up};
 use axum::http::{StatusCode, header};
-use florin_adapter::clock::{MINUTE, SECOND};
+use florin_adapter::clock::{MINUTE, SECOND, after};
 use florin_adapter::customers::TotpSecret;
 
 const PATH: &str = "/security/factor";
@@ -114,4 +114,19 @@ async fn a_recovery_code_leads_to_another_app_once() {
     let other = Person { totp, ..ada };
     assert!(branch.lets_in(other.email, PASSWORD, &codes[1]).await);
     assert!(branch.lets_in(other.email, PASSWORD, &code(&branch, &other)).await);
+}
+
+/// Row 37: prevents a new app whose first codes are refused, because the old one's was of a step ahead.
+#[tokio::test]
+async fn the_steps_of_the_old_app_are_not_in_the_way_of_the_new_one() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let mut desk = Browser::logged_in(&branch, &ada).await;
+    let ahead = ada.totp.code(after(branch.now(), 30 * SECOND));
+    let totp = begins(&mut desk, &ahead).await;
+    let csrf = desk.token(NEW).await;
+    let form = format!("csrf={csrf}&code={}", totp.code(branch.now()));
+    assert_eq!(desk.is_led_to(NEW, &form).await, "/security?notice=factor");
+    branch.pass(30 * SECOND);
+    assert!(branch.lets_in(ada.email, PASSWORD, &totp.code(branch.now())).await);
 }

@@ -146,7 +146,7 @@ pub(super) struct Problem {
     flaw: Option<Box<Flaw>>,
     resource: Option<String>,
     challenge: Option<String>,
-    not_before: Option<Time>,
+    not_before: Option<Box<Time>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -192,7 +192,7 @@ impl Problem {
 
     /// What can't be done before a time.
     pub(super) fn too_soon(until: UnixNs) -> Problem {
-        Problem { not_before: Some(until.into()), ..Code::ContactChangedRecently.into() }
+        Problem { not_before: Some(Box::new(until.into())), ..Code::ContactChangedRecently.into() }
     }
 
     /// The same, with a header.
@@ -306,7 +306,7 @@ pub(crate) async fn told(
         errors: problem.flaw.into_iter().map(|flaw| *flaw).collect(),
         resource_id: problem.resource,
         challenge_id: problem.challenge,
-        not_before: problem.not_before,
+        not_before: problem.not_before.map(|time| *time),
     };
     write(&mut response, &body);
     response

@@ -191,17 +191,17 @@ pub(super) async fn replacement(
     totp: TotpSecret,
     code: &str,
 ) -> Result<Vec<DocumentWrite>, NewFactorRefused> {
-    let step = totp.step_of(code.trim(), clock.now()).ok_or(NewFactorRefused::NoMatch)?;
+    let step = totp.step_of(code.trim(), clock.now());
+    let totp_step = step.ok_or(NewFactorRefused::NoMatch)?;
     let key = customer.bytes();
     let credentials: Option<Found<Credentials>> = store.get(&key).await?;
     let credentials = credentials.ok_or(NewFactorRefused::Over)?;
     let sealed = credentials.row.profile.as_known().cloned().ok_or(NewFactorRefused::Over)?;
     let sealed = CredentialsSealed { mfa_secret: Some(totp), ..sealed };
     let used: Option<Found<FactorUses>> = store.get(&key).await?;
-    // Never back: a code of the old app may have been one of a step ahead.
-    let newest = used.as_ref().map_or(0, |used| used.row.open.totp_step);
+    // Codes of the old app say nothing of the new one's, though one may have been of a step ahead.
     let condition = used.map_or(DocumentCondition::Absent, |used| used.condition());
-    let row = Row::<FactorUses>::open(FactorUse { totp_step: newest.max(step) });
+    let row = Row::<FactorUses>::open(FactorUse { totp_step });
     let mut documents = vec![
         rewritten(store, &credentials, sealed).await?,
         store.write(&key, &row, condition).await?,
