@@ -25,13 +25,16 @@ const KEY: &[u8] = b"bank";
 const PAGE: u32 = 1_000;
 
 /// What lets people in, or is on its way to.
-const LETS_IN: [TableId; 6] = [
+const LETS_IN: [TableId; 9] = [
     tables::LOGINS,
     tables::LOGIN_USES,
     tables::LOGIN_ATTEMPTS,
     tables::REGISTRATIONS,
     tables::RECOVERIES,
     tables::CHALLENGES,
+    tables::FACTOR_CHANGES,
+    tables::EMAIL_CHANGES,
+    tables::FACTOR_RECOVERIES,
 ];
 
 /// In which incarnation a bank is active.

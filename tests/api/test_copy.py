@@ -4,12 +4,12 @@ was copied from.
 
 import json
 import subprocess
-import time
 
 import requests
 
 from bank import demo, florin, reopened
 from forms import registers
+from relay import relay
 
 TABLE = 80
 
@@ -42,31 +42,26 @@ def test_a_copy_sends_nothing_and_ends_nothing_until_it_is_activated():
         with reopened(directory) as waiting:
             registers(waiting, "nobody.else@example.org")
         marks_as_copy(directory)
-        outbox = directory / "outbox"
-        outbox.mkdir()
-        sends = ["--outbox", str(outbox), "--mail-from", "post@bank.example"]
-        with reopened(directory, *sends) as copy:
-            for path in ["/login", "/health/ready", "/v1/openapi.json"]:
-                answer = requests.get(copy.said["browser_url"] + path, verify=copy.authority)
-                assert answer.status_code == 503
-        assert not list(outbox.iterdir())
-        flags = ["--key-file", directory / "ledger_key", "--root-key-file", directory / "root_key"]
-        activate = [florin(), "bank", "activate", "--data", directory / "ledger", *flags]
-        said = subprocess.run(activate, text=True, capture_output=True)
-        assert said.returncode == 0 and said.stdout.startswith("it is active;"), said
-        again = subprocess.run(activate, text=True, capture_output=True)
-        assert again.stdout == "it is active already\n", again
-        with reopened(directory, *sends) as bank:
-            answer = requests.get(bank.said["browser_url"] + "/login", verify=bank.authority)
-            assert answer.status_code == 200
-            letter = next(arrivals(outbox))
-            assert "nobody.else@example.org" in letter.read_text()
+        with relay() as (port, mailbox):
+            activates(directory, f"smtp://localhost:{port}", mailbox)
 
 
-def arrivals(directory):
-    """Files as they come into a directory; nothing but time tells when."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        yield from (path for path in directory.iterdir() if path.suffix == ".eml")
-        time.sleep(0.05)
-    raise AssertionError(f"nothing came into {directory}")
+def activates(directory, smtp, mailbox):
+    sends = ["--smtp", smtp, "--mail-from", "post@bank.example"]
+    with reopened(directory, *sends) as copy:
+        for path in ["/login", "/health/ready", "/v1/openapi.json"]:
+            answer = requests.get(copy.said["browser_url"] + path, verify=copy.authority)
+            assert answer.status_code == 503
+    assert mailbox.mails.empty()
+    flags = ["--key-file", directory / "ledger_key", "--root-key-file", directory / "root_key"]
+    activate = [florin(), "bank", "activate", "--data", directory / "ledger", *flags]
+    said = subprocess.run(activate, text=True, capture_output=True)
+    assert said.returncode == 0 and said.stdout.startswith("it is active;"), said
+    again = subprocess.run(activate, text=True, capture_output=True)
+    assert again.stdout == "it is active already\n", again
+    with reopened(directory, *sends) as bank:
+        answer = requests.get(bank.said["browser_url"] + "/login", verify=bank.authority)
+        assert answer.status_code == 200
+        # The letter was there all the time, and nobody has sent it before.
+        assert mailbox.next().rcpt_tos == ["nobody.else@example.org"]
+        assert mailbox.mails.empty()

@@ -144,15 +144,17 @@ async fn a_stream_ends_with_its_login_however_that_ends() {
 
 /// Prevents: a thief who listens on after the password was changed because of them.
 #[tokio::test]
-async fn a_new_password_ends_the_streams_of_other_logins_alone() {
+async fn a_new_password_ends_every_stream_and_its_own_login_listens_again() {
     let (branch, _following) = Branch::with_news().await;
     let ada = branch.customer("ada@example.org").await;
     let pair = [branch.account(&ada, 1_000).await, branch.account(&ada, 0).await];
     let mut desk = Browser::logged_in(&branch, &ada).await;
     let thief = Browser::logged_in(&branch, &ada).await.listens("").await.begun().await;
-    let mut desks = desk.listens("").await.begun().await;
+    let before = desk.listens("").await.begun().await;
     crate::passwords::changes(&branch, &ada, &mut desk).await;
     ends_at_once(thief, "another login").await;
+    ends_at_once(before, "the token of before").await;
+    let mut desks = desk.listens("").await.begun().await;
     moves(&branch, &ada, pair).await;
     assert_eq!(desks.hears_many(3).await, moved(pair));
 }

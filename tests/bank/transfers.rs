@@ -48,7 +48,13 @@ async fn what_can_not_be_sent_is_refused_and_nothing_is_held() {
         (one, nowhere, euros(1), "", "there is no such account"),
         (one, one, euros(1), "", "choose two different accounts"),
         (one, other, yen, "", "both accounts must have the currency of the amount"),
-        (one, other, euros(1), &*"x".repeat(141), "a description has at most 140 characters"),
+        (
+            one,
+            other,
+            euros(1),
+            &*"x".repeat(141),
+            "a description has at most 140 characters, all of them visible",
+        ),
     ] {
         let description = String::from(description);
         let request = RequestKey::generate();

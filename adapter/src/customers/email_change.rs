@@ -4,8 +4,8 @@
 //!   an address that they do not read, and nobody takes one over with an open browser.
 //! - The address on record hears of it at once, and again when it is done; a new password in between puts an end to it.
 //! - Whether the new address is somebody's already is told to nobody but its owner: as much is read and written, and the
-//!   link that nobody gets leads nowhere. That an address is one customer's is an absence in the commit that takes it, which
-//!   frees the old one too.
+//!   link that nobody gets leads nowhere. That an address is one customer's is an absence in the commit that takes it,
+//!   which frees the old one too.
 //! - With the new address every login is over, and every link of a letter to the old one.
 
 use super::contact::changed_now;

@@ -3,8 +3,8 @@
 //! - Whoever asks sees the same for every address, and the same is read and written: where it is nobody's, a recovery
 //!   of the decoy ([`super::decoy`]), and a letter that goes nowhere.
 //! - The link is good for a quarter of an hour and for one new password, and nothing without a code of the app that is
-//!   enrolled, or a recovery code: who reads another's mail gets no further. Codes are counted ([`super::factor`]), whichever link they
-//!   come with.
+//!   enrolled, or a recovery code: who reads another's mail gets no further. Codes are counted ([`super::factor`]),
+//!   whichever link they come with.
 //! - A link that no letter carries is nobody's, so a customer has no more links than letters, however often somebody
 //!   types their address, and one commit can end them all.
 //! - With the new password every login is over, every other link too, an address that waits is forgotten, and a name

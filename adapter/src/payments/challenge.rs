@@ -2,8 +2,8 @@
 //!
 //! - A challenge is bound to what was asked for (accounts, payee, amount, currency, words) and to the login that asked.
 //!   Any other order is not what it was proved for.
-//! - It is proved by a code of the authenticator app, and no recovery code, within two minutes, and spent in the commit of the hold: one proof,
-//!   one order.
+//! - It is proved by a code of the authenticator app, and no recovery code, within two minutes, and spent in the commit
+//!   of the hold: one proof, one order.
 
 use super::order::{NewTransfer, Orderer};
 use crate::audit::{self, Act, Action};

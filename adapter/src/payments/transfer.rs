@@ -1,7 +1,8 @@
 //! The first step of a transfer: the money is held, and counted against the limits of its account.
 //!
 //! Everything that decides is a condition of the commit: both accounts, the payee, the login, the challenge, what the
-//! limits count for, and that what the customer is reached and proved by is what it was ([`caution`]). Balances and limits themselves are the ledger's to keep.
+//! limits count for, and that what the customer is reached and proved by is what it was ([`caution`]). Balances and
+//! limits themselves are the ledger's to keep.
 
 use super::challenge;
 use super::hold::{Holding, Round};
