@@ -64,7 +64,7 @@ async fn what_let_people_in_before_lets_nobody_in_afterwards() {
     let branch = Branch::open().await;
     let mailbox = Mailbox::new();
     let ada = branch.customer("ada@example.org").await;
-    let account = branch.account(&ada, 100_00).await;
+    let account = branch.account(&ada, 10_000).await;
     let login = branch.login(&ada).await;
     let app = App::logged_in(&branch, &ada).await;
     let attempt = app.begins(ada.email, PASSWORD).await;
@@ -89,7 +89,7 @@ async fn what_let_people_in_before_lets_nobody_in_afterwards() {
     assert_eq!(answer, StatusCode::UNPROCESSABLE_ENTITY);
     // Whoever comes again is let in, and has what they had.
     App::logged_in(&again, &ada).await;
-    assert_eq!(again.balance(account).await, (100_00, 100_00));
+    assert_eq!(again.balance(account).await, (10_000, 10_000));
 }
 
 /// What comes of a new password by a letter's link.

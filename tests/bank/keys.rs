@@ -96,7 +96,8 @@ async fn a_new_version_is_read_by_every_adapter_before_it_seals_anything() {
 async fn a_purpose_without_a_key_that_is_in_use_is_damage() {
     let branch = Branch::open().await;
     let key = DocumentKey { table: tables::KEYS, key: b"tree".to_vec() };
-    let tree = branch.client.documents(&[key.clone()]).await.unwrap().pop().flatten().unwrap();
+    let tree =
+        branch.client.documents(std::slice::from_ref(&key)).await.unwrap().pop().flatten().unwrap();
     let sound: serde_json::Value = serde_json::from_slice(&tree.value.unwrap()).unwrap();
     for listed in sound["keys"].as_array().unwrap() {
         let mut tree = sound.clone();
