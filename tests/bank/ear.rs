@@ -83,7 +83,7 @@ impl Ear {
                 self.text = String::from(rest);
                 break block;
             }
-            let bytes = timeout(PATIENCE, self.body.next()).await.expect("something is told");
+            let bytes = self.body.next().await;
             self.text.push_str(std::str::from_utf8(&bytes?.unwrap()).unwrap());
         };
         let mut block = Block::default();
@@ -103,10 +103,17 @@ impl Ear {
 
     /// The next event: what happened, and on which account.
     pub(crate) async fn hears(&mut self) -> (String, String) {
+        let event = timeout(PATIENCE, self.event()).await.expect("something is told");
+        event.expect("it goes on")
+    }
+
+    /// The next event; `None` at the end.
+    async fn event(&mut self) -> Option<(String, String)> {
         loop {
-            let block = self.block().await.expect("it goes on");
+            let block = self.block().await?;
             if block.event != Value::Null {
-                return said(&block.event);
+                let text = |name: &str| block.event[name].as_str().unwrap_or_default();
+                return Some((String::from(text("type")), String::from(text("account_id"))));
             }
         }
     }
@@ -121,20 +128,13 @@ impl Ear {
     }
 
     /// All events until the end.
-    pub(crate) async fn rest(mut self) -> Vec<(String, String)> {
+    pub(crate) async fn rest(&mut self) -> Vec<(String, String)> {
         let mut heard = Vec::new();
-        while let Some(block) = self.block().await {
-            if block.event != Value::Null {
-                heard.push(said(&block.event));
-            }
+        while let Some(event) = timeout(PATIENCE, self.event()).await.expect("it ends") {
+            heard.push(event);
         }
         heard
     }
-}
-
-fn said(event: &Value) -> (String, String) {
-    let text = |name: &str| String::from(event[name].as_str().unwrap_or_default());
-    (text("type"), text("account_id"))
 }
 
 impl Branch {

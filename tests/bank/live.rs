@@ -62,7 +62,7 @@ fn end(kind: &str) -> (String, String) {
 }
 
 /// Asserts that a stream tells that its login is over, within a second, and ends.
-async fn ends_at_once(ear: Ear, what: &str) {
+async fn ends_at_once(mut ear: Ear, what: &str) {
     let ended = timeout(Duration::from_secs(1), ear.rest()).await;
     assert_eq!(ended.ok(), Some(vec![end("session.ended")]), "{what}");
 }
@@ -105,7 +105,7 @@ async fn what_one_adapter_does_is_heard_at_another() {
     let other = branch.with_options(|_| {}).await;
     let _following_there = follows(&other).await;
     let mut browser = Browser::logged_in(&branch, &ada).await;
-    let here = browser.listens("").await.begun().await;
+    let mut here = browser.listens("").await.begun().await;
     let mut there = browser.goes_to(web::router(other)).listens("").await.begun().await;
     moves(&branch, &ada, pair).await;
     assert_eq!(there.hears_many(3).await, moved(pair));
@@ -175,7 +175,7 @@ async fn listening_is_not_using() {
     branch.pass(2 * MINUTE);
     let refresh = Request::get("/accounts").header("x-refresh", "live");
     assert_eq!(browser.sends(refresh, String::new()).await.status, StatusCode::OK);
-    let second = browser.listens("").await.begun().await;
+    let mut second = browser.listens("").await.begun().await;
     branch.pass(MINUTE);
     assert_eq!(ear.rest().await, [end("session.ended")]);
     assert_eq!(second.rest().await, [end("session.ended")]);
@@ -316,11 +316,7 @@ async fn who_does_not_read_is_let_go_and_the_others_hear_everything() {
         assert_eq!(quick.hears_many(3).await, moved(pair));
         all.extend(moved(pair));
     }
-    let mut heard = Vec::new();
-    while let Some(block) = slow.block().await {
-        let of = |name: &str| String::from(block.event[name].as_str().unwrap());
-        heard.push((of("type"), of("account_id")));
-    }
+    let mut heard = slow.rest().await;
     assert!(heard.len() < all.len(), "{}", heard.len());
     let mut back = browser.listens(&slow.last_id).await.begun().await;
     heard.extend(back.hears_many(all.len() - heard.len()).await);
@@ -357,7 +353,7 @@ async fn a_customer_has_eight_streams() {
 
     // Whoever does not hear the ledger tells nobody that they do.
     drop(following);
-    for ear in ears {
+    for mut ear in ears {
         assert_eq!(ear.rest().await, []);
     }
     assert_eq!(app.gets("/v1/events").await.code(), (503, "busy"));
