@@ -4,8 +4,9 @@
 //! itself, since mailboxes load the links that they are sent.
 
 use super::cookies;
-use super::forms::{Form, Visitor};
+use super::forms::{Form, LinkFields, Visitor};
 use super::pages::{self, Problem};
+use super::query::Query;
 use super::session::{Session, led_on};
 use crate::audit::Caller;
 use crate::bank::Bank;
@@ -13,7 +14,7 @@ use crate::customers::{ChangeRefused, ConfirmRefused, EmailChanges, Link, NewEma
 use crate::email::{Email, NotAnEmail};
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -85,13 +86,6 @@ pub(super) async fn begin(
 
 pub(super) async fn sent(State(bank): State<Arc<Bank>>, session: Session) -> Response {
     pages::page(&SentPage { bank: &bank.options.name, csrf: session.csrf })
-}
-
-/// What a link carries, or its form.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LinkFields {
-    token: String,
 }
 
 /// The page of a letter's link: says nothing about it, and changes nothing.

@@ -6,15 +6,16 @@
 use super::app_secret::AppSecret;
 use super::codes;
 use super::cookies;
-use super::forms::{self, Form, Visitor};
+use super::forms::{self, Form, LinkFields, Visitor};
 use super::pages::{self, Problem};
+use super::query::Query;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{FactorRecoveries, Link, NewFactorRefused};
 use askama::Template;
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -39,17 +40,10 @@ struct AppPage<'a> {
     problem: String,
 }
 
-/// What a link carries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LinkQuery {
-    token: String,
-}
-
 pub(super) async fn form(
     State(bank): State<Arc<Bank>>,
     visitor: Visitor,
-    Query(query): Query<LinkQuery>,
+    Query(query): Query<LinkFields>,
 ) -> Response {
     let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
     show(&bank, &visitor, &link, String::new())

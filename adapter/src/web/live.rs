@@ -2,10 +2,11 @@
 
 use super::forms;
 use super::pages::{self, Problem};
+use super::query::Query;
 use super::session::Onlooker;
 use crate::bank::Bank;
 use crate::live::{LAST_EVENT_ID, ListenRefused, Live};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
