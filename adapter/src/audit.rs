@@ -6,6 +6,7 @@
 use crate::clock::{Clock, UnixNs};
 use crate::error::BankError;
 use crate::id::{Audit, Customer, Id, Login};
+use crate::packed::pack;
 use crate::random;
 use crate::store::{Held, Kind, Row, Store};
 use crate::tables;
@@ -187,7 +188,7 @@ pub async fn commit_of(store: &Store, caller: &Caller, id: CommitId) -> Result<C
     }
     let actor =
         Actor { user: caller.customer, session: caller.login, correlation: &caller.correlation };
-    let plain = serde_json::to_vec(&actor).expect("it is plain");
+    let plain = pack(&actor);
     let key = id.0.to_be_bytes();
     let place = Place { table: tables::ACTORS, key: &key };
     let actor = store.vault().seal(Subject::Bank, Part::Statutory, place, &plain).await?;

@@ -10,6 +10,7 @@
 
 use crate::random;
 use florin_ledger::Timestamp;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -180,16 +181,40 @@ impl<K: Kind> FromStr for Id<K> {
     }
 }
 
+/// Its text for people and other programs, its bytes for what is stored.
 impl<K: Kind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_bytes(&self.bytes())
+        }
     }
 }
 
 impl<'de, K: Kind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Id<K>, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        // Whether it is text or bytes: inside of an enum, serde does not tell which is wanted.
+        deserializer.deserialize_any(Wanted(PhantomData))
+    }
+}
+
+struct Wanted<K>(PhantomData<fn() -> K>);
+
+impl<K: Kind> Visitor<'_> for Wanted<K> {
+    type Value = Id<K>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an id that begins with `{}`", K::PREFIX)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Id<K>, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Id<K>, E> {
+        let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+        Ok(Id::from_number(u128::from_be_bytes(bytes)))
     }
 }
 

@@ -26,6 +26,7 @@ pub mod line;
 pub mod live;
 pub mod money;
 pub mod notify;
+pub mod packed;
 pub mod payments;
 pub mod random;
 pub mod risk;

@@ -1,12 +1,14 @@
 //! Documents of a bank in the ledger: read, sealed, and written in commits.
 //!
 //! ```text
-//! {"v": 1, "open": {..}, "profile": "base 64", "statutory": "base 64"}
+//! offset  bytes  field
+//!      0      1  version of what the parts mean: 2
+//!      1         MessagePack, an array of three: open part, profile, statutory part
 //! ```
-//! `v` is the version of what the parts mean: one that this program does not know is refused, so that no older
-//! adapter rewrites what it did not understand. `open` says nothing about a person: ids, states, times, amounts.
-//! The other parts are JSON, sealed under the keys of the document's subject ([`crate::vault`]); one that is
-//! missing never was, one that is empty is erased.
+//! A version that this program does not know is refused, so that no older adapter rewrites what it did not
+//! understand. The open part says nothing about a person: ids, states, times, amounts. The other parts are bytes,
+//! MessagePack sealed under the keys of the document's subject ([`crate::vault`]); one that is nil never was, one
+//! that is empty is erased.
 //!
 //! A document can only be written by a [`Kind`], which says whose it is:
 //!
@@ -25,6 +27,7 @@
 //! ```
 
 use crate::error::BankError;
+use crate::packed::{Bytes, NotPacked, pack, unpack};
 use crate::vault::{Part, Place, Subject, Vault};
 use florin_client::Client;
 use florin_ledger::commit::{CommitDone, Precondition, Unmet};
@@ -32,8 +35,8 @@ use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{
     Commit, CommitOutcome, Document, DocumentKey, DocumentWrite, Position, TableId, Timestamp,
 };
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 /// What documents of a table are.
 pub trait Kind {
@@ -134,32 +137,19 @@ impl<K: Kind> Found<K> {
     }
 }
 
-/// The version that is written, and the newest that is read.
-const VERSION: u16 = 1;
+/// The version that is written and read. Programs before the first release wrote JSON, whose first byte is 123.
+const VERSION: u8 = 2;
 
-/// A document as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Stored<O> {
-    v: u16,
-    open: O,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    profile: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    statutory: Option<String>,
-}
+/// A document as it is stored, after its version.
+type Stored<O> = (O, Option<Bytes>, Option<Bytes>);
 
 /// Reads a document, but for what is sealed.
 fn read<O: DeserializeOwned>(table: TableId, value: &[u8]) -> Result<Stored<O>, BankError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        v: u16,
+    let (version, parts) = value.split_first().ok_or(BankError::Damaged(table))?;
+    match *version {
+        VERSION => unpack(parts).map_err(|NotPacked| BankError::Damaged(table)),
+        _ => Err(BankError::Newer(table)),
     }
-    let versioned: Versioned =
-        serde_json::from_slice(value).map_err(|_| BankError::Damaged(table))?;
-    if VERSION < versioned.v {
-        return Err(BankError::Newer(table));
-    }
-    serde_json::from_slice(value).map_err(|_| BankError::Damaged(table))
 }
 
 /// Whether what is unmet of a commit is one of these preconditions.
@@ -241,12 +231,12 @@ impl Store {
     pub async fn opened<K: Kind>(&self, document: Document) -> Result<Found<K>, BankError> {
         let damaged = || BankError::Damaged(K::TABLE);
         let value = document.value.ok_or_else(damaged)?;
-        let stored: Stored<K::Open> = read(K::TABLE, &value)?;
-        let subject = K::subject(&stored.open);
+        let (open, profile, statutory): Stored<K::Open> = read(K::TABLE, &value)?;
+        let subject = K::subject(&open);
         let place = Place { table: K::TABLE, key: &document.key };
-        let profile = self.part(subject, Part::Profile, place, stored.profile).await?;
-        let statutory = self.part(subject, Part::Statutory, place, stored.statutory).await?;
-        let row = Row { open: stored.open, profile, statutory };
+        let profile = self.part(subject, Part::Profile, place, profile).await?;
+        let statutory = self.part(subject, Part::Statutory, place, statutory).await?;
+        let row = Row { open, profile, statutory };
         Ok(Found { version: document.version, written: document.timestamp, row, key: document.key })
     }
 
@@ -256,7 +246,7 @@ impl Store {
     /// [`BankError`].
     pub fn open_part<K: Kind>(&self, document: &Document) -> Result<K::Open, BankError> {
         let value = document.value.as_deref().ok_or(BankError::Damaged(K::TABLE))?;
-        read(K::TABLE, value).map(|stored: Stored<K::Open>| stored.open)
+        read(K::TABLE, value).map(|(open, ..): Stored<K::Open>| open)
     }
 
     async fn part<T: DeserializeOwned>(
@@ -264,18 +254,16 @@ impl Store {
         subject: Subject,
         part: Part,
         place: Place<'_>,
-        stored: Option<String>,
+        stored: Option<Bytes>,
     ) -> Result<Held<T>, BankError> {
-        let damaged = || BankError::Damaged(place.table);
-        let Some(stored) = stored else { return Ok(Held::Absent) };
-        if stored.is_empty() {
+        let Some(Bytes(sealed)) = stored else { return Ok(Held::Absent) };
+        if sealed.is_empty() {
             return Ok(Held::Erased);
         }
-        let sealed = data_encoding::BASE64.decode(stored.as_bytes()).map_err(|_| damaged())?;
         let Some(plain) = self.vault.open_part(subject, part, place, &sealed).await? else {
             return Ok(Held::Erased);
         };
-        serde_json::from_slice(&plain).map(Held::Known).map_err(|_| damaged())
+        unpack(&plain).map(Held::Known).map_err(|NotPacked| BankError::Damaged(place.table))
     }
 
     /// Documents whose keys begin with a prefix, in order of their keys.
@@ -303,16 +291,13 @@ impl Store {
     ) -> Result<DocumentWrite, BankError> {
         let subject = K::subject(&row.open);
         let place = Place { table: K::TABLE, key };
-        let stored = Stored {
-            v: VERSION,
-            open: &row.open,
-            profile: self.sealed(subject, Part::Profile, place, &row.profile).await?,
-            statutory: self.sealed(subject, Part::Statutory, place, &row.statutory).await?,
-        };
+        let profile = self.sealed(subject, Part::Profile, place, &row.profile).await?;
+        let statutory = self.sealed(subject, Part::Statutory, place, &row.statutory).await?;
+        let parts = pack(&(&row.open, profile, statutory));
         Ok(DocumentWrite {
             table: K::TABLE,
             key: key.to_vec(),
-            value: Some(serde_json::to_vec(&stored).expect("documents are plain")),
+            value: Some([&[VERSION][..], &parts].concat()),
             condition,
             ..DocumentWrite::default()
         })
@@ -324,15 +309,13 @@ impl Store {
         part: Part,
         place: Place<'_>,
         plain: &Held<T>,
-    ) -> Result<Option<String>, BankError> {
+    ) -> Result<Option<Bytes>, BankError> {
         let plain = match plain {
             Held::Absent => return Ok(None),
-            Held::Erased => return Ok(Some(String::new())),
+            Held::Erased => return Ok(Some(Bytes(Vec::new()))),
             Held::Known(plain) => plain,
         };
-        let plain = serde_json::to_vec(plain).expect("documents are plain");
-        let sealed = self.vault.seal(subject, part, place, &plain).await?;
-        Ok(Some(data_encoding::BASE64.encode(&sealed)))
+        self.vault.seal(subject, part, place, &pack(plain)).await.map(Bytes).map(Some)
     }
 
     /// Takes effect whole or not at all, once; returns when it is durable.

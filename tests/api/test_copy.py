@@ -3,6 +3,7 @@ was copied from.
 """
 
 import json
+import re
 import subprocess
 
 import requests
@@ -18,9 +19,8 @@ def marks_as_copy(directory):
     """Makes the ledger look like a restored copy: as if the bank had been active in another incarnation."""
     place = {"table": TABLE, "key": "bank"}
     found = asks(directory, {"get_documents": [place]})["documents"][0]
-    stored = json.loads(found["value"])
-    stored["open"]["incarnation"] = "0" * 32
-    write = place | {"value": json.dumps(stored), "version": found["version"]}
+    stored = re.sub(rb"[0-9a-f]{32}", b"0" * 32, bytes.fromhex(found["value_hex"]))
+    write = place | {"value_hex": stored.hex(), "version": found["version"]}
     written = asks(directory, {"write_documents": [write]})
     assert written["results"][0]["status"] == "written"
 

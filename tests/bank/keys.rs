@@ -5,12 +5,14 @@ use crate::branch::{Branch, PASSWORD};
 use florin_adapter::audit::Caller;
 use florin_adapter::clock::SECOND;
 use florin_adapter::customers::{Customers, Holder, LoginAttempts};
+use florin_adapter::packed::{Bytes, unpack};
 use florin_adapter::store::Found;
 use florin_adapter::vault::rotation::{key_versions, prepare, rewrap, use_prepared};
 use florin_adapter::vault::{Purpose, RotateRefused, TreeError};
 use florin_adapter::{Bank, BankError, tables};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::{DocumentKey, DocumentWrite};
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 async fn email(bank: &Bank, key: &[u8]) -> String {
@@ -22,9 +24,8 @@ async fn email(bank: &Bank, key: &[u8]) -> String {
 async fn sealed_with(branch: &Branch, key: &[u8]) -> u8 {
     let key = DocumentKey { table: tables::CUSTOMERS, key: key.to_vec() };
     let document = branch.client.documents(&[key]).await.unwrap().pop().flatten().unwrap();
-    let parts: serde_json::Value = serde_json::from_slice(&document.value.unwrap()).unwrap();
-    let part = parts["profile"].as_str().unwrap();
-    data_encoding::BASE64.decode(part.as_bytes()).unwrap()[1]
+    let parts: (IgnoredAny, Bytes, Option<Bytes>) = unpack(&document.value.unwrap()[1..]).unwrap();
+    parts.1.0[1]
 }
 
 #[tokio::test]

@@ -236,11 +236,11 @@ async fn a_registration_that_is_damaged_is_in_the_way_of_no_other() {
     let (branch, mailbox) = (Branch::open().await, Mailbox::new());
     asks(&branch, "ben@example.org").await;
     let bens = link_of(&branch, &mailbox, "ben@example.org").await;
-    for (place, value) in [(0, "{"), (0xff, r#"{"v": 999}"#)] {
+    for (place, value) in [(0, vec![2, b'?']), (0xff, vec![99])] {
         let damaged = DocumentWrite {
             table: tables::REGISTRATIONS,
             key: vec![place; 16],
-            value: Some(value.into()),
+            value: Some(value),
             ..DocumentWrite::default()
         };
         let written = branch.client.write_documents(&[damaged]).await.unwrap();

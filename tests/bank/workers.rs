@@ -3,12 +3,14 @@
 use crate::branch::{Branch, Person};
 use florin_adapter::clock::SECOND;
 use florin_adapter::id::{Account, Id, Transaction};
+use florin_adapter::packed::{Bytes, pack};
 use florin_adapter::payments::parked::{self, ResumeRefused};
 use florin_adapter::payments::{self, TransactionStatus, Worker};
 use florin_adapter::staff::Role;
 use florin_adapter::tables;
 use florin_ledger::document::WriteResult;
 use florin_ledger::{DocumentKey, DocumentWrite, Position, TableId};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -140,7 +142,7 @@ async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
     let poisoned = begun.remove(100);
     let key = [DocumentKey { table: tables::TRANSFERS_OPEN, key: poisoned.bytes().to_vec() }];
     let sound = branch.client.documents(&key).await.unwrap().pop().flatten().unwrap();
-    poison(&branch, poisoned, b"{\"v\":1}").await;
+    poison(&branch, poisoned, b"\x02?").await;
     branch.works().await;
     for transaction in &begun {
         let view = branch.view(&ada, *transaction).await;
@@ -169,12 +171,12 @@ async fn a_time_that_never_comes_is_in_the_way_of_no_payment() {
     let ada = branch.customer("ada@example.org").await;
     let ben = branch.customer("ben@example.org").await;
     let (hers, his) = (branch.account(&ada, 1_000).await, branch.account(&ben, 0).await);
-    let paid =
-        format!(r#"{{"v": 1, "open": {{"first_paid_at": 1, "last_paid_at": {}}}}}"#, u64::MAX);
+    let paid = BTreeMap::from([("first_paid_at", 1), ("last_paid_at", u64::MAX)]);
+    let parts = pack(&(paid, None::<Bytes>, None::<Bytes>));
     let write = DocumentWrite {
         table: tables::PAID_BEFORE,
         key: [ada.id.bytes(), his.bytes()].concat(),
-        value: Some(paid.into_bytes()),
+        value: Some([&[2][..], &parts].concat()),
         ..DocumentWrite::default()
     };
     branch.client.write_documents(&[write]).await.unwrap();
