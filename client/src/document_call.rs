@@ -118,8 +118,7 @@ impl Call for GetDocuments {
 
     #[cfg(feature = "embedded")]
     fn task(&self) -> Result<Task<Vec<Option<Document>>>, florin_core::Error> {
-        let keys = self.0.clone();
-        Ok(Task::Read(Box::new(move |database| database.documents(&keys))))
+        Ok(Task::Find(self.0.clone(), |documents| documents))
     }
 }
 

@@ -9,16 +9,18 @@ use crate::stream::{StreamBatch, refused};
 use bytes::Bytes;
 use florin_core::request::{self, Reply, Request};
 use florin_core::{Database, Error, ErrorKind, stream};
-use florin_ledger::{Position, StreamFilter, StreamStart};
+use florin_ledger::{Document, DocumentKey, Position, StreamFilter, StreamStart};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// What an engine does for a call.
 pub(crate) enum Task<A> {
+    /// Asks for documents; reads those that are not in memory on a thread that may block.
+    Find(Vec<DocumentKey>, fn(Vec<Option<Document>>) -> A),
     /// Queues it; the function takes the answer out of the reply that belongs to it.
     Submit(Request, fn(Reply) -> Option<A>),
     /// Reads it on a thread that may block.
@@ -79,32 +81,61 @@ impl Embedded {
                 });
             }
             Task::Read(read) => {
-                let reads = Arc::clone(&self.reads);
-                let Ok(place) = timeout_at(deadline, reads.acquire_owned()).await else {
-                    let message = "no read of history ended before the deadline";
-                    return Err(Failure::NotSent(String::from(message)));
-                };
-                let place = place.expect("the reads' places are never closed");
+                let place = self.place(deadline).await?;
                 let database = self.database.clone();
-                tokio::task::spawn_blocking(move || {
-                    let found = read(&database);
-                    drop(place);
-                    // Nobody listens any more if the deadline has passed.
-                    let _ = sender.send(found);
-                });
+                read_on_a_thread(place, sender, move || read(&database));
+            }
+            Task::Find(keys, take) => {
+                let (asked, found) = oneshot::channel();
+                // Nobody listens any more if the deadline has passed.
+                self.database.find_documents(keys, move |found| drop(asked.send(found)));
+                let found = answered(found, deadline).await?;
+                let left = match found.map_err(|error| refused(&error))?.in_memory() {
+                    Ok(documents) => return Ok(take(documents)),
+                    Err(left) => left,
+                };
+                let place = self.place(deadline).await?;
+                read_on_a_thread(place, sender, move || left.read().map(take));
             }
         }
-        match timeout_at(deadline, receiver).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(error))) => Err(refused(&error)),
-            Ok(Err(_)) => {
-                let error = Error::new(ErrorKind::Stopped, "the engine stopped before it answered");
-                Err(refused(&error))
-            }
-            Err(_) => {
-                Err(Failure::Lost(String::from("the engine did not answer before the deadline")))
-            }
+        answered(receiver, deadline).await?.map_err(|error| refused(&error))
+    }
+
+    /// A place among the reads that go on at the same time.
+    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        let reads = Arc::clone(&self.reads);
+        let Ok(place) = timeout_at(deadline, reads.acquire_owned()).await else {
+            let message = "no read of history ended before the deadline";
+            return Err(Failure::NotSent(String::from(message)));
+        };
+        Ok(place.expect("the reads' places are never closed"))
+    }
+}
+
+fn read_on_a_thread<A: Send + 'static>(
+    place: OwnedSemaphorePermit,
+    sender: oneshot::Sender<Result<A, Error>>,
+    read: impl FnOnce() -> Result<A, Error> + Send + 'static,
+) {
+    tokio::task::spawn_blocking(move || {
+        let found = read();
+        drop(place);
+        // Nobody listens any more if the deadline has passed.
+        drop(sender.send(found));
+    });
+}
+
+/// What an engine answers; one that drops the question has stopped.
+async fn answered<A>(
+    receiver: oneshot::Receiver<Result<A, Error>>,
+    deadline: Instant,
+) -> Result<Result<A, Error>, Failure> {
+    match timeout_at(deadline, receiver).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => {
+            Ok(Err(Error::new(ErrorKind::Stopped, "the engine stopped before it answered")))
         }
+        Err(_) => Err(Failure::Lost(String::from("the engine did not answer before the deadline"))),
     }
 }
 

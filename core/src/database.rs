@@ -15,7 +15,7 @@ use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
 use crate::metrics::{MetricsSnapshot, Watch};
 use crate::opening::{self, LogOptions};
-use crate::reads::Reads;
+use crate::reads::{DocumentsFound, Reads};
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::sealing;
 use crate::stream::Subscription;
@@ -292,14 +292,27 @@ impl Database {
         self.reads()?.tables()
     }
 
-    /// Reads documents, one entry per key, `None` where there is none. A read of the log, or a few,
-    /// per document.
+    /// Reads documents, one entry per key, `None` where there is none. From memory what was written or read lately;
+    /// otherwise a read of the log, or a few, per document.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for more than [`crate::limits::DOCUMENTS_READ_MAX`] keys or one that no
     /// document can have; see [`ErrorKind`].
     pub fn documents(&self, keys: &[DocumentKey]) -> Result<Vec<Option<Document>>, Error> {
         self.reads()?.documents(keys)
+    }
+
+    /// Asks for documents as [`Database::documents`] does, without blocking: `then` is called once, with what has to be
+    /// done yet, on a thread of the database: it must be quick.
+    pub fn find_documents(
+        &self,
+        keys: Vec<DocumentKey>,
+        then: impl FnOnce(Result<DocumentsFound, Error>) + Send + 'static,
+    ) {
+        match self.reads() {
+            Ok(reads) => reads.find_documents(keys, then),
+            Err(error) => then(Err(error)),
+        }
     }
 
     /// A page of a table's documents, in order of their keys. O(page); a page ends early where its

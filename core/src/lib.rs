@@ -42,6 +42,7 @@ pub use error::{Error, ErrorKind};
 /// What [`Options::key`] takes.
 pub use florin_keys as keys;
 pub use metrics::MetricsSnapshot;
+pub use reads::{DocumentsFound, DocumentsToRead};
 
 /// The README's example is a test.
 #[cfg(doctest)]

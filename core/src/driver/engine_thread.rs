@@ -97,7 +97,7 @@ impl EngineThread {
         self.engine.set_durable(self.durable.get());
         self.engine.set_room(self.room.room());
         let mut output = TurnOutput::default();
-        let mut closing = None;
+        let (mut closing, mut durable) = (None, Vec::new());
         let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
         self.is_blocked = !expired;
         let is_idle = tasks.is_empty();
@@ -112,7 +112,9 @@ impl EngineThread {
                 }
                 Task::Ask(ask, promise) => {
                     let answer = self.engine.answer(&ask);
-                    output.answers.push(Waiting::Answer(promise, answer));
+                    let is_durable = answer.as_ref().is_ok_and(|it| self.engine.is_durable(it));
+                    let waiting = if is_durable { &mut durable } else { &mut output.answers };
+                    waiting.push(Waiting::Answer(promise, answer));
                 }
                 Task::Close(promise) => closing = Some(promise),
             }
@@ -127,6 +129,8 @@ impl EngineThread {
             self.is_blocked |= !self.engine.witness();
         }
         self.hand_over(&mut output);
+        // The disk is at work already: nothing waits while others are woken.
+        durable.into_iter().for_each(Waiting::release);
         self.backstage.step(&mut self.engine);
         closing
     }

@@ -1,7 +1,8 @@
 //! The log thread: writes and syncs frames, then lets go what waited for them.
 //!
 //! It is also the **outbox**: every answer, refusals and reads too, passes through its queue behind
-//! the frames that it depends on, and leaves after the sync that covers them. All that queued up
+//! the frames that it depends on, and leaves after the sync that covers them; but for reads of what is
+//! durable already. All that queued up
 //! during one sync shares the next: group commit without a timer.
 //!
 //! A failed write or sync is final: the durable position never rises again, every answer that waits
@@ -38,7 +39,7 @@ pub(crate) enum Waiting {
 }
 
 impl Waiting {
-    fn release(self) {
+    pub(crate) fn release(self) {
         match self {
             Waiting::Reply(promise, reply) => promise.resolve(reply),
             Waiting::Answer(promise, answer) => promise.resolve(answer),

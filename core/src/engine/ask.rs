@@ -5,9 +5,9 @@ pub(crate) use super::volatile::Kept;
 use crate::documents::{DocumentLookup, DocumentRuns, DocumentScan, KeyOrder, KeyRange};
 use crate::runs::{RunKind, RunName, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
-use florin_ledger::record::Balances;
+use florin_ledger::record::{Balances, DocumentRecord};
 use florin_ledger::trial::LedgerSums;
-use florin_ledger::{Account, AccountFlags, AccountId, Lsn, Slot, TableId, TableOptions};
+use florin_ledger::{Account, AccountFlags, AccountId, Lsn, Position, Slot, TableId, TableOptions};
 
 /// A reader's question.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Ask {
     }
 }
 
-/// The answer, released once what it speaks of is durable.
+/// The answer, released once what it speaks of is durable ([`super::Engine::is_durable`]).
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// `None` if there is no such account.
@@ -97,6 +97,8 @@ pub(crate) struct RowSums {
 pub(crate) enum DocumentPlace {
     /// A key of the index.
     Indexed(DocumentLookup),
+    /// One that was written lately: there is no need to read the log.
+    Recent(Position, DocumentRecord, Vec<u8>),
     /// One of a volatile table, with its epoch.
     Volatile(Option<(u64, Kept)>),
 }

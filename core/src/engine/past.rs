@@ -4,6 +4,7 @@
 //! that is not in memory (a repeated id, a hold resolved long ago) is read into `fetched`, and the
 //! rules then find it there. Ids that were never used cost one comparison in the normal case.
 
+use super::ask::DocumentPlace;
 use super::documents::Documents;
 use super::fetched::Fetched;
 use super::tail::Tail;
@@ -148,6 +149,28 @@ impl Past {
         self.durable
     }
 
+    /// Whether what was written at a position is known to be durable.
+    pub(super) fn is_durable(&self, lsn: Lsn) -> bool {
+        let is_open = self.open.as_ref().is_some_and(|frame| frame.start() <= lsn);
+        // What is not in memory any more was durable when it left.
+        !is_open && self.tail.frame_with(lsn).is_none_or(|frame| frame.end() <= self.durable)
+    }
+
+    /// The document that was written at a position, if its frame is in memory and its bytes fit into `room`.
+    pub(super) fn recent_document(&self, lsn: Lsn, room: &mut usize) -> Option<DocumentPlace> {
+        let (Record::Document(record), _) = self.recent_record(lsn)? else { return None };
+        *room = room.checked_sub(Record::Document(record).payload_bytes())?;
+        let open = self.open.as_ref().and_then(|frame| frame.payload_at(lsn));
+        let payload = open.or_else(|| self.tail.frame_with(lsn)?.payload_at(lsn))?;
+        Some(DocumentPlace::Recent(self.position_of(lsn).ok()?, record, payload))
+    }
+
+    /// A record of the open frame or of the newest ones.
+    fn recent_record(&self, lsn: Lsn) -> Option<(Record, Timestamp)> {
+        let open = self.open.as_ref().and_then(|frame| frame.record_at(lsn));
+        open.or_else(|| self.tail.record_at(lsn))
+    }
+
     /// Takes note of facts that no index here leads to.
     pub(crate) fn know(
         &mut self,
@@ -228,8 +251,7 @@ impl Past {
 
     /// A record of the open frame, of the newest ones, or from the disk.
     pub(super) fn read_record(&self, lsn: Lsn) -> Result<(Record, Timestamp), Error> {
-        let open = self.open.as_ref().and_then(|frame| frame.record_at(lsn));
-        if let Some(found) = open.or_else(|| self.tail.record_at(lsn)) {
+        if let Some(found) = self.recent_record(lsn) {
             return Ok(found);
         }
         let stored = self.reader.record(lsn, self.durable)?;

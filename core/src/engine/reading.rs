@@ -4,8 +4,9 @@ use super::Engine;
 use super::ask::{AccountPosition, Answer, Ask, DocumentPlace, RowSums};
 use super::documents::IndexKey;
 use super::past::find_in_memory;
+use crate::documents::DocumentLookup;
 use crate::error::Error;
-use crate::limits::SCAN_ACCOUNTS_MAX;
+use crate::limits::{RECENT_BYTES_MAX, SCAN_ACCOUNTS_MAX};
 use crate::runs::{Index, RunKind};
 use florin_ledger::query::{AccountPage, Cursor, Page, QueryFilter};
 use florin_ledger::{Account, AccountId, Code, LedgerId, Slot, Timestamp};
@@ -28,7 +29,9 @@ impl Engine {
             Ask::Accounts(filter) => Answer::Accounts(self.account_page(filter)),
             Ask::End => Answer::End(self.log.applied),
             Ask::Documents(places) => {
-                let found = places.iter().map(|place| self.document_place(place)).collect();
+                let mut room = RECENT_BYTES_MAX;
+                let place_of = |place: &Box<[u8]>| self.document_place(place, &mut room);
+                let found = places.iter().map(place_of).collect();
                 Answer::Documents(found, self.past.indexes.documents.index.runs().clone())
             }
             Ask::Scan(table, range, order, limit) => {
@@ -48,14 +51,35 @@ impl Engine {
         indexes.into_iter().find(|index| index.kind() == kind).expect("there is one of each kind")
     }
 
-    fn document_place(&self, place: &[u8]) -> DocumentPlace {
+    /// Whether all that an answer speaks of is known to be durable: then nothing needs to be waited for. Asked of
+    /// documents alone, which are read far more often than they are written; of anything else the answer is no.
+    pub(crate) fn is_durable(&self, answer: &Answer) -> bool {
+        let Answer::Documents(places, _) = answer else { return false };
+        places.iter().all(|place| match place {
+            DocumentPlace::Indexed(DocumentLookup::Found(entry)) => self.past.is_durable(entry.lsn),
+            DocumentPlace::Recent(position, ..) => self.past.is_durable(position.lsn),
+            // What memory does not know was written long ago. What is volatile never is durable.
+            DocumentPlace::Indexed(DocumentLookup::Absent | DocumentLookup::Unknown)
+            | DocumentPlace::Volatile(_) => true,
+        })
+    }
+
+    /// What memory knows of a document; takes the bytes of its value from `room`.
+    fn document_place(&self, place: &[u8], room: &mut usize) -> DocumentPlace {
         let documents = &self.past.indexes.documents;
         let (table, _) = IndexKey::split(place);
         if documents.options(table).volatile {
             let kept = self.volatile.get(place, self.next_tick).cloned();
             return DocumentPlace::Volatile(kept.map(|kept| (self.log.epoch, kept)));
         }
-        DocumentPlace::Indexed(documents.index.lookup(place))
+        let found = documents.index.lookup(place);
+        match found {
+            DocumentLookup::Found(entry) if !entry.is_deleted => {
+                let recent = self.past.recent_document(entry.lsn, room);
+                recent.unwrap_or(DocumentPlace::Indexed(found))
+            }
+            _ => DocumentPlace::Indexed(found),
+        }
     }
 
     fn position_at(&self, slot: Slot) -> Option<AccountPosition> {

@@ -269,6 +269,7 @@ impl Then<'_> {
             for (((table, _), place), found) in keys.iter().zip(places).zip(found) {
                 let newest = match found {
                     DocumentPlace::Indexed(DocumentLookup::Found(entry)) => Some(entry.lsn),
+                    DocumentPlace::Recent(version, ..) => Some(version.lsn),
                     DocumentPlace::Indexed(DocumentLookup::Unknown) => {
                         runs.get(place)?.map(|entry| entry.lsn)
                     }

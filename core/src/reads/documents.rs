@@ -1,12 +1,12 @@
-//! Reading documents: the engine says what memory knows, the runs and the log say the rest, on the
-//! caller's own thread.
+//! Reading documents in order and their versions: the engine says what memory knows, the runs and the log say the
+//! rest, on the caller's own thread. By their keys they are [found](super::found).
 
 use super::Reads;
 use crate::documents::{DocumentLookup, KeyList, KeyOrder, KeyRange, ScanPage};
 use crate::engine::IndexKey;
 use crate::engine::ask::{Answer, Ask, DocumentPlace};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{DOCUMENT_VERSIONS_MAX, DOCUMENTS_READ_MAX, SCAN_VALUE_BYTES_MAX};
+use crate::limits::{DOCUMENT_VERSIONS_MAX, SCAN_VALUE_BYTES_MAX};
 use crate::log::{StoredDocument, StoredRecord};
 use florin_ledger::document::{DOCUMENT_KEY_BYTES_MAX, DocumentPage, DocumentScan};
 use florin_ledger::query::PAGE_COUNT_MAX;
@@ -27,50 +27,6 @@ impl Reads {
             Answer::Tables(tables) => Ok(tables),
             _ => unreachable!("tables are answered by tables"),
         }
-    }
-
-    /// One entry per key, `None` where there is no document.
-    pub(crate) fn documents(&self, keys: &[DocumentKey]) -> Result<Vec<Option<Document>>, Error> {
-        if DOCUMENTS_READ_MAX < keys.len() {
-            return Err(invalid(format!(
-                "at most {DOCUMENTS_READ_MAX} documents are read at once, these are {}: ask for \
-                 some, then for the others",
-                keys.len()
-            )));
-        }
-        let places = keys.iter().map(place_of).collect::<Result<Vec<_>, Error>>()?;
-        let Answer::Documents(found, runs) = self.ask(Ask::Documents(places.clone()))? else {
-            unreachable!("documents are answered by their places");
-        };
-        let mut documents = vec![None; keys.len()];
-        let mut stored = StoredPlaces::default();
-        for (number, found) in found.into_iter().enumerate() {
-            let entry = match found {
-                DocumentPlace::Volatile(kept) => {
-                    documents[number] = kept.map(|(epoch, kept)| Document {
-                        key: keys[number].key.clone(),
-                        version: Position { epoch, lsn: kept.version },
-                        timestamp: kept.timestamp,
-                        expires: kept.expires,
-                        value: Some(kept.value.into()),
-                    });
-                    continue;
-                }
-                DocumentPlace::Indexed(DocumentLookup::Absent) => None,
-                DocumentPlace::Indexed(DocumentLookup::Found(entry)) => Some(entry),
-                DocumentPlace::Indexed(DocumentLookup::Unknown) => runs.get(&places[number])?,
-            };
-            if let Some(entry) = entry.filter(|entry| !entry.is_deleted) {
-                stored.add(number, entry.lsn);
-            }
-        }
-        let durable = self.durable.get();
-        let read = self.log.documents(&stored.positions, durable)?;
-        for ((number, lsn), read) in stored.numbers.into_iter().zip(stored.positions).zip(read) {
-            let (document, _) = self.document_of(&keys[number], lsn, read, durable)?;
-            documents[number] = Some(document);
-        }
-        Ok(documents)
     }
 
     /// A page of a table's documents.
@@ -187,6 +143,7 @@ impl Reads {
         let durable = self.durable.get();
         let newest = match found.into_iter().next() {
             Some(DocumentPlace::Indexed(DocumentLookup::Found(entry))) => Some(entry.lsn),
+            Some(DocumentPlace::Recent(version, ..)) => Some(version.lsn),
             Some(DocumentPlace::Indexed(DocumentLookup::Unknown)) => {
                 runs.get(&place)?.map(|entry| entry.lsn)
             }
@@ -242,14 +199,14 @@ impl Reads {
     }
 
     /// As [`Reads::document_at`], of what was read together with others, if it could be.
-    fn document_of(
+    pub(super) fn document_of(
         &self,
         key: &DocumentKey,
         lsn: Lsn,
         read: Option<StoredDocument>,
         durable: Lsn,
     ) -> Result<(Document, DocumentRecord), Error> {
-        let (record, mut payload) = match read {
+        let (record, payload) = match read {
             Some(read) => read,
             None => match self.log.payload(lsn, durable)? {
                 (StoredRecord { record: Record::Document(record), .. }, payload) => {
@@ -258,41 +215,39 @@ impl Reads {
                 _ => return Err(wrong_record(lsn)),
             },
         };
-        if !is_of(&record, &payload, key) {
-            return Err(wrong_record(lsn));
-        }
-        let value = payload.split_off(usize::from(record.key_bytes));
-        let is_put = record.change == DocumentChange::Put;
-        let document = Document {
-            key: payload,
-            version: Position { epoch: self.log.epoch_of(lsn)?, lsn },
-            timestamp: record.time,
-            expires: if is_put { record.expires } else { Timestamp::NONE },
-            value: is_put.then_some(value),
-        };
+        let version = Position { epoch: self.log.epoch_of(lsn)?, lsn };
+        let document =
+            of_record(key, version, &record, payload).ok_or_else(|| wrong_record(lsn))?;
         Ok((document, record))
     }
 }
 
-/// Which of the documents asked for lie in the log, and where.
-#[derive(Default)]
-struct StoredPlaces {
-    numbers: Vec<usize>,
-    positions: Vec<Lsn>,
-}
-
-impl StoredPlaces {
-    fn add(&mut self, number: usize, lsn: Lsn) {
-        self.numbers.push(number);
-        self.positions.push(lsn);
+/// The document that a record with its payload says; `None` if it is another's.
+pub(super) fn of_record(
+    key: &DocumentKey,
+    version: Position,
+    record: &DocumentRecord,
+    mut payload: Vec<u8>,
+) -> Option<Document> {
+    if !is_of(record, &payload, key) {
+        return None;
     }
+    let value = payload.split_off(usize::from(record.key_bytes));
+    let is_put = record.change == DocumentChange::Put;
+    Some(Document {
+        key: payload,
+        version,
+        timestamp: record.time,
+        expires: if is_put { record.expires } else { Timestamp::NONE },
+        value: is_put.then_some(value),
+    })
 }
 
 fn is_of(record: &DocumentRecord, payload: &[u8], key: &DocumentKey) -> bool {
     record.table == key.table && payload.get(..usize::from(record.key_bytes)) == Some(&key.key)
 }
 
-fn place_of(key: &DocumentKey) -> Result<Box<[u8]>, Error> {
+pub(super) fn place_of(key: &DocumentKey) -> Result<Box<[u8]>, Error> {
     check_bytes(&key.key)?;
     if key.key.is_empty() || key.table == TableId::EXPIRIES {
         return Err(invalid("a document has a key, and a table below 65535"));

@@ -3,7 +3,9 @@
 
 mod as_of;
 mod documents;
+mod found;
 mod history;
+mod kept;
 mod posting;
 mod reached;
 mod scan;
@@ -13,6 +15,7 @@ use crate::driver::inbox::{Inbox, Task};
 use crate::driver::promise::Promise;
 use crate::engine::ask::{AccountPosition, Answer, Ask};
 use crate::error::{Error, ErrorKind};
+use crate::limits::DOCUMENTS_KEPT_BYTES_MAX;
 use crate::log::{FramePosition, LogReader};
 use crate::runs::RunKind;
 use florin_ledger::query::{
@@ -21,8 +24,10 @@ use florin_ledger::query::{
 };
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
+pub use found::{DocumentsFound, DocumentsToRead};
 use history::Walk;
 pub(crate) use history::recount;
+use kept::Kept;
 use posting::Cause;
 pub(crate) use posting::timestamp_of;
 use std::collections::HashMap;
@@ -33,6 +38,7 @@ pub(crate) struct Reads {
     inbox: Arc<Inbox>,
     durable: Arc<Durable>,
     log: LogReader,
+    kept: Kept,
 }
 
 /// A transfer as the log has it, its accounts still slots.
@@ -50,7 +56,7 @@ impl Found {
 
 impl Reads {
     pub(crate) fn new(inbox: Arc<Inbox>, durable: Arc<Durable>, log: LogReader) -> Reads {
-        Reads { inbox, durable, log }
+        Reads { inbox, durable, log, kept: Kept::new(DOCUMENTS_KEPT_BYTES_MAX) }
     }
 
     pub(crate) fn inbox(&self) -> Arc<Inbox> {
