@@ -152,6 +152,12 @@ fn read<O: DeserializeOwned>(table: TableId, value: &[u8]) -> Result<Stored<O>, 
     }
 }
 
+/// What a document of a kind is asked for by.
+#[must_use]
+pub fn key_of<K: Kind>(key: impl Into<Vec<u8>>) -> DocumentKey {
+    DocumentKey { table: K::TABLE, key: key.into() }
+}
+
 /// Whether what is unmet of a commit is one of these preconditions.
 #[must_use]
 pub fn is_one_of(commit: &Commit, unmet: &Unmet, wanted: &[Precondition]) -> bool {
@@ -199,8 +205,30 @@ impl Store {
     /// # Errors
     /// [`BankError`].
     pub async fn get<K: Kind>(&self, key: &[u8]) -> Result<Option<Found<K>>, BankError> {
-        let keys = [DocumentKey { table: K::TABLE, key: key.to_vec() }];
-        let document = self.client.documents(&keys).await?.pop().flatten();
+        let [document] = self.ask([key_of::<K>(key)]).await?;
+        self.found(document).await
+    }
+
+    /// Documents of any kinds, asked for at once: one for each [key](key_of), which [`Store::found`] opens.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn ask<const N: usize>(
+        &self,
+        keys: [DocumentKey; N],
+    ) -> Result<[Option<Document>; N], BankError> {
+        let found = self.client.documents(&keys).await?;
+        found.try_into().map_err(|_| BankError::odd(&"another number of documents"))
+    }
+
+    /// A document that was asked for.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn found<K: Kind>(
+        &self,
+        document: Option<Document>,
+    ) -> Result<Option<Found<K>>, BankError> {
         match document {
             None => Ok(None),
             Some(document) => self.opened(document).await.map(Some),
@@ -215,8 +243,7 @@ impl Store {
         &self,
         keys: impl IntoIterator<Item = Vec<u8>>,
     ) -> Result<Vec<Found<K>>, BankError> {
-        let key_of = |key| DocumentKey { table: K::TABLE, key };
-        let keys: Vec<DocumentKey> = keys.into_iter().map(key_of).collect();
+        let keys: Vec<DocumentKey> = keys.into_iter().map(key_of::<K>).collect();
         let mut found = Vec::with_capacity(keys.len());
         for document in self.client.documents(&keys).await?.into_iter().flatten() {
             found.push(self.opened(document).await?);

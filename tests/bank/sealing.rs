@@ -23,24 +23,18 @@ async fn no_document_has_a_word_about_a_person() {
     let accounts = accounts_of(&branch.bank.store, ada.id).await.unwrap();
     let number = accounts[0].row.statutory.as_known().unwrap().account_number.plain();
     let secret = ada.totp.base32();
-    // What is short may stand in base 64 by chance.
+    // What is short may stand in what is sealed by chance.
     let words = ["Quill", "example.org", "garden", PASSWORD, &secret, "argon2", number];
     for table in tables::ALL.iter().filter(|table| !table.options.volatile) {
         let scan = DocumentScan { table: table.id, limit: 1_000, ..DocumentScan::default() };
         for document in branch.client.scan_documents(&scan).await.unwrap().items {
-            let value = String::from_utf8(document.value.unwrap()).unwrap();
-            let key = String::from_utf8_lossy(&document.key).into_owned();
-            let parts: serde_json::Value = serde_json::from_str(&value).unwrap();
-            let sealed = ["profile", "statutory"].map(|part| {
-                let part = parts[part].as_str().unwrap_or_default();
-                let part = data_encoding::BASE64.decode(part.as_bytes()).unwrap();
-                String::from_utf8_lossy(&part).into_owned()
-            });
+            let value = document.value.unwrap();
             for word in words {
-                assert!(!value.contains(word), "{word} in {}: {value}", table.name);
-                assert!(!key.contains(word), "{word} in a key of {}", table.name);
-                let is_in_part = sealed.iter().any(|part| part.contains(word));
-                assert!(!is_in_part, "{word} in a sealed part of {}", table.name);
+                let is_in = |bytes: &[u8]| {
+                    bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                assert!(!is_in(&value), "{word} in {}", table.name);
+                assert!(!is_in(&document.key), "{word} in a key of {}", table.name);
             }
             seen += 1;
         }

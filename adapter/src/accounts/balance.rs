@@ -28,20 +28,25 @@ pub async fn balances(
     let ids: Vec<AccountId> =
         accounts.iter().map(|account| AccountId(account.account_id.number())).collect();
     let found = client.lookup_accounts(&ids).await?;
-    let pairs = accounts.iter().zip(found);
-    pairs
-        .map(|(account, found)| {
-            let found = found.ok_or_else(|| BankError::odd(&"no account of this number"))?;
-            let money = |cents| Money { currency: account.currency_code, cents };
-            let posted = found.credits_posted.0.checked_sub(found.debits_posted.0);
-            let posted = posted.ok_or_else(|| BankError::odd(&"a balance below zero"))?;
-            let available = posted.checked_sub(found.debits_pending.0);
-            let available = available.ok_or_else(|| BankError::odd(&"holds above a balance"))?;
-            Ok(Balances {
-                posted: money(posted),
-                pending: money(found.debits_pending.0),
-                available: money(available),
-            })
+    accounts.iter().zip(found).map(|(account, found)| Balances::of(account, found)).collect()
+}
+
+impl Balances {
+    /// Those of an account, by what the ledger has of it.
+    pub(crate) fn of(
+        account: &AccountOpen,
+        found: Option<florin_ledger::Account>,
+    ) -> Result<Balances, BankError> {
+        let found = found.ok_or_else(|| BankError::odd(&"no account of this number"))?;
+        let money = |cents| Money { currency: account.currency_code, cents };
+        let posted = found.credits_posted.0.checked_sub(found.debits_posted.0);
+        let posted = posted.ok_or_else(|| BankError::odd(&"a balance below zero"))?;
+        let available = posted.checked_sub(found.debits_pending.0);
+        let available = available.ok_or_else(|| BankError::odd(&"holds above a balance"))?;
+        Ok(Balances {
+            posted: money(posted),
+            pending: money(found.debits_pending.0),
+            available: money(available),
         })
-        .collect()
+    }
 }

@@ -83,11 +83,11 @@ fn derived(bytes: &[u8], span: Span) -> u128 {
 }
 
 /// What limits count for. The key is the account's id.
-enum Limits {}
+pub(super) enum Limits {}
 
 /// See [`Limits`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct LimitsOpen {
+pub(super) struct LimitsOpen {
     account_id: Id<Account>,
     day: Granted,
     month: Granted,
@@ -146,6 +146,14 @@ struct Balance {
 pub(super) struct Sending<'a> {
     pub(super) source: &'a AccountOpen,
     pub(super) holding: Holding,
+    /// What the limits count for, if something was sent before, and the [limit accounts](limit_accounts) of then.
+    pub(super) limits: Option<&'a Found<Limits>>,
+    pub(super) limit_accounts: [Option<florin_ledger::Account>; 2],
+}
+
+/// The limit accounts of a customer's account, in the order of [`Span::ALL`].
+pub(super) fn limit_accounts(account: Id<Account>) -> [AccountId; 2] {
+    Span::ALL.map(|span| span.account_id(account))
 }
 
 /// What a hold needs; the span whose limit has no room for it, if one has not.
@@ -159,10 +167,10 @@ pub(super) async fn room(
     sending: &Sending<'_>,
 ) -> Result<Result<Room, Span>, BankError> {
     let account = sending.source.account_id;
-    let found: Option<Found<Limits>> = store.get(&account.bytes()).await?;
-    let before = found.as_ref().map(|found| &found.row.open);
+    let found = sending.limits;
+    let before = found.map(|found| &found.row.open);
     let after = granted(sending.source, before, clock.now(), zone);
-    let balances = balances(store, account, found.is_some()).await?;
+    let balances = balances(sending)?;
     let mut room = Commit::default();
     let mut holds = Vec::new();
     for (span, balance) in Span::ALL.into_iter().zip(balances) {
@@ -179,7 +187,7 @@ pub(super) async fn room(
         }
     }
     room.transfers.append(&mut holds);
-    let condition = match &found {
+    let condition = match found {
         Some(found) if before == Some(&after) => {
             room.preconditions.push(found.unchanged());
             return Ok(Ok(Room(room)));
@@ -224,17 +232,11 @@ fn change(span: Span, before: Option<&LimitsOpen>, after: &LimitsOpen, balance: 
     }
 }
 
-async fn balances(
-    store: &Store,
-    account: Id<Account>,
-    is_open: bool,
-) -> Result<[Balance; 2], BankError> {
-    if !is_open {
+fn balances(sending: &Sending<'_>) -> Result<[Balance; 2], BankError> {
+    if sending.limits.is_none() {
         return Ok([Balance::default(); 2]);
     }
-    let ids = Span::ALL.map(|span| span.account_id(account));
-    let found = store.client().lookup_accounts(&ids).await?;
-    let [Some(day), Some(month)] = found[..] else {
+    let [Some(day), Some(month)] = sending.limit_accounts else {
         return Err(BankError::odd(&"a limit without an account"));
     };
     Ok([day, month].map(|account| Balance {

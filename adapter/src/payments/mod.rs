@@ -18,6 +18,7 @@ mod limits;
 mod names;
 mod order;
 pub mod parked;
+mod parties;
 pub mod payee;
 mod record;
 mod reference;

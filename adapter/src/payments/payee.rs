@@ -310,7 +310,8 @@ async fn count(store: &Store, customer: Id<Customer>) -> Result<u32, BankError> 
     Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
 
-fn key_of(customer: Id<Customer>, payee: Id<Payee>) -> Vec<u8> {
+/// The key of a customer's payee.
+pub(super) fn key_of(customer: Id<Customer>, payee: Id<Payee>) -> Vec<u8> {
     [customer.bytes(), payee.bytes()].concat()
 }
 

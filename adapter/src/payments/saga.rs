@@ -17,9 +17,9 @@ use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::{HOUR, MINUTE, after};
 use crate::error::BankError;
-use crate::id::{Case, Customer, Id, Transaction};
+use crate::id::{Account, Case, Customer, Id, Transaction};
 use crate::risk::{Assessment, Features, Verdict, assess};
-use crate::store::{Found, Held, Kind, Row, Store};
+use crate::store::{Found, Held, Kind, Row, Store, key_of};
 use crate::topics;
 use crate::vault::Subject;
 use florin_ledger::commit::{BrokenRule, Precondition, Topic, Unmet};
@@ -59,6 +59,10 @@ struct UnderWay {
     open: Found<TransfersOpen>,
     source: Found<Accounts>,
     case: Option<Found<Cases>>,
+    /// That the payee was paid before, unless both accounts are the customer's.
+    paid: Option<Found<PaidBefore>>,
+    /// That it was set aside.
+    parked: Option<Found<Parked>>,
 }
 
 /// Ends a transfer, unless it has ended or waits for a person.
@@ -66,7 +70,16 @@ struct UnderWay {
 /// # Errors
 /// [`BankError`].
 pub async fn end(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
-    go_on(bank, transaction, false).await
+    go_on(bank, transaction, None, false).await
+}
+
+/// The same of a transfer that is likely from an account, which saves a question.
+pub(super) async fn end_of_account(
+    bank: &Bank,
+    transaction: Id<Transaction>,
+    account: Id<Account>,
+) -> Result<(), BankError> {
+    go_on(bank, transaction, Some(account), false).await
 }
 
 /// Ends a transfer of which the ledger has said that a hold has expired, whatever the adapter's clock says.
@@ -74,16 +87,19 @@ pub(super) async fn end_expired(
     bank: &Bank,
     transaction: Id<Transaction>,
 ) -> Result<(), BankError> {
-    go_on(bank, transaction, true).await
+    go_on(bank, transaction, None, true).await
 }
 
 async fn go_on(
     bank: &Bank,
     transaction: Id<Transaction>,
+    account: Option<Id<Account>>,
     has_expired: bool,
 ) -> Result<(), BankError> {
     for _ in 0..TRIES_MAX {
-        let Some(transfer) = UnderWay::find(&bank.store, transaction).await? else { return Ok(()) };
+        let Some(transfer) = UnderWay::find(&bank.store, transaction, account).await? else {
+            return Ok(());
+        };
         let is_late = has_expired || transfer.open.row.open.held_until.0 <= bank.clock.now().0;
         // A commit that finds no hold is a refusal on record: where that is likely, it is asked first.
         let outcome = if is_late { Ok(()) } else { settle(bank, &transfer).await };
@@ -113,19 +129,37 @@ impl UnderWay {
     async fn find(
         store: &Store,
         transaction: Id<Transaction>,
+        account: Option<Id<Account>>,
     ) -> Result<Option<UnderWay>, BankError> {
-        let open: Option<Found<TransfersOpen>> = store.get(&transaction.bytes()).await?;
-        let Some(open) = open else { return Ok(None) };
-        let source = store.get(&open.row.open.source_account_id.bytes()).await?;
+        let mut keys = vec![
+            key_of::<TransfersOpen>(transaction.bytes()),
+            key_of::<Parked>(transaction.bytes()),
+        ];
+        keys.extend(account.map(|account| key_of::<Accounts>(account.bytes())));
+        let mut asked = store.client().documents(&keys).await?.into_iter();
+        let mut next = || asked.next().flatten();
+        let (open, parked, source) = (next(), next(), next());
+        let Some(open) = store.found::<TransfersOpen>(open).await? else { return Ok(None) };
+        let row = &open.row.open;
+        let source = match source.filter(|_| account == Some(row.source_account_id)) {
+            Some(source) => Some(store.opened(source).await?),
+            None => store.get(&row.source_account_id.bytes()).await?,
+        };
         let source = source.ok_or(BankError::Damaged(Accounts::TABLE))?;
-        let case = match open.row.open.case_id {
+        let case = match row.case_id {
             None => None,
             Some(case) => {
                 let case = store.get(&case.bytes()).await?;
                 Some(case.ok_or(BankError::Damaged(Cases::TABLE))?)
             }
         };
-        Ok(Some(UnderWay { open, source, case }))
+        let paid = if row.is_own {
+            None
+        } else {
+            store.get(&paid_key(row.initiated_by, row.destination_account_id)).await?
+        };
+        let parked = store.found(parked).await?;
+        Ok(Some(UnderWay { open, source, case, paid, parked }))
     }
 
     /// Who let it go on, if somebody had to.
@@ -178,7 +212,7 @@ async fn judge(bank: &Bank, transfer: &UnderWay) -> Result<Option<End>, BankErro
         }
         Some(CaseStatus::Approved | CaseStatus::Ended) | None => {}
     }
-    let assessment = assess(features(bank, &transfer.open.row.open).await?);
+    let assessment = assess(features(bank, transfer).await?);
     Ok(Some(match assessment.decision.verdict {
         Verdict::Deny => {
             let reason = assessment.decision.reason.clone();
@@ -215,14 +249,12 @@ impl End {
 }
 
 /// What is known of a transfer.
-async fn features(bank: &Bank, open: &TransferOpen) -> Result<Features, BankError> {
-    let now = bank.clock.now();
+async fn features(bank: &Bank, transfer: &UnderWay) -> Result<Features, BankError> {
+    let (open, now) = (&transfer.open.row.open, bank.clock.now());
     let (mut is_new_payee, mut recent) = (false, BTreeMap::new());
     // What moves between one's own accounts is judged by its amount alone.
     if !open.is_own {
-        let key = paid_key(open.initiated_by, open.destination_account_id);
-        let paid: Option<Found<PaidBefore>> = bank.store.get(&key).await?;
-        let known_since = paid.map(|paid| paid.row.open.first_paid_at);
+        let known_since = transfer.paid.as_ref().map(|paid| paid.row.open.first_paid_at);
         is_new_payee = known_since.is_none_or(|since| now < after(since.into(), NEW_FOR));
         let filter = AccountFilter {
             timestamp_min: Timestamp(now.0.saturating_sub(HOUR)),
@@ -422,7 +454,7 @@ async fn end_of(
     ];
     let is_completed = status == TransactionStatus::Completed;
     if is_completed {
-        commit.documents.extend(paid(bank, open).await?);
+        commit.documents.extend(paid(bank, open, transfer.paid.as_ref()).await?);
     }
     // Nobody decides any more about what has ended.
     if let Some(case) =
@@ -434,8 +466,7 @@ async fn end_of(
         let over = Row::<Cases>::open(over);
         commit.documents.push(store.write(&case.key, &over, case.condition()).await?);
     }
-    let parked: Option<Found<Parked>> = store.get(&transaction.bytes()).await?;
-    commit.documents.extend(parked.map(|parked| parked.deletion()));
+    commit.documents.extend(transfer.parked.as_ref().map(Found::deletion));
     let mut tell = |topic: Topic, account| {
         commit.events.push(topics::event(topic, account, transaction));
     };
@@ -460,14 +491,17 @@ fn act(open: &TransferOpen, new: serde_json::Value) -> Act {
 }
 
 /// Writes down that somebody was paid, once a day at most.
-async fn paid(bank: &Bank, open: &TransferOpen) -> Result<Option<DocumentWrite>, BankError> {
+async fn paid(
+    bank: &Bank,
+    open: &TransferOpen,
+    before: Option<&Found<PaidBefore>>,
+) -> Result<Option<DocumentWrite>, BankError> {
     if open.is_own {
         return Ok(None);
     }
     let key = paid_key(open.initiated_by, open.destination_account_id);
-    let found: Option<Found<PaidBefore>> = bank.store.get(&key).await?;
-    let (now, condition) = (bank.clock.now(), found.as_ref().map(Found::condition));
-    let first_paid_at = match &found {
+    let (now, condition) = (bank.clock.now(), before.map(Found::condition));
+    let first_paid_at = match before {
         None => now.into(),
         Some(found) if after(found.row.open.last_paid_at.into(), PAID_WRITTEN_EVERY) <= now => {
             found.row.open.first_paid_at

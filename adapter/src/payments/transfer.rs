@@ -10,14 +10,14 @@ use super::limits::{self, Sending, Span};
 use super::order::{
     Answered, Destination, Initiated, KEPT_FOR, NewTransfer, Orderer, RequestKey, TransferRefused,
 };
-use super::payee;
+use super::parties::{Parties, Seen};
 use super::record::{
     Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, TransactionOpen,
     TransactionSealed, TransactionStatus, TransactionType, Transactions, TransferOpen,
     TransfersOpen, step, step_key,
 };
 use super::request;
-use crate::accounts::{AccountStatus, Accounts, balances, find_by_number};
+use crate::accounts::{AccountOpen, AccountStatus, Balances};
 use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::clock::{Clock, after};
@@ -29,9 +29,9 @@ use crate::money::Money;
 use crate::store::{Found, Held, Row, Store, is_one_of};
 use crate::topics;
 use crate::vault::Subject;
-use florin_ledger::commit::{BrokenRule, Precondition};
+use florin_ledger::commit::BrokenRule;
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::{CreateTransferStatus, DocumentWrite};
+use florin_ledger::{AccountId, CreateTransferStatus, DocumentWrite};
 
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
@@ -63,7 +63,8 @@ pub(super) async fn initiate_once(
         return Ok(Answered::first(Err(TransferRefused::SameAccount)));
     }
     for _ in 0..TRIES_MAX {
-        if let Some(before) = before(&bank.store, order).await? {
+        let seen = Seen::of(&bank.store, by, new, &order.request).await?;
+        if let Some(before) = order.before(seen.request.as_ref())? {
             return Ok(Answered::again(before));
         }
         // New for each attempt: what the ledger refused once it refuses for ever.
@@ -71,13 +72,13 @@ pub(super) async fn initiate_once(
             transaction: Id::at(bank.clock.now()),
             reference: bank.references.next(&bank.store, &*bank.clock).await?,
         };
-        match attempt(bank, by, new, order, &initiated).await {
+        match attempt(bank, by, new, order, &initiated, seen).await {
             Ok(true) => return Ok(Answered::first(Ok(initiated))),
             Ok(false) => {}
             Err(refused) => {
                 // The same order may have been given meanwhile, and be what this one lacks money for.
-                let before = before(&bank.store, order).await?;
-                return Ok(match before {
+                let request: Option<Found<Requests>> = bank.store.get(&order.request).await?;
+                return Ok(match order.before(request.as_ref())? {
                     Some(before) => Answered::again(before),
                     None => Answered::first(Err(refused)),
                 });
@@ -97,14 +98,20 @@ impl Order {
     pub(super) fn of(by: &Orderer, new: &NewTransfer) -> Order {
         Order { request: request_key(by.customer, new.request), meaning: new.meaning() }
     }
-}
 
-/// The accounts of an order.
-struct Parties {
-    source: Found<Accounts>,
-    destination: Found<Accounts>,
-    /// The payee that was named, still is.
-    payee: Option<Precondition>,
+    /// What the same order came to before, by what is kept of its request.
+    fn before(
+        &self,
+        found: Option<&Found<Requests>>,
+    ) -> Result<Option<Result<Initiated, TransferRefused>>, BankError> {
+        let Some(found) = found else { return Ok(None) };
+        let is_same =
+            found.row.statutory.as_known().is_some_and(|sealed| sealed.meaning == self.meaning);
+        if !is_same {
+            return Ok(Some(Err(TransferRefused::AnotherBefore)));
+        }
+        request::outcome(&found.row).map(Some)
+    }
 }
 
 /// Reads, decides and commits; `false` if something changed meanwhile.
@@ -114,14 +121,15 @@ async fn attempt(
     new: &NewTransfer,
     order: &Order,
     initiated: &Initiated,
+    seen: Seen,
 ) -> Result<bool, TransferRefused> {
     let Bank { store, clock, options, .. } = bank;
-    let parties = parties(store, by.customer, new).await?;
+    let parties = seen.parties(store, by.customer, new).await?;
     check(&parties, new.money)?;
     let (source, destination) = (&parties.source.row.open, &parties.destination.row.open);
+    let (money, limit_accounts) = accounts(store, source).await?;
     // The ledger would refuse it too; but a refusal of the ledger is the adapter's, not the customer's.
-    let balances = balances(store.client(), &[source]).await?;
-    if balances.first().is_none_or(|balances| balances.available.cents < new.money.cents) {
+    if money.available.cents < new.money.cents {
         return Err(TransferRefused::InsufficientFunds);
     }
     let holding = Holding {
@@ -130,7 +138,7 @@ async fn attempt(
         destination: destination.account_id,
         money: new.money,
     };
-    let sending = Sending { source, holding };
+    let sending = Sending { source, holding, limits: parties.limits.as_ref(), limit_accounts };
     let room = limits::room(store, &**clock, &options.time_zone, &sending).await?;
     let room = room.map_err(too_much)?;
     let is_own = destination.user_id == by.customer;
@@ -182,19 +190,18 @@ async fn attempt(
     }
 }
 
-/// What the same order came to before, if it did.
-async fn before(
+/// What is on an account, and on its limit accounts.
+async fn accounts(
     store: &Store,
-    order: &Order,
-) -> Result<Option<Result<Initiated, TransferRefused>>, BankError> {
-    let found: Option<Found<Requests>> = store.get(&order.request).await?;
-    let Some(found) = found else { return Ok(None) };
-    let is_same =
-        found.row.statutory.as_known().is_some_and(|sealed| sealed.meaning == order.meaning);
-    if !is_same {
-        return Ok(Some(Err(TransferRefused::AnotherBefore)));
-    }
-    request::outcome(&found.row).map(Some)
+    source: &AccountOpen,
+) -> Result<(Balances, [Option<florin_ledger::Account>; 2]), BankError> {
+    let [day, month] = limits::limit_accounts(source.account_id);
+    let ids = [AccountId(source.account_id.number()), day, month];
+    let found = store.client().lookup_accounts(&ids).await?;
+    let [money, day, month] = found[..] else {
+        return Err(BankError::odd(&"another number of accounts"));
+    };
+    Ok((Balances::of(source, money)?, [day, month]))
 }
 
 /// Under which a request is kept: whose, and which.
@@ -220,32 +227,6 @@ async fn kept(
     };
     let write = store.write(&order.request, &row, DocumentCondition::Absent).await?;
     Ok(DocumentWrite { expires: after(clock.now(), KEPT_FOR), ..write })
-}
-
-async fn parties(
-    store: &Store,
-    customer: Id<Customer>,
-    new: &NewTransfer,
-) -> Result<Parties, TransferRefused> {
-    let source: Option<Found<Accounts>> = store.get(&new.source.bytes()).await?;
-    let source = source.filter(|found| found.row.open.user_id == customer);
-    let (destination, payee) = match new.destination {
-        Destination::Account(account) => (Some(account), None),
-        Destination::Payee(payee) => {
-            let payee = payee::find(store, customer, payee).await?;
-            let payee = payee.ok_or(TransferRefused::NoSuchPayee)?;
-            let sealed = payee.row.profile.as_known().ok_or(TransferRefused::NoSuchPayee)?;
-            let account = find_by_number(store, &sealed.account_number).await?;
-            if account.is_none() && payee.row.open.beneficiary_type != payee::PayeeType::Internal {
-                return Err(TransferRefused::RailUnavailable);
-            }
-            (account, Some(payee.unchanged()))
-        }
-    };
-    let destination = destination.ok_or(TransferRefused::NoSuchAccount)?;
-    let destination: Option<Found<Accounts>> = store.get(&destination.bytes()).await?;
-    let (source, destination) = source.zip(destination).ok_or(TransferRefused::NoSuchAccount)?;
-    Ok(Parties { source, destination, payee })
 }
 
 fn check(parties: &Parties, money: Money) -> Result<(), TransferRefused> {

@@ -13,7 +13,7 @@
 use super::hold::transaction_of;
 use super::parked;
 use super::record::TransfersOpen;
-use super::saga::{end, end_expired};
+use super::saga::{end_expired, end_of_account};
 use crate::bank::Bank;
 use crate::clock::{MINUTE, SECOND, after};
 use crate::error::BankError;
@@ -55,8 +55,8 @@ pub struct Worker {
 /// What an event asks for.
 #[derive(Clone, Copy)]
 enum Errand {
-    /// A transfer goes on.
-    GoOn(Id<Transaction>),
+    /// A transfer goes on, most likely of this account.
+    GoOn(Id<Transaction>, Id<Account>),
     /// Whatever is held on an account is given back.
     Suspended(Id<Account>),
 }
@@ -151,7 +151,9 @@ impl Worker {
             let bank = Arc::clone(&self.bank);
             self.running.spawn(async move {
                 let result = match errand {
-                    Errand::GoOn(transaction) => end_or_park(&bank, transaction).await,
+                    Errand::GoOn(transaction, account) => {
+                        end_or_park(&bank, transaction, account).await
+                    }
                     Errand::Suspended(account) => give_back(&bank, account).await,
                 };
                 Gone { account, number, result }
@@ -169,8 +171,12 @@ impl Worker {
 }
 
 /// Goes on with a transfer.
-async fn end_or_park(bank: &Bank, transaction: Id<Transaction>) -> Result<(), BankError> {
-    set_aside(bank, transaction, end(bank, transaction)).await
+async fn end_or_park(
+    bank: &Bank,
+    transaction: Id<Transaction>,
+    account: Id<Account>,
+) -> Result<(), BankError> {
+    set_aside(bank, transaction, end_of_account(bank, transaction, account)).await
 }
 
 /// Sets a transfer aside if what was tried with it came to nothing, for reasons of its own.
@@ -206,7 +212,7 @@ async fn give_back(bank: &Bank, account: Id<Account>) -> Result<(), BankError> {
             // One that is damaged is set aside when its own turn comes.
             let Ok(open) = bank.store.open_part::<TransfersOpen>(document) else { continue };
             if open.source_account_id == account {
-                end_or_park(bank, open.transaction_id).await?;
+                end_or_park(bank, open.transaction_id, account).await?;
             }
         }
         after = page.next;
@@ -271,7 +277,10 @@ impl Backlog {
             let errand = if topic == topics::ACCOUNT_SUSPENDED {
                 topics::account(key, value).map(Errand::Suspended)
             } else {
-                topics::transaction(value).map(Errand::GoOn)
+                let account = topics::concerned(key);
+                topics::transaction(value)
+                    .zip(account)
+                    .map(|(it, account)| Errand::GoOn(it, account))
             };
             let errand = errand.ok_or_else(|| BankError::odd(&"an event of a newer version"))?;
             begun.push((key.to_vec(), errand));
