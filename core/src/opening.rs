@@ -230,7 +230,7 @@ fn begin_epoch(
     for frame in engine.end_turn() {
         let written = writer
             .append(&frame, durable)
-            .and_then(|()| writer.write())
+            .and_then(|_| writer.write())
             .and_then(|()| writer.sync());
         written.map_err(|error| io_error("the first frame of the epoch", &error))?;
         durable = frame.end();

@@ -15,7 +15,7 @@ use super::promise::Promise;
 use crate::clock::Clock;
 use crate::engine::ask::Answer;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Frame, LogWriter};
+use crate::log::{Frame, LogReader, LogWriter, Stamped};
 use crate::metrics::{Metrics, Synced};
 use crate::request::Reply;
 use florin_ledger::Lsn;
@@ -52,6 +52,8 @@ const WRITE_BYTES_MAX: usize = 16 << 20;
 
 pub(crate) struct LogThread {
     pub(crate) writer: LogWriter,
+    /// Whoever follows the log reads what is durable through it.
+    pub(crate) reader: LogReader,
     pub(crate) turns: Receiver<TurnOutput>,
     pub(crate) durable: Arc<Durable>,
     pub(crate) inbox: Arc<Inbox>,
@@ -82,10 +84,11 @@ impl LogThread {
         let mut end = None;
         let mut bytes = 0;
         let mut frames_count = 0;
+        let mut stamped = Vec::new();
         let mut next = Some(first);
         while let Some(turn) = next {
             for frame in &turn.frames {
-                self.writer.append(frame, self.durable.get())?;
+                stamped.push(self.writer.append(frame, self.durable.get())?);
                 bytes += frame.bytes().len();
                 frames_count += 1;
                 end = Some(frame.end());
@@ -94,7 +97,7 @@ impl LogThread {
             next = if bytes < WRITE_BYTES_MAX { self.turns.try_recv().ok() } else { None };
         }
         if let Some(end) = end {
-            let (write, sync) = self.make_durable(end)?;
+            let (write, sync) = self.make_durable(end, stamped)?;
             let counters = self.writer.counters();
             let count = |items: usize| u64::try_from(items).expect("a usize fits 64 bits");
             self.metrics.log.synced(&Synced {
@@ -112,11 +115,16 @@ impl LogThread {
     }
 
     /// Says how long it wrote, and how long it synced.
-    fn make_durable(&mut self, end: Lsn) -> io::Result<(Duration, Duration)> {
+    fn make_durable(
+        &mut self,
+        end: Lsn,
+        stamped: Vec<Stamped>,
+    ) -> io::Result<(Duration, Duration)> {
         let started = self.clock.elapsed();
         self.writer.write()?;
         let written = self.clock.elapsed();
         self.writer.sync()?;
+        self.reader.remember(stamped);
         self.durable.raise(end);
         let synced = self.clock.elapsed();
         Ok((written.saturating_sub(started), synced.saturating_sub(written)))

@@ -104,6 +104,7 @@ impl Threads {
         };
         let log = LogThread {
             writer: opened.writer,
+            reader: opened.reader.clone(),
             turns,
             durable: durable.clone(),
             inbox: inbox.clone(),

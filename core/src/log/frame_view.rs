@@ -14,8 +14,7 @@ use std::slice;
 /// A whole frame, in the scan's memory.
 #[derive(Debug)]
 pub struct FrameView<'a> {
-    pub(super) bytes: &'a [u8],
-    /// The same with its bodies opened.
+    /// Its bytes with the bodies of its blocks opened. Their headers are looked at no more.
     pub(super) opened: &'a [u8],
     pub(super) blocks: &'a [ViewBlock],
     pub(super) after: FramePosition,
@@ -35,6 +34,15 @@ pub(super) struct ViewBlock {
     pub(super) range: Range<usize>,
     /// Whether its body could be opened.
     pub(super) readable: Result<(), Damage>,
+}
+
+/// A frame in memory.
+pub(super) fn of<'a>(
+    opened: &'a [u8],
+    blocks: &'a [ViewBlock],
+    after: FramePosition,
+) -> FrameView<'a> {
+    FrameView { opened, blocks, after }
 }
 
 impl<'a> FrameView<'a> {
@@ -88,8 +96,8 @@ impl<'a> FrameView<'a> {
 
     /// Its bytes as stored, headers included.
     #[must_use]
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub fn bytes_count(&self) -> u64 {
+        u64::try_from(self.opened.len()).expect("a frame is in memory")
     }
 
     /// Its records, in order of effect.

@@ -1,14 +1,16 @@
 //! Reads frames in order, each checked whole before it is handed out: for recovery, rebuilding,
-//! verification and streams. Reads in large pieces, ahead.
+//! verification and streams. Reads in large pieces, ahead; what is durable since a moment ago comes from memory.
 
 use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, ReadError};
-use crate::log::frame_view::ViewBlock;
+use crate::log::frame_view::{self, ViewBlock};
 use crate::log::geometry::CELL_BYTES;
 use crate::log::reader::{LogReader, read_or_zeros};
+use crate::log::recent::Stamped;
 use crate::log::segment::Segment;
 use crate::log::{FramePosition, FrameView};
 use florin_ledger::Lsn;
+use std::sync::Arc;
 
 /// Bytes read ahead at once; a multiple of the cell.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -27,6 +29,8 @@ pub struct Frames {
     current: Option<Lsn>,
     /// The frame with its bodies opened, if the log is sealed.
     opened: Vec<u8>,
+    /// The frame that was handed out last, if it was still in memory.
+    recent: Option<Arc<Stamped>>,
     stopped: Option<Corruption>,
 }
 
@@ -49,6 +53,7 @@ impl Frames {
             blocks: Vec::new(),
             current: None,
             opened: Vec::new(),
+            recent: None,
             stopped: None,
         }
     }
@@ -62,8 +67,16 @@ impl Frames {
     #[expect(clippy::should_implement_trait, reason = "the frame borrows the scan's memory")]
     pub fn next(&mut self) -> Result<Option<FrameView<'_>>, ReadError> {
         self.current = None;
+        self.recent = None;
         if self.until <= self.position.lsn {
             return Ok(None);
+        }
+        let recent = self.reader.recent_after(self.position);
+        if let Some(recent) = recent.filter(|recent| recent.after().lsn <= self.until) {
+            self.position = recent.after();
+            self.stopped = None;
+            self.recent = Some(recent);
+            return Ok(self.current());
         }
         let geometry = self.reader.geometry();
         let here = geometry.place_after(self.position.lsn);
@@ -98,11 +111,14 @@ impl Frames {
     /// `None` once the limit was moved.
     #[must_use]
     pub fn current(&self) -> Option<FrameView<'_>> {
+        if let Some(recent) = &self.recent {
+            return Some(recent.view());
+        }
         let first = self.window.offset(self.current?);
         let last = self.window.offset(self.position.lsn);
         let bytes = &self.window.bytes[first..last];
         let opened = if self.window.is_sealed() { &self.opened } else { bytes };
-        Some(FrameView { bytes, opened, blocks: &self.blocks, after: self.position })
+        Some(frame_view::of(opened, &self.blocks, self.position))
     }
 
     /// Copies the frame that starts at `start`, if it is sealed, and opens the body of each of its
@@ -147,6 +163,7 @@ impl Frames {
     pub fn set_until(&mut self, until: Lsn) {
         self.until = until;
         self.current = None;
+        self.recent = None;
         self.window = Window::default();
     }
 

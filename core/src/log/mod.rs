@@ -24,6 +24,7 @@ pub mod geometry;
 mod payload;
 pub mod preparer;
 pub mod reader;
+mod recent;
 pub mod record;
 pub mod recovery;
 pub mod resume;
@@ -42,6 +43,7 @@ pub use frames::Frames;
 pub use geometry::Geometry;
 pub use preparer::{PrepareError, Preparer, PreparerOptions, Room};
 pub use reader::{LogReader, StoredRecord};
+pub use recent::Stamped;
 
 pub use recovery::{End, Lost, Writing, begin_writing, judge, judge_end};
 pub use segment::{Identity, identify};

@@ -27,11 +27,13 @@
 //! Nor are seals: a log is judged alike with its database key and without.
 
 use crate::disk::{Access, Disk};
+use crate::limits::TAIL_BYTES_MAX;
 use crate::log::FramePosition;
 use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, LogError, ReadError};
 use crate::log::frames::Frames;
 use crate::log::geometry::{CELL_BYTES, Geometry};
+use crate::log::recent::{RecentFrames, Stamped};
 use crate::log::segment::{self, Found, Identity, Segment};
 use crate::log::{payload, record};
 use florin_ledger::record::Record;
@@ -82,6 +84,7 @@ struct Shared {
     first_segment: OnceLock<u64>,
     segments: Mutex<BTreeMap<u64, Segment>>,
     blocks: Mutex<BlockCache>,
+    recent: Mutex<RecentFrames>,
     /// The epochs of segments that were asked for: an opening begins a segment of its own.
     epochs: Mutex<BTreeMap<u64, u64>>,
 }
@@ -120,9 +123,20 @@ impl LogReader {
                 first_segment: OnceLock::new(),
                 segments: Mutex::default(),
                 blocks: Mutex::default(),
+                recent: Mutex::new(RecentFrames::new(TAIL_BYTES_MAX)),
                 epochs: Mutex::default(),
             }),
         }
+    }
+
+    /// Takes frames that are durable from now on, in order: scans have them without reading the disk.
+    pub fn remember(&self, stamped: impl IntoIterator<Item = Stamped>) {
+        self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner).extend(stamped);
+    }
+
+    /// The frame that follows a position, if it was [remembered](Self::remember) a short time ago.
+    pub(super) fn recent_after(&self, position: FramePosition) -> Option<Arc<Stamped>> {
+        self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner).after(position)
     }
 
     /// Reads the record at a position: one cell from the disk, one block checked, or none if the

@@ -10,7 +10,9 @@ use crate::disk::{Access, Disk, PAGE_BYTES};
 use crate::log::FramePosition;
 use crate::log::block::{BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::frame::Frame;
+use crate::log::frame_view::ViewBlock;
 use crate::log::geometry::page_up;
+use crate::log::recent::Stamped;
 use crate::log::segment::{self, Found, Identity, Segment};
 use florin_ledger::Lsn;
 use std::io;
@@ -80,7 +82,7 @@ impl LogWriter {
     ///
     /// # Panics
     /// If the frame does not follow the one before, or `durable` lies beyond that one's end.
-    pub fn append(&mut self, frame: &Frame, durable: Lsn) -> io::Result<()> {
+    pub fn append(&mut self, frame: &Arc<Frame>, durable: Lsn) -> io::Result<Stamped> {
         let geometry = self.identity.geometry;
         assert_eq!(frame.sequence(), self.at.sequence, "frames are appended in sequence");
         assert!(durable <= self.at.lsn, "{durable} is not written yet");
@@ -97,8 +99,7 @@ impl LogWriter {
             assert_eq!(frame.start(), geometry.place_after(self.at.lsn), "a frame follows");
         }
         self.check()?;
-        self.stage(frame, durable);
-        Ok(())
+        Ok(self.stage(frame, durable))
     }
 
     /// Puts everything staged on the disk, not durably.
@@ -188,7 +189,7 @@ impl LogWriter {
         Ok(())
     }
 
-    fn stage(&mut self, frame: &Frame, durable: Lsn) {
+    fn stage(&mut self, frame: &Arc<Frame>, durable: Lsn) -> Stamped {
         let segment = self.segment.as_ref().expect("append opened the frame's segment");
         let offset = self.identity.geometry.offset(frame.start());
         assert!(self.staged_end <= offset, "frames do not overlap");
@@ -202,6 +203,7 @@ impl LogWriter {
         staged.copy_from_slice(frame.bytes());
         let blocks_count = frame.blocks().len();
         let mut chain = self.at.chain;
+        let mut stamped = Vec::with_capacity(blocks_count);
         for (index, block) in frame.blocks().iter().enumerate() {
             let bytes = &mut staged[block.range.clone()];
             let block_offset = u64::try_from(block.range.start).expect("a frame fits a segment");
@@ -224,10 +226,13 @@ impl LogWriter {
             segment.seal(&mut header, body);
             header.body = *blake3::hash(body).as_bytes();
             chain = header.write(&segment.header.key, bytes);
+            stamped.push(ViewBlock { header, range: block.range.clone(), readable: Ok(()) });
         }
         self.staged_end = end;
         self.unwritten = true;
-        self.at = FramePosition { lsn: frame.end(), sequence: frame.sequence() + 1, chain };
+        let after = FramePosition { lsn: frame.end(), sequence: frame.sequence() + 1, chain };
+        let before = std::mem::replace(&mut self.at, after);
+        Stamped::new(Arc::clone(frame), stamped, before, after)
     }
 
     fn write_staged(&mut self) -> io::Result<()> {

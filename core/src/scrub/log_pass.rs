@@ -49,7 +49,7 @@ impl LogPass {
             let damage = match pass.frames.next() {
                 Ok(Some(frame)) => {
                     reached = frame.after().lsn;
-                    bytes += u64::try_from(frame.bytes().len()).expect("a frame is small");
+                    bytes += frame.bytes_count();
                     let unreadable = frame.records().find_map(Result::err);
                     if let Some(damage) = unreadable {
                         report(eyes, damage.lsn, damage.into());

@@ -121,7 +121,7 @@ impl TrialPass {
             }
             let caught = match frames.next() {
                 Ok(Some(frame)) => {
-                    bytes += u64::try_from(frame.bytes().len()).expect("a frame is small");
+                    bytes += frame.bytes_count();
                     frame.records().try_for_each(|stored| {
                         let stored = stored.map_err(ReadError::from)?;
                         if stored.lsn < end {

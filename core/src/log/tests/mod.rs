@@ -10,6 +10,7 @@ mod foreign;
 mod golden;
 mod layout;
 mod payloads;
+mod recent;
 mod room;
 mod sample;
 mod sealed;

@@ -59,7 +59,7 @@ fn written(pushed: &Pushed) -> (Vec<Lsn>, LogReader, Lsn) {
         assert_eq!((unchecked(found), time), (*record, Timestamp(6)));
         assert_eq!(frame.payload_at(*lsn).as_ref(), Some(payload), "of the open frame");
     }
-    let frame = frame.finish();
+    let frame = Arc::new(frame.finish());
     for (lsn, (_, payload)) in lsns.iter().zip(pushed) {
         assert_eq!(frame.payload_at(*lsn).as_ref(), Some(payload), "of the finished frame");
     }

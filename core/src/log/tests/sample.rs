@@ -5,7 +5,7 @@ use crate::disk::keyed::KeyedDisk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::log::{
     End, FrameBuilder, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer,
-    PreparerOptions, begin_writing, judge,
+    PreparerOptions, Stamped, begin_writing, judge,
 };
 use crate::sealing::DatabaseKey;
 use florin_keys::Zeroizing;
@@ -180,6 +180,8 @@ pub(super) struct Log {
     pub(super) pushed: Vec<(Lsn, Timestamp, Record)>,
     /// The positions after each frame.
     pub(super) ends: Vec<FramePosition>,
+    /// Each frame, to be remembered.
+    pub(super) stamped: Vec<Stamped>,
 }
 
 impl Log {
@@ -193,6 +195,7 @@ impl Log {
             durable: at.lsn,
             pushed: Vec::new(),
             ends: Vec::new(),
+            stamped: Vec::new(),
         }
     }
 
@@ -216,11 +219,11 @@ impl Log {
             let lsn = builder.push(time, record);
             self.pushed.push((lsn, time, *record));
         }
-        let frame = builder.finish();
+        let frame = Arc::new(builder.finish());
         while self.preparer.room().reserved < frame.end() {
             self.preparer.advance(frame.end()).unwrap();
         }
-        self.writer.append(&frame, self.durable)?;
+        self.stamped.push(self.writer.append(&frame, self.durable)?);
         self.next = frame.next();
         self.ends.push(self.writer.position());
         Ok(())
