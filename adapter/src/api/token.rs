@@ -103,12 +103,8 @@ impl AccessTokens {
     }
 
     /// A token of a login that is bound to an app's key, and for how many seconds it is good.
-    pub(super) fn issue(
-        &self,
-        login: &LoginSession,
-        key: &LoginKey,
-        now: Timestamp,
-    ) -> (String, u64) {
+    #[must_use]
+    pub fn issue(&self, login: &LoginSession, key: &LoginKey, now: Timestamp) -> (String, u64) {
         let now_s = now.0 / SECOND;
         // No token outlives its login.
         let exp = (now_s + LIFE_S).min(login.expires_at.0 / SECOND);

@@ -18,3 +18,4 @@ mod random;
 mod reading;
 mod refusals;
 mod tables;
+mod waiting;

@@ -10,3 +10,4 @@ pub(crate) mod plan;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod server;
+pub(crate) mod web;

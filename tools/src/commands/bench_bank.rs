@@ -1,4 +1,5 @@
-//! `florin bench bank`: how fast a bank is over a ledger in this process, without what HTTP and TLS take.
+//! `florin bench bank`: how fast a bank is over a ledger in this process; with `--https`, as an app of the bank sees it,
+//! with TLS and the proof of a key in each request, load and bank on the same machine.
 //!
 //! - A read is what a page of one account needs: the login, the account, its balance; all of it asked of the ledger.
 //! - Transfers are offered at a rate, whether those before have ended or not. What one takes counts from when it was
@@ -7,6 +8,7 @@
 use super::demo::sealed;
 use crate::bench::latency::Percentiles;
 use crate::bench::process::Process;
+use crate::bench::web::{App, Connections, Site};
 use crate::exit::{Exit, Failure};
 use crate::figure::Figure;
 use crate::target::open_database_with;
@@ -15,7 +17,8 @@ use florin_adapter::accounts::{self, AccountType, BankCode, Opening};
 use florin_adapter::audit::Caller;
 use florin_adapter::clock::{MachineClock, TimeZone};
 use florin_adapter::customers::{
-    NewCustomer, Password, Registered, Sessions, Token, TotpSecret, register,
+    LoginKey, LoginSession, NewCustomer, Password, Registered, Sessions, Token, TotpSecret,
+    register,
 };
 use florin_adapter::email::Email;
 use florin_adapter::id::{Account, Customer, Id, Transaction};
@@ -29,11 +32,12 @@ use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
 use florin_ledger::{
     AccountId, Amount, CreateTransferStatus, StreamFilter, StreamStart, Transfer, TransferId,
 };
-use serde::Serialize;
+use hyper::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -43,6 +47,8 @@ const CURRENCY: Currency = Currency::Eur;
 const AUTH_METHOD: &str = "none";
 /// On each account that sends.
 const DEPOSIT_CENTS: u64 = 100_000_000;
+/// How long a token is asked with.
+const TOKEN_FRESH_FOR: Duration = Duration::from_secs(300);
 /// How often transfers are offered.
 const TICK: Duration = Duration::from_millis(10);
 /// How long the last transfers may take to end.
@@ -65,9 +71,17 @@ pub(crate) struct BenchBank {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
 
-    /// How long reads, and transfers, are measured
+    /// How long transfers are measured
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
+
+    /// How long reads are measured, before
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    read_seconds: u64,
+
+    /// Ask over HTTPS, as an app of the bank does, on so many connections; 0 asks the bank in this process
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=900))]
+    https: u32,
 
     /// Print one JSON object
     #[arg(long)]
@@ -96,9 +110,35 @@ struct Report {
 #[derive(Clone)]
 struct Teller {
     token: Token,
+    /// The login of an app of theirs.
+    app_login: Arc<AppLogin>,
     sends: Id<Account>,
     is_paid: Id<Account>,
     customer: Id<Customer>,
+}
+
+/// A login in an app, with its newest token.
+struct AppLogin {
+    session: LoginSession,
+    key: LoginKey,
+    token: Mutex<(Instant, String)>,
+}
+
+impl AppLogin {
+    fn new(bank: &Bank, session: LoginSession, key: LoginKey) -> AppLogin {
+        let (token, _) = bank.tokens.issue(&session, &key, bank.clock.now());
+        AppLogin { session, key, token: Mutex::new((Instant::now(), token)) }
+    }
+
+    /// A token that is good for a while still.
+    fn token(&self, bank: &Bank) -> String {
+        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        if TOKEN_FRESH_FOR < token.0.elapsed() {
+            let (fresh, _) = bank.tokens.issue(&self.session, &self.key, bank.clock.now());
+            *token = (Instant::now(), fresh);
+        }
+        token.1.clone()
+    }
 }
 
 impl BenchBank {
@@ -120,14 +160,23 @@ impl BenchBank {
     }
 
     async fn measure(&self, client: Client, directory: &Path) -> Result<Report, Failure> {
-        let bank = open(client, directory).await?;
-        let tellers = Arc::new(self.tellers(&bank).await?);
+        let mut site = Site::listen().await?;
+        let bank = open(client, directory, &site.origin).await?;
+        let app = App::new(&site.origin)?;
+        let tellers = Arc::new(self.tellers(&bank, &app).await?);
+        let serving = site.serve(&bank);
+        let door = match usize::try_from(self.https).unwrap_or_default() {
+            0 => Door::Here(Arc::clone(&bank)),
+            count => Door::Https(Arc::clone(&bank), site.connect(count).await?, app),
+        };
+        let door = Arc::new(door);
         let process = Process::current();
         let before = position(&bank).await?;
-        let (reads, elapsed) = self.read(&bank, &tellers).await?;
+        let (reads, elapsed) = self.read(&door, &tellers).await?;
         let read_log_bytes = position(&bank).await?.saturating_sub(before);
         let (before, cpu_before) = (position(&bank).await?, process.cpu());
-        let sent = self.transfer(&bank, &tellers).await?;
+        let sent = self.transfer(&bank, &door, &tellers).await?;
+        serving.abort();
         let log_bytes = position(&bank).await?.saturating_sub(before);
         check(&bank, &tellers, sent.completed.len()).await?;
         let cpu = process.cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
@@ -161,10 +210,10 @@ impl BenchBank {
         Ok(output.flush()?)
     }
 
-    async fn tellers(&self, bank: &Bank) -> Result<Vec<Teller>, Failure> {
+    async fn tellers(&self, bank: &Bank, app: &App) -> Result<Vec<Teller>, Failure> {
         let mut tellers = Vec::new();
         for number in 0..self.customers {
-            tellers.push(teller(bank, number).await.map_err(failed)?);
+            tellers.push(teller(bank, number, app).await.map_err(failed)?);
         }
         Ok(tellers)
     }
@@ -172,14 +221,14 @@ impl BenchBank {
     /// Reads balances for a while; how long each took, and all together.
     async fn read(
         &self,
-        bank: &Arc<Bank>,
+        door: &Arc<Door>,
         tellers: &Arc<Vec<Teller>>,
     ) -> Result<(Vec<Duration>, Duration), Failure> {
         let began = Instant::now();
-        let end = began + Duration::from_secs(self.seconds);
+        let end = began + Duration::from_secs(self.read_seconds);
         let mut reading = JoinSet::new();
         for reader in 0..usize::try_from(self.readers).unwrap_or(1) {
-            let (bank, tellers) = (Arc::clone(bank), Arc::clone(tellers));
+            let (door, tellers) = (Arc::clone(door), Arc::clone(tellers));
             reading.spawn(async move {
                 let mut latencies = Vec::new();
                 for teller in tellers.iter().cycle().skip(reader) {
@@ -187,15 +236,15 @@ impl BenchBank {
                     if end <= asked {
                         break;
                     }
-                    look(&bank, teller).await?;
+                    door.look(teller).await?;
                     latencies.push(asked.elapsed());
                 }
-                Ok::<_, BankError>(latencies)
+                Ok::<_, Failure>(latencies)
             });
         }
         let mut all = Vec::new();
         while let Some(read) = reading.join_next().await {
-            all.extend(read.map_err(failed)?.map_err(failed)?);
+            all.extend(read.map_err(failed)??);
         }
         Ok((all, began.elapsed()))
     }
@@ -204,6 +253,7 @@ impl BenchBank {
     async fn transfer(
         &self,
         bank: &Arc<Bank>,
+        door: &Arc<Door>,
         tellers: &Arc<Vec<Teller>>,
     ) -> Result<Sent, Failure> {
         let filter = StreamFilter {
@@ -230,8 +280,8 @@ impl BenchBank {
                     while run.sent.offered < wanted {
                         run.sent.offered += 1;
                         let Some(teller) = places.next().filter(|_| under_way.len() < UNDER_WAY_MAX) else { continue };
-                        let (bank, teller) = (Arc::clone(bank), teller.clone());
-                        under_way.spawn(async move { (due, order(&bank, &teller).await) });
+                        let (door, teller) = (Arc::clone(door), teller.clone());
+                        under_way.spawn(async move { (due, door.order(&teller).await) });
                     }
                 }
                 Some(begun) = under_way.join_next() => run.begun(begun.map_err(failed)?)?,
@@ -276,9 +326,9 @@ struct Run {
 impl Run {
     fn begun(
         &mut self,
-        (due, begun): (Instant, Result<Option<Id<Transaction>>, BankError>),
+        (due, begun): (Instant, Result<Option<Id<Transaction>>, Failure>),
     ) -> Result<(), Failure> {
-        let Some(transaction) = begun.map_err(failed)? else { return Ok(()) };
+        let Some(transaction) = begun? else { return Ok(()) };
         self.sent.begun.push(due.elapsed());
         let number = transaction.number();
         match self.ended.remove(&number) {
@@ -311,10 +361,10 @@ impl Run {
     }
 }
 
-async fn open(client: Client, directory: &Path) -> Result<Arc<Bank>, Failure> {
+async fn open(client: Client, directory: &Path, origin: &str) -> Result<Arc<Bank>, Failure> {
     let root = FileKey::generate(&directory.join("root_key")).map_err(failed)?;
     let options = BankOptions {
-        origin: String::from("https://localhost"),
+        origin: String::from(origin),
         name: String::from("Bench"),
         code: BankCode::DEMO,
         password_threads_count: 2,
@@ -328,7 +378,7 @@ async fn open(client: Client, directory: &Path) -> Result<Arc<Bank>, Failure> {
 }
 
 /// Makes a customer with two accounts, and lets them in.
-async fn teller(bank: &Bank, number: u64) -> Result<Teller, BankError> {
+async fn teller(bank: &Bank, number: u64, app: &App) -> Result<Teller, BankError> {
     let Bank { store, clock, passwords, options, .. } = bank;
     let caller = Caller::bank();
     let odd = |what: &dyn std::fmt::Display| BankError::Odd(what.to_string());
@@ -364,7 +414,71 @@ async fn teller(bank: &Bank, number: u64) -> Result<Teller, BankError> {
     let (token, _, writes) =
         Sessions::begin(store, customer, clock.now(), AUTH_METHOD, None).await?;
     store.client().write_documents(&writes).await?;
-    Ok(Teller { token, sends: opened[0], is_paid: opened[1], customer })
+    let thumbprint = Some(app.thumbprint.as_str());
+    let (key, session, writes) =
+        Sessions::begin(store, customer, clock.now(), AUTH_METHOD, thumbprint).await?;
+    store.client().write_documents(&writes).await?;
+    let app_login = Arc::new(AppLogin::new(bank, session, key.key()));
+    Ok(Teller { token, app_login, sends: opened[0], is_paid: opened[1], customer })
+}
+
+/// How the bank is asked.
+enum Door {
+    /// In this process.
+    Here(Arc<Bank>),
+    /// As an app does.
+    Https(Arc<Bank>, Connections, App),
+}
+
+impl Door {
+    async fn look(&self, teller: &Teller) -> Result<(), Failure> {
+        match self {
+            Door::Here(bank) => look(bank, teller).await.map_err(failed),
+            Door::Https(bank, connections, app) => {
+                let path = format!("/v1/accounts/{}", teller.sends);
+                let token = teller.app_login.token(bank);
+                let request = app.request(&Method::GET, &path, &token, String::new())?;
+                match connections.ask(request).await? {
+                    (StatusCode::OK, _) => Ok(()),
+                    (status, body) => Err(failed(answer(status, &body))),
+                }
+            }
+        }
+    }
+
+    /// Orders a cent; `None` if the bank has too much to do.
+    async fn order(&self, teller: &Teller) -> Result<Option<Id<Transaction>>, Failure> {
+        match self {
+            Door::Here(bank) => order(bank, teller).await.map_err(failed),
+            Door::Https(bank, connections, app) => {
+                let body = format!(
+                    r#"{{"source_account_id":"{}","destination_account_id":"{}","amount_cents":1,"currency":"EUR","description":"bench"}}"#,
+                    teller.sends, teller.is_paid
+                );
+                let path = "/v1/transactions/transfer";
+                let token = teller.app_login.token(bank);
+                let request = app.request(&Method::POST, path, &token, body)?;
+                match connections.ask(request).await? {
+                    (StatusCode::ACCEPTED, body) => {
+                        let begun: Begun = serde_json::from_slice(&body).map_err(failed)?;
+                        Ok(Some(begun.transaction_id))
+                    }
+                    (StatusCode::SERVICE_UNAVAILABLE, _) => Ok(None),
+                    (status, body) => Err(failed(answer(status, &body))),
+                }
+            }
+        }
+    }
+}
+
+/// What the API says of a transfer that was begun.
+#[derive(Deserialize)]
+struct Begun {
+    transaction_id: Id<Transaction>,
+}
+
+fn answer(status: StatusCode, body: &[u8]) -> String {
+    format!("{status} {}", String::from_utf8_lossy(body))
 }
 
 /// What a page of one account asks for.
