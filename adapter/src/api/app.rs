@@ -68,8 +68,11 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
             return Err(no_proof());
         }
         let Bank { store, clock, .. } = &**bank;
-        let found = Sessions::find_app(store, &**clock, &claims.login, &proof.thumbprint).await?;
-        let login = found.filter(|found| {
+        let (found, minute) = tokio::join!(
+            Sessions::find_app(store, &**clock, &claims.login, &proof.thumbprint),
+            rates::look(store, claims.sub, now),
+        );
+        let login = found?.filter(|found| {
             found.session.user_id == claims.sub && found.session.session_id == claims.sid
         });
         let FoundLogin { session, unchanged, user_kind } = login.ok_or_else(not_valid)?;
@@ -80,7 +83,7 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
         }
         let limit = bank.options.requests_per_minute;
         let used = ReplayMemory::write(store, &proof).await?;
-        let used = rates::count(store, customer, limit, now, &slot, used).await?;
+        let used = rates::count(store, minute?, limit, now, &slot, used).await?;
         bank.proofs.check(&proof, used, now)?;
         let auth_method = session.auth_method;
         let orderer = Orderer { caller, customer, authority: unchanged.into(), auth_method };

@@ -74,25 +74,44 @@ impl Slot {
     }
 }
 
+/// The requests of a customer in a minute.
+pub(super) struct Minute {
+    number: u64,
+    key: Vec<u8>,
+    found: Option<Found<RequestCounters>>,
+}
+
+/// How many requests of a customer were counted in this minute.
+///
+/// # Errors
+/// [`BankError`].
+pub(super) async fn look(
+    store: &Store,
+    customer: Id<Customer>,
+    now: Timestamp,
+) -> Result<Minute, BankError> {
+    let number = now.0 / MINUTE;
+    let key = [&b"api"[..], &customer.bytes(), &number.to_be_bytes()].concat();
+    Ok(Minute { number, found: store.get(&key).await?, key })
+}
+
 /// Counts a request; `beside` is written once with it, whatever comes of the counting.
 ///
 /// # Errors
 /// `rate_limited`; `busy`.
 pub(super) async fn count(
     store: &Store,
-    customer: Id<Customer>,
+    minute: Minute,
     limit: u32,
     now: Timestamp,
     slot: &Slot,
     beside: DocumentWrite,
 ) -> Result<WriteResult, Problem> {
-    let minute = now.0 / MINUTE;
-    let key = [&b"api"[..], &customer.bytes(), &minute.to_be_bytes()].concat();
-    let end = Timestamp((minute + 1) * MINUTE);
-    let reset_s = (end.0 - now.0).div_ceil(SECOND);
+    let Minute { number, key, mut found } = minute;
+    let end = Timestamp((number + 1) * MINUTE);
+    let reset_s = end.0.saturating_sub(now.0).div_ceil(SECOND);
     let (mut beside, mut written) = (Some(beside), None);
     for _ in 0..TRIES_MAX {
-        let found: Option<Found<RequestCounters>> = store.get(&key).await?;
         let count = found.as_ref().map_or(0, |found| found.row.open.count);
         let standing =
             Standing { limit, left: limit.saturating_sub(count.saturating_add(1)), reset_s };
@@ -114,7 +133,7 @@ pub(super) async fn count(
                 slot.set(standing);
                 return written.ok_or_else(|| BankError::odd(&"too few results").into());
             }
-            Some(WriteResult::Stale(_)) => {}
+            Some(WriteResult::Stale(_)) => found = store.get(&key).await?,
             Some(WriteResult::NoRoom) => return Err(BankError::Busy.into()),
             other => return Err(BankError::odd(&other).into()),
         }

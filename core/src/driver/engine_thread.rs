@@ -108,11 +108,14 @@ impl EngineThread {
                 Task::Request(request, promise) => {
                     let reply = self.execute(&request, now, &mut output);
                     self.metrics.engine.executed(&request, &reply);
-                    output.answers.push(Waiting::Reply(promise, reply));
+                    let is_durable = self.engine.is_all_durable();
+                    let waiting = if is_durable { &mut durable } else { &mut output.answers };
+                    waiting.push(Waiting::Reply(promise, reply));
                 }
                 Task::Ask(ask, promise) => {
                     let answer = self.engine.answer(&ask);
-                    let is_durable = answer.as_ref().is_ok_and(|it| self.engine.is_durable(it));
+                    let is_durable = self.engine.is_all_durable()
+                        || answer.as_ref().is_ok_and(|it| self.engine.is_durable(it));
                     let waiting = if is_durable { &mut durable } else { &mut output.answers };
                     waiting.push(Waiting::Answer(promise, answer));
                 }

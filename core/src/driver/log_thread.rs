@@ -1,7 +1,7 @@
 //! The log thread: writes and syncs frames, then lets go what waited for them.
 //!
 //! It is also the **outbox**: every answer, refusals and reads too, passes through its queue behind
-//! the frames that it depends on, and leaves after the sync that covers them; but for reads of what is
+//! the frames that it depends on, and leaves after the sync that covers them; but for those of what is
 //! durable already. All that queued up
 //! during one sync shares the next: group commit without a timer.
 //!

@@ -144,6 +144,12 @@ impl Engine {
         self.log.applied
     }
 
+    /// Whether all that was ever decided is known to be durable: then no answer has to wait.
+    pub(crate) fn is_all_durable(&self) -> bool {
+        let is_open = self.past.open.as_ref().is_some_and(|frame| frame.records_count() != 0);
+        !is_open && self.log.applied <= self.past.durable()
+    }
+
     /// When the next hold or document is due, or something else that the engine must wake for.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
         let expiries = &self.past.indexes.documents.expiries;
