@@ -41,6 +41,12 @@ pub struct BankOptions {
     pub step_up_above_cents: u64,
     /// Requests that a customer's apps may send in a minute.
     pub requests_per_minute: u32,
+    /// Whether it has somebody who takes short messages.
+    pub sends_sms: bool,
+    /// Short messages of the bank in an hour, for codes and for news each: the same for all adapters.
+    pub sms_per_hour: u32,
+    /// Whether it has somebody who takes notices for apps.
+    pub sends_push: bool,
 }
 
 /// A bank.

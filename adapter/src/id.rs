@@ -53,6 +53,8 @@ kinds! {
     Login "lgn_"
     /// A letter to a customer.
     Letter "ltr_"
+    /// A device that an app of the bank shows notices on.
+    Device "dev_"
     /// A row of the audit trail.
     Audit "aud_"
     /// Somebody whom a customer pays again and again: BENEFICIARIES of the design.

@@ -5,13 +5,15 @@
 //! its subject ([`vault`]), so that erasing a customer is destroying a key.
 //!
 //! Reading order: [`tables`] says what is stored, [`store`] how, [`vault`] how it is sealed; [`customers`],
-//! [`accounts`] and [`payments`] are what a banker would call them; [`notify`] writes to customers; [`web`] shows
+//! [`accounts`] and [`payments`] are what a banker would call them; [`notify`] writes to customers, [`alerts`] what they
+//! asked to be told of; [`web`] shows
 //! them to browsers and [`api`] to programs, [`live`] tells both what happens, behind the [`edge`]; [`bank`] puts
 //! them together, [`demo`] fills one with a year of history.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
 pub mod activation;
+pub mod alerts;
 pub mod api;
 pub mod audit;
 pub mod bank;
@@ -28,6 +30,7 @@ pub mod money;
 pub mod notify;
 pub mod packed;
 pub mod payments;
+pub mod phone;
 pub mod random;
 pub mod risk;
 pub mod staff;

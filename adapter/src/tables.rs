@@ -113,6 +113,16 @@ tables! {
     CONTACT_CHANGES 77 "contact_changes" PLAIN;
     /// Links by which customers set up another authenticator app whose old one is lost.
     FACTOR_RECOVERIES 78 "factor_recoveries" PLAIN;
+    /// How many short messages were sent in an hour: to a customer, to a number, by the bank.
+    SMS_BUDGETS 90 "sms_budgets" VOLATILE;
+    /// Telephone numbers that wait to be confirmed.
+    PHONE_CHANGES 91 "phone_changes" TableOptions { time_to_live: HOUR_S, ..PLAIN };
+    /// What customers asked to be told of.
+    NOTIFICATION_PREFERENCES 92 "notification_preferences" PLAIN;
+    /// Devices on which customers' apps show notices.
+    DEVICES 93 "devices" PLAIN;
+    /// Whose a device is, by blind index of what its service knows it by.
+    DEVICE_TOKENS 94 "device_tokens" PLAIN;
     /// In which incarnation of the ledger the bank is active.
     ACTIVATIONS 80 "activations" PLAIN;
     /// Proofs of apps' keys that were used.

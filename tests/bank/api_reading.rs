@@ -73,7 +73,10 @@ async fn what_is_anothers_is_not_there() {
     });
     let transfer = json_request("/v1/transactions/transfer").header("Idempotency-Key", "x");
     let challenge = text(&hers.asks(transfer, order.to_string()).await.json, "challenge_id");
+    let device = json!({"platform": "ios", "token": "token"});
+    let device = text(&hers.posts("/v1/users/me/devices", &device).await.good(), "device_id");
     let named = [
+        ("device_id", device, "dev_00000000000000000000000000"),
         ("account_id", one.to_string(), "acc_00000000000000000000000000"),
         ("transaction_id", begun.transaction.to_string(), "txn_00000000000000000000000000"),
         ("beneficiary_id", payee, "ben_00000000000000000000000000"),

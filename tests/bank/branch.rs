@@ -1,6 +1,7 @@
 //! A branch of the bank: customers walk in, time passes when the test says so.
 
 use florin_adapter::accounts::{self, AccountOpen, AccountType, Accounts, BankCode, Opening};
+use florin_adapter::alerts::Announcer;
 use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::audit::{AuditOpen, AuditTrail, Caller};
 use florin_adapter::customers::{
@@ -172,6 +173,9 @@ fn options(client_name: &str) -> BankOptions {
         time_zone: clock::TimeZone::UTC,
         step_up_above_cents: u64::MAX,
         requests_per_minute: REQUESTS_PER_MINUTE,
+        sends_sms: true,
+        sms_per_hour: 1_000,
+        sends_push: true,
     }
 }
 
@@ -436,6 +440,12 @@ impl Branch {
     pub(crate) async fn works(&self) {
         let worker = Worker::start(Arc::clone(&self.bank)).await;
         worker.unwrap().step().await.unwrap();
+    }
+
+    /// Tells whoever asked for it of what happened next.
+    pub(crate) async fn announces(&self) {
+        let mut announcer = Announcer::start(Arc::clone(&self.bank)).await.unwrap();
+        while !announcer.step().await.unwrap() {}
     }
 
     /// Ends every transfer whose hold has expired.

@@ -1,7 +1,7 @@
 //! Everybody's mailbox: what was sent, and which addresses nothing can be sent to.
 
 use crate::branch::{Branch, ORIGIN};
-use florin_adapter::notify::{Mail, MailError, Mailer, Postman, Sender, Sending};
+use florin_adapter::notify::{Couriers, Mail, MailError, Mailer, Postman, Sender, Sending};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -39,16 +39,23 @@ impl Mailbox {
     }
 
     pub(crate) fn postman(self: &Arc<Self>, branch: &Branch) -> Postman {
-        let sender = Sender { bank: String::from("Bank"), origin: String::from(ORIGIN) };
-        let (store, clock) = (branch.bank.store.clone(), branch.bank.clock.clone());
-        let mailer: Arc<dyn Mailer> = Arc::<Mailbox>::clone(self);
-        Postman::new(store, clock, mailer, sender)
+        postman(branch, Couriers { mail: Some(self.courier()), ..Couriers::default() })
+    }
+
+    pub(crate) fn courier(self: &Arc<Self>) -> Arc<dyn Mailer> {
+        Arc::<Mailbox>::clone(self)
     }
 
     /// Sends what is due. Returns how many letters that were.
     pub(crate) async fn fills(self: &Arc<Self>, branch: &Branch) -> usize {
         self.postman(branch).step().await.unwrap()
     }
+}
+
+pub(crate) fn postman(branch: &Branch, couriers: Couriers) -> Postman {
+    let sender = Sender { bank: String::from("Bank"), origin: String::from(ORIGIN) };
+    let (store, clock) = (branch.bank.store.clone(), branch.bank.clock.clone());
+    Postman::new(store, clock, couriers, sender)
 }
 
 impl Mailer for Mailbox {

@@ -3,10 +3,11 @@
 
 use crate::exit::Failure;
 use florin_adapter::activation::Standing;
+use florin_adapter::alerts::Announcer;
 use florin_adapter::customers::Registrations;
 use florin_adapter::edge::{Listener, TlsFiles, server_config};
 use florin_adapter::live::Follower;
-use florin_adapter::notify::{Mailer, Postman, Sender};
+use florin_adapter::notify::{Couriers, Postman, Sender};
 use florin_adapter::payments::{Expiries, Worker};
 use florin_adapter::{Bank, BankError, web};
 use florin_client::ConsumerError;
@@ -44,12 +45,12 @@ pub(crate) async fn listen(
     Listener::bind(address, tls).await.map_err(unavailable)
 }
 
-/// Serves a bank until it is told to stop. Without a mailer its letters wait; a copy that nobody has activated does
-/// nothing but say so.
+/// Serves a bank until it is told to stop. Letters that go a way without a courier wait; a copy that nobody has activated
+/// does nothing but say so.
 pub(crate) async fn serve(
     bank: Arc<Bank>,
     listener: Listener,
-    mailer: Option<Arc<dyn Mailer>>,
+    couriers: Couriers,
     stop: impl Future<Output = ()>,
 ) {
     if bank.standing == Standing::Copy {
@@ -67,11 +68,15 @@ pub(crate) async fn serve(
     working.spawn(work("live events", Arc::clone(&bank), async |bank| {
         Follower::start(bank).await?.run().await
     }));
+    working.spawn(work("announcements", Arc::clone(&bank), async |bank| {
+        Announcer::start(bank).await?.run().await
+    }));
     working.spawn(sweep(Arc::clone(&bank)));
-    if let Some(mailer) = mailer {
-        working.spawn(deliver(Arc::clone(&bank), mailer));
-    } else {
-        warn!("letters wait in the ledger: there is neither --smtp nor --outbox");
+    if couriers.mail.is_none() {
+        warn!("mails wait in the ledger: there is neither --smtp nor --outbox");
+    }
+    if couriers.mail.is_some() || couriers.sms.is_some() || couriers.push.is_some() {
+        working.spawn(deliver(Arc::clone(&bank), couriers));
     }
     listener.serve(web::router(bank), stop).await;
     working.shutdown().await;
@@ -83,9 +88,9 @@ pub(crate) fn sender(name: &str, origin: &str) -> Sender {
 }
 
 /// Sends letters as long as the bank is open.
-async fn deliver(bank: Arc<Bank>, mailer: Arc<dyn Mailer>) {
+async fn deliver(bank: Arc<Bank>, couriers: Couriers) {
     let sender = sender(&bank.options.name, &bank.options.origin);
-    let postman = Postman::new(bank.store.clone(), Arc::clone(&bank.clock), mailer, sender);
+    let postman = Postman::new(bank.store.clone(), Arc::clone(&bank.clock), couriers, sender);
     loop {
         if let Err(failure) = postman.step().await {
             error!("letters: {failure}; trying again");

@@ -16,6 +16,7 @@ mod inspect;
 mod json;
 mod key;
 mod mail;
+mod messages;
 mod operation;
 mod page_of_stream;
 mod progress;

@@ -71,6 +71,10 @@ problems! {
         Code::BeneficiaryExists,
         Code::TooManyBeneficiaries,
     ];
+    /// Of what a customer is to be told of.
+    NotificationProblems: APP, BODY, &[Code::ChannelUnavailable];
+    /// Of a device.
+    DeviceProblems: APP, BODY, &[Code::TooManyDevices];
 }
 
 /// The same by status.

@@ -12,6 +12,7 @@ mod answers;
 mod app;
 mod beneficiaries;
 mod challenges;
+mod devices;
 mod dpop;
 mod events;
 mod handbook;
@@ -20,6 +21,7 @@ mod idempotency;
 mod json;
 mod jws;
 mod login;
+mod notifications;
 mod openapi;
 mod parameters;
 mod problem;
@@ -62,6 +64,9 @@ fn operations() -> OpenApiRouter<Arc<Bank>> {
         .routes(routes!(login::refresh))
         .routes(routes!(login::logout))
         .routes(routes!(profile::me))
+        .routes(routes!(notifications::get, notifications::set))
+        .routes(routes!(devices::all, devices::register))
+        .routes(routes!(devices::remove))
         .routes(routes!(accounts::all))
         .routes(routes!(accounts::one))
         .routes(routes!(history::of_account))

@@ -123,6 +123,11 @@ catalogue! {
     SecondFactorMismatch "second_factor_mismatch" 422 "That code did not match";
     /// There are as many beneficiaries as a customer may have: remove one first.
     TooManyBeneficiaries "too_many_beneficiaries" 422 "There are too many beneficiaries";
+    /// A customer has at most 5 devices: remove one first.
+    TooManyDevices "too_many_devices" 422 "There are too many devices";
+    /// Somebody is to be told in a way that does not reach them: `available` of the notifications says which do. Short
+    /// messages need a telephone number that the customer has confirmed, on a page of the bank.
+    ChannelUnavailable "channel_unavailable" 422 "This way reaches nobody";
     /// Another request was sent with this Idempotency-Key; `resource_id` says what it came to.
     IdempotencyKeyReused "idempotency_key_reused" 422 "The Idempotency-Key was used for something else";
     /// Too many requests in a minute. `Retry-After` says when to go on.

@@ -14,11 +14,13 @@ use super::credentials::{Credentials, FactorUses};
 use super::email_change::EmailChanges;
 use super::factor_change::FactorChanges;
 use super::factor_recovery::FactorRecoveries;
+use super::phone_change::PhoneChanges;
 use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
 use super::recovery_code::RecoveryCodes;
 use super::session::{LoginUses, Logins};
 use crate::accounts::{AccountStatus, accounts_of};
+use crate::alerts::{Devices, Preferences};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
@@ -32,7 +34,7 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
 /// What a customer has one document of, under their id.
-const OF_ONE_CUSTOMER: [TableId; 7] = [
+const OF_ONE_CUSTOMER: [TableId; 10] = [
     Credentials::TABLE,
     FactorUses::TABLE,
     RecoveryCodes::TABLE,
@@ -40,6 +42,9 @@ const OF_ONE_CUSTOMER: [TableId; 7] = [
     EmailChanges::TABLE,
     ContactChanges::TABLE,
     FactorRecoveries::TABLE,
+    PhoneChanges::TABLE,
+    Preferences::TABLE,
+    Devices::TABLE,
 ];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
@@ -204,6 +209,8 @@ async fn farewell(
         let key = store.vault().blind().of(Indexed::Email, email.normal());
         commit.documents.push(gone(CustomerEmails::TABLE, key.to_vec()));
     }
+    // While what they were is known: afterwards nothing leads there.
+    commit.documents.extend(Devices::forget_tokens(store, customer).await?);
     for table in OF_ONE_CUSTOMER {
         commit.documents.push(gone(table, customer.bytes().to_vec()));
     }

@@ -19,6 +19,7 @@ use super::enrolment::Enrolment;
 use super::factor::Accepted;
 use super::logins::{Ending, endings};
 use super::password::Passwords;
+use super::phone_change::PhoneChanges;
 use super::record::{Customers, email_of, tell};
 use super::recovery::Recoveries;
 use super::session::{LoginSession, Sessions, Token};
@@ -207,6 +208,7 @@ pub(super) async fn replacement(
         store.write(&key, &row, condition).await?,
         tell(store, clock, customer, Letter::FactorChanged).await?,
         EmailChanges::end(customer),
+        PhoneChanges::end(customer),
         changed_now(store, clock, customer).await?,
     ];
     documents.extend(Recoveries::end_all(store, customer).await?);

@@ -23,6 +23,7 @@ mod logins;
 mod name;
 mod password;
 mod password_change;
+mod phone_change;
 mod record;
 mod recovery;
 mod recovery_code;
@@ -49,7 +50,10 @@ pub use logins::{Ending, LoginInUse, end_logins, log_out, logins_of};
 pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
 pub use password::{Password, PasswordError, Passwords, Waiting};
 pub use password_change::{PasswordChange, change_password};
-pub(crate) use record::{CustomerEmails, CustomerOpen, EmailOpen, Identity, user_of_email};
+pub use phone_change::{NewPhoneRefused, PhoneChanges, PhoneCodeRefused};
+pub(crate) use record::{
+    CustomerEmails, CustomerOpen, EmailOpen, Identity, contact_of, tell, user_of_email,
+};
 pub use record::{Customers, KycStatus, Profile, UserKind};
 pub use recovery::{RecoverRefused, Recoveries};
 pub use recovery_code::{
@@ -57,5 +61,6 @@ pub use recovery_code::{
 };
 pub use registration::{NewCustomer, Registered, register};
 pub use session::{Found as FoundLogin, LoginKey, LoginSession, Sessions, Token};
+pub(crate) use step_up::changed;
 pub use step_up::{ChangeRefused, StepUp};
 pub use totp::TotpSecret;

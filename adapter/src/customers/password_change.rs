@@ -9,6 +9,7 @@ use super::email_change::EmailChanges;
 use super::factor::Accepted;
 use super::logins::{Ending, endings};
 use super::password::{Password, Passwords};
+use super::phone_change::PhoneChanges;
 use super::record::tell;
 use super::session::Token;
 use super::step_up::{ChangeRefused, Proved, StepUp, changed, committed, rewritten};
@@ -45,6 +46,7 @@ pub async fn change_password(
     commit.documents.push(rewritten(store, &credentials, sealed).await?);
     commit.documents.extend(endings(store, clock, customer, Ending::AllBut(login)).await?);
     commit.documents.push(EmailChanges::end(customer));
+    commit.documents.push(PhoneChanges::end(customer));
     commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
     let act = changed(customer, "password");
     commit.documents.push(audit::row(store, clock, caller, act).await?);

@@ -5,6 +5,7 @@ use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::{self, Addressee, Letter};
+use crate::phone::PhoneNumber;
 use crate::staff::Roles;
 use crate::store::{Found, Kind, Store};
 use crate::tables;
@@ -142,11 +143,39 @@ pub(super) fn email_of(record: &Found<Customers>) -> Option<Email> {
     Email::parse(&record.row.profile.as_known()?.email).ok()
 }
 
+/// Where a customer is reached.
+pub(crate) struct Contact {
+    /// Their address.
+    pub(crate) email: Email,
+    /// The number that they have confirmed.
+    pub(crate) phone: Option<PhoneNumber>,
+}
+
+/// Where a customer is reached; `None` once they are erased.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn contact_of(
+    store: &Store,
+    customer: Id<Customer>,
+) -> Result<Option<Contact>, BankError> {
+    let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+    let Some(found) = found else { return Ok(None) };
+    let phone = phone_of(&found);
+    Ok(email_of(&found).map(|email| Contact { email, phone }))
+}
+
+/// The number on record.
+pub(super) fn phone_of(record: &Found<Customers>) -> Option<PhoneNumber> {
+    let profile = record.row.profile.as_known()?;
+    PhoneNumber::parse(profile.phone_number.as_deref()?).ok()
+}
+
 /// The write that has a customer told something at the address that is on record.
 ///
 /// # Errors
 /// [`BankError`].
-pub(super) async fn tell(
+pub(crate) async fn tell(
     store: &Store,
     clock: &dyn Clock,
     customer: Id<Customer>,

@@ -19,6 +19,7 @@ use super::email_change::EmailChanges;
 use super::factor::{self, Accepted, FactorRefused};
 use super::link::Link;
 use super::password::{Password, Passwords};
+use super::phone_change::PhoneChanges;
 use super::record::{CustomerEmails, Customers, email_of, tell};
 use super::session::Sessions;
 use super::step_up::{changed, rewritten};
@@ -143,6 +144,7 @@ impl Recoveries {
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         commit.documents.extend(unlocked(store, &record));
         commit.documents.push(EmailChanges::end(customer));
+        commit.documents.push(PhoneChanges::end(customer));
         commit.documents.push(changed_now(store, clock, customer).await?);
         commit.documents.push(tell(store, clock, customer, Letter::PasswordChanged).await?);
         let act = changed(customer, "password");

@@ -135,7 +135,7 @@ pub(super) async fn rewritten(
 }
 
 /// What is put on record of a change of what a customer is known or proved by.
-pub(super) fn changed(customer: Id<Customer>, what: &str) -> Act {
+pub(crate) fn changed(customer: Id<Customer>, what: &str) -> Act {
     Act {
         action: Action::Update,
         entity: "USER",

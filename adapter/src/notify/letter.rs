@@ -1,13 +1,17 @@
-//! What letters say. Templates are compiled; nothing in one is secret but a link that is good for one use.
+//! What letters say. Templates are compiled; nothing in one is secret but a link or a code that is good for one use.
+//!
+//! Those that go to a telephone or an app have one line, which says less: others see it on the way, and where it is
+//! shown.
 
 use super::mail::MailError;
 use crate::clock::{HOUR, MINUTE, UnixNs, from_in_words, in_words};
+use crate::money::{Currency, Money};
 use askama::Template;
 use florin_ledger::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// After this nobody is helped by a letter any more.
-const NEWS: u64 = 72 * HOUR;
+pub(crate) const NEWS: u64 = 72 * HOUR;
 /// How long the link of a registration is good.
 pub(crate) const REGISTRATION_LINK: u64 = 24 * HOUR;
 /// How long the link to a new address is good.
@@ -16,6 +20,9 @@ pub(crate) const EMAIL_LINK: u64 = 24 * HOUR;
 pub(crate) const FACTOR_LINK: u64 = 24 * HOUR;
 /// How long the link of a recovery is good.
 pub(crate) const RECOVERY_LINK: u64 = 15 * MINUTE;
+
+/// How long a code to a new telephone number is good.
+pub(crate) const PHONE_CODE: u64 = 10 * MINUTE;
 
 /// Who writes.
 #[derive(Clone, Debug)]
@@ -82,6 +89,38 @@ pub enum Letter {
         /// Until when.
         until: UnixNs,
     },
+    /// To a telephone number that is to be a customer's.
+    PhoneCode {
+        /// What proves that they read it.
+        code: String,
+    },
+    /// To a customer who wants another telephone number.
+    PhoneChangeAsked,
+    /// To a customer who has another telephone number, and to the one that they had.
+    PhoneChanged,
+    /// To a customer who has no telephone number any more, and to that number.
+    PhoneRemoved,
+    /// To a customer who is told of other things than before.
+    NotificationsChanged,
+    /// To a customer to whose account money has come.
+    MoneyIn(Movement),
+    /// To a customer from whose account money has gone.
+    MoneyOut(Movement),
+    /// To a customer from whose account money should have gone.
+    MoneyOutFailed(Movement),
+}
+
+/// Money that has moved, or should have.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Movement {
+    /// How much, in the smallest unit.
+    pub amount_cents: u64,
+    /// Of what.
+    pub currency: Currency,
+    /// The last digits of the customer's account.
+    pub account_end: String,
+    /// What the transaction is called.
+    pub reference: String,
 }
 
 #[derive(Template)]
@@ -177,6 +216,44 @@ struct Locked<'a> {
     until: String,
 }
 
+#[derive(Template)]
+#[template(path = "letters/phone_change_asked.txt")]
+struct PhoneChangeAsked<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/phone_changed.txt")]
+struct PhoneChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/phone_removed.txt")]
+struct PhoneRemoved<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/notifications_changed.txt")]
+struct NotificationsChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/money.txt")]
+struct MoneyLetter<'a> {
+    sender: &'a Sender,
+    time: String,
+    /// What happened, in a sentence.
+    what: String,
+    reference: &'a str,
+}
+
 impl Letter {
     /// What it is about.
     #[must_use]
@@ -198,6 +275,51 @@ impl Letter {
             Letter::EmailChanged => format!("Your address at {bank} was changed"),
             Letter::RecoverFactor { .. } => format!("Another authenticator app for {bank}"),
             Letter::Locked { .. } => format!("Your login at {bank} is locked for a while"),
+            Letter::PhoneCode { .. } => format!("Your code for {bank}"),
+            Letter::PhoneChangeAsked => {
+                format!("Your telephone number at {bank} is to be changed")
+            }
+            Letter::PhoneChanged => format!("Your telephone number at {bank} was changed"),
+            Letter::PhoneRemoved => format!("Your telephone number at {bank} was removed"),
+            Letter::NotificationsChanged => {
+                format!("What {bank} tells you of was changed")
+            }
+            Letter::MoneyIn(_) => format!("Money has come to your account at {bank}"),
+            Letter::MoneyOut(_) => format!("Money has gone from your account at {bank}"),
+            Letter::MoneyOutFailed(_) => format!("A payment from your account at {bank} failed"),
+        }
+    }
+
+    /// What it says where there is one line. Whatever is not made for one says that there is a mail.
+    #[must_use]
+    pub fn line(&self, sender: &Sender) -> String {
+        let Sender { bank, .. } = sender;
+        match self {
+            Letter::PhoneCode { code } => format!(
+                "{code} is your code for {bank}, good for 10 minutes, to confirm this number. We never ask for it."
+            ),
+            Letter::PhoneChanged | Letter::PhoneRemoved => format!(
+                "This number is not your number at {bank} any more. If it was not you, call us at once."
+            ),
+            Letter::MoneyIn(movement)
+            | Letter::MoneyOut(movement)
+            | Letter::MoneyOutFailed(movement) => {
+                format!("{bank}: {} ({})", self.sentence(movement), movement.reference)
+            }
+            _ => format!("{bank}: there is news of your account. Read your mail."),
+        }
+    }
+
+    /// What happened to money, in a sentence.
+    fn sentence(&self, movement: &Movement) -> String {
+        let Movement { amount_cents, currency, account_end, .. } = movement;
+        let money = Money { currency: *currency, cents: u128::from(*amount_cents) };
+        match self {
+            Letter::MoneyIn(_) => format!("{money} came to your account ending {account_end}"),
+            Letter::MoneyOutFailed(_) => {
+                format!("{money} could not be sent from your account ending {account_end}")
+            }
+            _ => format!("{money} went from your account ending {account_end}"),
         }
     }
 
@@ -225,6 +347,17 @@ impl Letter {
             Letter::Locked { until } => {
                 Locked { sender, time, until: from_in_words(*until) }.render()
             }
+            Letter::PhoneCode { .. } => Ok(self.line(sender)),
+            Letter::PhoneChangeAsked => PhoneChangeAsked { sender, time }.render(),
+            Letter::PhoneChanged => PhoneChanged { sender, time }.render(),
+            Letter::PhoneRemoved => PhoneRemoved { sender, time }.render(),
+            Letter::NotificationsChanged => NotificationsChanged { sender, time }.render(),
+            Letter::MoneyIn(movement)
+            | Letter::MoneyOut(movement)
+            | Letter::MoneyOutFailed(movement) => {
+                let (what, reference) = (self.sentence(movement), &*movement.reference);
+                MoneyLetter { sender, time, what, reference }.render()
+            }
         };
         text.map_err(|error| MailError(error.to_string()))
     }
@@ -236,6 +369,7 @@ impl Letter {
             Letter::Recover { .. } => RECOVERY_LINK,
             Letter::ConfirmNewAddress { .. } => EMAIL_LINK,
             Letter::RecoverFactor { .. } => FACTOR_LINK,
+            Letter::PhoneCode { .. } => PHONE_CODE,
             Letter::AddressIsKnown
             | Letter::PasswordChanged
             | Letter::RecoveryCodeUsed { .. }
@@ -244,7 +378,14 @@ impl Letter {
             | Letter::AddressIsWanted
             | Letter::EmailChangeAsked
             | Letter::EmailChanged
-            | Letter::Locked { .. } => NEWS,
+            | Letter::Locked { .. }
+            | Letter::PhoneChangeAsked
+            | Letter::PhoneChanged
+            | Letter::PhoneRemoved
+            | Letter::NotificationsChanged
+            | Letter::MoneyIn(_)
+            | Letter::MoneyOut(_)
+            | Letter::MoneyOutFailed(_) => NEWS,
         }
     }
 }

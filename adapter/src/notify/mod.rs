@@ -1,4 +1,4 @@
-//! Letters to customers, by e-mail.
+//! Letters to customers: by e-mail, as short messages, and as notices that an app shows.
 //!
 //! - A letter is a document, written in the commit that it tells of, and sealed under the keys of whom it is to:
 //!   what happened is told, and what did not happen is not.
@@ -7,23 +7,35 @@
 //!   time. Its Message-ID is its own, so that a mailbox may tell a second copy.
 //! - A letter that can't be sent waits, longer each time, and the others go on. What has waited too long to be
 //!   of use is given up, with an audit row.
-//! - A bank sends nothing until somebody starts a postman: letters wait.
+//! - Outside systems are behind traits ([`Mailer`], [`Sms`], [`Push`]), each with a real implementation (AR1). One that
+//!   does not answer is not asked for a while ([`Gateway`], IN2); what is to go there waits as it is, and is not counted
+//!   as tried.
+//! - A bank sends nothing until somebody starts a postman: letters wait. So do those that go a way which it has not.
 //! - Nothing in the head of a letter is a customer's word but their address ([`crate::email`]).
 
+mod breaker;
 mod budget;
+mod courier;
 mod directory;
+mod gateway;
 mod letter;
 mod mail;
 mod outbox;
 mod postman;
+mod sms_budget;
 mod smtp;
 
 pub(crate) use budget::take;
+pub use courier::{NotTaken, Notice, Platform, Push, ShortMessage, Sms, Taking};
 pub use directory::Directory;
-pub(crate) use letter::{EMAIL_LINK, FACTOR_LINK, RECOVERY_LINK, REGISTRATION_LINK};
-pub use letter::{Letter, Sender};
+pub use gateway::{Gateway, GatewayError, GatewayUrl};
+pub(crate) use letter::{
+    EMAIL_LINK, FACTOR_LINK, NEWS, PHONE_CODE, RECOVERY_LINK, REGISTRATION_LINK,
+};
+pub use letter::{Letter, Movement, Sender};
 pub use mail::{Mail, MailError, Mailer, Sending};
 pub use outbox::Outbox;
-pub(crate) use outbox::{Addressee, put};
-pub use postman::Postman;
+pub(crate) use outbox::{Addressee, Place, put, put_by};
+pub use postman::{Couriers, Postman};
+pub(crate) use sms_budget::{SmsUse, take_sms};
 pub use smtp::{Smtp, SmtpError, SmtpRelay};

@@ -5,11 +5,13 @@
 //! ```
 //! So the first document is the one that is due first, and whoever looks for work reads nothing else.
 
+use super::courier::Platform;
 use super::letter::Letter;
 use crate::clock::{UnixNs, after};
 use crate::email::Email;
 use crate::error::BankError;
-use crate::id::{self, Customer, Id};
+use crate::id::{self, Customer, Device, Id};
+use crate::phone::PhoneNumber;
 use crate::store::{Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
@@ -39,7 +41,33 @@ pub struct LetterOpen {
 pub struct LetterSealed {
     /// To whom; nobody: it is not sent, and exists so that it takes as long for nobody as for somebody.
     pub(super) to: Option<String>,
+    #[serde(default, skip_serializing_if = "Way::is_email")]
+    pub(super) way: Way,
     pub(super) letter: Letter,
+}
+
+/// The way that a letter goes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    /// By e-mail.
+    #[default]
+    Email,
+    /// As a short message.
+    Sms,
+    /// To an app, which shows it.
+    Push {
+        /// Whose service brings it.
+        platform: Platform,
+        /// The device, which is forgotten if nobody is there any more.
+        device_id: Id<Device>,
+    },
+}
+
+impl Way {
+    fn is_email(&self) -> bool {
+        *self == Way::Email
+    }
 }
 
 impl Kind for Outbox {
@@ -59,6 +87,22 @@ pub(crate) struct Addressee {
     pub(crate) customer: Id<Customer>,
     /// Where it goes; `None`: nowhere.
     pub(crate) to: Option<Email>,
+}
+
+/// Where something goes that is no mail.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// A telephone; `None`: it goes nowhere, and takes as long.
+    Phone(Option<PhoneNumber>),
+    /// An app on a device.
+    App {
+        /// What its service knows it by.
+        token: String,
+        /// Whose service that is.
+        platform: Platform,
+        /// The device.
+        device_id: Id<Device>,
+    },
 }
 
 pub(super) fn key(due: Timestamp, letter: Id<id::Letter>) -> Vec<u8> {
@@ -81,19 +125,47 @@ pub(crate) async fn put(
     addressee: &Addressee,
     letter: Letter,
 ) -> Result<DocumentWrite, BankError> {
+    let to = addressee.to.as_ref().map(|to| String::from(to.written()));
+    let sealed = LetterSealed { to, way: Way::Email, letter };
+    written(store, now, addressee.customer, sealed).await
+}
+
+/// The same for what goes another way.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn put_by(
+    store: &Store,
+    now: Timestamp,
+    customer: Id<Customer>,
+    place: Place,
+    letter: Letter,
+) -> Result<DocumentWrite, BankError> {
+    let (to, way) = match place {
+        Place::Phone(number) => (number.map(String::from), Way::Sms),
+        Place::App { token, platform, device_id } => {
+            (Some(token), Way::Push { platform, device_id })
+        }
+    };
+    written(store, now, customer, LetterSealed { to, way, letter }).await
+}
+
+async fn written(
+    store: &Store,
+    now: Timestamp,
+    customer: Id<Customer>,
+    sealed: LetterSealed,
+) -> Result<DocumentWrite, BankError> {
     let id = Id::at(now);
     let row = Row::<Outbox> {
         open: LetterOpen {
             letter_id: id,
-            user_id: Some(addressee.customer),
+            user_id: Some(customer),
             written_at: now.into(),
-            useless_at: after(now, letter.lifetime()).into(),
+            useless_at: after(now, sealed.letter.lifetime()).into(),
             tries_count: 0,
         },
-        profile: Held::Known(LetterSealed {
-            to: addressee.to.as_ref().map(|to| String::from(to.written())),
-            letter,
-        }),
+        profile: Held::Known(sealed),
         statutory: Held::Absent,
     };
     store.write(&key(now, id), &row, DocumentCondition::Absent).await

@@ -1,13 +1,16 @@
 //! Sends letters that are due.
 
+use super::courier::{NotTaken, Notice, Push, ShortMessage, Sms};
 use super::letter::Sender;
 use super::mail::{Mail, MailError, Mailer};
-use super::outbox::{LetterOpen, LetterSealed, Outbox, due, key};
+use super::outbox::{LetterOpen, LetterSealed, Outbox, Way, due, key};
+use crate::alerts::Devices;
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, HOUR, MINUTE, SECOND, after};
 use crate::email::Email;
 use crate::error::BankError;
-use crate::id::{self, Id};
+use crate::id::{self, Customer, Device, Id};
+use crate::phone::PhoneNumber;
 use crate::store::{Found, Held, Kind, Row, Store};
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Commit, Document, DocumentWrite, Timestamp};
@@ -27,33 +30,57 @@ const WAIT_MAX: u64 = HOUR;
 
 const _: () = assert!(SENDING_MAX.as_secs() < WAIT_FIRST / SECOND);
 
+/// Who takes letters from here, by the way that they go. What goes a way that a bank has not waits.
+#[derive(Clone, Debug, Default)]
+pub struct Couriers {
+    /// Takes mails.
+    pub mail: Option<Arc<dyn Mailer>>,
+    /// Takes short messages.
+    pub sms: Option<Arc<dyn Sms>>,
+    /// Takes notices.
+    pub push: Option<Arc<dyn Push>>,
+}
+
 /// Sends letters.
 #[derive(Clone)]
 pub struct Postman {
     store: Store,
     clock: Arc<dyn Clock>,
-    mailer: Arc<dyn Mailer>,
+    couriers: Couriers,
     sender: Sender,
+}
+
+/// A letter as it goes out, with who takes it.
+enum Outgoing {
+    Mail(Arc<dyn Mailer>, Mail),
+    Sms(Arc<dyn Sms>, ShortMessage),
+    Push(Arc<dyn Push>, Notice, Id<Device>),
 }
 
 /// A letter that this postman alone may send now.
 struct Claimed {
     id: Id<id::Letter>,
-    mail: Mail,
+    customer: Option<Id<Customer>>,
+    outgoing: Outgoing,
     /// Takes it out of the outbox.
     deletion: DocumentWrite,
 }
 
+/// What came of a letter that is due.
+enum Claim {
+    /// It is this postman's.
+    Ours(Box<Claimed>),
+    /// There is nothing to send, or another postman has it.
+    Done,
+    /// Nobody takes it now: it waits as it is.
+    Left,
+}
+
 impl Postman {
-    /// A postman of a bank, who gives mails to a mailer.
+    /// A postman of a bank, who gives letters to couriers.
     #[must_use]
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        mailer: Arc<dyn Mailer>,
-        sender: Sender,
-    ) -> Postman {
-        Postman { store, clock, mailer, sender }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, couriers: Couriers, sender: Sender) -> Postman {
+        Postman { store, clock, couriers, sender }
     }
 
     /// Tries to send what is due now. Returns how many letters were taken up: none means that there is nothing to
@@ -72,11 +99,15 @@ impl Postman {
                     finish(sending).await;
                     return Ok(taken);
                 }
-                taken += 1;
-                if let Some(claimed) = self.claim_or_complain(document, now).await? {
-                    let postman = self.clone();
-                    sending.spawn(async move { postman.send(claimed).await });
+                match self.claim_or_complain(document, now).await? {
+                    Claim::Left => continue,
+                    Claim::Done => {}
+                    Claim::Ours(claimed) => {
+                        let postman = self.clone();
+                        sending.spawn(async move { postman.send(*claimed).await });
+                    }
                 }
+                taken += 1;
             }
             finish(std::mem::take(&mut sending)).await;
             let Some(next) = page.next else { return Ok(taken) };
@@ -89,41 +120,41 @@ impl Postman {
         &self,
         document: Document,
         now: Timestamp,
-    ) -> Result<Option<Claimed>, BankError> {
+    ) -> Result<Claim, BankError> {
         match self.claim(document, now).await {
-            Ok(claimed) => Ok(claimed),
+            Ok(claim) => Ok(claim),
             Err(error @ (BankError::Ledger(_) | BankError::Busy)) => Err(error),
             // Another postman has it.
-            Err(error) if error.is_stale() => Ok(None),
+            Err(error) if error.is_stale() => Ok(Claim::Done),
             Err(error) => {
                 error!("a letter stays where it is: {error}");
-                Ok(None)
+                Ok(Claim::Done)
             }
         }
     }
 
     /// Moves a letter to when it is tried again, so that nobody else tries it now.
-    async fn claim(
-        &self,
-        document: Document,
-        now: Timestamp,
-    ) -> Result<Option<Claimed>, BankError> {
+    async fn claim(&self, document: Document, now: Timestamp) -> Result<Claim, BankError> {
         let found: Found<Outbox> = self.store.opened(document).await?;
         let open = found.row.open.clone();
-        let Some(LetterSealed { to, letter }) = found.row.profile.as_known() else {
+        let Some(sealed) = found.row.profile.as_known() else {
             // Of somebody who was erased.
             self.delete(found.deletion()).await?;
-            return Ok(None);
+            return Ok(Claim::Done);
         };
-        let Some(to) = to else {
+        let Some(to) = &sealed.to else {
             self.delete(found.deletion()).await?;
-            return Ok(None);
+            return Ok(Claim::Done);
         };
         if open.useless_at.0 <= now.0 {
             self.give_up(&found).await?;
-            return Ok(None);
+            return Ok(Claim::Done);
         }
-        let mail = self.mail(&open, to, letter);
+        let outgoing = match self.outgoing(&open, to, sealed) {
+            Ok(None) => return Ok(Claim::Left),
+            Ok(Some(outgoing)) => Ok(outgoing),
+            Err(error) => Err(error),
+        };
         let wait = WAIT_FIRST.saturating_mul(1 << open.tries_count.min(16)).min(WAIT_MAX);
         let moved = key(after(now, wait), open.letter_id);
         let row = Row::<Outbox> {
@@ -140,11 +171,52 @@ impl Postman {
         self.store.commit(&commit).await?;
         let deletion =
             DocumentWrite { table: Outbox::TABLE, key: moved, ..DocumentWrite::default() };
-        match mail {
-            Ok(mail) => Ok(Some(Claimed { id: open.letter_id, mail, deletion })),
+        match outgoing {
+            Ok(outgoing) => Ok(Claim::Ours(Box::new(Claimed {
+                id: open.letter_id,
+                customer: open.user_id,
+                outgoing,
+                deletion,
+            }))),
             Err(error) => {
                 error!(letter = %open.letter_id, "it can't be written: {error}");
-                Ok(None)
+                Ok(Claim::Done)
+            }
+        }
+    }
+
+    /// A letter as it goes out; `None` if nobody takes it now.
+    fn outgoing(
+        &self,
+        open: &LetterOpen,
+        to: &str,
+        sealed: &LetterSealed,
+    ) -> Result<Option<Outgoing>, MailError> {
+        let LetterSealed { way, letter, .. } = sealed;
+        let (id, Couriers { mail, sms, push }) = (open.letter_id, &self.couriers);
+        match way {
+            Way::Email => {
+                let Some(mailer) = mail else { return Ok(None) };
+                let mail = self.mail(open, to, letter)?;
+                Ok(Some(Outgoing::Mail(Arc::clone(mailer), mail)))
+            }
+            Way::Sms => {
+                let Some(sms) = sms.as_ref().filter(|sms| sms.is_ready()) else { return Ok(None) };
+                let to = PhoneNumber::parse(to).map_err(|error| MailError(error.to_string()))?;
+                let message = ShortMessage { id, to, text: letter.line(&self.sender) };
+                Ok(Some(Outgoing::Sms(Arc::clone(sms), message)))
+            }
+            Way::Push { platform, device_id } => {
+                let ready = push.as_ref().filter(|push| push.is_ready());
+                let Some(push) = ready else { return Ok(None) };
+                let notice = Notice {
+                    id,
+                    platform: *platform,
+                    token: String::from(to),
+                    title: letter.subject(&self.sender),
+                    text: letter.line(&self.sender),
+                };
+                Ok(Some(Outgoing::Push(Arc::clone(push), notice, *device_id)))
             }
         }
     }
@@ -166,16 +238,45 @@ impl Postman {
     }
 
     async fn send(&self, claimed: Claimed) {
-        let Claimed { id, mail, deletion } = claimed;
-        match timeout(SENDING_MAX, self.mailer.send(&mail)).await {
+        let Claimed { id, customer, outgoing, deletion } = claimed;
+        let sending = async {
+            match &outgoing {
+                Outgoing::Mail(mailer, mail) => {
+                    mailer.send(mail).await.map_err(|error| NotTaken::Now(error.to_string()))
+                }
+                Outgoing::Sms(sms, message) => sms.send(message).await,
+                Outgoing::Push(push, notice, _) => push.send(notice).await,
+            }
+        };
+        match timeout(SENDING_MAX, sending).await {
             Ok(Ok(())) => {
                 if let Err(error) = self.delete(deletion).await {
                     warn!(letter = %id, "it is sent, and may be sent again: {error}");
                 }
             }
-            Ok(Err(error)) => warn!(letter = %id, "not sent, and tried again later: {error}"),
+            Ok(Err(NotTaken::Gone)) => {
+                if let Err(error) = self.forget(customer, &outgoing, deletion).await {
+                    warn!(letter = %id, "nobody is there, and it is tried again: {error}");
+                }
+            }
+            Ok(Err(NotTaken::Now(error))) => {
+                warn!(letter = %id, "not sent, and tried again later: {error}");
+            }
             Err(_) => warn!(letter = %id, "not sent in time, and tried again later"),
         }
+    }
+
+    /// Takes a letter out of the outbox that reaches nobody, with the device that it was to.
+    async fn forget(
+        &self,
+        customer: Option<Id<Customer>>,
+        outgoing: &Outgoing,
+        deletion: DocumentWrite,
+    ) -> Result<(), BankError> {
+        if let (Some(customer), Outgoing::Push(_, _, device)) = (customer, outgoing) {
+            Devices::forget(&self.store, &*self.clock, customer, *device).await?;
+        }
+        self.delete(deletion).await
     }
 
     async fn delete(&self, deletion: DocumentWrite) -> Result<(), BankError> {

@@ -25,6 +25,12 @@ pub enum Indexed {
     Address,
     /// Recovery codes, with whose they are.
     RecoveryCode,
+    /// Telephone numbers that messages are sent to.
+    Phone,
+    /// Codes that are sent to telephones, with what they are for.
+    PhoneCode,
+    /// What services know apps on devices by.
+    DeviceToken,
 }
 
 impl Indexed {
@@ -36,6 +42,9 @@ impl Indexed {
             Indexed::AccountNumber => "account number",
             Indexed::Address => "address",
             Indexed::RecoveryCode => "recovery code",
+            Indexed::Phone => "phone",
+            Indexed::PhoneCode => "phone code",
+            Indexed::DeviceToken => "device token",
         }
     }
 }

@@ -12,9 +12,11 @@ mod health;
 mod live;
 mod login;
 mod logins;
+mod notifications;
 mod opening;
 mod pages;
 mod payees;
+mod phone;
 mod picture;
 mod profile;
 mod query;
@@ -109,6 +111,10 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/security/email", get(email::form).post(email::begin))
         .route("/security/email/sent", get(email::sent))
         .route("/security/email/confirm", get(email::confirm_form).post(email::confirm))
+        .route("/security/phone", get(phone::form).post(phone::begin))
+        .route("/security/phone/confirm", get(phone::confirm_form).post(phone::confirm))
+        .route("/security/phone/remove", get(phone::remove_form).post(phone::remove))
+        .route("/security/notifications", get(notifications::form).post(notifications::set))
         .route("/security/factor", get(factor::form).post(factor::begin))
         .route("/security/factor/new", get(factor::new_form).post(factor::finish))
         .route("/security/codes", get(codes::form).post(codes::make))

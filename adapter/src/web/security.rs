@@ -73,6 +73,9 @@ pub(super) async fn overview(
     let notice = match query.notice.as_deref() {
         Some("password") => "Your password is changed. Every other login has ended.",
         Some("factor") => "Your new app is set up. Every other login has ended.",
+        Some("phone") => "Your telephone number is confirmed.",
+        Some("phone-removed") => "Your telephone number is removed.",
+        Some("notifications") => "What we tell you of is changed.",
         _ => "",
     };
     pages::page(&SecurityPage { bank: &bank.options.name, csrf: session.csrf, notice })

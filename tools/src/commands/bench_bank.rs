@@ -371,6 +371,9 @@ async fn open(client: Client, directory: &Path, origin: &str) -> Result<Arc<Bank
         time_zone: TimeZone::UTC,
         step_up_above_cents: u64::MAX,
         requests_per_minute: u32::MAX,
+        sends_sms: false,
+        sms_per_hour: 0,
+        sends_push: false,
     };
     let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await.map_err(failed)?;
     bank.open_own_accounts(None).await.map_err(failed)?;

@@ -5,12 +5,14 @@ use crate::certificates::{Certificates, certificates};
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::mail::Shown;
+use crate::messages::ShownMessages;
 use crate::target::open_database_with;
 use clap::Args;
 use florin_adapter::accounts::BankCode;
 use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::clock::{MachineClock, TimeZone};
 use florin_adapter::demo::{self, DemoCustomer, DemoMember};
+use florin_adapter::notify::Couriers;
 use florin_adapter::{Bank, BankOptions};
 use florin_client::Client;
 use florin_core::disk::os::OsDisk;
@@ -49,6 +51,9 @@ pub(crate) struct Demo {
     log: events::Log,
 }
 
+/// Short messages in an hour, at most.
+const MESSAGES_PER_HOUR: u32 = 100;
+
 /// What is printed once the bank is open.
 #[derive(Serialize)]
 struct Ready<'a> {
@@ -63,6 +68,8 @@ struct Ready<'a> {
     data: String,
     /// The directory that mail is written into.
     mail: String,
+    /// The directory that messages to telephones and devices are written into.
+    messages: String,
 }
 
 #[derive(Serialize)]
@@ -139,9 +146,14 @@ impl Demo {
             time_zone: TimeZone::UTC,
             step_up_above_cents: 0,
             requests_per_minute: self.requests_per_minute,
+            sends_sms: true,
+            sms_per_hour: MESSAGES_PER_HOUR,
+            sends_push: true,
         };
         let sender = adapter::sender(&options.name, &origin);
         let mailer = Arc::new(Shown::new(&directory.join("mail"), sender, self.json)?);
+        let shown = Arc::new(ShownMessages::new(&directory.join("messages"), self.json)?);
+        let couriers = Couriers { mail: Some(mailer), sms: Some(shown.clone()), push: Some(shown) };
         // There is nothing to steal, and something to look at.
         let doors = ServerOptions::behind(Doors::insecure_loopback());
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -156,7 +168,7 @@ impl Demo {
         let people = (&*customers, &*staff);
         self.say_ready(directory, &origin, server.address(), &certificates, people)?;
         let serving = tokio::spawn(server.serve(std::future::pending()));
-        adapter::serve(bank, listener, Some(mailer), stop).await;
+        adapter::serve(bank, listener, couriers, stop).await;
         serving.abort();
         Ok(())
     }
@@ -184,6 +196,7 @@ impl Demo {
                 ledger_address: ledger.to_string(),
                 data: data.to_string(),
                 mail: directory.join("mail").display().to_string(),
+                messages: directory.join("messages").display().to_string(),
             };
             let line = serde_json::to_string(&ready).expect("strings can't fail");
             writeln!(output, "{line}")?;
@@ -200,7 +213,8 @@ impl Demo {
                 "\nCodes come from an authenticator app that is given the secret, or from\n  \
                  oathtool --totp -b SECRET\n\
                  Your browser trusts it once it trusts {data}/ca.pem; everything is in {data}.\n\
-                 Mail that the bank sends is shown here and kept in {data}/mail.\n\
+                 Mail that the bank sends is shown here and kept in {data}/mail, messages to\n\
+                 telephones in {data}/messages.\n\
                  The ledger under it listens on {ledger}: florin status --connect {ledger}.\n\
                  Log in, look at an account, send something to your savings. Ctrl-C ends it; then\n  \
                  florin bank --data {data}/ledger --key-file {data}/ledger_key \\\n    \

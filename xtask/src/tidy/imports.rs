@@ -122,9 +122,17 @@ const BANS: &[Ban] = &[
         within: "adapter/src/",
         except: NO_FILE,
         covers_tests: true,
-        paths: &["florin_core", "florin_server", "std::net::TcpStream", "tokio::net::TcpStream"],
+        paths: &["florin_core", "florin_server"],
         words: &[],
         reason: "the adapter reaches the ledger through florin_client alone",
+    },
+    Ban {
+        within: "adapter/src/",
+        except: "adapter/src/notify/gateway.rs",
+        covers_tests: true,
+        paths: &["std::net::TcpStream", "tokio::net::TcpStream"],
+        words: &[],
+        reason: "the adapter reaches the ledger through florin_client, and gateways through notify/gateway.rs",
     },
 ];
 
@@ -286,6 +294,8 @@ mod tests {
         check("core/src/clock.rs", "use std::time::SystemTime;", &[]);
         check("core/src/a.rs", "use std::time::Duration; // SystemTime", &[]);
         check("adapter/src/a.rs", "use florin_core::Database;", &[1]);
+        check("adapter/src/a.rs", "use tokio::net::TcpStream;", &[1]);
+        check("adapter/src/notify/gateway.rs", "use tokio::net::TcpStream;", &[]);
         check("server/src/a.rs", "use tokio::net::TcpStream;", &[]);
     }
 }

@@ -99,6 +99,9 @@ impl Access {
                 time_zone: TimeZone::UTC,
                 step_up_above_cents: 0,
                 requests_per_minute: 0,
+                sends_sms: false,
+                sms_per_hour: 0,
+                sends_push: false,
             };
             work(&self.bank(client, options).await?).await
         })

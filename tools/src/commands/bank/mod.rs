@@ -11,12 +11,14 @@ use crate::adapter;
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::mail::MailArguments;
+use crate::messages::MessageArguments;
 use access::{Access, unavailable};
 use clap::{Args, Subcommand};
 use florin_adapter::BankOptions;
 use florin_adapter::accounts::BankCode;
 use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::clock::{TimeZone, time_zone};
+use florin_adapter::notify::Couriers;
 use florin_client::Client;
 use serde::Serialize;
 use std::fs;
@@ -75,6 +77,9 @@ struct Serving {
 
     #[command(flatten)]
     mail: MailArguments,
+
+    #[command(flatten)]
+    messages: MessageArguments,
 
     /// Threads that hash passwords
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
@@ -143,12 +148,16 @@ impl Serving {
             time_zone: self.time_zone.clone(),
             step_up_above_cents: self.step_up_above,
             requests_per_minute: self.requests_per_minute,
+            sends_sms: self.messages.sends_sms(),
+            sms_per_hour: self.messages.sms_per_hour(),
+            sends_push: self.messages.sends_push(),
         };
-        let mailer = self.mail.mailer(&adapter::sender(&self.name, &origin))?;
+        let mail = self.mail.mailer(&adapter::sender(&self.name, &origin))?;
+        let couriers = self.messages.join(Couriers { mail, ..Couriers::default() })?;
         let bank = Arc::new(self.access.bank(client, options).await?);
         bank.open_own_accounts(None).await.map_err(|error| unavailable(&error))?;
         self.say_ready(&origin, listener.address())?;
-        adapter::serve(bank, listener, mailer, stop).await;
+        adapter::serve(bank, listener, couriers, stop).await;
         Ok(())
     }
 

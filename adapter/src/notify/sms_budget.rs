@@ -1,0 +1,118 @@
+//! How many short messages go out in an hour: to a customer, to a number, and altogether. They cost money, and a number
+//! that is asked for again and again is somebody's telephone that rings, or somebody's business to have them sent.
+//!
+//! There is one budget for all adapters, in a volatile table of the ledger. Codes and news have budgets of their own, so
+//! that news keep nobody from a code. What is taken is not given back.
+
+use crate::clock::HOUR;
+use crate::error::BankError;
+use crate::id::{Customer, Id};
+use crate::phone::PhoneNumber;
+use crate::store::{Found, Kind, Row, Store};
+use crate::tables;
+use crate::vault::{Indexed, Subject};
+use florin_ledger::document::{DocumentCondition, WriteResult};
+use florin_ledger::{DocumentWrite, TableId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Codes to a customer, and to a number, in an hour.
+const CODES_PER_HOUR: u32 = 5;
+/// News to a customer, and to a number, in an hour.
+const NEWS_PER_HOUR: u32 = 20;
+/// Others that take at the same time.
+const TRIES_MAX: usize = 64;
+
+/// What a short message is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SmsUse {
+    /// A code.
+    Code,
+    /// News.
+    News,
+}
+
+impl SmsUse {
+    fn per_hour(self) -> u32 {
+        match self {
+            SmsUse::Code => CODES_PER_HOUR,
+            SmsUse::News => NEWS_PER_HOUR,
+        }
+    }
+
+    fn name(self) -> &'static [u8] {
+        match self {
+            SmsUse::Code => b"code",
+            SmsUse::News => b"news",
+        }
+    }
+}
+
+/// Budgets of an hour.
+enum SmsBudgets {}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct SmsBudget {
+    messages_count: u32,
+}
+
+impl Kind for SmsBudgets {
+    const TABLE: TableId = tables::SMS_BUDGETS;
+    type Open = SmsBudget;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &SmsBudget) -> Subject {
+        Subject::Bank
+    }
+}
+
+/// Takes one message; whether it may be sent. What one budget has given is gone, though another has none left.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn take_sms(
+    store: &Store,
+    now: Timestamp,
+    sms_use: SmsUse,
+    customer: Id<Customer>,
+    number: &PhoneNumber,
+    all_per_hour: u32,
+) -> Result<bool, BankError> {
+    let number = store.vault().blind().of(Indexed::Phone, number.plain());
+    let of_one = sms_use.per_hour();
+    for (scope, name, limit) in [
+        (b'c', &customer.bytes()[..], of_one),
+        (b'n', &number[..], of_one),
+        (b'a', &[][..], all_per_hour),
+    ] {
+        let key = [sms_use.name(), &[scope], name].concat();
+        if !take(store, now, key, limit).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn take(store: &Store, now: Timestamp, name: Vec<u8>, limit: u32) -> Result<bool, BankError> {
+    let hour = now.0 / HOUR;
+    let key = [&name[..], &hour.to_be_bytes()].concat();
+    let ends = Timestamp((hour + 1) * HOUR);
+    for _ in 0..TRIES_MAX {
+        let found: Option<Found<SmsBudgets>> = store.get(&key).await?;
+        let messages_count = found.as_ref().map_or(0, |found| found.row.open.messages_count);
+        if limit <= messages_count {
+            return Ok(false);
+        }
+        let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());
+        let budget = SmsBudget { messages_count: messages_count + 1 };
+        let write = store.write(&key, &Row::<SmsBudgets>::open(budget), condition).await?;
+        let write = DocumentWrite { expires: ends, ..write };
+        match store.client().write_documents(&[write]).await?.first() {
+            Some(WriteResult::Written(_)) => return Ok(true),
+            Some(WriteResult::Stale(_)) => {}
+            Some(WriteResult::NoRoom) => return Err(BankError::Busy),
+            other => return Err(BankError::odd(&other)),
+        }
+    }
+    Err(BankError::Contended)
+}
