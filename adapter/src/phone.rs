@@ -42,6 +42,11 @@ impl PhoneNumber {
         if is_sound { Ok(PhoneNumber(format!("+{digits}"))) } else { Err(NotAPhoneNumber) }
     }
 
+    /// A number that is nobody's, and never rings.
+    pub(crate) fn nobodys() -> PhoneNumber {
+        PhoneNumber(String::from("+10000000000"))
+    }
+
     /// As it is dialled.
     #[must_use]
     pub fn plain(&self) -> &str {

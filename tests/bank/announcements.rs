@@ -36,8 +36,8 @@ async fn who_asked_is_told_in_the_ways_that_they_asked_for_and_nobody_else() {
     let ada = branch.customer("ada@example.org").await;
     let ben = branch.customer("ben@example.org").await;
     let cleo = branch.customer("cleo@example.org").await;
-    let adas = branch.account(&ada, 100_00).await;
-    let (bens, cleos) = (branch.account(&ben, 50_00).await, branch.account(&cleo, 0).await);
+    let adas = branch.account(&ada, 10_000).await;
+    let (bens, cleos) = (branch.account(&ben, 5000).await, branch.account(&cleo, 0).await);
     gives_number(&branch, (&mailbox, &telephones), &ada, "%2B491701234567").await;
     let none = ways(false, false, false);
     wishes(&branch, &ada, none.clone(), ways(true, true, false), ways(false, true, false)).await;
@@ -46,7 +46,7 @@ async fn who_asked_is_told_in_the_ways_that_they_asked_for_and_nobody_else() {
     mailbox.opens();
 
     branch.sends(&ada, adas, bens, 1_234).await.unwrap();
-    branch.sends(&ben, bens, cleos, 5_00).await.unwrap();
+    branch.sends(&ben, bens, cleos, 500).await.unwrap();
     branch.works().await;
     assert_eq!(waiting(&branch).await, 0, "the commits of transfers have nothing of it");
     branch.announces().await;
@@ -63,7 +63,7 @@ async fn who_asked_is_told_in_the_ways_that_they_asked_for_and_nobody_else() {
     assert!(to_ben.text.contains("It is called TXN-2026-"), "{}", to_ben.text);
 
     // What fails is another event; the other side hears nothing of it.
-    branch.sends(&ada, adas, bens, 7_00).await.unwrap();
+    branch.sends(&ada, adas, bens, 700).await.unwrap();
     branch.closes_in_the_ledger(bens).await;
     branch.works().await;
     branch.announces().await;
@@ -77,7 +77,7 @@ async fn who_asked_is_told_in_the_ways_that_they_asked_for_and_nobody_else() {
 async fn a_withdrawal_is_told() {
     let (branch, mailbox) = (Branch::open().await, Mailbox::new());
     let ada = branch.customer("ada@example.org").await;
-    let account = branch.account(&ada, 100_00).await;
+    let account = branch.account(&ada, 10_000).await;
     let none = ways(false, false, false);
     wishes(&branch, &ada, none.clone(), ways(true, false, false), none).await;
     mailbox.fills(&branch).await;
@@ -87,7 +87,7 @@ async fn a_withdrawal_is_told() {
     let order = CashOrder {
         account,
         direction: CashDirection::Withdrawal,
-        money: Money::positive(Currency::Eur, 30_00).unwrap(),
+        money: Money::positive(Currency::Eur, 3000).unwrap(),
         description: String::from("at the counter"),
         request: florin_adapter::payments::RequestKey::generate(),
     };
@@ -102,13 +102,13 @@ async fn a_withdrawal_is_told() {
 async fn an_event_is_told_once_whoever_reads_it_and_however_often() {
     let (branch, mailbox) = (Branch::open().await, Mailbox::new());
     let ada = branch.customer("ada@example.org").await;
-    let (one, other) = (branch.account(&ada, 100_00).await, branch.account(&ada, 0).await);
+    let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
     let email = ways(true, false, false);
     wishes(&branch, &ada, email.clone(), email.clone(), email).await;
     mailbox.fills(&branch).await;
     mailbox.opens();
     for _ in 0..4 {
-        branch.sends(&ada, one, other, 1_00).await.unwrap();
+        branch.sends(&ada, one, other, 100).await.unwrap();
     }
     branch.works().await;
     // Each begins where nobody has kept a place.
@@ -141,15 +141,15 @@ async fn an_event_is_told_once_whoever_reads_it_and_however_often() {
 async fn what_was_before_somebody_asked_and_what_is_old_is_not_told() {
     let (branch, mailbox) = (Branch::open().await, Mailbox::new());
     let ada = branch.customer("ada@example.org").await;
-    let (one, other) = (branch.account(&ada, 100_00).await, branch.account(&ada, 0).await);
-    branch.sends(&ada, one, other, 1_00).await.unwrap();
+    let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
+    branch.sends(&ada, one, other, 100).await.unwrap();
     branch.works().await;
     branch.pass(MINUTE);
     let (none, email) = (ways(false, false, false), ways(true, false, false));
     wishes(&branch, &ada, none.clone(), email.clone(), none.clone()).await;
     mailbox.fills(&branch).await;
     mailbox.opens();
-    branch.sends(&ada, one, other, 2_00).await.unwrap();
+    branch.sends(&ada, one, other, 200).await.unwrap();
     branch.works().await;
     // Asked for more a moment later: what is under way is told all the same.
     branch.pass(MINUTE);
@@ -159,7 +159,7 @@ async fn what_was_before_somebody_asked_and_what_is_old_is_not_told() {
     let told: Vec<_> = mailbox.opens().into_iter().map(|mail| mail.text).collect();
     assert_eq!(told.iter().filter(|text| text.contains("€2.00")).count(), 1, "{told:?}");
     assert!(!told.iter().any(|text| text.contains("€1.00")), "{told:?}");
-    branch.sends(&ada, one, other, 3_00).await.unwrap();
+    branch.sends(&ada, one, other, 300).await.unwrap();
     branch.works().await;
     branch.pass(72 * HOUR + MINUTE);
     branch.announces().await;
@@ -171,7 +171,7 @@ async fn what_was_before_somebody_asked_and_what_is_old_is_not_told() {
 async fn news_by_message_are_few_and_by_mail_are_all() {
     let (branch, mailbox, telephones) = (Branch::open().await, Mailbox::new(), Telephones::new());
     let ada = branch.customer("ada@example.org").await;
-    let (one, other) = (branch.account(&ada, 100_00).await, branch.account(&ada, 0).await);
+    let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
     gives_number(&branch, (&mailbox, &telephones), &ada, "%2B491701234567").await;
     let none = ways(false, false, false);
     wishes(&branch, &ada, ways(true, true, false), none.clone(), none).await;

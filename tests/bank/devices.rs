@@ -106,10 +106,10 @@ async fn a_device_is_one_customers_and_who_logs_in_last_has_it() {
     registers(&adas, "hers").await.good();
     let (ben, bens) = onlooker(&branch, "ben@example.org", "shared").await;
     assert_eq!((count(&adas).await, count(&bens).await, tokens_count(&branch).await), (1, 1, 2));
-    let (one, other) = (branch.account(&ada, 100_00).await, branch.account(&ada, 0).await);
+    let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
     let bens_account = branch.account(&ben, 0).await;
-    branch.sends(&ada, one, other, 1_00).await.unwrap();
-    branch.sends(&ada, one, bens_account, 2_00).await.unwrap();
+    branch.sends(&ada, one, other, 100).await.unwrap();
+    branch.sends(&ada, one, bens_account, 200).await.unwrap();
     branch.works().await;
     branch.announces().await;
     telephones.ring(&branch, &mailbox).await;
@@ -126,8 +126,8 @@ async fn a_device_that_is_gone_is_forgotten() {
     let (ada, app) = onlooker(&branch, "ada@example.org", "lost").await;
     registers(&app, "kept").await.good();
     telephones.loses("lost");
-    let (one, other) = (branch.account(&ada, 100_00).await, branch.account(&ada, 0).await);
-    branch.sends(&ada, one, other, 1_00).await.unwrap();
+    let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
+    branch.sends(&ada, one, other, 100).await.unwrap();
     branch.works().await;
     branch.announces().await;
     telephones.ring(&branch, &mailbox).await;

@@ -221,7 +221,7 @@ async fn in2_the_breaker_opens_and_nothing_is_lost_or_sent_twice() {
     let (mailbox, telephones) = (Mailbox::new(), Telephones::new());
     let ada = branch.customer("ada@example.org").await;
     gives_number(&branch, (&mailbox, &telephones), &ada, "%2B491701234567").await;
-    let (one, other) = (branch.account(&ada, 100_00).await, branch.account(&ada, 0).await);
+    let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
     let app = crate::app::App::logged_in(&branch, &ada).await;
     let (none, sms) = (ways(false, false, false), ways(false, true, false));
     let body = json!({"money_in": sms, "money_out": none, "money_out_failed": none});

@@ -49,6 +49,7 @@ mod reversals;
 mod reviews;
 mod sealing;
 mod sessions;
+mod sms_factor;
 mod staff;
 mod sweep;
 mod telephones;

@@ -76,7 +76,7 @@ pub(crate) async fn gives_number(
     let page = confirms(&mut desk, &code_in(&sent)).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     telephones.ring(branch, mailbox).await;
-    (telephones.reads(), mailbox.opens());
+    drop((telephones.reads(), mailbox.opens()));
 }
 
 #[tokio::test]
@@ -263,12 +263,12 @@ async fn a_day_of_caution_follows() {
     let House { branch, mailbox, telephones } = &house;
     let ada = branch.customer("ada@example.org").await;
     let ben = branch.customer("ben@example.org").await;
-    let source = branch.account(&ada, 100_00).await;
+    let source = branch.account(&ada, 10_000).await;
     let destination = branch.account(&ben, 0).await;
     gives_number(branch, (mailbox, telephones), &ada, NUMBER).await;
     let bank = branch.with_options(|options| options.step_up_above_cents = 0).await;
     let sends = async || {
-        let order = branch.order(source, destination, 1_00);
+        let order = branch.order(source, destination, 100);
         florin_adapter::payments::initiate(&bank, &branch.orderer(&ada), &order).await
     };
     let refused = sends().await.unwrap_err();

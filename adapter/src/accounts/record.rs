@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 const PAGE: u32 = 100;
 /// Accounts that are read at once.
 const DOCUMENTS_AT_ONCE: usize = 100;
+/// Digits that are enough for a customer to know an account by.
+const END_DIGITS_COUNT: usize = 4;
 
 /// What an account is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -188,4 +190,16 @@ pub async fn owned(
 ) -> Result<Option<Found<Accounts>>, BankError> {
     let found: Option<Found<Accounts>> = store.get(&account.bytes()).await?;
     Ok(found.filter(|found| found.row.open.user_id == customer))
+}
+
+/// The last digits of an account's number: what a message says of it.
+///
+/// # Errors
+/// [`BankError::Erased`] if nobody knows the number any more; [`BankError`].
+pub(crate) async fn account_end(store: &Store, account: Id<Account>) -> Result<String, BankError> {
+    let found: Option<Found<Accounts>> = store.get(&account.bytes()).await?;
+    let sealed = found.and_then(|found| found.row.statutory.known());
+    let number = sealed.ok_or(BankError::Erased)?.account_number;
+    let plain = number.plain();
+    Ok(String::from(&plain[plain.len().saturating_sub(END_DIGITS_COUNT)..]))
 }

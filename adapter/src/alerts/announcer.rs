@@ -11,7 +11,7 @@
 
 use super::devices::Devices;
 use super::preferences::{MoneyEvent, Preferences, Ways, wishes};
-use crate::accounts::{AccountOpen, Accounts};
+use crate::accounts::{AccountOpen, Accounts, account_end};
 use crate::audit::{self, Caller};
 use crate::bank::Bank;
 use crate::clock::{MINUTE, SECOND, after};
@@ -37,8 +37,6 @@ const NAME: &str = "announcements";
 const CONTEXT: &str = "florin bank 1 announcement of an event";
 /// Documents that are asked for at once.
 const KEYS_MAX: usize = 500;
-/// The last digits of an account that a letter says.
-const DIGITS_COUNT: usize = 4;
 
 const TOPICS: [Topic; 4] = [
     topics::TRANSACTION_COMPLETED,
@@ -286,13 +284,4 @@ async fn started(
         TransactionOpen::Started(started) => Ok(Some(started)),
         TransactionOpen::InReview(_) | TransactionOpen::Ended(_) => Ok(None),
     }
-}
-
-/// The last digits of an account.
-async fn account_end(store: &Store, account: Id<Account>) -> Result<String, BankError> {
-    let found: Option<Found<Accounts>> = store.get(&account.bytes()).await?;
-    let sealed = found.and_then(|found| found.row.statutory.known());
-    let number = sealed.ok_or(BankError::Erased)?.account_number;
-    let plain = number.plain();
-    Ok(String::from(&plain[plain.len().saturating_sub(DIGITS_COUNT)..]))
 }

@@ -65,6 +65,8 @@ problems! {
     ];
     /// Of a proof.
     ChallengeProblems: APP, BODY, &[Code::NotFound, Code::SecondFactorMismatch];
+    /// Of a code for a proof.
+    ChallengeCodeProblems: APP, &[Code::NotFound, Code::ChannelUnavailable];
     /// Of a new beneficiary.
     BeneficiaryProblems: APP, BODY, &[
         Code::ContactChangedRecently,

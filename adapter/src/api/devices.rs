@@ -24,7 +24,7 @@ pub(super) struct DeviceRequest {
     /// Whose service brings notices to it.
     platform: Platform,
     /// What that service knows the app by: 1 to 2,048 visible characters.
-    #[schema(min_length = 1, max_length = 2048, example = "d3b07384d113edec49eaa6238ad5ff00")]
+    #[schema(pattern = "^[!-~]{1,2048}$", example = "d3b07384d113edec49eaa6238ad5ff00")]
     token: String,
 }
 

@@ -67,9 +67,40 @@ pub(super) async fn begin(
 pub(super) struct VerifyRequest {
     /// What the first step answered.
     attempt: String,
-    /// The code that an authenticator app shows now, or one of the customer's recovery codes.
+    /// The code that an authenticator app shows now, one that was sent for this attempt, or one of the customer's
+    /// recovery codes.
     #[schema(example = "123456")]
     code: String,
+}
+
+/// A login that waits for its code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginCodeRequest {
+    /// What the first step answered.
+    attempt: String,
+}
+
+/// Sends a code by message for a login attempt, once, to a customer who has chosen that. The answer is the same for
+/// everybody.
+#[utoipa::path(
+    post, path = "/auth/login/sms", operation_id = "send_login_code", tag = "Logging in",
+    request_body = LoginCodeRequest,
+    responses(
+        (status = 204, description = "If they have chosen that, and the password was right, it is on its way"),
+        LoginProblems,
+    ),
+)]
+pub(super) async fn send_code(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<LoginCodeRequest>,
+) -> Result<StatusCode, Problem> {
+    bank.takes_a_try(&caller).map_err(Problem::too_often)?;
+    if let Ok(attempt) = request.attempt.parse::<Attempt>() {
+        LoginAttempts::send_code(&bank, &caller, &attempt).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What an app has of a login.

@@ -60,6 +60,7 @@ const JSON: (HeaderName, HeaderValue) =
 fn operations() -> OpenApiRouter<Arc<Bank>> {
     OpenApiRouter::new()
         .routes(routes!(login::begin))
+        .routes(routes!(login::send_code))
         .routes(routes!(login::verify))
         .routes(routes!(login::refresh))
         .routes(routes!(login::logout))
@@ -73,6 +74,7 @@ fn operations() -> OpenApiRouter<Arc<Bank>> {
         .routes(routes!(transactions::one))
         .routes(routes!(transfers::begin))
         .routes(routes!(challenges::verify))
+        .routes(routes!(challenges::send_code))
         .routes(routes!(beneficiaries::all, beneficiaries::add))
         .routes(routes!(beneficiaries::remove))
         .routes(routes!(events::listen))

@@ -15,18 +15,43 @@ use utoipa::ToSchema;
 /// What a customer is told of. What is about security is none of it: that always comes by e-mail.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NotificationsResponse {
-    #[serde(flatten)]
-    wishes: Wishes,
+    /// Money has come to an account.
+    money_in: WaysResponse,
+    /// Money has gone from an account.
+    money_out: WaysResponse,
+    /// A payment from an account has failed.
+    money_out_failed: WaysResponse,
     /// Which ways reach the customer: short messages need a telephone number that they have confirmed, and both these
     /// and notices a bank that sends them.
-    available: Ways,
+    available: WaysResponse,
+}
+
+/// The ways that somebody is told.
+#[derive(Serialize, ToSchema)]
+struct WaysResponse {
+    /// By e-mail.
+    email: bool,
+    /// By a short message to the telephone number on record.
+    sms: bool,
+    /// By a notice on every registered device.
+    push: bool,
+}
+
+impl From<Ways> for WaysResponse {
+    fn from(Ways { email, sms, push }: Ways) -> WaysResponse {
+        WaysResponse { email, sms, push }
+    }
 }
 
 async fn response(bank: &Bank, app: &App) -> Result<Json<NotificationsResponse>, Problem> {
     let wishes = Preferences::of(&bank.store, app.customer()).await?;
     let (sms, push) = Preferences::reach(bank, app.customer()).await?;
-    let available = Ways { email: true, sms, push };
-    Ok(Json(NotificationsResponse { wishes, available }))
+    Ok(Json(NotificationsResponse {
+        money_in: wishes.money_in.into(),
+        money_out: wishes.money_out.into(),
+        money_out_failed: wishes.money_out_failed.into(),
+        available: WaysResponse { email: true, sms, push },
+    }))
 }
 
 /// What the customer is told of. Nothing, until they ask for it.

@@ -26,6 +26,9 @@ pub struct CredentialsOpen {
 pub struct CredentialsSealed {
     pub(super) password: HashedPassword,
     pub(super) mfa_secret: Option<TotpSecret>,
+    /// Whether they have chosen codes by message too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) takes_sms: bool,
 }
 
 impl Credentials {
@@ -37,7 +40,11 @@ impl Credentials {
     ) -> Row<Credentials> {
         Row {
             open: CredentialsOpen { user_id, mfa_enabled: true },
-            profile: Held::Known(CredentialsSealed { password, mfa_secret: Some(app) }),
+            profile: Held::Known(CredentialsSealed {
+                password,
+                mfa_secret: Some(app),
+                takes_sms: false,
+            }),
             statutory: Held::Absent,
         }
     }

@@ -68,6 +68,7 @@ pub(crate) async fn ensure(
         profile: Held::Known(CredentialsSealed {
             password: passwords.hash(password).await?,
             mfa_secret: Some(TotpSecret::generate()),
+            takes_sms: false,
         }),
         statutory: Held::Absent,
     };

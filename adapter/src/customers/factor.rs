@@ -12,6 +12,7 @@ use super::credentials::{Credentials, FactorUse, FactorUses};
 use super::lockout::Lock;
 use super::record::tell;
 use super::recovery_code::{self, CodeIndex, RecoveryCodes};
+use super::sms_factor::SentCode;
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::Clock;
 use crate::error::BankError;
@@ -64,6 +65,8 @@ pub(super) enum GoodCode {
     App(u64),
     /// A recovery code.
     Recovery(CodeIndex),
+    /// One that was sent by message, for what it is spent with.
+    Sent,
 }
 
 impl GoodCode {
@@ -72,6 +75,7 @@ impl GoodCode {
         match self {
             GoodCode::App(_) => "password+totp",
             GoodCode::Recovery(_) => "password+recovery",
+            GoodCode::Sent => "password+sms",
         }
     }
 }
@@ -83,6 +87,12 @@ impl Factors {
         let used = store.get(&key).await?;
         let codes = store.get(&key).await?;
         Ok(Factors { customer, credentials, used, codes })
+    }
+
+    /// Whether codes by message are taken.
+    pub(super) fn takes_sms(&self) -> bool {
+        let sealed = self.credentials.as_ref().and_then(|found| found.row.profile.as_known());
+        sealed.is_some_and(|sealed| sealed.takes_sms)
     }
 
     /// What somebody typed, if it is a code that is good.
@@ -124,6 +134,7 @@ impl Factors {
                 let letter = Letter::RecoveryCodeUsed { left };
                 Ok(vec![spent, tell(store, clock, customer, letter).await?])
             }
+            GoodCode::Sent => Ok(Vec::new()),
         }
     }
 }
@@ -151,9 +162,26 @@ pub async fn prove(
     code: &str,
     accepted: Accepted,
 ) -> Result<FactorProof, FactorRefused> {
+    prove_with(store, clock, caller, customer, (code, None), accepted).await
+}
+
+/// The same, where a code that was sent by message is good too: whoever asks spends it with what it is for.
+///
+/// # Errors
+/// [`FactorRefused`].
+pub(crate) async fn prove_with(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    customer: Id<Customer>,
+    (code, sent): (&str, Option<SentCode<'_>>),
+    accepted: Accepted,
+) -> Result<FactorProof, FactorRefused> {
     let is_open = attempt(store, clock, caller, customer).await?;
     let factors = Factors::of(store, customer).await?;
-    let good = factors.good(store, clock.now(), code, accepted).filter(|_| is_open);
+    let is_sent = sent.is_some_and(|sent| sent.is(store, code)) && factors.takes_sms();
+    let good = factors.good(store, clock.now(), code, accepted);
+    let good = good.or(is_sent.then_some(GoodCode::Sent)).filter(|_| is_open);
     let Some((good, credentials)) = good.zip(factors.credentials.as_ref()) else {
         failed(store, clock, caller, customer).await?;
         return Err(FactorRefused::NoMatch);

@@ -8,6 +8,7 @@
 //! ```
 //! - The old app is good until the new one has shown a code, and good for nothing in the commit that takes it.
 //! - A secret that waits belongs to the login that asked for it: no other is shown it, or finishes.
+//! - Codes by message end with it ([`super::sms_factor`]): who lost the phone with the app has lost its messages too.
 //! - With the new app every other login is over, and so is every link of a letter, and an address that waits. Recovery
 //!   codes stay: who has lost
 //!   both, and finds out too late, has them to come back with.
@@ -198,7 +199,7 @@ pub(super) async fn replacement(
     let credentials: Option<Found<Credentials>> = store.get(&key).await?;
     let credentials = credentials.ok_or(NewFactorRefused::Over)?;
     let sealed = credentials.row.profile.as_known().cloned().ok_or(NewFactorRefused::Over)?;
-    let sealed = CredentialsSealed { mfa_secret: Some(totp), ..sealed };
+    let sealed = CredentialsSealed { mfa_secret: Some(totp), takes_sms: false, ..sealed };
     let used: Option<Found<FactorUses>> = store.get(&key).await?;
     // Codes of the old app say nothing of the new one's, though one may have been of a step ahead.
     let condition = used.map_or(DocumentCondition::Absent, |used| used.condition());

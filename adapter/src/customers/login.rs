@@ -7,22 +7,24 @@
 //! 1. [`begin`](LoginAttempts::begin) counts the attempt ([`super::counter`]), hashes the password and keeps
 //!    what came of it under the hash of a token that the browser gets.
 //! 2. [`finish`](LoginAttempts::finish) spends the token: the commit that deletes it takes effect once, so a
-//!    hundred codes at the same time are one. With it come the login, that the code is used, of the app or from paper
-//!    ([`super::factor`]), and the audit row.
+//!    hundred codes at the same time are one. With it come the login, that the code is used, of the app, from paper
+//!    ([`super::factor`]) or sent by message ([`super::sms_factor`]), and the audit row.
 
 use super::counter::{self, Counted};
 use super::credentials::Credentials;
 use super::decoy;
-use super::factor::{Accepted, Factors};
+use super::factor::{Accepted, Factors, GoodCode};
 use super::lockout::Lock;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
 use super::record::{CustomerEmails, Customers};
 use super::session::{LoginSession, Sessions, Token};
+use super::sms_factor::SentCode;
 use crate::audit::{self, Act, Action, Caller};
-use crate::clock::{Clock, MINUTE, UnixNs, after};
+use crate::clock::{Clock, UnixNs, after};
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
+use crate::notify::LOGIN_CODE;
 use crate::random;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
@@ -36,7 +38,7 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 /// How long a code may take.
-const PATIENCE: u64 = 5 * MINUTE;
+const PATIENCE: u64 = LOGIN_CODE;
 const TOKEN_BYTES: usize = 32;
 
 /// Why there is no login.
@@ -65,8 +67,13 @@ pub enum Holder<'a> {
 pub struct Attempt([u8; TOKEN_BYTES]);
 
 impl Attempt {
-    fn key(&self) -> [u8; TOKEN_BYTES] {
+    pub(super) fn key(&self) -> [u8; TOKEN_BYTES] {
         *blake3::hash(&self.0).as_bytes()
+    }
+
+    /// What a code that is sent for it is called.
+    pub(super) fn name_of_code(&self) -> String {
+        format!("login {}", data_encoding::BASE64.encode(&self.key()))
     }
 }
 
@@ -98,22 +105,25 @@ impl FromStr for Attempt {
 pub enum LoginAttempts {}
 
 /// What is not secret of it.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct AttemptOpen {
     /// The counter of the name, in base 64.
     name: String,
-    expires_at: UnixNs,
+    pub(super) expires_at: UnixNs,
 }
 
 /// What came of the password. Every attempt has as many bytes.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct AttemptSealed {
     /// Who it is, or nobody.
-    user_id: Id<Customer>,
+    pub(super) user_id: Id<Customer>,
     /// 1: the password was right.
-    is_right: u8,
+    pub(super) is_right: u8,
     /// The version of the credentials that it was looked at with, as text: others spend it.
-    credentials: String,
+    pub(super) credentials: String,
+    /// Of the code that was sent, or that would have been; empty as long as nobody asked for one.
+    #[serde(default)]
+    pub(super) code_hash: String,
 }
 
 impl Kind for LoginAttempts {
@@ -128,7 +138,7 @@ impl Kind for LoginAttempts {
 }
 
 /// A version in as many bytes as any other.
-fn version_text(version: Position) -> String {
+pub(super) fn version_text(version: Position) -> String {
     format!("{:020}:{:020}", version.epoch, version.lsn.0)
 }
 
@@ -179,6 +189,7 @@ impl LoginAttempts {
                 user_id: customer,
                 is_right: u8::from(is_right),
                 credentials: version_text(version),
+                code_hash: String::new(),
             }),
             statutory: Held::Absent,
         };
@@ -217,6 +228,10 @@ impl LoginAttempts {
         let is_current =
             credentials.is_some_and(|found| version_text(found.version) == sealed.credentials);
         let good = factors.good(store, now, code, Accepted::AppOrRecoveryCode);
+        let meant_for = attempt.name_of_code();
+        let sent = SentCode { meant_for: &meant_for, hash: &sealed.code_hash };
+        let is_sent = sent.is(store, code) && factors.takes_sms();
+        let good = good.or(is_sent.then_some(GoodCode::Sent));
         match good.filter(|_| is_current && sealed.is_right == 1 && is_active && in_time) {
             Some(good) => {
                 let spent = factors.spending(store, clock, good).await?;
@@ -302,7 +317,7 @@ async fn refuse(
 }
 
 /// Something that happened to whoever has a name, or nobody.
-fn act_on_name(name: &[u8; BLIND_BYTES], action: Action) -> Act {
+pub(super) fn act_on_name(name: &[u8; BLIND_BYTES], action: Action) -> Act {
     Act {
         action,
         entity: "USER",
@@ -314,7 +329,7 @@ fn act_on_name(name: &[u8; BLIND_BYTES], action: Action) -> Act {
     }
 }
 
-fn name_of(attempt: &Found<LoginAttempts>) -> Result<[u8; BLIND_BYTES], BankError> {
+pub(super) fn name_of(attempt: &Found<LoginAttempts>) -> Result<[u8; BLIND_BYTES], BankError> {
     let name = data_encoding::BASE64.decode(attempt.row.open.name.as_bytes()).ok();
     let name = name.and_then(|name| name.try_into().ok());
     name.ok_or(BankError::Damaged(tables::LOGIN_ATTEMPTS))

@@ -19,6 +19,7 @@ mod factor_recovery;
 mod link;
 mod lockout;
 mod login;
+mod login_code;
 mod logins;
 mod name;
 mod password;
@@ -29,6 +30,7 @@ mod recovery;
 mod recovery_code;
 mod registration;
 mod session;
+mod sms_factor;
 mod step_up;
 mod totp;
 
@@ -39,6 +41,7 @@ pub use credentials::{Credentials, CredentialsSealed};
 pub use email_change::{ConfirmRefused, EmailChanges, NewEmailRefused};
 pub use enrolment::{EnrolError, Enrolment, Newcomer, Registrations};
 pub use erasure::{EraseRefused, approve_erasure, erase, request_erasure};
+pub(crate) use factor::prove_with;
 pub use factor::{Accepted, FactorProof, FactorRefused, prove};
 pub use factor_change::{FactorChanges, NewFactorRefused};
 pub use factor_recovery::{
@@ -61,6 +64,8 @@ pub use recovery_code::{
 };
 pub use registration::{NewCustomer, Registered, register};
 pub use session::{Found as FoundLogin, LoginKey, LoginSession, Sessions, Token};
+pub(crate) use sms_factor::{SentCode, code_hash, new_code, number_for_codes};
+pub use sms_factor::{SmsFactorRefused, choose_sms, takes_sms};
 pub(crate) use step_up::changed;
 pub use step_up::{ChangeRefused, StepUp};
 pub use totp::TotpSecret;

@@ -19,6 +19,7 @@ use super::contact::changed_now;
 use super::factor::Accepted;
 use super::record::{CustomerOpen, Customers, Profile, phone_of, tell};
 use super::session::{LoginSession, Token};
+use super::sms_factor::{self, SentCode, code_hash, new_code};
 use super::step_up::{ChangeRefused, Proved, StepUp, changed, committed};
 use crate::audit::{self, Caller};
 use crate::bank::Bank;
@@ -27,19 +28,16 @@ use crate::error::BankError;
 use crate::id::{Customer, Id, Login};
 use crate::notify::{self, Letter, PHONE_CODE, Place, SmsUse, take_sms};
 use crate::phone::PhoneNumber;
-use crate::random;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use crate::vault::Subject;
 use florin_ledger::commit::Precondition;
 use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::{Commit, DocumentWrite, Position, TableId};
 use serde::{Deserialize, Serialize};
 
 /// Codes that are looked at of one that was sent.
-pub(super) const TRIES_MAX: u32 = 5;
-const CODE_DIGITS: usize = 6;
+const TRIES_MAX: u32 = 5;
 
 /// Why no code is sent.
 #[derive(Debug, thiserror::Error)]
@@ -108,25 +106,6 @@ impl Kind for PhoneChanges {
     fn subject(open: &PhoneChange) -> Subject {
         Subject::Customer(open.user_id)
     }
-}
-
-/// A code of six digits, each as likely as any other.
-pub(super) fn new_code() -> String {
-    let number = u64::from_le_bytes(random::bytes()) % 1_000_000;
-    format!("{number:0CODE_DIGITS$}")
-}
-
-/// What is kept of a code that is for something.
-pub(super) fn code_hash(store: &Store, meant_for: &str, code: &str) -> String {
-    let hash =
-        store.vault().blind().of(Indexed::PhoneCode, &format!("{meant_for} {}", code.trim()));
-    data_encoding::BASE64.encode(&hash)
-}
-
-/// Whether a code is the one of which this is kept.
-pub(super) fn is_code(store: &Store, meant_for: &str, code: &str, kept: &str) -> bool {
-    let hash = code_hash(store, meant_for, code);
-    verify_slices_are_equal(hash.as_bytes(), kept.as_bytes()).is_ok()
 }
 
 fn meant_for(customer: Id<Customer>, number: &PhoneNumber) -> String {
@@ -217,7 +196,8 @@ impl PhoneChanges {
         let customer = login.user_id;
         let version = count(store, &found).await?;
         let meant_for = meant_for(customer, &sealed.phone_number);
-        if !is_code(store, &meant_for, code, &sealed.code_hash) {
+        let sent = SentCode { meant_for: &meant_for, hash: &sealed.code_hash };
+        if !sent.is(store, code) {
             return Err(if found.row.open.tries_count + 1 < TRIES_MAX {
                 PhoneCodeRefused::NoMatch
             } else {
@@ -328,6 +308,8 @@ async fn replace(
         }),
         statutory: record.row.statutory.clone(),
     };
+    // What came to the old number proves nothing any more, and the new one is not chosen for it yet.
+    commit.documents.extend(sms_factor::ended(store, customer).await?);
     let letter = if number.is_some() { Letter::PhoneChanged } else { Letter::PhoneRemoved };
     commit.documents.push(store.write(&record.key, &row, record.condition()).await?);
     commit.documents.push(changed_now(store, &**clock, customer).await?);
@@ -338,18 +320,4 @@ async fn replace(
         commit.documents.push(notify::put_by(store, now, customer, place, letter).await?);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Prevents: a code that is shorter when it begins with zeros, and never matches.
-    #[test]
-    fn a_code_has_six_digits() {
-        for _ in 0..1_000 {
-            let code = new_code();
-            assert!(code.len() == CODE_DIGITS && code.bytes().all(|byte| byte.is_ascii_digit()));
-        }
-    }
 }

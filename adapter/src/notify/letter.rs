@@ -23,6 +23,10 @@ pub(crate) const RECOVERY_LINK: u64 = 15 * MINUTE;
 
 /// How long a code to a new telephone number is good.
 pub(crate) const PHONE_CODE: u64 = 10 * MINUTE;
+/// How long a code to log in with is good, at most.
+pub(crate) const LOGIN_CODE: u64 = 5 * MINUTE;
+/// How long a code for a payment is good.
+pub(crate) const PAYMENT_CODE: u64 = 2 * MINUTE;
 
 /// Who writes.
 #[derive(Clone, Debug)]
@@ -100,6 +104,29 @@ pub enum Letter {
     PhoneChanged,
     /// To a customer who has no telephone number any more, and to that number.
     PhoneRemoved,
+    /// To a customer who logs in with a code by message.
+    LoginCode {
+        /// The code.
+        code: String,
+    },
+    /// To a customer who is to prove that they want a payment.
+    PaymentCode {
+        /// The code.
+        code: String,
+        /// How much is to be paid.
+        amount_cents: u64,
+        /// Of what.
+        currency: Currency,
+        /// Whom, as they have noted them; empty if they have not.
+        payee: String,
+        /// The last digits of the payee's account.
+        account_end: String,
+    },
+    /// To a customer who has chosen codes by message, or ended them.
+    SmsFactorChanged {
+        /// Whether they get them.
+        is_on: bool,
+    },
     /// To a customer who is told of other things than before.
     NotificationsChanged,
     /// To a customer to whose account money has come.
@@ -238,6 +265,14 @@ struct PhoneRemoved<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "letters/sms_factor_changed.txt")]
+struct SmsFactorChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+    is_on: bool,
+}
+
+#[derive(Template)]
 #[template(path = "letters/notifications_changed.txt")]
 struct NotificationsChanged<'a> {
     sender: &'a Sender,
@@ -275,7 +310,15 @@ impl Letter {
             Letter::EmailChanged => format!("Your address at {bank} was changed"),
             Letter::RecoverFactor { .. } => format!("Another authenticator app for {bank}"),
             Letter::Locked { .. } => format!("Your login at {bank} is locked for a while"),
-            Letter::PhoneCode { .. } => format!("Your code for {bank}"),
+            Letter::PhoneCode { .. } | Letter::LoginCode { .. } | Letter::PaymentCode { .. } => {
+                format!("Your code for {bank}")
+            }
+            Letter::SmsFactorChanged { is_on: true } => {
+                format!("Codes for {bank} come by message too")
+            }
+            Letter::SmsFactorChanged { is_on: false } => {
+                format!("Codes for {bank} come by message no more")
+            }
             Letter::PhoneChangeAsked => {
                 format!("Your telephone number at {bank} is to be changed")
             }
@@ -298,6 +341,16 @@ impl Letter {
             Letter::PhoneCode { code } => format!(
                 "{code} is your code for {bank}, good for 10 minutes, to confirm this number. We never ask for it."
             ),
+            Letter::LoginCode { code } => format!(
+                "{code} is your code to log in at {bank}, good for 5 minutes. We never ask for it."
+            ),
+            Letter::PaymentCode { code, amount_cents, currency, payee, account_end } => {
+                let money = Money { currency: *currency, cents: u128::from(*amount_cents) };
+                let payee = if payee.is_empty() { String::new() } else { format!("{payee}, ") };
+                format!(
+                    "{code} is your code to send {money} to {payee}account ending {account_end}, from {bank}. If you do not want that, call us."
+                )
+            }
             Letter::PhoneChanged | Letter::PhoneRemoved => format!(
                 "This number is not your number at {bank} any more. If it was not you, call us at once."
             ),
@@ -347,7 +400,12 @@ impl Letter {
             Letter::Locked { until } => {
                 Locked { sender, time, until: from_in_words(*until) }.render()
             }
-            Letter::PhoneCode { .. } => Ok(self.line(sender)),
+            Letter::PhoneCode { .. } | Letter::LoginCode { .. } | Letter::PaymentCode { .. } => {
+                Ok(self.line(sender))
+            }
+            Letter::SmsFactorChanged { is_on } => {
+                SmsFactorChanged { sender, time, is_on: *is_on }.render()
+            }
             Letter::PhoneChangeAsked => PhoneChangeAsked { sender, time }.render(),
             Letter::PhoneChanged => PhoneChanged { sender, time }.render(),
             Letter::PhoneRemoved => PhoneRemoved { sender, time }.render(),
@@ -370,6 +428,8 @@ impl Letter {
             Letter::ConfirmNewAddress { .. } => EMAIL_LINK,
             Letter::RecoverFactor { .. } => FACTOR_LINK,
             Letter::PhoneCode { .. } => PHONE_CODE,
+            Letter::LoginCode { .. } => LOGIN_CODE,
+            Letter::PaymentCode { .. } => PAYMENT_CODE,
             Letter::AddressIsKnown
             | Letter::PasswordChanged
             | Letter::RecoveryCodeUsed { .. }
@@ -382,6 +442,7 @@ impl Letter {
             | Letter::PhoneChangeAsked
             | Letter::PhoneChanged
             | Letter::PhoneRemoved
+            | Letter::SmsFactorChanged { .. }
             | Letter::NotificationsChanged
             | Letter::MoneyIn(_)
             | Letter::MoneyOut(_)

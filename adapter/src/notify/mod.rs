@@ -30,7 +30,8 @@ pub use courier::{NotTaken, Notice, Platform, Push, ShortMessage, Sms, Taking};
 pub use directory::Directory;
 pub use gateway::{Gateway, GatewayError, GatewayUrl};
 pub(crate) use letter::{
-    EMAIL_LINK, FACTOR_LINK, NEWS, PHONE_CODE, RECOVERY_LINK, REGISTRATION_LINK,
+    EMAIL_LINK, FACTOR_LINK, LOGIN_CODE, NEWS, PAYMENT_CODE, PHONE_CODE, RECOVERY_LINK,
+    REGISTRATION_LINK,
 };
 pub use letter::{Letter, Movement, Sender};
 pub use mail::{Mail, MailError, Mailer, Sending};

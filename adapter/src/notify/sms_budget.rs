@@ -8,6 +8,7 @@ use crate::clock::HOUR;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::phone::PhoneNumber;
+use crate::random;
 use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
@@ -29,6 +30,8 @@ pub(crate) enum SmsUse {
     Code,
     /// News.
     News,
+    /// A code that nobody gets: as much is taken, from a budget of nobody's that never ends.
+    Nothing,
 }
 
 impl SmsUse {
@@ -36,6 +39,7 @@ impl SmsUse {
         match self {
             SmsUse::Code => CODES_PER_HOUR,
             SmsUse::News => NEWS_PER_HOUR,
+            SmsUse::Nothing => u32::MAX,
         }
     }
 
@@ -43,6 +47,7 @@ impl SmsUse {
         match self {
             SmsUse::Code => b"code",
             SmsUse::News => b"news",
+            SmsUse::Nothing => b"none",
         }
     }
 }
@@ -80,10 +85,15 @@ pub(crate) async fn take_sms(
 ) -> Result<bool, BankError> {
     let number = store.vault().blind().of(Indexed::Phone, number.plain());
     let of_one = sms_use.per_hour();
+    // Whoever tries many at the same time must not be told by how long they wait for each other.
+    let nobody: [u8; 16] = if sms_use == SmsUse::Nothing { random::bytes() } else { [0; 16] };
+    let all_per_hour = if sms_use == SmsUse::Nothing { of_one } else { all_per_hour };
+    let customer = [&customer.bytes()[..], &nobody].concat();
+    let number = [&number[..], &nobody].concat();
     for (scope, name, limit) in [
-        (b'c', &customer.bytes()[..], of_one),
+        (b'c', &customer[..], of_one),
         (b'n', &number[..], of_one),
-        (b'a', &[][..], all_per_hour),
+        (b'a', &nobody[..], all_per_hour),
     ] {
         let key = [sms_use.name(), &[scope], name].concat();
         if !take(store, now, key, limit).await? {

@@ -30,7 +30,7 @@ mod transfer;
 mod view;
 mod worker;
 
-pub use challenge::{ProveRefused, prove};
+pub use challenge::{ProveRefused, SendCodeRefused, prove, send_code};
 pub(crate) use imported::{Imported, imported_row};
 pub use names::NameCheck;
 pub(crate) use order::KEPT_FOR;

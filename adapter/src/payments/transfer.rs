@@ -153,7 +153,9 @@ async fn attempt(
         unchanged = Some(caution.unchanged);
     }
     if needs_proof && spent.is_none() {
-        return Err(TransferRefused::StepUp(challenge::ask(store, &**clock, by, new).await?));
+        let payee = destination.account_id;
+        let asked = challenge::ask(store, &**clock, by, new, payee).await?;
+        return Err(TransferRefused::StepUp(asked));
     }
 
     let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;

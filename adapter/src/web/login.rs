@@ -91,11 +91,41 @@ pub(super) async fn password(
     }
 }
 
-pub(super) async fn code_form(State(bank): State<Arc<Bank>>, visitor: Visitor) -> Response {
+#[derive(Deserialize)]
+pub(super) struct CodeQuery {
+    sent: Option<String>,
+}
+
+pub(super) async fn code_form(
+    State(bank): State<Arc<Bank>>,
+    visitor: Visitor,
+    Query(query): Query<CodeQuery>,
+) -> Response {
     let csrf = bank.form_token(visitor.secret());
-    let mut response = pages::page(&CodePage { bank: &bank.options.name, csrf });
+    let (sends_sms, has_asked) = (bank.options.sends_sms, query.sent.is_some());
+    let mut response =
+        pages::page(&CodePage { bank: &bank.options.name, csrf, sends_sms, has_asked });
     visitor.keep(&mut response);
     response
+}
+
+/// Sends a code by message, to who takes them; whoever asks gets the same page.
+pub(super) async fn send_code(
+    State(bank): State<Arc<Bank>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    Form(_, _): Form<Visitor, NoFields>,
+) -> Response {
+    if let Err(seconds) = bank.takes_a_try(&caller) {
+        return pages::too_often(seconds);
+    }
+    let attempt = cookies::value(&headers, cookies::ATTEMPT).unwrap_or_default();
+    if let Ok(attempt) = attempt.parse::<Attempt>()
+        && let Err(error) = LoginAttempts::send_code(&bank, &caller, &attempt).await
+    {
+        return pages::failed(&error);
+    }
+    Redirect::to("/login/verify?sent=1").into_response()
 }
 
 #[derive(Deserialize)]

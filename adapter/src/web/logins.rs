@@ -49,6 +49,7 @@ fn row(login: &LoginInUse, this: Id<Login>) -> LoginRow {
         how: match login.session.auth_method.as_str() {
             "password+totp" => "Password and code of an app",
             "password+recovery" => "Password and recovery code",
+            "password+sms" => "Password and code by message",
             _ => "In another way",
         },
         since: pages::minute(login.session.created_at.into()),

@@ -23,6 +23,7 @@ mod query;
 mod registration;
 mod security;
 mod session;
+mod sms_factor;
 mod staff;
 mod transactions;
 mod transfers;
@@ -92,6 +93,7 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/", get(login::home))
         .route("/login", get(login::form).post(login::password))
         .route("/login/verify", get(login::code_form).post(login::code))
+        .route("/login/verify/sms", post(login::send_code))
         .route("/logout", post(login::logout))
         .route("/register", get(registration::form).post(registration::register))
         .route("/register/sent", get(registration::sent))
@@ -114,6 +116,7 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/security/phone", get(phone::form).post(phone::begin))
         .route("/security/phone/confirm", get(phone::confirm_form).post(phone::confirm))
         .route("/security/phone/remove", get(phone::remove_form).post(phone::remove))
+        .route("/security/sms", get(sms_factor::form).post(sms_factor::choose))
         .route("/security/notifications", get(notifications::form).post(notifications::set))
         .route("/security/factor", get(factor::form).post(factor::begin))
         .route("/security/factor/new", get(factor::new_form).post(factor::finish))
@@ -124,6 +127,7 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/accounts/{account}/close", get(opening::close_form).post(opening::close))
         .route("/transfer", get(transfers::form).post(transfers::send))
         .route("/transfer/confirm", post(transfers::confirm))
+        .route("/transfer/code", post(transfers::send_code))
         .route("/transactions/{transaction}", get(transactions::transaction))
         .route("/payees", get(payees::list).post(payees::add))
         .route("/payees/remove", post(payees::remove))

@@ -28,6 +28,10 @@ pub(super) struct LoginPage<'a> {
 pub(super) struct CodePage<'a> {
     pub(super) bank: &'a str,
     pub(super) csrf: String,
+    /// Whether the bank sends codes by message.
+    pub(super) sends_sms: bool,
+    /// Whether one was asked for.
+    pub(super) has_asked: bool,
 }
 
 pub(super) struct AccountRow {

@@ -75,6 +75,8 @@ pub(super) async fn overview(
         Some("factor") => "Your new app is set up. Every other login has ended.",
         Some("phone") => "Your telephone number is confirmed.",
         Some("phone-removed") => "Your telephone number is removed.",
+        Some("sms") => "Codes come by message too.",
+        Some("no-sms") => "Codes come by message no more.",
         Some("notifications") => "What we tell you of is changed.",
         _ => "",
     };

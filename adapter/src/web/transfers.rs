@@ -8,10 +8,12 @@ use super::session::Session;
 use super::views;
 use crate::accounts;
 use crate::bank::Bank;
+use crate::customers::takes_sms;
 use crate::error::BankError;
 use crate::id::{Account, Challenge, Id, Payee, Transaction};
 use crate::payments::{
-    self, Destination, NewTransfer, ProveRefused, RequestKey, TransferRefused, payee,
+    self, Destination, NewTransfer, ProveRefused, RequestKey, SendCodeRefused, TransferRefused,
+    payee,
 };
 use askama::Template;
 use axum::extract::State;
@@ -123,6 +125,27 @@ pub(super) async fn confirm(
     answer(&bank, &session, typed, sent).await
 }
 
+/// Sends a code by message for the payment that is shown, and shows it again.
+pub(super) async fn send_code(
+    State(bank): State<Arc<Bank>>,
+    Form(session, typed): Form<Session, ConfirmFields>,
+) -> Response {
+    let ConfirmFields { from, to, amount, description, request, challenge, .. } = typed;
+    let typed = TransferFields { from, to, amount, description, request };
+    let Ok(challenge) = challenge.parse::<Id<Challenge>>() else {
+        return pages::problem(pages::Problem::Malformed);
+    };
+    if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
+        return pages::too_often(seconds);
+    }
+    let problem = match payments::send_code(&bank, &session.orderer, challenge).await {
+        Ok(()) => String::new(),
+        Err(SendCodeRefused::Bank(error)) => return pages::failed(&error),
+        Err(refused) => refused.to_string(),
+    };
+    ask(&bank, &session, typed, challenge, problem).await
+}
+
 /// Leads to the transfer, to the page that asks for a code, or back to the form.
 async fn answer(
     bank: &Bank,
@@ -157,6 +180,8 @@ struct ConfirmPage<'a> {
     source: String,
     typed: TransferFields,
     challenge: String,
+    /// Whether a code may come by message.
+    takes_sms: bool,
     problem: String,
 }
 
@@ -202,6 +227,7 @@ async fn confirm_page<'a>(
         source: sealed.map(|sealed| sealed.account_number.to_string()).unwrap_or_default(),
         typed,
         challenge: challenge.to_string(),
+        takes_sms: bank.options.sends_sms && takes_sms(&bank.store, session.customer()).await?,
         problem,
     }))
 }
