@@ -58,6 +58,8 @@ export async function openBank(t) {
     staff: demo.staff,
     // The newest mail to somebody, taken away.
     mail: (email) => readMail(demo.mail, email),
+    // The newest message to a telephone or a device that says something, taken away.
+    message: (words) => readMessage(demo.messages, words),
     // Stops it, and opens the same bank again.
     restart: async () => {
       await stop();
@@ -79,6 +81,22 @@ async function readMail(directory, email) {
       return mail;
     }
     assert.ok(Date.now() < deadline, `no mail to ${email} came within ${MAIL_LIMIT / 1000} s`);
+    await pause(100);
+  }
+}
+
+// Waits until a message is there that says something, and takes it away.
+async function readMessage(directory, words) {
+  const deadline = Date.now() + MAIL_LIMIT;
+  for (;;) {
+    const files = (await readdir(directory)).filter((name) => name.endsWith('.txt')).sort().reverse();
+    for (const file of files) {
+      const message = await readFile(join(directory, file), 'utf8');
+      if (!words.test(message)) continue;
+      await unlink(join(directory, file));
+      return message;
+    }
+    assert.ok(Date.now() < deadline, `no message like ${words} came within ${MAIL_LIMIT / 1000} s`);
     await pause(100);
   }
 }
