@@ -6,7 +6,7 @@
 use crate::clock::{Clock, UnixNs};
 use crate::error::BankError;
 use crate::id::{Audit, Customer, Id, Login};
-use crate::packed::pack;
+use crate::packed::{hexadecimal, pack};
 use crate::random;
 use crate::store::{Held, Kind, Row, Store};
 use crate::tables;
@@ -93,7 +93,6 @@ pub enum AuditTrail {}
 #[derive(Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
 pub struct AuditOpen {
-    pub audit_id: Id<Audit>,
     pub entity_type: String,
     pub entity_id: String,
     pub action_type: Action,
@@ -101,6 +100,7 @@ pub struct AuditOpen {
     pub user_id: Option<Id<Customer>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub session_id: Option<Id<Login>>,
+    #[serde(with = "hexadecimal")]
     pub correlation_id: String,
     pub timestamp: UnixNs,
     /// Whose keys seal the rest; the bank's if nobody's.
@@ -153,7 +153,6 @@ pub async fn row(
     };
     let row = Row::<AuditTrail> {
         open: AuditOpen {
-            audit_id: id,
             entity_type: String::from(act.entity),
             entity_id: act.entity_id,
             action_type: act.action,
@@ -184,6 +183,7 @@ pub async fn commit_of(store: &Store, caller: &Caller, id: CommitId) -> Result<C
         user: Option<Id<Customer>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<Id<Login>>,
+        #[serde(serialize_with = "hexadecimal::serialize")]
         correlation: &'a str,
     }
     let actor =

@@ -64,6 +64,48 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+/// Text, packed as what it says in half the bytes where it is pairs of hexadecimal digits.
+pub(crate) mod hexadecimal {
+    use data_encoding::HEXLOWER;
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serialize, Serializer};
+    use std::fmt;
+
+    pub(crate) fn serialize<S: Serializer>(
+        text: impl AsRef<str>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match HEXLOWER.decode(text.as_ref().as_bytes()) {
+            Ok(bytes) => serializer.serialize_bytes(&bytes),
+            Err(_) => text.as_ref().serialize(serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<String, D::Error> {
+        struct Wanted;
+
+        impl Visitor<'_> for Wanted {
+            type Value = String;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text, or the bytes that its digits say")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+                Ok(String::from(text))
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<String, E> {
+                Ok(HEXLOWER.encode(bytes))
+            }
+        }
+
+        deserializer.deserialize_any(Wanted)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +152,21 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let read = unpack::<(Shape, Option<Bytes>)>(&bytes);
             prop_assert!(read.is_err() || bytes.len() < 300);
+        }
+    }
+
+    #[derive(PartialEq, Debug, Serialize, Deserialize)]
+    struct Named {
+        #[serde(with = "hexadecimal")]
+        name: String,
+    }
+
+    proptest! {
+        /// Prevents: a name that comes back as another, since it happens to be digits.
+        #[test]
+        fn text_comes_back_as_it_was_whether_it_is_digits_or_not(name in "([0-9a-fA-F]{0,32}|.*)") {
+            let named = Named { name };
+            prop_assert_eq!(unpack(&pack(&named)), Ok(named));
         }
     }
 

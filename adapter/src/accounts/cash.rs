@@ -247,7 +247,6 @@ async fn documents(
     let amount_cents =
         u64::try_from(order.money.cents).map_err(|_| BankError::odd(&order.money))?;
     let started = Started {
-        transaction_id: transaction,
         transaction_ref: references.next(store, &**clock).await?,
         source_account_id: source,
         destination_account_id: destination,

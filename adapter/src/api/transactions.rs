@@ -58,13 +58,13 @@ pub(super) async fn one(
 ) -> Result<Json<TransactionResponse>, Problem> {
     let transaction: Id<Transaction> = transaction.parse().map_err(|_| Code::NotFound)?;
     let found = payments::view(&bank.store, &*bank.clock, app.customer(), transaction).await?;
-    Ok(Json(response(found.ok_or(Code::NotFound)?)))
+    Ok(Json(response(transaction, found.ok_or(Code::NotFound)?)))
 }
 
-fn response(view: View) -> TransactionResponse {
+fn response(transaction: Id<Transaction>, view: View) -> TransactionResponse {
     let View { started, sealed, status, reason } = view;
     TransactionResponse {
-        transaction_id: started.transaction_id.to_string(),
+        transaction_id: transaction.to_string(),
         transaction_ref: started.transaction_ref,
         status,
         failure_reason: reason,

@@ -38,7 +38,6 @@ pub(crate) async fn imported_row(
         _ => TransactionType::Transfer,
     };
     let started = Started {
-        transaction_id: imported.transaction,
         transaction_ref: bank.references.next(&bank.store, &*bank.clock).await?,
         source_account_id: imported.source,
         destination_account_id: imported.destination,

@@ -1,11 +1,12 @@
 //! TRANSACTIONS of the design, as an append-only table: a row for each step that a transaction takes, so that
 //! what was said first is never unsaid. The key is the transaction's id and the number of the step; the
-//! newest row says how it stands.
+//! newest row says how it stands. No row says again what its key says.
 
 use super::request::Refusal;
 use crate::clock::UnixNs;
 use crate::id::{Account, Case, Customer, Id, Login, Transaction};
 use crate::money::Currency;
+use crate::packed::hexadecimal;
 use crate::risk::Assessment;
 use crate::store::Kind;
 use crate::tables;
@@ -83,7 +84,6 @@ pub mod step {
 #[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
 pub struct Started {
-    pub transaction_id: Id<Transaction>,
     pub transaction_ref: String,
     pub source_account_id: Option<Id<Account>>,
     pub destination_account_id: Option<Id<Account>>,
@@ -104,7 +104,6 @@ pub struct Started {
 #[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
 pub struct InReview {
-    pub transaction_id: Id<Transaction>,
     pub case_id: Id<Case>,
     pub requires_approval: bool,
     pub created_at: UnixNs,
@@ -115,7 +114,6 @@ pub struct InReview {
 #[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
 pub struct Ended {
-    pub transaction_id: Id<Transaction>,
     pub status: TransactionStatus,
     pub processed_at: UnixNs,
     pub initiated_by: Id<Customer>,
@@ -228,6 +226,7 @@ pub(super) struct TransferOpen {
     pub amount_cents: u64,
     pub currency_code: Currency,
     pub initiated_by: Id<Customer>,
+    #[serde(with = "hexadecimal")]
     pub correlation_id: String,
     /// When the hold expires.
     pub held_until: UnixNs,

@@ -217,7 +217,6 @@ async fn reversal(
     });
     let ended = Row::<Transactions> {
         open: TransactionOpen::Ended(Ended {
-            transaction_id: transaction,
             status: TransactionStatus::Reversed,
             processed_at: now.into(),
             initiated_by: order.payer,

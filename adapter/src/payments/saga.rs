@@ -371,7 +371,6 @@ async fn review_of(
     commit.transfers.extend(hold::for_review(open));
     let row = Row::<Transactions> {
         open: TransactionOpen::InReview(InReview {
-            transaction_id: transaction,
             case_id: case,
             requires_approval: true,
             created_at: now.into(),
@@ -433,7 +432,6 @@ async fn end_of(
     let reason = (!reason.is_empty()).then(|| String::from(reason));
     let ended = Row::<Transactions> {
         open: TransactionOpen::Ended(Ended {
-            transaction_id: transaction,
             status,
             processed_at: clock.now().into(),
             initiated_by: open.initiated_by,

@@ -267,7 +267,6 @@ async fn documents(
     let amount_cents = cents_of(new.money)?;
     let destination = parties.destination.row.open.account_id;
     let started = Started {
-        transaction_id: transaction,
         transaction_ref: initiated.reference.clone(),
         source_account_id: Some(new.source),
         destination_account_id: Some(destination),

@@ -83,6 +83,11 @@ pub(crate) struct BenchBank {
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=900))]
     https: u32,
 
+    /// Pay other customers instead of another account of one's own: more than twenty an hour are looked at by the staff,
+    /// and not ended here
+    #[arg(long)]
+    to_others: bool,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -214,6 +219,11 @@ impl BenchBank {
         let mut tellers = Vec::new();
         for number in 0..self.customers {
             tellers.push(teller(bank, number, app).await.map_err(failed)?);
+        }
+        if self.to_others {
+            let mut paid: Vec<_> = tellers.iter().map(|teller| teller.is_paid).collect();
+            paid.rotate_left(1);
+            tellers.iter_mut().zip(paid).for_each(|(teller, paid)| teller.is_paid = paid);
         }
         Ok(tellers)
     }
