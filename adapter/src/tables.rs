@@ -125,6 +125,8 @@ tables! {
     DEVICE_TOKENS 94 "device_tokens" PLAIN;
     /// In which incarnation of the ledger the bank is active.
     ACTIVATIONS 80 "activations" PLAIN;
+    /// What orders of the staff that may come twice came to.
+    STAFF_REQUESTS 100 "staff_requests" PLAIN;
     /// Proofs of apps' keys that were used.
     DPOP_PROOFS 46 "dpop_proofs" VOLATILE;
 }

@@ -88,6 +88,10 @@ class App(AuthBase):
             method, self.url + path, auth=self, verify=self.authority, timeout=30, **more
         )
 
+    def takes(self, answer):
+        """Goes on with the tokens of an answer."""
+        self.access_token, self.refresh_token = answer["access_token"], answer["refresh_token"]
+
     def log_in(self):
         words = {"email": self.person["email"], "password": self.person["password"]}
         begun = self.ask("POST", "/auth/login", json=words)
@@ -95,6 +99,5 @@ class App(AuthBase):
         words = {"attempt": begun.json()["attempt"], "code": self.authenticator.code()}
         ended = self.ask("POST", "/auth/login/verify", json=words)
         assert ended.status_code == 200, ended.text
-        self.access_token = ended.json()["access_token"]
-        self.refresh_token = ended.json()["refresh_token"]
+        self.takes(ended.json())
         return self

@@ -4,14 +4,20 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import threading
+import time
+from email import message_from_bytes, policy
 
 START_SECONDS = 60
 STOP_SECONDS = 20
 # Tests ask more of one customer in a minute than any app would.
 REQUESTS_PER_MINUTE = 1_000_000
+
+
+PATIENCE_SECONDS = 30
 
 
 def florin():
@@ -53,6 +59,20 @@ def running(*arguments):
         yield server
     finally:
         server.stop()
+
+
+def token_of(server, address):
+    """What the link of the letter carries that comes to an address; the letter is taken away."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for file in sorted(pathlib.Path(server.said["mail"]).glob("*.eml")):
+            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+            if address in str(mail["To"]):
+                link = re.search(r"token=(\S+)", mail.get_content())
+                file.unlink()
+                if link:
+                    return link[1]
+    raise AssertionError(f"no letter with a link to {address} came")
 
 
 @contextlib.contextmanager

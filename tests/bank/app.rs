@@ -156,8 +156,7 @@ impl<'a> App<'a> {
         self.branch.pass(30 * SECOND);
         let attempt = self.begins(person.email, PASSWORD).await;
         let answer = self.verifies(&attempt, &person.totp.code(self.branch.now())).await.good();
-        self.access_token = text(&answer, "access_token");
-        self.refresh_token = text(&answer, "refresh_token");
+        self.takes(&answer);
     }
 
     pub(crate) async fn begins(&self, email: &str, password: &str) -> String {
@@ -235,6 +234,21 @@ impl<'a> App<'a> {
 
     pub(crate) async fn posts(&self, path: &str, body: &Value) -> Answer {
         self.asks(json_request(path), body.to_string()).await
+    }
+
+    pub(crate) async fn deletes(&self, path: &str) -> Answer {
+        self.asks(Request::delete(path), String::new()).await
+    }
+
+    /// Sends an order under a name.
+    pub(crate) async fn orders(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.asks(json_request(path).header("Idempotency-Key", key), body.to_string()).await
+    }
+
+    /// Goes on with other tokens.
+    pub(crate) fn takes(&mut self, tokens: &Value) {
+        self.access_token = text(tokens, "access_token");
+        self.refresh_token = text(tokens, "refresh_token");
     }
 
     /// The same without a token.

@@ -1,11 +1,13 @@
 //! Pages as a browser, or somebody who is none, gets them. What would go wrong without: another site's form
 //! moves a customer's money, a page is framed, or one customer looks at another's account.
 
+use crate::app::App;
 use crate::branch::Branch;
 use crate::browser::{Browser, Page};
 use axum::http::{Method, Request, StatusCode, header};
 use florin_adapter::id::{Account, Id};
 use florin_adapter::payments::RequestKey;
+use florin_adapter::staff::Role;
 
 /// The one script there is.
 const LIVE: &str = r#"<script src="/static/live.js" defer></script>"#;
@@ -203,6 +205,9 @@ async fn an_address_that_can_not_be_read_is_answered_by_a_page() {
         "/register/confirm?token=a&to=b",
         "/recover/confirm",
         "/recover/confirm?link=a",
+        "/recover/factor?link=a",
+        "/security/email/confirm?token=a&token=b",
+        "/live?after=a&after=b",
         "/login?notice=a&notice=b",
         "/transfer?to=a&to=b",
         &format!("/accounts/{account}?before=1&before=2"),
@@ -211,6 +216,35 @@ async fn an_address_that_can_not_be_read_is_answered_by_a_page() {
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}");
         assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8", "{path}");
         assert!(page.text.contains("This could not be read"), "{path}: {}", page.text);
+    }
+}
+
+/// Prevents: the same, where the address names something in bytes that are no text.
+#[tokio::test]
+async fn what_can_not_be_named_is_not_there_on_pages_and_for_programs() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let otto = branch.hires("otto@example.org", &[Role::Operations]).await;
+    let mut hers = Browser::logged_in(&branch, &ada).await;
+    let mut his = Browser::logged_in(&branch, &otto).await;
+    let app = App::logged_in(&branch, &ada).await;
+    for name in ["%ff", "%c3%28", "%00", "nothing", "%2f..%2f"] {
+        for path in ["accounts/{}", "accounts/{}/close", "transactions/{}"] {
+            let path = format!("/{}", path.replace("{}", name));
+            let page = hers.gets(&path).await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+            assert!(page.text.contains("There is nothing here"), "{path}: {}", page.text);
+        }
+        for path in ["customers", "accounts", "transactions"] {
+            let path = format!("/staff/{path}/{name}");
+            let page = his.gets(&path).await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+            assert!(page.text.contains("There is nothing here"), "{path}: {}", page.text);
+        }
+        for path in ["accounts", "transactions"] {
+            let path = format!("/v1/{path}/{name}");
+            assert_eq!(app.gets(&path).await.code(), (404, "not_found"), "{path}");
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Whom a customer pays again and again.
 
+use crate::app::{App, json_request, text};
 use crate::branch::{Branch, Person};
+use crate::browser::Browser;
+use axum::http::{Method, StatusCode};
 use florin_adapter::accounts::{self, Iban};
-use florin_adapter::audit::Caller;
+use florin_adapter::audit::{Action, Caller};
+use florin_adapter::clock::SECOND;
 use florin_adapter::customers::erase;
 use florin_adapter::id::{Account, Id, Payee};
 use florin_adapter::money::{Currency, Money};
@@ -12,6 +16,7 @@ use florin_adapter::payments::{
 };
 use florin_adapter::{Bank, BankError, tables};
 use florin_ledger::document::{DocumentCondition, DocumentScan};
+use serde_json::json;
 
 async fn number(branch: &Branch, person: &Person, account: Id<Account>) -> Iban {
     let found = accounts::owned(&branch.bank.store, person.id, account).await.unwrap().unwrap();
@@ -139,4 +144,62 @@ async fn payees_are_erased_with_the_profile_of_who_noted_them() {
     }
     let write = store.write(&found.key, &found.row, DocumentCondition::Any).await;
     assert!(matches!(write, Err(BankError::Erased)), "and no key is there that seals another");
+}
+
+/// T4: prevents a favourite that is set for another customer, or that is forgotten.
+#[tokio::test]
+async fn a_favourite_is_shown_first_and_is_its_customers_own() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let numbers = [branch.account(&ben, 0).await, branch.account(&ben, 0).await];
+    let mut payees = Vec::new();
+    for (account, name) in numbers.into_iter().zip(["First", "Second"]) {
+        let number = number(&branch, &ben, account).await;
+        branch.pass(SECOND);
+        payees.push(notes(&branch, &ada, name, &number).await.unwrap().0);
+    }
+    let (app, his) = (App::logged_in(&branch, &ada).await, App::logged_in(&branch, &ben).await);
+    let path = format!("/v1/beneficiaries/{}", payees[1]);
+    let marks = async |app: &App<'_>, body: &str| {
+        app.asks(json_request(&path).method(Method::PATCH), String::from(body)).await
+    };
+    let yes = r#"{"is_favorite":true}"#;
+    assert_eq!(marks(&his, yes).await.code(), (404, "not_found"));
+    for odd in ["{}", r#"{"is_favorite":"yes"}"#, r#"{"is_favorite":true,"name":"x"}"#] {
+        assert_eq!(marks(&app, odd).await.code(), (400, "invalid_request"), "{odd}");
+    }
+    for _ in 0..2 {
+        let marked = marks(&app, yes).await.good();
+        assert_eq!((&marked["is_favorite"], &marked["name"]), (&json!(true), &json!("Second")));
+    }
+    let listed = app.gets("/v1/beneficiaries").await.good();
+    let told: Vec<_> = listed["data"].as_array().unwrap().iter().collect();
+    assert_eq!(told.iter().map(|it| &it["is_favorite"]).collect::<Vec<_>>(), [false, true]);
+
+    let mut browser = Browser::logged_in(&branch, &ada).await;
+    let page = browser.gets("/payees").await.text;
+    assert!(page.find("Second").unwrap() < page.find("First").unwrap(), "{page}");
+    assert_eq!(page.matches(r#"<span class="favourite">"#).count(), 1);
+    let csrf = browser.token("/payees").await;
+    let form = |payee: &str, is: &str| format!("csrf={csrf}&payee={payee}&is_favorite={is}");
+    let [first, second] = [payees[0].to_string(), payees[1].to_string()];
+    for (payee, is) in [(&first, "true"), (&second, "false")] {
+        assert_eq!(browser.is_led_to("/payees/mark", &form(payee, is)).await, "/payees");
+    }
+    let page = browser.gets("/payees").await.text;
+    assert!(page.find("First").unwrap() < page.find("Second").unwrap(), "{page}");
+    let odd = browser.posts("/payees/mark", &form(&first, "perhaps")).await;
+    assert_eq!(odd.status, StatusCode::BAD_REQUEST);
+    let nobodys = "ben_00000000000000000000000000";
+    for gone in ["nothing", nobodys] {
+        let page = browser.posts("/payees/mark", &form(gone, "true")).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+    }
+    let rows = branch.audit_rows().await;
+    let marks =
+        rows.iter().filter(|row| row.entity_id == second && row.entity_type == "BENEFICIARY");
+    let actions: Vec<_> = marks.map(|row| row.action_type).collect();
+    assert_eq!(actions, [Action::Create, Action::Update, Action::Update], "none for nothing");
+    assert_eq!(text(&listed["data"][0], "beneficiary_id"), first);
 }

@@ -56,6 +56,16 @@ test('a customer pays another customer', { timeout: FILE_LIMIT }, async (t) => {
 
   await t.test('what was confirmed is sent as it was confirmed', () => checkEdited(bank, { customer: cleo, browser, number }));
 
+  await t.test('a payee is a favourite until it is none', async () => {
+    await page.goto(`${bank.url}/payees`);
+    const favourite = page.locator(`[data-payee="${payee}"] .favourite`);
+    assert.equal(await favourite.count(), 0);
+    await press(page, `[data-payee="${payee}"] .mark`);
+    assert.equal(await favourite.innerText(), 'Favourite');
+    await press(page, `[data-payee="${payee}"] .mark`);
+    assert.equal(await favourite.count(), 0);
+  });
+
   await t.test('a payee is removed', async () => {
     await page.goto(`${bank.url}/payees`);
     await press(page, `[data-payee="${payee}"] .remove`);

@@ -156,7 +156,7 @@ async fn attempt(
     commit.documents = documents(bank, clerk, &found, order, transaction).await?;
     let came_to = CameTo {
         user_id: found.row.open.user_id,
-        account_id: order.account,
+        account_id: Some(order.account),
         transaction_id: Some(transaction),
     };
     commit.documents.push(request.kept(store, &*bank.clock, came_to).await?);

@@ -24,7 +24,7 @@ pub use history::{Entry, History, history};
 pub use iban::{BankCode, Iban, NotAnIban};
 pub use limiting::{LIMITERS, LimitRefused, SendingLimits, limit};
 pub(crate) use opening::record_imported;
-pub use opening::{OpenRefused, Opened, Opening, open, order};
+pub use opening::{OpenOrder, OpenRefused, Opened, Opening, Ordered, open, order, order_once};
 pub use record::{
     AccountOpen, AccountStatus, AccountType, Accounts, accounts_of, find_by_number, owned,
 };

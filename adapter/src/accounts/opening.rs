@@ -87,7 +87,10 @@ pub enum OpenRefused {
     TooMany,
     /// Something else was ordered by the same request.
     #[error("this page has sent something else before: look at your accounts, then send it")]
-    AnotherBefore,
+    AnotherBefore {
+        /// The account that was opened then; `None` if that was refused.
+        account: Option<Id<Account>>,
+    },
     /// Their login is over, or they are no customer any more.
     #[error("log in again")]
     Over,
@@ -96,32 +99,117 @@ pub enum OpenRefused {
     Bank(#[from] BankError),
 }
 
+/// What an order came to.
+#[derive(Debug)]
+pub struct Ordered {
+    /// The account, or why there is none.
+    pub outcome: Result<Id<Account>, OpenRefused>,
+    /// Whether it is what the same order came to before.
+    pub is_repeated: bool,
+}
+
+impl Ordered {
+    fn first(outcome: Result<Id<Account>, OpenRefused>) -> Ordered {
+        Ordered { outcome, is_repeated: false }
+    }
+}
+
+/// An order of a customer for themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOrder {
+    /// What for.
+    pub account_type: AccountType,
+    /// In what currency.
+    pub currency: Currency,
+    /// The same for the same order, however often it comes.
+    pub request: RequestKey,
+}
+
+impl OpenOrder {
+    fn request(&self, by: &Orderer) -> Request {
+        let OpenOrder { account_type, currency, request } = *self;
+        Request::new("open", by.customer, request, &format!("{account_type:?} {currency}"))
+    }
+}
+
 /// Opens an account that a customer orders for themselves. Returns when that is durable. The same request again
-/// gets the same account, and no second one.
+/// gets the same account, and no second one; one that was refused may be sent again.
 ///
 /// # Errors
 /// [`OpenRefused`].
 pub async fn order(
     bank: &Bank,
     by: &Orderer,
-    account_type: AccountType,
-    currency: Currency,
-    request: RequestKey,
+    order: &OpenOrder,
 ) -> Result<Id<Account>, OpenRefused> {
+    ordered(bank, by, order).await?.outcome
+}
+
+/// The same for a program: what was refused because there were too many stays so, as often as it comes.
+///
+/// # Errors
+/// In the answer.
+pub async fn order_once(bank: &Bank, by: &Orderer, order: &OpenOrder) -> Ordered {
+    let ordered = async {
+        for _ in 0..TRIES_MAX {
+            let ordered = ordered(bank, by, order).await?;
+            if ordered.is_repeated || !matches!(ordered.outcome, Err(OpenRefused::TooMany)) {
+                return Ok(ordered);
+            }
+            match keep_refusal(bank, by, order).await {
+                Ok(()) => return Ok(ordered),
+                // Another was first: that one's answer it is.
+                Err(BankError::Unmet(Unmet::Write { .. })) => {}
+                Err(BankError::Unmet(_)) => return Err(OpenRefused::Over),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(BankError::Contended.into())
+    };
+    ordered.await.unwrap_or_else(|refused| Ordered::first(Err(refused)))
+}
+
+/// Keeps that there were too many, with an audit row.
+async fn keep_refusal(bank: &Bank, by: &Orderer, order: &OpenOrder) -> Result<(), BankError> {
     let Bank { store, clock, .. } = bank;
+    let act = Act {
+        action: Action::Refused,
+        entity: "USER",
+        entity_id: by.customer.to_string(),
+        subject: Subject::Customer(by.customer),
+        old: None,
+        new: Some(serde_json::json!({"refused": "too_many_accounts"})),
+    };
+    let came_to = CameTo { user_id: by.customer, account_id: None, transaction_id: None };
+    let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
+    commit.preconditions.clone_from(&by.authority);
+    commit.documents = vec![
+        order.request(by).kept(store, &**clock, came_to).await?,
+        audit::row(store, &**clock, &by.caller, act).await?,
+    ];
+    store.commit(&commit).await.map(drop)
+}
+
+async fn ordered(bank: &Bank, by: &Orderer, order: &OpenOrder) -> Result<Ordered, OpenRefused> {
+    let Bank { store, clock, .. } = bank;
+    let OpenOrder { account_type, currency, .. } = *order;
     let opening = Opening { customer: by.customer, account_type, currency };
-    let meaning = format!("{account_type:?} {currency}");
-    let request = Request::new("open", by.customer, request, &meaning);
+    let request = order.request(by);
     for _ in 0..TRIES_MAX {
         match request.before(store).await? {
-            Some(Ok(came_to)) => return Ok(came_to.account_id),
-            Some(Err(AnotherBefore)) => return Err(OpenRefused::AnotherBefore),
+            Some(Ok(came_to)) => {
+                let outcome = came_to.account_id.ok_or(OpenRefused::TooMany);
+                return Ok(Ordered { outcome, is_repeated: true });
+            }
+            Some(Err(AnotherBefore(came_to))) => {
+                return Err(OpenRefused::AnotherBefore { account: came_to.account_id });
+            }
             None => {}
         }
         let accounts = accounts_of(store, by.customer).await?;
         let is_open = |account: &&Found<Accounts>| account.row.open.status != AccountStatus::Closed;
         if OPEN_ACCOUNTS_MAX <= accounts.iter().filter(is_open).count() {
-            return Err(OpenRefused::TooMany);
+            return Ok(Ordered::first(Err(OpenRefused::TooMany)));
         }
         let account = Id::<Account>::at(clock.now());
         let opened = Opened { account, number: Iban::generate(bank.options.code) };
@@ -131,10 +219,11 @@ pub async fn order(
         let customer = by.customer.number();
         let ledgers = chart::customers(account.number(), customer, account_type, currency);
         commit.accounts.push(ledgers);
-        let came_to = CameTo { user_id: by.customer, account_id: account, transaction_id: None };
+        let came_to =
+            CameTo { user_id: by.customer, account_id: Some(account), transaction_id: None };
         commit.documents.push(request.kept(store, &**clock, came_to).await?);
         match store.commit(&commit).await {
-            Ok(_) => return Ok(account),
+            Ok(_) => return Ok(Ordered::first(Ok(account))),
             Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
                 return Err(OpenRefused::Over);
             }

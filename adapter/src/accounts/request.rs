@@ -1,5 +1,6 @@
 //! What requests about accounts that may come twice came to: written in the commit of what they came to, so that
-//! a double click, a page sent again after an error and a second window are one.
+//! a double click, a page sent again after an error and a second window are one. Of a program's request a refusal is
+//! kept too.
 
 use crate::clock::{Clock, after};
 use crate::error::BankError;
@@ -26,7 +27,9 @@ pub(super) enum AccountRequests {}
 pub(super) struct CameTo {
     /// Whose account it is.
     pub user_id: Id<Customer>,
-    pub account_id: Id<Account>,
+    /// `None` if it was refused: there is no account of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account_id: Option<Id<Account>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transaction_id: Option<Id<Transaction>>,
 }
@@ -49,8 +52,8 @@ impl Kind for AccountRequests {
     }
 }
 
-/// Something else was asked by the same request.
-pub(super) struct AnotherBefore;
+/// Something else was asked by the same request, and came to this.
+pub(super) struct AnotherBefore(pub CameTo);
 
 impl Request {
     /// A request of somebody for something, and what it means.
@@ -70,7 +73,7 @@ impl Request {
         Ok(found.map(|found| {
             let asked = found.row.statutory.as_known();
             let is_same = asked.is_some_and(|asked| asked.meaning == self.meaning);
-            if is_same { Ok(found.row.open) } else { Err(AnotherBefore) }
+            if is_same { Ok(found.row.open) } else { Err(AnotherBefore(found.row.open)) }
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use super::answers::{NamedProblems, ReadProblems};
 use super::app::App;
+use super::path::Named;
 use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::accounts::{self, AccountStatus, AccountType, Accounts, Balances};
@@ -11,7 +12,8 @@ use crate::id::{Account, Id};
 use crate::money::{Currency, Money};
 use crate::store::Found;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use florin_ledger::AccountId;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -67,7 +69,10 @@ pub(super) async fn all(
     let found = accounts::accounts_of(&bank.store, app.customer()).await?;
     let open: Vec<_> = found.iter().map(|account| &account.row.open).collect();
     let balances = accounts::balances(bank.store.client(), &open).await?;
-    let data = found.iter().zip(&balances).map(|(account, balances)| response(account, balances));
+    let data = found
+        .iter()
+        .zip(&balances)
+        .map(|(account, balances)| AccountResponse::of(account, balances));
     Ok(Json(AccountsResponse { data: data.collect::<Result<_, _>>()? }))
 }
 
@@ -84,25 +89,33 @@ pub(super) async fn all(
 pub(super) async fn one(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
 ) -> Result<Json<AccountResponse>, Problem> {
-    let found = owned(&bank, &app, &account).await?;
-    let balances = accounts::balances(bank.store.client(), &[&found.row.open]).await?;
-    let balances = balances.first().ok_or_else(|| BankError::odd(&"no balance"))?;
-    Ok(Json(response(&found, balances)?))
+    as_it_is(&bank, &app, account).await.map(Json)
 }
 
-/// An account of the customer who asks. What is no id, nobody's or another's is not there.
-pub(super) async fn owned(
+/// An account of the customer who asks, with its balances.
+pub(super) async fn as_it_is(
     bank: &Bank,
     app: &App,
-    account: &str,
-) -> Result<Found<Accounts>, Problem> {
-    owned_by(bank, app, account.parse().map_err(|_| Code::NotFound)?).await
+    account: Id<Account>,
+) -> Result<AccountResponse, Problem> {
+    // Both are asked at once; whose account it is decides what is told.
+    let ids = [AccountId(account.number())];
+    let (found, balances) =
+        tokio::join!(owned(bank, app, account), bank.store.client().lookup_accounts(&ids));
+    let (found, balances) = (found?, balances.map_err(BankError::from)?);
+    let balances = Balances::of(&found.row.open, balances.first().copied().flatten())?;
+    Ok(AccountResponse::of(&found, &balances)?)
 }
 
-/// The same by its id.
-pub(super) async fn owned_by(
+/// An account as it was when it was opened.
+pub(super) fn as_it_was_opened(found: &Found<Accounts>) -> AccountResponse {
+    AccountResponse { status: AccountStatus::Active, ..of_record(found) }
+}
+
+/// An account of the customer who asks. What is nobody's or another's is not there.
+pub(super) async fn owned(
     bank: &Bank,
     app: &App,
     account: Id<Account>,
@@ -111,20 +124,36 @@ pub(super) async fn owned_by(
     found.ok_or_else(|| Code::NotFound.into())
 }
 
-fn response(found: &Found<Accounts>, balances: &Balances) -> Result<AccountResponse, BankError> {
+impl AccountResponse {
+    /// An account, with its balances.
+    pub(super) fn of(
+        found: &Found<Accounts>,
+        balances: &Balances,
+    ) -> Result<AccountResponse, BankError> {
+        Ok(AccountResponse {
+            posted_balance_cents: cents(balances.posted)?,
+            pending_balance_cents: cents(balances.pending)?,
+            available_balance_cents: cents(balances.available)?,
+            ..of_record(found)
+        })
+    }
+}
+
+/// What is on record of an account; nothing is on it.
+fn of_record(found: &Found<Accounts>) -> AccountResponse {
     let open = &found.row.open;
     let number = found.row.statutory.as_known().map(|sealed| sealed.account_number.to_string());
-    Ok(AccountResponse {
+    AccountResponse {
         account_id: open.account_id.to_string(),
         account_number: number,
         account_type: open.account_type,
         currency: open.currency_code,
         status: open.status,
-        posted_balance_cents: cents(balances.posted)?,
-        pending_balance_cents: cents(balances.pending)?,
-        available_balance_cents: cents(balances.available)?,
+        posted_balance_cents: 0,
+        pending_balance_cents: 0,
+        available_balance_cents: 0,
         opened_at: open.opened_at.into(),
-    })
+    }
 }
 
 /// An amount as a number of JSON.

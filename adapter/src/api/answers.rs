@@ -14,6 +14,16 @@ const USER: &[Code] = &[Code::InvalidToken, Code::InvalidDpopProof, Code::RateLi
 /// Of whoever has to be a customer, and logged in.
 const APP: &[Code] =
     &[Code::InvalidToken, Code::InvalidDpopProof, Code::RateLimited, Code::NotACustomer];
+/// Of whoever has to be on the staff, and logged in.
+const STAFF: &[Code] = &[
+    Code::InvalidToken,
+    Code::InvalidDpopProof,
+    Code::RateLimited,
+    Code::NotStaff,
+    Code::RoleMissing,
+];
+/// Of whoever has to name what they order.
+const NAMED: &[Code] = &[Code::IdempotencyKeyMissing, Code::IdempotencyKeyReused];
 /// Of whoever sends a body.
 const BODY: &[Code] = &[Code::BodyTooLarge, Code::UnsupportedMediaType];
 
@@ -40,12 +50,77 @@ problems! {
     RefreshProblems: BODY, &[Code::InvalidDpopProof, Code::InvalidGrant];
     /// Of a logout.
     LogoutProblems: USER;
+    /// Of whatever begins with an address, and is answered the same whosever it is.
+    AddressProblems: BODY, &[Code::RateLimited];
+    /// Of what the link of a letter leads to.
+    LinkProblems: BODY, &[Code::RateLimited, Code::LinkIsOver];
+    /// Of an address that is to be somebody's.
+    ConfirmProblems: BODY, &[Code::RateLimited, Code::LinkIsOver, Code::AddressTaken];
+    /// Of a registration's last step.
+    EnrolProblems: BODY, &[
+        Code::RateLimited,
+        Code::LinkIsOver,
+        Code::AddressTaken,
+        Code::SecondFactorMismatch,
+    ];
+    /// Of another app in the place of one that was lost.
+    FactorProblems: BODY, &[Code::RateLimited, Code::LinkIsOver, Code::SecondFactorMismatch];
+    /// Of what a link and something else prove together.
+    RecoverProblems: BODY, &[Code::RateLimited, Code::NotProved];
+    /// Of what takes password and code once more.
+    StepUpProblems: APP, BODY, &[Code::NotProved, Code::ChangedMeanwhile];
+    /// Of the last step of another app.
+    NewFactorProblems: APP, BODY, &[Code::LinkIsOver, Code::SecondFactorMismatch];
     /// Of who somebody is: nobody, if they were erased while they asked.
     ProfileProblems: USER, &[Code::NotFound];
     /// Of reading what is always there.
     ReadProblems: APP;
     /// Of what is named in the path, and may not be there.
     NamedProblems: APP, &[Code::NotFound];
+    /// Of ending all logins but one.
+    OtherLoginsProblems: APP;
+    /// Of a new account.
+    OpenProblems: APP, BODY, &[
+        Code::IdempotencyKeyMissing,
+        Code::IdempotencyKeyReused,
+        Code::TooManyAccounts,
+    ];
+    /// Of closing an account.
+    CloseProblems: APP, &[Code::NotFound, Code::AccountNotUsable, Code::AccountNotEmpty];
+    /// Of what the staff reads.
+    StaffProblems: STAFF;
+    /// Of what the staff looks at, and may not be there.
+    StaffNamedProblems: STAFF, &[Code::NotFound];
+    /// Of what the staff looks for, or does for a customer.
+    CareProblems: STAFF, BODY, &[Code::NotFound];
+    /// Of a suspension, and of its end.
+    SuspendProblems: STAFF, BODY, &[Code::NotFound, Code::AccountNotUsable];
+    /// Of what a member of the staff asks another to approve.
+    ProposeProblems: STAFF, BODY, NAMED, &[
+        Code::NotFound,
+        Code::AlreadyProposed,
+        Code::NotReversible,
+        Code::AlreadyReversed,
+        Code::AccountsOpen,
+        Code::LegalHoldStands,
+    ];
+    /// Of an approval.
+    ApproveProblems: STAFF, BODY, NAMED, &[
+        Code::NotFound,
+        Code::SameEyes,
+        Code::NotProposed,
+        Code::NotReversible,
+        Code::AlreadyReversed,
+        Code::AccountsOpen,
+        Code::LegalHoldStands,
+        Code::ChangedRecently,
+        Code::AccountNotUsable,
+        Code::InsufficientFunds,
+    ];
+    /// Of turning down what somebody asked for.
+    RejectProblems: STAFF, BODY, NAMED, &[Code::NotProposed];
+    /// Of deciding a case.
+    CaseProblems: STAFF, BODY, NAMED, &[Code::NotFound, Code::SameEyes, Code::CaseDecided];
     /// Of a stream of events.
     ListenProblems: APP, &[Code::TooManyStreams];
     /// Of a transfer.
@@ -67,6 +142,8 @@ problems! {
     ChallengeProblems: APP, BODY, &[Code::NotFound, Code::SecondFactorMismatch];
     /// Of a code for a proof.
     ChallengeCodeProblems: APP, &[Code::NotFound, Code::ChannelUnavailable];
+    /// Of a change of what is named in the path.
+    ChangeProblems: APP, BODY, &[Code::NotFound];
     /// Of a new beneficiary.
     BeneficiaryProblems: APP, BODY, &[
         Code::ContactChangedRecently,

@@ -1,6 +1,7 @@
 //! An app that somebody is logged in with, asked of the ledger with every request.
 //!
-//! Customers' operations are customers' alone: whoever is on the staff gets 403, whatever the operation.
+//! Customers' operations are customers' alone, and the staff's the staff's: the others get 403, whatever the
+//! operation.
 //!
 //! What a request proves, in this order: that it has an access token of this bank, that it has the key that the
 //! token is bound to, that the login is not over, that it is not one too many, that it was not sent before.
@@ -10,17 +11,20 @@ use super::jws::ALGORITHMS;
 use super::problem::{Code, Problem};
 use super::rates::{self, Slot};
 use super::replay::ReplayMemory;
+use super::token::Claims;
 use crate::audit::Caller;
 use crate::bank::Bank;
-use crate::customers::{FoundLogin, LoginKey, Sessions};
+use crate::customers::{FoundLogin, LoginKey, LoginSession, Sessions, StepUp};
 use crate::edge::Known;
 use crate::id::{Customer, Id};
 use crate::payments::Orderer;
+use crate::staff::Clerk;
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use florin_ledger::Timestamp;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// An app that a customer is logged in with.
 pub(super) struct App {
@@ -28,19 +32,45 @@ pub(super) struct App {
     pub(super) orderer: Orderer,
     /// Under which key the ledger has the login.
     pub(super) login: LoginKey,
+    /// The login.
+    pub(super) session: LoginSession,
     /// When its token expires.
     pub(super) until: Timestamp,
 }
 
 /// An app that somebody is logged in with, on whichever side of the counter.
-pub(super) struct UserApp {
-    pub(super) app: App,
-    is_customer: bool,
+pub(super) struct UserApp(pub(super) App);
+
+/// An app that a member of the staff is logged in with.
+pub(super) struct Desk(pub(super) Clerk);
+
+/// A login that a request has proved.
+struct Proved {
+    found: FoundLogin,
+    caller: Caller,
+    claims: Arc<Claims>,
 }
 
 impl App {
+    fn of(Proved { found, caller, claims }: Proved) -> App {
+        let FoundLogin { session, unchanged, .. } = found;
+        let orderer = Orderer {
+            caller,
+            customer: session.user_id,
+            authority: unchanged.into(),
+            auth_method: session.auth_method.clone(),
+        };
+        App { orderer, login: claims.login.clone(), session, until: claims.expires() }
+    }
+
     pub(super) fn customer(&self) -> Id<Customer> {
         self.orderer.customer
+    }
+
+    /// What this login proves itself again with.
+    pub(super) fn step_up<'a>(&'a self, password: Zeroizing<String>, code: &'a str) -> StepUp<'a> {
+        let authority = &self.orderer.authority;
+        StepUp { key: self.login.clone(), login: &self.session, authority, password, code }
     }
 }
 
@@ -48,8 +78,18 @@ impl FromRequestParts<Arc<Bank>> for App {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<App, Problem> {
-        let UserApp { app, is_customer } = UserApp::from_request_parts(parts, bank).await?;
-        if is_customer { Ok(app) } else { Err(Code::NotACustomer.into()) }
+        let proved = Proved::of(parts, bank).await?;
+        let is_customer = proved.found.user_kind.is_customer();
+        if is_customer { Ok(App::of(proved)) } else { Err(Code::NotACustomer.into()) }
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for Desk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<Desk, Problem> {
+        let Proved { found, caller, .. } = Proved::of(parts, bank).await?;
+        Clerk::of(found, caller).map(Desk).ok_or_else(|| Code::NotStaff.into())
     }
 }
 
@@ -57,6 +97,12 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<UserApp, Problem> {
+        Ok(UserApp(App::of(Proved::of(parts, bank).await?)))
+    }
+}
+
+impl Proved {
+    async fn of(parts: &Parts, bank: &Bank) -> Result<Proved, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::bank);
         let slot = parts.extensions.get::<Slot>().cloned().unwrap_or_default();
         let now = bank.clock.now();
@@ -67,7 +113,7 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
         if proof.thumbprint != claims.cnf.jkt {
             return Err(no_proof());
         }
-        let Bank { store, clock, .. } = &**bank;
+        let Bank { store, clock, .. } = bank;
         let (found, minute) = tokio::join!(
             Sessions::find_app(store, &**clock, &claims.login, &proof.thumbprint),
             rates::look(store, claims.sub, now),
@@ -75,9 +121,10 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
         let login = found?.filter(|found| {
             found.session.user_id == claims.sub && found.session.session_id == claims.sid
         });
-        let FoundLogin { session, unchanged, user_kind } = login.ok_or_else(not_valid)?;
-        let customer = session.user_id;
-        let caller = Caller { customer: Some(customer), login: Some(session.session_id), ..caller };
+        let found = login.ok_or_else(not_valid)?;
+        let user = found.session.user_id;
+        let login = Some(found.session.session_id);
+        let caller = Caller { customer: Some(user), login, ..caller };
         if let Some(known) = parts.extensions.get::<Known>() {
             known.is(&caller);
         }
@@ -85,10 +132,7 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
         let used = ReplayMemory::write(store, &proof).await?;
         let used = rates::count(store, minute?, limit, now, &slot, used).await?;
         bank.proofs.check(&proof, used, now)?;
-        let auth_method = session.auth_method;
-        let orderer = Orderer { caller, customer, authority: unchanged.into(), auth_method };
-        let app = App { orderer, login: claims.login.clone(), until: claims.expires() };
-        Ok(UserApp { app, is_customer: user_kind.is_customer() })
+        Ok(Proved { found, caller, claims })
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whom the customer pays again and again.
 
-use super::answers::{BeneficiaryProblems, NamedProblems, ReadProblems};
+use super::answers::{BeneficiaryProblems, ChangeProblems, NamedProblems, ReadProblems};
 use super::app::App;
 use super::json::{Body, Flaw, FlawCode};
+use super::path::Named;
 use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::accounts::Iban;
@@ -12,7 +13,7 @@ use crate::payments::NameCheck;
 use crate::payments::payee::{self, NewPayee, PayeeRefused, PayeeType, Payees};
 use crate::store::Found;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,37 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
 }
 
+/// What is to be changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarkRequest {
+    /// Whether the beneficiary is a favourite.
+    is_favorite: bool,
+}
+
+/// Notes whether a beneficiary is a favourite: the bank's pages show those first.
+#[utoipa::path(
+    patch, path = "/beneficiaries/{beneficiary_id}", operation_id = "mark_beneficiary",
+    tag = "Beneficiaries", request_body = MarkRequest,
+    params(("beneficiary_id" = String, Path)),
+    responses(
+        (status = 200, description = "As it is now", body = BeneficiaryResponse),
+        ChangeProblems,
+    ),
+    security(("dpop" = [])),
+)]
+pub(super) async fn mark(
+    State(bank): State<Arc<Bank>>,
+    app: App,
+    Named(payee): Named<Id<Payee>>,
+    Body(request): Body<MarkRequest>,
+) -> Result<Json<BeneficiaryResponse>, Problem> {
+    let Bank { store, clock, .. } = &*bank;
+    let marked = payee::mark(store, &**clock, &app.orderer, payee, request.is_favorite).await;
+    let found = marked.map_err(problem)?;
+    Ok(Json(response(&found).ok_or(Code::NotFound)?))
+}
+
 /// Forgets a beneficiary.
 #[utoipa::path(
     delete, path = "/beneficiaries/{beneficiary_id}", operation_id = "remove_beneficiary",
@@ -121,9 +153,8 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(payee): Path<String>,
+    Named(payee): Named<Id<Payee>>,
 ) -> Result<StatusCode, Problem> {
-    let payee: Id<Payee> = payee.parse().map_err(|_| Code::NotFound)?;
     let Bank { store, clock, .. } = &*bank;
     payee::remove(store, &**clock, &app.orderer, payee).await.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)

@@ -3,11 +3,12 @@
 use super::answers::{ChallengeCodeProblems, ChallengeProblems};
 use super::app::App;
 use super::json::Body;
+use super::path::Named;
 use super::problem::{Code, Problem};
 use crate::bank::Bank;
 use crate::id::{Challenge, Id};
 use crate::payments::{self, ProveRefused, SendCodeRefused};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -41,10 +42,9 @@ pub(super) struct ChallengeRequest {
 pub(super) async fn verify(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(challenge): Path<String>,
+    Named(challenge): Named<Id<Challenge>>,
     Body(request): Body<ChallengeRequest>,
 ) -> Result<StatusCode, Problem> {
-    let challenge: Id<Challenge> = challenge.parse().map_err(|_| Code::NotFound)?;
     let Bank { store, clock, .. } = &*bank;
     let proved = payments::prove(store, &**clock, &app.orderer, challenge, &request.code).await;
     match proved {
@@ -69,9 +69,8 @@ pub(super) async fn verify(
 pub(super) async fn send_code(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(challenge): Path<String>,
+    Named(challenge): Named<Id<Challenge>>,
 ) -> Result<StatusCode, Problem> {
-    let challenge: Id<Challenge> = challenge.parse().map_err(|_| Code::NotFound)?;
     match payments::send_code(&bank, &app.orderer, challenge).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(SendCodeRefused::NoSuchChallenge) => Err(Code::NotFound.into()),

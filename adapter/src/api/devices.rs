@@ -3,6 +3,7 @@
 use super::answers::{DeviceProblems, NamedProblems, ReadProblems};
 use super::app::App;
 use super::json::{Body, Flaw, FlawCode};
+use super::path::Named;
 use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::alerts::{Devices, PushToken, RegisterRefused, Registered};
@@ -10,7 +11,7 @@ use crate::bank::Bank;
 use crate::id::{Device, Id};
 use crate::notify::Platform;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -114,9 +115,8 @@ pub(super) async fn register(
 pub(super) async fn remove(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(device): Path<String>,
+    Named(device): Named<Id<Device>>,
 ) -> Result<StatusCode, Problem> {
-    let device: Id<Device> = device.parse().map_err(|_| Code::NotFound)?;
     let Bank { store, clock, .. } = &*bank;
     if Devices::remove(store, &**clock, &app.orderer, device).await? {
         Ok(StatusCode::NO_CONTENT)

@@ -5,6 +5,7 @@ use super::accounts::{cents, owned};
 use super::answers::NamedProblems;
 use super::app::App;
 use super::parameters::Parameters;
+use super::path::Named;
 use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::accounts::{self, Accounts, Entry};
@@ -14,7 +15,7 @@ use crate::id::{Account, Id};
 use crate::money::Currency;
 use crate::store::Found;
 use axum::Json;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64URL_NOPAD;
@@ -91,11 +92,11 @@ pub(super) struct HistoryResponse {
 pub(super) async fn of_account(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
     OriginalUri(uri): OriginalUri,
     Parameters(range): Parameters<Range>,
 ) -> Result<Response, Problem> {
-    let found = owned(&bank, &app, &account).await?;
+    let found = owned(&bank, &app, account).await?;
     let limit = range.limit.unwrap_or(LIMIT_DEFAULT);
     let out_of_range = || {
         Problem::from(Code::InvalidRequest).because(

@@ -145,16 +145,17 @@ pub(super) async fn verify(
         Err(error) => Err(error),
     };
     match finished {
-        Ok((token, session)) => Ok(tokens(&bank, &token, &session)),
+        Ok((token, session)) => Ok(Json(tokens(&bank, &token, &session))),
         Err(LoginError::NoMatch) => Err(challenge(Code::LoginFailed, None)),
         Err(LoginError::Bank(error)) => Err(error.into()),
     }
 }
 
-fn tokens(bank: &Bank, token: &Token, session: &LoginSession) -> Json<TokenResponse> {
+/// What an app has of a login that goes by this token.
+pub(super) fn tokens(bank: &Bank, token: &Token, session: &LoginSession) -> TokenResponse {
     let (access_token, expires_in) = bank.tokens.issue(session, &token.key(), bank.clock.now());
     let refresh_token = token.to_string();
-    Json(TokenResponse { access_token, token_type: "DPoP", expires_in, refresh_token })
+    TokenResponse { access_token, token_type: "DPoP", expires_in, refresh_token }
 }
 
 /// What gets another access token.
@@ -186,7 +187,7 @@ pub(super) async fn refresh(
     let FoundLogin { session, .. } = found.ok_or(Code::InvalidGrant)?;
     // Only who has a login gets this far, so strangers leave nothing in the ledger's memory.
     bank.proofs.used(store, &proof, clock.now()).await?;
-    Ok(tokens(&bank, &token, &session))
+    Ok(Json(tokens(&bank, &token, &session)))
 }
 
 /// Ends the login: its tokens are worth nothing from now on.
@@ -200,7 +201,7 @@ pub(super) async fn refresh(
 )]
 pub(super) async fn logout(
     State(bank): State<Arc<Bank>>,
-    UserApp { app, .. }: UserApp,
+    UserApp(app): UserApp,
 ) -> Result<StatusCode, Problem> {
     let Bank { store, clock, .. } = &*bank;
     log_out(store, &**clock, &app.orderer.caller, &app.login).await?;

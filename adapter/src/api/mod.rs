@@ -23,17 +23,26 @@ mod jws;
 mod login;
 mod notifications;
 mod openapi;
+mod opening;
 mod parameters;
+mod path;
 mod problem;
 mod profile;
 mod rates;
+mod recovery;
+mod registration;
 mod replay;
+mod secrets;
+mod security;
+mod sessions;
+mod staff;
+mod step_up;
 mod time;
 mod token;
 mod transactions;
 mod transfers;
 
-pub(crate) use problem::told;
+pub(crate) use problem::{told, unreadable};
 pub use rates::REQUESTS_PER_MINUTE;
 pub use replay::ReplayMemory;
 pub use token::AccessTokens;
@@ -64,20 +73,38 @@ fn operations() -> OpenApiRouter<Arc<Bank>> {
         .routes(routes!(login::verify))
         .routes(routes!(login::refresh))
         .routes(routes!(login::logout))
+        .routes(routes!(registration::begin))
+        .routes(routes!(registration::confirm))
+        .routes(routes!(registration::enrol))
+        .routes(routes!(recovery::begin))
+        .routes(routes!(recovery::finish))
+        .routes(routes!(recovery::confirm_factor))
+        .routes(routes!(recovery::enrol_factor))
         .routes(routes!(profile::me))
         .routes(routes!(notifications::get, notifications::set))
         .routes(routes!(devices::all, devices::register))
         .routes(routes!(devices::remove))
-        .routes(routes!(accounts::all))
+        .routes(routes!(security::password))
+        .routes(routes!(security::codes, security::new_codes))
+        .routes(routes!(security::email))
+        .routes(routes!(security::confirm_email))
+        .routes(routes!(security::factor))
+        .routes(routes!(security::finish_factor))
+        .routes(routes!(sessions::all))
+        .routes(routes!(sessions::end_one))
+        .routes(routes!(sessions::end_others))
+        .routes(routes!(accounts::all, opening::open))
         .routes(routes!(accounts::one))
+        .routes(routes!(opening::close))
         .routes(routes!(history::of_account))
         .routes(routes!(transactions::one))
         .routes(routes!(transfers::begin))
         .routes(routes!(challenges::verify))
         .routes(routes!(challenges::send_code))
         .routes(routes!(beneficiaries::all, beneficiaries::add))
-        .routes(routes!(beneficiaries::remove))
+        .routes(routes!(beneficiaries::mark, beneficiaries::remove))
         .routes(routes!(events::listen))
+        .merge(staff::operations())
 }
 
 /// The OpenAPI document of a bank that is found at an origin.

@@ -5,10 +5,10 @@
 //! [layer](told) around them writes it down with the names of the request, and makes problems of what the router
 //! refuses by itself. Nothing of what was sent is repeated.
 
-use super::json::Flaw;
+use super::json::{Flaw, FlawCode};
 use super::rates::Slot;
 use super::time::Time;
-use crate::audit::Caller;
+use crate::audit::{self, Caller};
 use crate::bank::Bank;
 use crate::clock::UnixNs;
 use crate::error::BankError;
@@ -22,6 +22,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use florin_client::ClientError;
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -91,6 +92,12 @@ catalogue! {
     StepUpRequired "step_up_required" 403 "This needs a code of the second factor";
     /// This is for customers; whoever is logged in is on the bank's staff.
     NotACustomer "not_a_customer" 403 "This is for customers";
+    /// This is for the bank's staff; whoever is logged in is a customer.
+    NotStaff "not_staff" 403 "This is for the bank's staff";
+    /// Whoever is logged in is on the staff, and has none of the roles that this takes.
+    RoleMissing "role_missing" 403 "This takes another role";
+    /// Whoever asked for something does not approve it, nor does anybody decide about what they ordered.
+    SameEyes "same_eyes" 403 "This takes somebody else";
     /// E-mail address, second factor or password were changed, or recovered, less than 24 hours ago: until `not_before`
     /// no beneficiaries are added, and no transfers to others begun that need a proof. Those between the customer's own
     /// accounts go on.
@@ -101,8 +108,34 @@ catalogue! {
     MethodNotAllowed "method_not_allowed" 405 "Not in this way";
     /// An account is suspended or closed.
     AccountNotUsable "account_not_usable" 409 "The account can't be used for this now";
+    /// Somebody has asked for it, and nobody has decided yet.
+    AlreadyProposed "already_proposed" 409 "Somebody has asked for this already";
+    /// Nobody asks for it any more: somebody has decided, or nobody has asked.
+    NotProposed "not_proposed" 409 "Nobody asks for this any more";
+    /// Only a completed transfer between two accounts of the bank moves its money back.
+    NotReversible "not_reversible" 409 "This can't be reversed";
+    /// The transfer has moved its money back.
+    AlreadyReversed "already_reversed" 409 "This is reversed already";
+    /// The customer has accounts that are not closed.
+    AccountsOpen "accounts_open" 409 "There are accounts that are not closed";
+    /// Everything of the customer must be kept as long as a legal hold stands.
+    LegalHoldStands "legal_hold_stands" 409 "A legal hold stands";
+    /// What the customer is reached or proved by was changed less than 24 hours ago: no link is sent before.
+    ChangedRecently "changed_recently" 409 "Too soon after a change";
+    /// Somebody has decided, or the transfer has ended before.
+    CaseDecided "case_decided" 409 "The case is decided";
+    /// Money is on the account, or held: it is closed when there is none.
+    AccountNotEmpty "account_not_empty" 409 "There is money on the account";
+    /// The address has become another customer's since the letter was sent: log in with it, or use another.
+    AddressTaken "address_taken" 409 "The address is a customer's already";
+    /// Something else of the customer was changed at the same time, or their login has ended. Nothing happened: if the
+    /// login is not over, send it again.
+    ChangedMeanwhile "changed_meanwhile" 409 "Something else was changed at the same time";
     /// The number is among the customer's beneficiaries: `resource_id` says which.
     BeneficiaryExists "beneficiary_exists" 409 "This number is a beneficiary already";
+    /// The link of a letter, or what it led to, was used or is too old, or never led anywhere. Which it is is not told.
+    /// Begin again.
+    LinkIsOver "link_is_over" 410 "This leads nowhere any more";
     /// A body has at most 16 KiB.
     BodyTooLarge "body_too_large" 413 "The body is too large";
     /// Bodies are `application/json` in UTF-8, not compressed.
@@ -121,6 +154,10 @@ catalogue! {
     RailUnavailable "rail_unavailable" 422 "Payments to other banks are not possible yet";
     /// The code is wrong, was used before, or too many were tried. Which it is is not told.
     SecondFactorMismatch "second_factor_mismatch" 422 "That code did not match";
+    /// Password, code or link did not match, were used before, or too many were tried. Which it was is not told.
+    NotProved "not_proved" 422 "That is no proof";
+    /// There are as many accounts as a customer may have: close one first.
+    TooManyAccounts "too_many_accounts" 422 "There are too many accounts";
     /// There are as many beneficiaries as a customer may have: remove one first.
     TooManyBeneficiaries "too_many_beneficiaries" 422 "There are too many beneficiaries";
     /// A customer has at most 5 devices: remove one first.
@@ -175,6 +212,12 @@ impl Problem {
         Problem { flaw: Some(Box::new(flaw)), ..Code::InvalidRequest.into() }
     }
 
+    /// A member of a body that can't be what it should be, and why: the words must say nothing that was sent.
+    pub(super) fn improper(member: &str, words: &dyn fmt::Display) -> Problem {
+        let flaw = Flaw::of(member, FlawCode::InvalidValue);
+        Problem::flawed(flaw).because(&format!("`{member}`: {words}."))
+    }
+
     /// The same, in words of its own: they must say nothing that was sent.
     pub(super) fn because(self, detail: &str) -> Problem {
         Problem { detail: Some(String::from(detail)), ..self }
@@ -193,6 +236,12 @@ impl Problem {
     /// It was tried too often, and may be again in so many seconds.
     pub(super) fn too_often(seconds: u64) -> Problem {
         Problem::from(Code::RateLimited).after(seconds)
+    }
+
+    /// What the bank could not do once something had happened: nobody is told that nothing did.
+    pub(super) fn half_way(failure: &BankError) -> Problem {
+        error!("a request failed half way: {failure}");
+        Problem::from(Code::OutcomeUnknown).after(RETRY_AFTER_S)
     }
 
     /// What can't be done before a time.
@@ -286,7 +335,7 @@ pub(crate) async fn told(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if uri.path() != "/v1" && !uri.path().starts_with("/v1/") {
+    if !is_for_programs(uri.path()) {
         return next.run(request).await;
     }
     let slot = Slot::default();
@@ -299,22 +348,61 @@ pub(crate) async fn told(
     let mut response = answered.unwrap_or_else(overdue);
     slot.tell(response.headers_mut());
     let Some(problem) = problem_of(&response) else { return response };
-    let correlation = caller.map(|Extension(caller)| caller.correlation).unwrap_or_default();
-    let body = ProblemBody {
-        r#type: format!("{}/v1/docs#{}", bank.options.origin, problem.code.name()),
-        title: problem.code.title(),
-        status: response.status().as_u16(),
-        detail: problem.detail.unwrap_or_else(|| String::from(problem.code.meaning())),
-        instance: String::from(uri.path()),
-        code: problem.code,
-        correlation_id: correlation,
-        errors: problem.flaw.into_iter().map(|flaw| *flaw).collect(),
-        resource_id: problem.resource,
-        challenge_id: problem.challenge,
-        not_before: problem.not_before.map(|time| *time),
-    };
+    let correlation_id = caller.map(|Extension(caller)| caller.correlation).unwrap_or_default();
+    let place = Place { origin: &bank.options.origin, path: uri.path(), correlation_id };
+    let body = place.body(problem, response.status());
     write(&mut response, &body);
     response
+}
+
+/// The answer to what is no request, too much of one, or comes too slowly, if a program asked: the bank has not seen
+/// it, so nothing is on record of it, and the problem's kind is named without the bank's origin.
+pub(crate) fn unreadable(path: &str, status: StatusCode) -> Option<Response> {
+    if !is_for_programs(path) {
+        return None;
+    }
+    let mut response = status.into_response();
+    let problem = problem_of(&response)?;
+    let problem = match problem.code {
+        Code::InvalidRequest => problem.because(
+            "This is no request that the bank reads, too large, or came too slowly. Nothing happened.",
+        ),
+        _ => problem,
+    };
+    let place = Place { origin: "", path, correlation_id: audit::correlation() };
+    let body = place.body(problem, status);
+    write(&mut response, &body);
+    Some(response)
+}
+
+fn is_for_programs(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
+}
+
+/// Where a problem came up.
+struct Place<'a> {
+    origin: &'a str,
+    path: &'a str,
+    correlation_id: String,
+}
+
+impl Place<'_> {
+    fn body(self, problem: Problem, status: StatusCode) -> ProblemBody {
+        let Place { origin, path, correlation_id } = self;
+        ProblemBody {
+            r#type: format!("{origin}/v1/docs#{}", problem.code.name()),
+            title: problem.code.title(),
+            status: status.as_u16(),
+            detail: problem.detail.unwrap_or_else(|| String::from(problem.code.meaning())),
+            instance: String::from(path),
+            code: problem.code,
+            correlation_id,
+            errors: problem.flaw.into_iter().map(|flaw| *flaw).collect(),
+            resource_id: problem.resource,
+            challenge_id: problem.challenge,
+            not_before: problem.not_before.map(|time| *time),
+        }
+    }
 }
 
 /// Query strings are in logs and histories: what must not be there is refused before anything looks at it.
@@ -380,6 +468,10 @@ mod tests {
                 assert_eq!(problem_of(&answer).map(|problem| problem.code), Some(code));
                 assert!(answer.headers().contains_key(header::RETRY_AFTER));
             }
+        }
+        for error in [BankError::Busy, ClientError::NotSent { message: lost() }.into()] {
+            let problem = Problem::half_way(&error);
+            assert_eq!((problem.code, problem.headers.len()), (Code::OutcomeUnknown, 1));
         }
         let code = |answer| problem_of(&answer).map(|problem| problem.code);
         assert_eq!(code(web::overdue()), Some(Code::OutcomeUnknown));

@@ -42,7 +42,7 @@ pub(super) struct ProfileResponse {
 )]
 pub(super) async fn me(
     State(bank): State<Arc<Bank>>,
-    UserApp { app, .. }: UserApp,
+    UserApp(app): UserApp,
 ) -> Result<Json<ProfileResponse>, Problem> {
     let found: Option<Found<Customers>> = bank.store.get(&app.customer().bytes()).await?;
     // Who was erased while they asked is nobody.

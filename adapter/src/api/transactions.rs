@@ -2,6 +2,7 @@
 
 use super::answers::NamedProblems;
 use super::app::App;
+use super::path::Named;
 use super::problem::{Code, Problem};
 use super::time::Time;
 use crate::bank::Bank;
@@ -9,7 +10,7 @@ use crate::id::{Id, Transaction};
 use crate::money::Currency;
 use crate::payments::{self, TransactionStatus, View};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -54,9 +55,8 @@ pub(super) struct TransactionResponse {
 pub(super) async fn one(
     State(bank): State<Arc<Bank>>,
     app: App,
-    Path(transaction): Path<String>,
+    Named(transaction): Named<Id<Transaction>>,
 ) -> Result<Json<TransactionResponse>, Problem> {
-    let transaction: Id<Transaction> = transaction.parse().map_err(|_| Code::NotFound)?;
     let found = payments::view(&bank.store, &*bank.clock, app.customer(), transaction).await?;
     Ok(Json(response(transaction, found.ok_or(Code::NotFound)?)))
 }

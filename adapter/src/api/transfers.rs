@@ -1,6 +1,6 @@
 //! Moving money. The answer comes when the money is held; what becomes of it, the transaction says.
 
-use super::accounts::owned_by;
+use super::accounts::owned;
 use super::answers::TransferProblems;
 use super::app::App;
 use super::idempotency::{self, REPLAYED};
@@ -117,7 +117,7 @@ pub(super) async fn begin(
     let request_key = idempotency::key(&headers, OPERATION)?;
     let destination = destination(&request)?;
     // What is another's, and what is not there, is one answer, whatever was asked before.
-    owned_by(&bank, &app, request.source_account_id).await?;
+    owned(&bank, &app, request.source_account_id).await?;
     let money = Money { currency: request.currency, cents: request.amount_cents.into() };
     let new = NewTransfer {
         source: request.source_account_id,

@@ -16,12 +16,13 @@
 
 use super::credentials::{FactorUse, FactorUses};
 use super::decoy;
+use super::founding::{Founder, founding};
 use super::link::Link;
 use super::name::PersonName;
 use super::password::{HashedPassword, Password, Passwords};
-use super::record::{CustomerEmails, Customers, email_of};
+use super::record::{CustomerEmails, Customers, UserKind, email_of};
 use super::recovery_code::{self, NewCodes};
-use super::registration::{Founder, founding};
+use super::registration::created;
 use super::totp::TotpSecret;
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, HOUR, UnixNs, after};
@@ -231,7 +232,8 @@ impl Registrations {
         let step = sealed.mfa_secret.step_of(code.trim(), clock.now());
         let totp_step = step.ok_or(EnrolError::NoMatch)?;
         let founder = Founder {
-            customer,
+            id: customer,
+            kind: UserKind::Customer,
             first_name: sealed.first_name,
             last_name: sealed.last_name,
             email,
@@ -245,6 +247,7 @@ impl Registrations {
         let used = store.write(&customer.bytes(), &used, DocumentCondition::Absent).await?;
         let (codes, kept) = recovery_code::made(store, customer).await?;
         commit.documents.extend([used, kept, found.deletion()]);
+        commit.documents.push(audit::row(store, clock, &caller, created(customer)).await?);
         match store.commit(&commit).await {
             Ok(_) => Ok(codes),
             Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => Err(EnrolError::KnownAddress),

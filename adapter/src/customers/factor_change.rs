@@ -23,7 +23,7 @@ use super::password::Passwords;
 use super::phone_change::PhoneChanges;
 use super::record::{Customers, email_of, tell};
 use super::recovery::Recoveries;
-use super::session::{LoginSession, Sessions, Token};
+use super::session::{LoginKey, LoginSession, Sessions, Token};
 use super::step_up::{ChangeRefused, Proved, StepUp, changed, committed, rewritten};
 use super::totp::TotpSecret;
 use crate::audit::{self, Caller};
@@ -146,13 +146,13 @@ impl FactorChanges {
         clock: &dyn Clock,
         caller: &Caller,
         authority: &[Precondition],
-        (token, login): (&Token, &LoginSession),
+        (key, login): (&LoginKey, &LoginSession),
         code: &str,
     ) -> Result<Token, NewFactorRefused> {
         let (found, totp) = find(store, clock, login).await?;
         let customer = login.user_id;
         let others = Ending::AllBut(login.session_id);
-        let (token, renewal) = Sessions::renewed(store, clock.now(), token, login).await?;
+        let (token, renewal) = Sessions::renewed(store, clock.now(), key, login).await?;
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
         commit.preconditions = authority.to_vec();
         commit.documents = replacement(store, clock, customer, totp, code).await?;

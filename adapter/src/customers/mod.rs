@@ -16,6 +16,7 @@ mod erasure;
 mod factor;
 mod factor_change;
 mod factor_recovery;
+mod founding;
 mod link;
 mod lockout;
 mod login;
@@ -47,6 +48,7 @@ pub use factor_change::{FactorChanges, NewFactorRefused};
 pub use factor_recovery::{
     FactorRecoveries, FactorRecoveryRefused, approve_factor_recovery, request_factor_recovery,
 };
+pub(crate) use founding::{Founder, founding};
 pub use link::{Link, NotALink};
 pub use login::{Attempt, Holder, LoginAttempts, LoginError};
 pub use logins::{Ending, LoginInUse, end_logins, log_out, logins_of};
@@ -54,9 +56,7 @@ pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
 pub use password::{Password, PasswordError, Passwords, Waiting};
 pub use password_change::{PasswordChange, change_password};
 pub use phone_change::{NewPhoneRefused, PhoneChanges, PhoneCodeRefused};
-pub(crate) use record::{
-    CustomerEmails, CustomerOpen, EmailOpen, Identity, contact_of, tell, user_of_email,
-};
+pub(crate) use record::{CustomerEmails, CustomerOpen, contact_of, tell, user_of_email};
 pub use record::{Customers, KycStatus, Profile, UserKind};
 pub use recovery::{RecoverRefused, Recoveries};
 pub use recovery_code::{

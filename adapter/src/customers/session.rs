@@ -260,7 +260,7 @@ impl Sessions {
     pub(super) async fn renewed(
         store: &Store,
         now: Timestamp,
-        before: &Token,
+        before: &LoginKey,
         login: &LoginSession,
     ) -> Result<(Token, [DocumentWrite; 4]), BankError> {
         let token = Token::generate(login.user_id);
@@ -269,7 +269,7 @@ impl Sessions {
         let write = store.write(&key, &row, DocumentCondition::Absent).await?;
         let write = DocumentWrite { expires: login.expires_at.into(), ..write };
         let used = use_write(store, &key, now).await?;
-        let [ended, unused] = Sessions::end(&before.key());
+        let [ended, unused] = Sessions::end(before);
         Ok((token, [write, used, ended, unused]))
     }
 

@@ -9,7 +9,7 @@
 use super::credentials::{Credentials, CredentialsSealed};
 use super::factor::{self, Accepted, FactorRefused};
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
-use super::session::{LoginSession, Sessions, Token};
+use super::session::{LoginKey, LoginSession, Sessions, Token};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::Clock;
 use crate::error::BankError;
@@ -45,8 +45,8 @@ impl From<FactorRefused> for ChangeRefused {
 
 /// What somebody shows who is logged in and wants a change.
 pub struct StepUp<'a> {
-    /// The token of their login.
-    pub token: &'a Token,
+    /// Under which key the ledger has their login.
+    pub key: LoginKey,
     /// The login.
     pub login: &'a LoginSession,
     /// What must hold for the login to order anything.
@@ -101,8 +101,7 @@ impl StepUp<'_> {
                 return Err(ChangeRefused::NoMatch);
             }
         };
-        let (token, renewal) =
-            Sessions::renewed(store, clock.now(), self.token, self.login).await?;
+        let (token, renewal) = Sessions::renewed(store, clock.now(), &self.key, self.login).await?;
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
         commit.preconditions = self.authority.to_vec();
         commit.documents.extend(renewal);

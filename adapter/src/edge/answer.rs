@@ -8,6 +8,7 @@ use super::limits::{
 };
 use super::pace::{Slow, paced};
 use super::presence::Presence;
+use crate::api;
 use crate::web;
 use axum::Router;
 use axum::body::Body;
@@ -33,15 +34,16 @@ impl Host {
     pub(super) async fn answer(self, request: Request) -> Response {
         let under_way = self.presence.begin();
         let (mut parts, body) = request.into_parts();
+        let path = String::from(parts.uri.path());
         let response = match refusal(&parts) {
-            Some(status) => refused(status),
+            Some(status) => refused(&path, status),
             None => {
                 let slow = Slow::default();
                 let body = paced(body, self.limits.body, &slow);
                 parts.extensions.insert(ConnectInfo(self.peer));
                 let answered = self.router.oneshot(Request::from_parts(parts, body)).await;
                 let response = answered.unwrap_or_else(|never| match never {});
-                if slow.is_so() { refused(StatusCode::REQUEST_TIMEOUT) } else { response }
+                if slow.is_so() { refused(&path, StatusCode::REQUEST_TIMEOUT) } else { response }
             }
         };
         match response.extensions().get::<Endless>() {
@@ -92,8 +94,9 @@ fn count(text: &[u8], separator: u8) -> usize {
 }
 
 /// Says so, and closes the connection: what else comes on it may be anything.
-fn refused(status: StatusCode) -> Response {
-    let mut response = web::unreadable(status);
+fn refused(path: &str, status: StatusCode) -> Response {
+    let for_programs = api::unreadable(path, status);
+    let mut response = for_programs.unwrap_or_else(|| web::unreadable(status));
     dress(response.headers_mut());
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

@@ -117,7 +117,7 @@ pub struct NewPayee {
     pub bank_code: Option<String>,
 }
 
-/// Why a payee is not noted, or not forgotten. Nothing happened.
+/// Why a payee is not noted, not marked, or not forgotten. Nothing happened.
 #[derive(Debug, thiserror::Error)]
 pub enum PayeeRefused {
     /// There is no such payee, or it is another's.
@@ -226,6 +226,44 @@ pub async fn remove(
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
             Err(BankError::Unmet(Unmet::Write { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(BankError::Contended.into())
+}
+
+/// Notes whether a payee is a favourite of its customer. Returns it when that is durable.
+///
+/// # Errors
+/// [`PayeeRefused`].
+pub async fn mark(
+    store: &Store,
+    clock: &dyn Clock,
+    by: &super::Orderer,
+    payee: Id<Payee>,
+    is_favorite: bool,
+) -> Result<Found<Payees>, PayeeRefused> {
+    for _ in 0..TRIES_MAX {
+        let found = find(store, by.customer, payee).await?.ok_or(PayeeRefused::NoSuchPayee)?;
+        if found.row.open.is_favorite == is_favorite {
+            return Ok(found);
+        }
+        let (key, condition) = (found.key.clone(), found.condition());
+        let open = PayeeOpen { is_favorite, ..found.row.open };
+        let row = Row::<Payees> { open, ..found.row };
+        let act = Act {
+            new: Some(serde_json::json!({ "is_favorite": is_favorite })),
+            ..act(Action::Update, by.customer, payee)
+        };
+        let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
+        commit.preconditions.clone_from(&by.authority);
+        commit.documents = vec![
+            store.write(&key, &row, condition).await?,
+            audit::row(store, clock, &by.caller, act).await?,
+        ];
+        match store.commit(&commit).await {
+            // As it is now, whoever has marked it.
+            Ok(_) | Err(BankError::Unmet(Unmet::Write { .. })) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -177,6 +177,7 @@ pub async fn decide(
             store.write(&found.key, &decided, found.condition()).await?,
             audit::row(store, &**clock, clerk.caller(), act).await?,
         ];
+        commit.documents.extend(clerk.kept());
         let (account, transaction) = (open.source_account_id, open.transaction_id);
         commit.events.push(topics::event(topics::CASE_DECIDED, account, transaction));
         match store.commit(&commit).await {

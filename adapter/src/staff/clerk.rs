@@ -1,13 +1,15 @@
 //! A member of the staff who is logged in, and asks for something.
 
+use super::order::Order;
 use super::role::{Role, Roles};
 use crate::audit::{self, Caller};
+use crate::bank::Bank;
 use crate::customers::{FoundLogin, UserKind};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::store::{Store, is_one_of};
-use florin_ledger::Commit;
 use florin_ledger::commit::{Precondition, Unmet};
+use florin_ledger::{Commit, DocumentWrite};
 
 /// Who asks. Had from a login alone, so that whatever is done in a member's name needs that the login is not
 /// over and their roles are what they were: that is what `authority` says, and every commit of theirs has it.
@@ -17,6 +19,8 @@ pub struct Clerk {
     id: Id<Customer>,
     roles: Roles,
     authority: Vec<Precondition>,
+    /// What keeps, in the commit of what they order, that it was done; `None` if the order has no name.
+    kept: Option<DocumentWrite>,
 }
 
 /// A member of the staff without the role that something takes. Nothing happened.
@@ -31,7 +35,20 @@ impl Clerk {
         let UserKind::Staff(roles) = found.user_kind else { return None };
         let id = found.session.user_id;
         let caller = Caller { customer: Some(id), login: Some(found.session.session_id), ..caller };
-        Some(Clerk { caller, id, roles, authority: found.unchanged.into() })
+        Some(Clerk { caller, id, roles, authority: found.unchanged.into(), kept: None })
+    }
+
+    /// The same member, ordering something under a name.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub async fn ordering(self, bank: &Bank, order: &Order) -> Result<Clerk, BankError> {
+        Ok(Clerk { kept: Some(order.done(bank).await?), ..self })
+    }
+
+    /// What the commit of their order writes beside it, so that the same again is not done again.
+    pub(crate) fn kept(&self) -> Option<DocumentWrite> {
+        self.kept.clone()
     }
 
     /// Their id.

@@ -7,15 +7,15 @@ use super::role::{Role, Roles};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::customers::{
-    Credentials, CustomerEmails, CustomerOpen, Customers, EmailOpen, FactorUses, Identity,
-    KycStatus, Password, Profile, Sessions, TotpSecret, UserKind, user_of_email,
+    Credentials, CustomerEmails, CustomerOpen, Customers, FactorUses, Founder, Password, Sessions,
+    TotpSecret, UserKind, founding, user_of_email,
 };
 use crate::email::Email;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::line::is_line;
 use crate::random;
-use crate::store::{Found, Held, Kind, Row, Store};
+use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
 use florin_ledger::commit::Unmet;
@@ -114,50 +114,28 @@ pub async fn add(
         return Err(MemberRefused::Name);
     }
     let Bank { store, clock, passwords, .. } = bank;
-    let now = clock.now();
-    let member = Id::<Customer>::at(now);
+    let member = Id::<Customer>::at(clock.now());
     let subject = Subject::Customer(member);
     let password = passwords.hash(new.password).await?;
     store.vault().make_keys(subject).await?;
     let (first_name, last_name) = name.rsplit_once(' ').unwrap_or(("", name));
-    let (first_name, last_name) = (String::from(first_name), String::from(last_name));
-    let record = Row::<Customers> {
-        open: CustomerOpen {
-            user_id: member,
-            user_kind: UserKind::Staff(new.roles.clone()),
-            kyc_status: KycStatus::Verified,
-            is_active: true,
-            legal_hold: false,
-            erased_at: None,
-            created_at: now.into(),
-            updated_at: now.into(),
-            created_by: caller.customer.map_or(String::from("bank"), |id| id.to_string()),
-        },
-        profile: Held::Known(Profile {
-            first_name: first_name.clone(),
-            last_name: last_name.clone(),
-            email: String::from(new.email.written()),
-            phone_number: None,
-            address: None,
-            date_of_birth: None,
-        }),
-        statutory: Held::Known(Identity { first_name, last_name, national_id_hash: None }),
+    let founder = Founder {
+        id: member,
+        kind: UserKind::Staff(new.roles.clone()),
+        first_name: String::from(first_name),
+        last_name: String::from(last_name),
+        email: new.email,
+        password,
+        totp: new.totp,
     };
-    let address = store.vault().blind().of(Indexed::Email, new.email.normal());
-    let email = Row::<CustomerEmails>::open(EmailOpen { user_id: member });
-    let credentials = Credentials::with_app(member, password, new.totp);
     let listed = Row::<StaffDirectory>::open(StaffOpen { user_id: member });
-    let (key, absent) = (member.bytes(), DocumentCondition::Absent);
+    let act = act(member, Action::Create, None, Some(&new.roles));
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents = vec![
-        // First, so that what is unmet names it.
-        store.write(&address, &email, absent).await?,
-        store.write(&key, &record, absent).await?,
-        store.write(&key, &credentials, absent).await?,
-        store.write(&key, &listed, absent).await?,
-        audit::row(store, &**clock, caller, act(member, Action::Create, None, Some(&new.roles)))
-            .await?,
-    ];
+    commit.documents = founding(store, &**clock, caller, founder).await?;
+    commit.documents.extend([
+        store.write(&member.bytes(), &listed, DocumentCondition::Absent).await?,
+        audit::row(store, &**clock, caller, act).await?,
+    ]);
     match store.commit(&commit).await {
         Ok(_) => Ok(member),
         Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {

@@ -8,6 +8,7 @@
 pub mod care;
 mod clerk;
 mod member;
+mod order;
 mod proposal;
 mod role;
 
@@ -16,6 +17,7 @@ pub use member::{
     Member, MemberRefused, NewMember, StaffDirectory, add, change_roles, members, new_password,
     remove,
 };
+pub use order::{Before, Order, StaffRequests};
 pub use proposal::{
     FourEyes, Matter, Proposal, ProposalReason, ProposalRefused, Proposals, SameEyes, proposal,
     proposals, reject,

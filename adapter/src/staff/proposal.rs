@@ -220,6 +220,7 @@ pub(crate) async fn propose(
         store.write(&matter.key(), &row, DocumentCondition::Absent).await?,
         audit::row(store, &**clock, clerk.caller(), act).await?,
     ];
+    commit.documents.extend(clerk.kept());
     match store.commit(&commit).await {
         Ok(_) => Ok(()),
         Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
@@ -269,6 +270,7 @@ pub(crate) async fn approval(
     let mut commit = clerk.commit(store).await?;
     commit.documents =
         vec![found.deletion(), audit::row(store, &**clock, clerk.caller(), act).await?];
+    commit.documents.extend(clerk.kept());
     Ok((eyes, commit))
 }
 
@@ -290,6 +292,7 @@ pub async fn reject(bank: &Bank, clerk: &Clerk, matter: Matter) -> Result<(), Pr
     let mut commit: Commit = clerk.commit(store).await?;
     let gone: DocumentWrite = found.deletion();
     commit.documents = vec![gone, audit::row(store, &**clock, clerk.caller(), act).await?];
+    commit.documents.extend(clerk.kept());
     match store.commit(&commit).await {
         Ok(_) => Ok(()),
         Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => Err(Forbidden.into()),

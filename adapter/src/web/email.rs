@@ -1,12 +1,11 @@
 //! Another e-mail address: asked for by who is logged in, confirmed by who reads its mail.
 //!
-//! Whatever address is typed, the answers are the same. The page of a letter's link shows a button and does nothing by
-//! itself, since mailboxes load the links that they are sent.
+//! Whatever address is typed, the answers are the same.
 
 use super::cookies;
 use super::forms::{Form, LinkFields, Visitor};
+use super::link::{Follower, Words};
 use super::pages::{self, Problem};
-use super::query::Query;
 use super::session::{Session, led_on};
 use crate::audit::Caller;
 use crate::bank::Bank;
@@ -37,13 +36,12 @@ struct SentPage<'a> {
     csrf: String,
 }
 
-#[derive(Template)]
-#[template(path = "confirm_email.html")]
-struct ConfirmPage<'a> {
-    bank: &'a str,
-    csrf: String,
-    token: String,
-}
+const CONFIRM: Words = Words {
+    title: "Confirm your new address",
+    advice: "From now on you log in with the address that this letter came to. Every login ends.",
+    button: "Use this address",
+    action: "/security/email/confirm",
+};
 
 pub(super) async fn form(State(bank): State<Arc<Bank>>, session: Session) -> Response {
     show(&bank, &session, String::new(), String::new())
@@ -88,18 +86,8 @@ pub(super) async fn sent(State(bank): State<Arc<Bank>>, session: Session) -> Res
     pages::page(&SentPage { bank: &bank.options.name, csrf: session.csrf })
 }
 
-/// The page of a letter's link: says nothing about it, and changes nothing.
-pub(super) async fn confirm_form(
-    State(bank): State<Arc<Bank>>,
-    visitor: Visitor,
-    Query(query): Query<LinkFields>,
-) -> Response {
-    let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    let csrf = bank.form_token(visitor.secret());
-    let page = ConfirmPage { bank: &bank.options.name, csrf, token: link.to_string() };
-    let mut response = pages::page(&page);
-    visitor.keep(&mut response);
-    response
+pub(super) async fn confirm_form(State(bank): State<Arc<Bank>>, follower: Follower) -> Response {
+    follower.ask(&bank, CONFIRM)
 }
 
 pub(super) async fn confirm(

@@ -1,6 +1,6 @@
 //! Another authenticator app, for a customer who is logged in: the old one or a recovery code, then the new one.
 
-use super::app_secret::AppSecret;
+use super::app_secret::{self, CodeFields, Words};
 use super::codes::StepUpFields;
 use super::forms::Form;
 use super::pages;
@@ -10,7 +10,6 @@ use crate::customers::{ChangeRefused, FactorChanges, NewFactorRefused};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -22,14 +21,13 @@ struct FactorPage<'a> {
     problem: String,
 }
 
-#[derive(Template)]
-#[template(path = "new_factor.html")]
-struct NewFactorPage<'a> {
-    bank: &'a str,
-    csrf: String,
-    app: AppSecret,
-    problem: String,
-}
+const NEW: Words = Words {
+    title: "Set up the new app",
+    advice: "",
+    is_logged_in: true,
+    button: "Use the new app",
+    action: "/security/factor/new",
+};
 
 pub(super) async fn form(State(bank): State<Arc<Bank>>, session: Session) -> Response {
     show(&bank, &session, String::new())
@@ -62,32 +60,22 @@ pub(super) async fn new_form(State(bank): State<Arc<Bank>>, session: Session) ->
 }
 
 async fn show_new(bank: &Bank, session: &Session, problem: String) -> Response {
-    let Bank { store, clock, options, .. } = bank;
-    let enrolment = match FactorChanges::waiting(store, &**clock, &session.login).await {
-        Ok(enrolment) => enrolment,
-        Err(refused) => return over(bank, session, &refused),
-    };
-    let app = AppSecret::of(bank, &enrolment);
-    let page = NewFactorPage { bank: &options.name, csrf: session.csrf.clone(), app, problem };
-    pages::form(&page, &page.problem)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewFactorFields {
-    code: String,
+    match FactorChanges::waiting(&bank.store, &*bank.clock, &session.login).await {
+        Ok(enrolment) => app_secret::page(bank, session.csrf.clone(), &enrolment, NEW, problem),
+        Err(refused) => over(bank, session, &refused),
+    }
 }
 
 pub(super) async fn finish(
     State(bank): State<Arc<Bank>>,
-    Form(session, fields): Form<Session, NewFactorFields>,
+    Form(session, fields): Form<Session, CodeFields>,
 ) -> Response {
     if let Err(seconds) = bank.takes_a_try(&session.orderer.caller) {
         return pages::too_often(seconds);
     }
     let Bank { store, clock, .. } = &*bank;
     let orderer = &session.orderer;
-    let login = (&session.token, &session.login);
+    let login = (&session.token.key(), &session.login);
     let (caller, authority) = (&orderer.caller, &orderer.authority);
     let code = &fields.code;
     match FactorChanges::finish(store, &**clock, caller, authority, login, code).await {

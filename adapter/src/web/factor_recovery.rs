@@ -1,14 +1,12 @@
 //! Another authenticator app for who has lost theirs, and their recovery codes: a link that two members of the staff
 //! have sent, the password, then the new app.
-//!
-//! The page of the link does nothing by itself, since mailboxes load the links that they are sent.
 
-use super::app_secret::AppSecret;
+use super::app_secret::{self, CodeFields, Words};
 use super::codes;
 use super::cookies;
-use super::forms::{self, Form, LinkFields, Visitor};
+use super::forms::{self, Form, Visitor};
+use super::link::Follower;
 use super::pages::{self, Problem};
-use super::query::Query;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{FactorRecoveries, Link, NewFactorRefused};
@@ -31,31 +29,22 @@ struct PasswordPage<'a> {
     problem: String,
 }
 
-#[derive(Template)]
-#[template(path = "recover_factor_new.html")]
-struct AppPage<'a> {
-    bank: &'a str,
-    csrf: String,
-    app: AppSecret,
-    problem: String,
+const ENROL: Words = Words {
+    title: "Set up another app",
+    advice: "",
+    is_logged_in: false,
+    button: "Use this app",
+    action: "/recover/factor/new",
+};
+
+pub(super) async fn form(State(bank): State<Arc<Bank>>, follower: Follower) -> Response {
+    show(&bank, &follower, String::new())
 }
 
-pub(super) async fn form(
-    State(bank): State<Arc<Bank>>,
-    visitor: Visitor,
-    Query(query): Query<LinkFields>,
-) -> Response {
-    let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    show(&bank, &visitor, &link, String::new())
-}
-
-fn show(bank: &Bank, visitor: &Visitor, link: &Link, problem: String) -> Response {
-    let csrf = bank.form_token(visitor.secret());
-    let token = link.to_string();
+fn show(bank: &Bank, follower: &Follower, problem: String) -> Response {
+    let (csrf, token) = (follower.csrf.clone(), follower.link.to_string());
     let page = PasswordPage { bank: &bank.options.name, csrf, token, problem };
-    let mut response = pages::form(&page, &page.problem);
-    visitor.keep(&mut response);
-    response
+    follower.show(&page, &page.problem)
 }
 
 #[derive(Deserialize)]
@@ -70,13 +59,17 @@ pub(super) async fn confirm(
     Extension(caller): Extension<Caller>,
     Form(visitor, fields): Form<Visitor, PasswordFields>,
 ) -> Response {
-    let Ok(link) = fields.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
+    let follower = match Follower::of(&bank, visitor, &fields.token) {
+        Ok(follower) => follower,
+        Err(problem) => return pages::problem(problem),
+    };
     if let Err(seconds) = bank.takes_a_try(&caller) {
         return pages::too_often(seconds);
     }
     let password = Zeroizing::new(fields.password);
     let Bank { store, clock, passwords, .. } = &*bank;
-    match FactorRecoveries::confirm(store, &**clock, passwords, &caller, &link, password).await {
+    let link = &follower.link;
+    match FactorRecoveries::confirm(store, &**clock, passwords, &caller, link, password).await {
         Ok(onward) => {
             let mut response = Redirect::to("/recover/factor/new").into_response();
             cookies::set(response.headers_mut(), cookies::FACTOR_RECOVERY, &onward.to_string());
@@ -84,8 +77,7 @@ pub(super) async fn confirm(
         }
         Err(NewFactorRefused::Bank(error)) => pages::failed(&error),
         Err(NewFactorRefused::NoMatch | NewFactorRefused::Over) => {
-            let problem = String::from("the link or the password did not match");
-            show(&bank, &visitor, &link, problem)
+            show(&bank, &follower, String::from("the link or the password did not match"))
         }
     }
 }
@@ -100,21 +92,13 @@ pub(super) async fn new_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) 
 }
 
 async fn show_new(bank: &Bank, onward: &Link, problem: String) -> Response {
-    let Bank { store, clock, options, .. } = bank;
-    let enrolment = match FactorRecoveries::enrolment(store, &**clock, onward).await {
-        Ok(enrolment) => enrolment,
-        Err(refused) => return failed(&refused),
-    };
-    let csrf = bank.form_token(&onward.form_secret());
-    let app = AppSecret::of(bank, &enrolment);
-    let page = AppPage { bank: &options.name, csrf, app, problem };
-    pages::form(&page, &page.problem)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CodeFields {
-    code: String,
+    match FactorRecoveries::enrolment(&bank.store, &*bank.clock, onward).await {
+        Ok(enrolment) => {
+            let csrf = bank.form_token(&onward.form_secret());
+            app_secret::page(bank, csrf, &enrolment, ENROL, problem)
+        }
+        Err(refused) => failed(&refused),
+    }
 }
 
 pub(super) async fn enrol(

@@ -9,12 +9,14 @@ mod factor;
 mod factor_recovery;
 mod forms;
 mod health;
+mod link;
 mod live;
 mod login;
 mod logins;
 mod notifications;
 mod opening;
 mod pages;
+mod path;
 mod payees;
 mod phone;
 mod picture;
@@ -130,6 +132,7 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/transfer/code", post(transfers::send_code))
         .route("/transactions/{transaction}", get(transactions::transaction))
         .route("/payees", get(payees::list).post(payees::add))
+        .route("/payees/mark", post(payees::mark))
         .route("/payees/remove", post(payees::remove))
         .route("/live", get(live::events))
         .merge(staff::routes())

@@ -2,9 +2,12 @@
 
 use super::forms::{Form, NoFields};
 use super::pages;
+use super::path::Named;
 use super::session::{Session, no_such};
 use super::views;
-use crate::accounts::{self, AccountStatus, AccountType, Accounts, CloseRefused, OpenRefused};
+use crate::accounts::{
+    self, AccountStatus, AccountType, Accounts, CloseRefused, OpenOrder, OpenRefused,
+};
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
@@ -12,7 +15,7 @@ use crate::money::Currency;
 use crate::payments::RequestKey;
 use crate::store::Found;
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -80,12 +83,13 @@ pub(super) async fn open(
     else {
         return pages::problem(pages::Problem::Malformed);
     };
-    match accounts::order(&bank, &session.orderer, *account_type, currency, request).await {
+    let order = OpenOrder { account_type: *account_type, currency, request };
+    match accounts::order(&bank, &session.orderer, &order).await {
         Ok(account) => Redirect::to(&format!("/accounts/{account}")).into_response(),
         Err(OpenRefused::Bank(error)) => pages::failed(&error),
         Err(OpenRefused::Over) => Redirect::to("/login").into_response(),
         // What was sent before has its own name: this is another order.
-        Err(refused @ (OpenRefused::TooMany | OpenRefused::AnotherBefore)) => {
+        Err(refused @ (OpenRefused::TooMany | OpenRefused::AnotherBefore { .. })) => {
             show_open(&bank, session.csrf, RequestKey::generate(), refused.to_string())
         }
     }
@@ -94,9 +98,10 @@ pub(super) async fn open(
 pub(super) async fn close_form(
     State(bank): State<Arc<Bank>>,
     session: Session,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
 ) -> Response {
-    match own(&bank, &session, &account).await {
+    let Some(account) = account else { return no_such() };
+    match own(&bank, &session, account).await {
         Ok(Some(found)) => show_close(&bank, session.csrf, &found, String::new()),
         Ok(None) => no_such(),
         Err(error) => pages::failed(&error),
@@ -107,9 +112,8 @@ pub(super) async fn close_form(
 async fn own(
     bank: &Bank,
     session: &Session,
-    account: &str,
+    account: Id<Account>,
 ) -> Result<Option<Found<Accounts>>, BankError> {
-    let Ok(account) = account.parse::<Id<Account>>() else { return Ok(None) };
     let found = accounts::owned(&bank.store, session.customer(), account).await?;
     Ok(found.filter(|found| found.row.open.status != AccountStatus::Closed))
 }
@@ -128,10 +132,11 @@ fn show_close(bank: &Bank, csrf: String, found: &Found<Accounts>, problem: Strin
 
 pub(super) async fn close(
     State(bank): State<Arc<Bank>>,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
     Form(session, NoFields {}): Form<Session, NoFields>,
 ) -> Response {
-    let found = match own(&bank, &session, &account).await {
+    let Some(account) = account else { return no_such() };
+    let found = match own(&bank, &session, account).await {
         Ok(Some(found)) => found,
         Ok(None) => return no_such(),
         Err(error) => return pages::failed(&error),

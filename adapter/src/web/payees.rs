@@ -2,7 +2,7 @@
 
 use super::forms::Form;
 use super::pages;
-use super::session::Session;
+use super::session::{Session, no_such};
 use crate::accounts::Iban;
 use crate::bank::Bank;
 use crate::error::BankError;
@@ -24,6 +24,7 @@ pub(super) struct PayeeRow {
     check: &'static str,
     words: &'static str,
     pub(super) can_be_paid: bool,
+    is_favorite: bool,
 }
 
 #[derive(Template)]
@@ -71,10 +72,19 @@ async fn show(bank: &Bank, session: &Session, typed: PayeeFields, problem: Strin
     pages::form(&page, &page.problem)
 }
 
-/// The customer's payees.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarkFields {
+    payee: String,
+    is_favorite: bool,
+}
+
+/// The customer's payees, their favourites first.
 pub(super) async fn rows(bank: &Bank, session: &Session) -> Result<Vec<PayeeRow>, BankError> {
     let payees = payee::list(&bank.store, session.customer()).await?;
-    Ok(payees.iter().filter_map(row).collect())
+    let mut rows: Vec<_> = payees.iter().filter_map(row).collect();
+    rows.sort_by_key(|row| !row.is_favorite);
+    Ok(rows)
 }
 
 /// `None` once it is erased.
@@ -94,6 +104,7 @@ pub(super) fn row(payee: &Found<Payees>) -> Option<PayeeRow> {
         check,
         words,
         can_be_paid: is_internal,
+        is_favorite: open.is_favorite,
     })
 }
 
@@ -120,18 +131,32 @@ pub(super) async fn add(
     }
 }
 
+pub(super) async fn mark(
+    State(bank): State<Arc<Bank>>,
+    Form(session, typed): Form<Session, MarkFields>,
+) -> Response {
+    let Ok(payee) = typed.payee.parse::<Id<Payee>>() else { return no_such() };
+    let Bank { store, clock, .. } = &*bank;
+    let marked = payee::mark(store, &**clock, &session.orderer, payee, typed.is_favorite).await;
+    changed(&bank, &session, marked.map(drop)).await
+}
+
 pub(super) async fn remove(
     State(bank): State<Arc<Bank>>,
     Form(session, typed): Form<Session, RemoveFields>,
 ) -> Response {
-    let Ok(payee) = typed.payee.parse::<Id<Payee>>() else {
-        return pages::problem(pages::Problem::NotFound);
-    };
+    let Ok(payee) = typed.payee.parse::<Id<Payee>>() else { return no_such() };
     let Bank { store, clock, .. } = &*bank;
-    match payee::remove(store, &**clock, &session.orderer, payee).await {
+    let removed = payee::remove(store, &**clock, &session.orderer, payee).await;
+    changed(&bank, &session, removed).await
+}
+
+/// The page again.
+async fn changed(bank: &Bank, session: &Session, done: Result<(), PayeeRefused>) -> Response {
+    match done {
         Ok(()) => Redirect::to("/payees").into_response(),
         Err(PayeeRefused::Bank(error)) => pages::failed(&error),
-        Err(PayeeRefused::NoSuchPayee) => pages::problem(pages::Problem::NotFound),
-        Err(refused) => show(&bank, &session, PayeeFields::default(), refused.to_string()).await,
+        Err(PayeeRefused::NoSuchPayee) => no_such(),
+        Err(refused) => show(bank, session, PayeeFields::default(), refused.to_string()).await,
     }
 }

@@ -1,14 +1,13 @@
 //! Becoming a customer: a form, a letter, an authenticator app; in the end, recovery codes.
 //!
-//! Whatever address is typed, the answers are the same. The page of a letter's link shows a button and does nothing
-//! by itself, since mailboxes load the links that they are sent.
+//! Whatever address is typed, the answers are the same.
 
-use super::app_secret::AppSecret;
+use super::app_secret::{self, CodeFields};
 use super::codes;
 use super::cookies;
 use super::forms::{self, Form, LinkFields, Visitor};
+use super::link::{self, Follower};
 use super::pages::{self, Problem};
-use super::query::Query;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
@@ -19,7 +18,7 @@ use askama::Template;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -40,22 +39,20 @@ struct SentPage<'a> {
     csrf: String,
 }
 
-#[derive(Template)]
-#[template(path = "confirm_address.html")]
-struct ConfirmPage<'a> {
-    bank: &'a str,
-    csrf: String,
-    token: String,
-}
+const CONFIRM: link::Words = link::Words {
+    title: "Confirm your address",
+    advice: "You asked to become a customer with this e-mail address. If it was not you, close this page.",
+    button: "It is my address",
+    action: "/register/confirm",
+};
 
-#[derive(Template)]
-#[template(path = "enrol.html")]
-struct EnrolPage<'a> {
-    bank: &'a str,
-    csrf: String,
-    app: AppSecret,
-    has_problem: bool,
-}
+const ENROL: app_secret::Words = app_secret::Words {
+    title: "Set up your codes",
+    advice: "Logging in takes your password and a code of an authenticator app.",
+    is_logged_in: false,
+    button: "Finish",
+    action: "/register/enrol",
+};
 
 /// What was typed; all but the password is shown again if something is wrong with it.
 #[derive(Clone, Deserialize, Default)]
@@ -122,18 +119,8 @@ pub(super) async fn sent(State(bank): State<Arc<Bank>>) -> Response {
     pages::page(&SentPage { bank: &bank.options.name, csrf: String::new() })
 }
 
-/// The page of a letter's link: says nothing about it, and changes nothing.
-pub(super) async fn confirm_form(
-    State(bank): State<Arc<Bank>>,
-    visitor: Visitor,
-    Query(query): Query<LinkFields>,
-) -> Response {
-    let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    let csrf = bank.form_token(visitor.secret());
-    let page = ConfirmPage { bank: &bank.options.name, csrf, token: link.to_string() };
-    let mut response = pages::page(&page);
-    visitor.keep(&mut response);
-    response
+pub(super) async fn confirm_form(State(bank): State<Arc<Bank>>, follower: Follower) -> Response {
+    follower.ask(&bank, CONFIRM)
 }
 
 pub(super) async fn confirm(
@@ -161,27 +148,17 @@ fn link_of(headers: &HeaderMap) -> Option<Link> {
 
 pub(super) async fn enrol_form(State(bank): State<Arc<Bank>>, headers: HeaderMap) -> Response {
     let Some(link) = link_of(&headers) else { return Redirect::to("/register").into_response() };
-    show_secret(&bank, &link, StatusCode::OK).await
+    show_secret(&bank, &link, String::new()).await
 }
 
-async fn show_secret(bank: &Bank, link: &Link, status: StatusCode) -> Response {
-    let enrolment = match Registrations::enrolment(&bank.store, &*bank.clock, link).await {
-        Ok(enrolment) => enrolment,
-        Err(error) => return failed(&error),
-    };
-    let page = EnrolPage {
-        bank: &bank.options.name,
-        csrf: bank.form_token(&link.form_secret()),
-        app: AppSecret::of(bank, &enrolment),
-        has_problem: status != StatusCode::OK,
-    };
-    (status, pages::page(&page)).into_response()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CodeFields {
-    code: String,
+async fn show_secret(bank: &Bank, link: &Link, problem: String) -> Response {
+    match Registrations::enrolment(&bank.store, &*bank.clock, link).await {
+        Ok(enrolment) => {
+            let csrf = bank.form_token(&link.form_secret());
+            app_secret::page(bank, csrf, &enrolment, ENROL, problem)
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 pub(super) async fn enrol(
@@ -206,9 +183,7 @@ pub(super) async fn enrol(
             cookies::remove(response.headers_mut(), cookies::ENROLMENT);
             response
         }
-        Err(EnrolError::NoMatch) => {
-            show_secret(&bank, &link, StatusCode::UNPROCESSABLE_ENTITY).await
-        }
+        Err(error @ EnrolError::NoMatch) => show_secret(&bank, &link, error.to_string()).await,
         Err(error) => failed(&error),
     }
 }

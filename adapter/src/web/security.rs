@@ -1,14 +1,15 @@
 //! What a customer proves themselves with: a new password, for who is logged in and for who has forgotten theirs.
 
 use super::cookies;
-use super::forms::{Form, LinkFields, Visitor};
-use super::pages::{self, Problem};
+use super::forms::{Form, Visitor};
+use super::link::Follower;
+use super::pages;
 use super::query::Query;
 use super::session::{Session, led_on};
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
-    ChangeRefused, Link, Password, PasswordChange, PasswordError, RecoverRefused, Recoveries,
+    ChangeRefused, Password, PasswordChange, PasswordError, RecoverRefused, Recoveries,
     change_password,
 };
 use crate::email::{Email, NotAnEmail};
@@ -161,23 +162,17 @@ pub(super) async fn recover_sent(State(bank): State<Arc<Bank>>) -> Response {
     pages::page(&RecoverSentPage { bank: &bank.options.name, csrf: String::new() })
 }
 
-/// The page of a letter's link: says nothing about it, and changes nothing.
 pub(super) async fn new_password_form(
     State(bank): State<Arc<Bank>>,
-    visitor: Visitor,
-    Query(query): Query<LinkFields>,
+    follower: Follower,
 ) -> Response {
-    let Ok(link) = query.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    show_new_password(&bank, &visitor, &link, String::new())
+    show_new_password(&bank, &follower, String::new())
 }
 
-fn show_new_password(bank: &Bank, visitor: &Visitor, link: &Link, problem: String) -> Response {
-    let csrf = bank.form_token(visitor.secret());
-    let token = link.to_string();
+fn show_new_password(bank: &Bank, follower: &Follower, problem: String) -> Response {
+    let (csrf, token) = (follower.csrf.clone(), follower.link.to_string());
     let page = NewPasswordPage { bank: &bank.options.name, csrf, token, problem };
-    let mut response = pages::form(&page, &page.problem);
-    visitor.keep(&mut response);
-    response
+    follower.show(&page, &page.problem)
 }
 
 #[derive(Deserialize)]
@@ -193,8 +188,11 @@ pub(super) async fn new_password(
     Extension(caller): Extension<Caller>,
     Form(visitor, fields): Form<Visitor, NewPasswordFields>,
 ) -> Response {
-    let Ok(link) = fields.token.parse::<Link>() else { return pages::problem(Problem::LinkIsOver) };
-    let again = |problem: String| show_new_password(&bank, &visitor, &link, problem);
+    let follower = match Follower::of(&bank, visitor, &fields.token) {
+        Ok(follower) => follower,
+        Err(problem) => return pages::problem(problem),
+    };
+    let again = |problem: String| show_new_password(&bank, &follower, problem);
     let password = match Password::new(fields.password) {
         Ok(password) => password,
         Err(error @ (PasswordError::TooShort | PasswordError::TooLong)) => {
@@ -205,8 +203,8 @@ pub(super) async fn new_password(
         return pages::too_often(seconds);
     }
     let Bank { store, clock, passwords, .. } = &*bank;
-    let code = &fields.code;
-    match Recoveries::finish(store, &**clock, passwords, &caller, &link, code, password).await {
+    let (link, code) = (&follower.link, &fields.code);
+    match Recoveries::finish(store, &**clock, passwords, &caller, link, code, password).await {
         Ok(()) => {
             let mut response = Redirect::to("/login?notice=password").into_response();
             cookies::remove(response.headers_mut(), cookies::LOGIN);

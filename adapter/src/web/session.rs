@@ -158,7 +158,7 @@ impl Session {
     /// What this login proves itself again with.
     pub(super) fn step_up<'a>(&'a self, password: Zeroizing<String>, code: &'a str) -> StepUp<'a> {
         let authority = &self.orderer.authority;
-        StepUp { token: &self.token, login: &self.login, authority, password, code }
+        StepUp { key: self.token.key(), login: &self.login, authority, password, code }
     }
 }
 

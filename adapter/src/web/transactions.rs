@@ -1,12 +1,13 @@
 //! What becomes of a transfer.
 
 use super::pages::{self, TransactionPage};
+use super::path::Named;
 use super::session::{Session, no_such};
 use crate::bank::Bank;
 use crate::clock::{SECOND, after};
 use crate::id::{Id, Transaction};
 use crate::payments::{self, View};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ const EXPECTED_FOR: u64 = 60 * SECOND;
 pub(super) async fn transaction(
     State(bank): State<Arc<Bank>>,
     session: Session,
-    Path(transaction): Path<String>,
+    Named(transaction): Named<Id<Transaction>>,
 ) -> Response {
-    let Ok(transaction) = transaction.parse::<Id<Transaction>>() else { return no_such() };
+    let Some(transaction) = transaction else { return no_such() };
     match payments::view(&bank.store, &*bank.clock, session.customer(), transaction).await {
         Ok(Some(view)) => pages::page(&transaction_page(&bank, session.csrf, view)),
         Ok(None) => no_such(),

@@ -1,6 +1,7 @@
 //! What a customer has: accounts, and what happened on them.
 
 use super::pages::{self, AccountPage, AccountRow, AccountsPage, EntryRow};
+use super::path::Named;
 use super::query::Query;
 use super::session::{Session, no_such};
 use crate::accounts::{self, AccountStatus, Accounts, Balances, Entry};
@@ -8,7 +9,7 @@ use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
 use crate::store::Found;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use florin_ledger::query::Cursor;
 use serde::Deserialize;
@@ -80,10 +81,10 @@ pub(super) struct PageQuery {
 pub(super) async fn account(
     State(bank): State<Arc<Bank>>,
     session: Session,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
     Query(query): Query<PageQuery>,
 ) -> Response {
-    let Ok(account) = account.parse::<Id<Account>>() else { return no_such() };
+    let Some(account) = account else { return no_such() };
     let before = query.before.map(|before| before.parse()).transpose();
     let Ok(before) = before else { return no_such() };
     match one(&bank, &session, account, before.map(Cursor)).await {

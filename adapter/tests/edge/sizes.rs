@@ -39,6 +39,36 @@ async fn what_is_too_large_is_refused_by_its_own_number() {
     assert_eq!(*site.executed.borrow(), 5);
 }
 
+/// Prevents: a page of HTML where a program expects a problem, and a problem where a browser expects a page.
+#[tokio::test(start_paused = true)]
+async fn programs_are_refused_by_problems_and_browsers_by_pages() {
+    let site = Site::open(Limits::default()).await;
+    let many = vec!["a=b"; 33].join("&");
+    let get = |target: &str, headers: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
+    };
+    for (sent, status, code) in [
+        (get("/v1/accounts", "Content-Encoding: gzip\r\n"), 415, "unsupported_media_type"),
+        (get(&format!("/v1/accounts?{many}"), ""), 400, "invalid_request"),
+        (get(&format!("/v1?{many}"), ""), 400, "invalid_request"),
+    ] {
+        let answer = site.says(sent.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\ncontent-type: application/problem+json\r\n"), "{answer}");
+        assert!(answer.contains("\r\nx-content-type-options: nosniff\r\n"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&body["code"], &body["status"]), (&code.into(), &status.into()));
+        assert_eq!(body["type"], format!("/v1/docs#{code}"));
+        assert_eq!(body["correlation_id"].as_str().unwrap().len(), 32);
+    }
+    for target in ["/v10/accounts", "/"] {
+        let answer = site.says(get(&format!("{target}?{many}"), "").as_bytes()).await;
+        assert!(answer.contains("\r\ncontent-type: text/html; charset=utf-8\r\n"), "{answer}");
+    }
+    assert_eq!(*site.executed.borrow(), 0);
+}
+
 /// Row 47: what is small and would be large.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_unpacked() {

@@ -13,10 +13,11 @@ use crate::staff::care::{self, Looked};
 use crate::store::Found;
 use crate::web::forms::Form;
 use crate::web::pages::{AccountRow, EntryRow, Problem};
+use crate::web::path::Named;
 use crate::web::session::{StaffSession, no_such};
 use crate::web::{pages, views};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -46,9 +47,9 @@ struct AccountPage<'a> {
 pub(super) async fn show(
     State(bank): State<Arc<Bank>>,
     session: StaffSession,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
 ) -> Response {
-    let Ok(account) = account.parse() else { return no_such() };
+    let Some(account) = account else { return no_such() };
     let request = RequestKey::generate();
     page(&bank, &session, account, request, String::new()).await.unwrap_or_else(Refusal::answer)
 }
@@ -108,10 +109,10 @@ enum Suspension {
 
 pub(super) async fn suspension(
     State(bank): State<Arc<Bank>>,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
     Form(session, typed): Form<StaffSession, SuspensionFields>,
 ) -> Response {
-    let Ok(account) = account.parse() else { return no_such() };
+    let Some(account) = account else { return no_such() };
     let (clerk, reason) = (&session.clerk, &typed.reason);
     let done = match typed.suspension {
         Suspension::Standing => accounts::suspend(&bank, clerk, account, reason).await,
@@ -137,10 +138,10 @@ pub(super) struct LimitFields {
 
 pub(super) async fn limits(
     State(bank): State<Arc<Bank>>,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
     Form(session, typed): Form<StaffSession, LimitFields>,
 ) -> Response {
-    let Ok(account) = account.parse() else { return no_such() };
+    let Some(account) = account else { return no_such() };
     let done = limited(&bank, &session, account, &typed).await;
     let path = format!("/staff/accounts/{account}");
     let request = RequestKey::generate();
@@ -185,10 +186,10 @@ enum Direction {
 
 pub(super) async fn cash(
     State(bank): State<Arc<Bank>>,
-    Path(account): Path<String>,
+    Named(account): Named<Id<Account>>,
     Form(session, typed): Form<StaffSession, CashFields>,
 ) -> Response {
-    let Ok(account) = account.parse() else { return no_such() };
+    let Some(account) = account else { return no_such() };
     let Ok(request) = typed.request.parse::<RequestKey>() else {
         return pages::problem(Problem::Malformed);
     };

@@ -10,10 +10,11 @@ use crate::staff::care::{self, HOLDERS, LegalHold, Looked, UNLOCKERS};
 use crate::staff::{Matter, proposal};
 use crate::web::forms::Form;
 use crate::web::pages::AccountRow;
+use crate::web::path::Named;
 use crate::web::session::{StaffSession, no_such};
 use crate::web::{pages, views};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -43,9 +44,9 @@ struct CustomerPage<'a> {
 pub(super) async fn show(
     State(bank): State<Arc<Bank>>,
     session: StaffSession,
-    Path(customer): Path<String>,
+    Named(customer): Named<Id<Customer>>,
 ) -> Response {
-    let Ok(customer) = customer.parse() else { return no_such() };
+    let Some(customer) = customer else { return no_such() };
     page(&bank, &session, customer, String::new()).await.unwrap_or_else(Refusal::answer)
 }
 
@@ -106,10 +107,10 @@ enum Hold {
 
 pub(super) async fn unlock(
     State(bank): State<Arc<Bank>>,
-    Path(customer): Path<String>,
+    Named(id): Named<Id<Customer>>,
     Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let Ok(id) = customer.parse() else { return no_such() };
+    let Some(id) = id else { return no_such() };
     let done = care::unlock(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");
     answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
@@ -117,10 +118,10 @@ pub(super) async fn unlock(
 
 pub(super) async fn legal_hold(
     State(bank): State<Arc<Bank>>,
-    Path(customer): Path<String>,
+    Named(id): Named<Id<Customer>>,
     Form(session, typed): Form<StaffSession, HoldFields>,
 ) -> Response {
-    let Ok(id) = customer.parse() else { return no_such() };
+    let Some(id) = id else { return no_such() };
     let hold = match typed.hold {
         Hold::Standing => LegalHold::Standing,
         Hold::Lifted => LegalHold::Lifted,
@@ -132,10 +133,10 @@ pub(super) async fn legal_hold(
 
 pub(super) async fn erasure(
     State(bank): State<Arc<Bank>>,
-    Path(customer): Path<String>,
+    Named(id): Named<Id<Customer>>,
     Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let Ok(id) = customer.parse() else { return no_such() };
+    let Some(id) = id else { return no_such() };
     let done = request_erasure(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");
     answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
@@ -143,10 +144,10 @@ pub(super) async fn erasure(
 
 pub(super) async fn factor_recovery(
     State(bank): State<Arc<Bank>>,
-    Path(customer): Path<String>,
+    Named(id): Named<Id<Customer>>,
     Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let Ok(id) = customer.parse() else { return no_such() };
+    let Some(id) = id else { return no_such() };
     let done = request_factor_recovery(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");
     answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await

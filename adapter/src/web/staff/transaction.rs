@@ -10,9 +10,10 @@ use crate::staff::care::{self, Looked};
 use crate::staff::{Matter, proposal};
 use crate::web::forms::Form;
 use crate::web::pages;
+use crate::web::path::Named;
 use crate::web::session::{StaffSession, no_such};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use std::sync::Arc;
 
@@ -37,9 +38,9 @@ struct TransactionPage<'a> {
 pub(super) async fn show(
     State(bank): State<Arc<Bank>>,
     session: StaffSession,
-    Path(transaction): Path<String>,
+    Named(transaction): Named<Id<Transaction>>,
 ) -> Response {
-    let Ok(transaction) = transaction.parse() else { return no_such() };
+    let Some(transaction) = transaction else { return no_such() };
     page(&bank, &session, transaction, String::new()).await.unwrap_or_else(Refusal::answer)
 }
 
@@ -78,10 +79,10 @@ async fn page(
 
 pub(super) async fn reversal(
     State(bank): State<Arc<Bank>>,
-    Path(transaction): Path<String>,
+    Named(id): Named<Id<Transaction>>,
     Form(session, typed): Form<StaffSession, ReasonFields>,
 ) -> Response {
-    let Ok(id) = transaction.parse() else { return no_such() };
+    let Some(id) = id else { return no_such() };
     let done = request_reversal(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/transactions/{id}");
     answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
