@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,43 +67,58 @@ impl Site {
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let mut tls = tls.map_err(failed)?.with_root_certificates(trusted).with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let connector = TlsConnector::from(Arc::new(tls));
-        let mut idle = Vec::with_capacity(count);
+        let connections = Connections {
+            address: self.address,
+            connector: TlsConnector::from(Arc::new(tls)),
+            places: Semaphore::new(count),
+            idle: Mutex::default(),
+        };
         for _ in 0..count {
-            let stream = TcpStream::connect(self.address).await.map_err(failed)?;
-            stream.set_nodelay(true).map_err(failed)?;
-            let name = ServerName::try_from(HOST).map_err(failed)?;
-            let stream = connector.connect(name, stream).await.map_err(failed)?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
-            tokio::spawn(connection);
-            idle.push(sender);
+            let connection = connections.open().await?;
+            connections.idle().push_back(connection);
         }
-        Ok(Connections { places: Semaphore::new(count), idle: Mutex::new(idle) })
+        Ok(connections)
     }
 }
 
-/// Connections, each with one request at a time.
+/// Connections, each with one request at a time; one that the bank has closed is opened again.
 pub(crate) struct Connections {
+    address: SocketAddr,
+    connector: TlsConnector,
     places: Semaphore,
-    idle: Mutex<Vec<Connection>>,
+    /// The longest idle first.
+    idle: Mutex<VecDeque<Connection>>,
 }
 
 impl Connections {
+    async fn open(&self) -> Result<Connection, Failure> {
+        let stream = TcpStream::connect(self.address).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let name = ServerName::try_from(HOST).map_err(failed)?;
+        let stream = self.connector.connect(name, stream).await.map_err(failed)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
     /// Asks on a connection that nobody uses, once there is one.
     pub(crate) async fn ask(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Bytes), Failure> {
         let _place = self.places.acquire().await.expect("places are never closed");
-        let mut connection = self.idle().pop().expect("there is one for each place");
+        let mut connection = self.idle().pop_front().expect("there is one for each place");
+        if connection.ready().await.is_err() {
+            connection = self.open().await?;
+        }
         let answer = connection.send_request(request).await.map_err(failed)?;
         let status = answer.status();
         let body = answer.into_body().collect().await.map_err(failed)?.to_bytes();
-        self.idle().push(connection);
+        self.idle().push_back(connection);
         Ok((status, body))
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
