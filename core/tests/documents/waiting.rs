@@ -38,6 +38,7 @@ fn values(read: &Read) -> Vec<Option<String>> {
     documents.into_iter().map(|it| it.map(|it| text(&it.value.unwrap()))).collect()
 }
 
+/// Fault 61: a read is ahead of the log, or behind what its reader wrote.
 #[test]
 fn what_is_durable_is_read_at_once_and_what_is_not_when_it_is() {
     let cabinet = Cabinet::new();
