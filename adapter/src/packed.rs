@@ -76,8 +76,8 @@ pub(crate) mod hexadecimal {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         match HEXLOWER.decode(text.as_ref().as_bytes()) {
-            Ok(bytes) => serializer.serialize_bytes(&bytes),
-            Err(_) => text.as_ref().serialize(serializer),
+            Ok(bytes) if !serializer.is_human_readable() => serializer.serialize_bytes(&bytes),
+            _ => text.as_ref().serialize(serializer),
         }
     }
 

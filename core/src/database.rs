@@ -15,7 +15,7 @@ use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
 use crate::metrics::{MetricsSnapshot, Watch};
 use crate::opening::{self, LogOptions};
-use crate::reads::{DocumentsFound, Reads};
+use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::sealing;
 use crate::stream::Subscription;
@@ -302,19 +302,6 @@ impl Database {
         self.reads()?.documents(keys)
     }
 
-    /// Asks for documents as [`Database::documents`] does, without blocking: `then` is called once, with what has to be
-    /// done yet, on a thread of the database: it must be quick.
-    pub fn find_documents(
-        &self,
-        keys: Vec<DocumentKey>,
-        then: impl FnOnce(Result<DocumentsFound, Error>) + Send + 'static,
-    ) {
-        match self.reads() {
-            Ok(reads) => reads.find_documents(keys, then),
-            Err(error) => then(Err(error)),
-        }
-    }
-
     /// A page of a table's documents, in order of their keys. O(page); a page ends early where its
     /// values exceed [`crate::limits::SCAN_VALUE_BYTES_MAX`].
     ///
@@ -553,7 +540,7 @@ impl Database {
         receiver.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
-    fn reads(&self) -> Result<Arc<Reads>, Error> {
+    pub(crate) fn reads(&self) -> Result<Arc<Reads>, Error> {
         let reads = self.shared.reads.read().unwrap_or_else(PoisonError::into_inner);
         reads.clone().ok_or_else(stopped)
     }

@@ -19,8 +19,10 @@ pub const TURN_BYTES_MAX: usize = 4 << 20;
 pub const HAND_OVER_BYTES: usize = 128 << 10;
 /// Bytes of durable frames kept in memory because what just happened is asked about most.
 pub const TAIL_BYTES_MAX: usize = 32 << 20;
-/// Bytes of documents that one question is answered from those frames; what is beyond is read from the log.
-pub const RECENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of documents that the questions of one turn are answered from those frames; what is beyond is read from the log.
+pub const RECENT_BYTES_MAX: usize = 256 << 10;
+/// Bytes of durable frames kept in memory for streams: the same frames for the most part, and what their headers say.
+pub const RECENT_FRAMES_BYTES_MAX: usize = 32 << 20;
 /// Bytes of documents kept in memory because they were read before.
 pub const DOCUMENTS_KEPT_BYTES_MAX: usize = 32 << 20;
 /// Bytes of records after which a frame is finished and the next begins.

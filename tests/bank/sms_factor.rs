@@ -187,6 +187,44 @@ async fn an_app_logs_in_and_pays_with_codes_by_message() {
     assert_eq!(again.code(), (404, "not_found"), "it is spent");
 }
 
+/// Prevents: who has the messages alone, and as many tries at the code of the app as they like.
+#[tokio::test]
+async fn a_code_by_message_gives_no_more_tries_at_the_app() {
+    let house = House::open().await;
+    let ada = house.chooser("ada@example.org", NUMBER).await;
+    let House { branch, .. } = &house;
+    branch.pass(25 * HOUR);
+    let ben = branch.customer("ben@example.org").await;
+    let (source, destination) = (branch.account(&ada, 10_000).await, branch.account(&ben, 0).await);
+    let mut app = App::logged_in(branch, &ada).await;
+    let strict = branch.with_options(|options| options.step_up_above_cents = 0).await;
+    app.router = web::router(strict);
+    let guess = async |code: &str| {
+        let body = json!({"password": PASSWORD, "code": code});
+        let answer = app.posts("/v1/users/me/recovery-codes", &body).await;
+        (answer.code().0, String::from(answer.code().1))
+    };
+    let mismatch = (422, String::from("not_proved"));
+    for _ in 0..4 {
+        assert_eq!(guess("000000").await, mismatch);
+    }
+    let order = json!({
+        "source_account_id": source.to_string(), "destination_account_id": destination.to_string(),
+        "amount_cents": 100, "currency": "EUR",
+    });
+    let request = crate::app::json_request("/v1/transactions/transfer");
+    let asked = app.asks(request.header("Idempotency-Key", "one"), order.to_string()).await;
+    let challenge = text(&asked.json, "challenge_id");
+    let path = |what: &str| format!("/v1/challenges/{challenge}/{what}");
+    app.posts(&path("sms"), &json!({})).await;
+    let body = json!({"code": code_in(&house.rings().await.pop().unwrap().1)});
+    assert_eq!(app.posts(&path("verify"), &body).await.status, StatusCode::NO_CONTENT);
+    // The fifth is the last that is looked at; the message was counted apart.
+    assert_eq!(guess("000000").await, mismatch);
+    branch.pass(MINUTE);
+    assert_eq!(guess(&ada.totp.code(branch.now())).await, mismatch);
+}
+
 /// Row 38: codes by message are chosen by who is there, recover nothing, change nothing, and go with the number.
 #[tokio::test]
 async fn row_38_the_weaker_factor_proves_no_change() {

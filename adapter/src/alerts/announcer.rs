@@ -31,7 +31,7 @@ use florin_ledger::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
-use tracing::error;
+use tracing::{error, warn};
 
 const NAME: &str = "announcements";
 const CONTEXT: &str = "florin bank 1 announcement of an event";
@@ -122,8 +122,10 @@ impl Announcer {
                 return Err(BankError::odd(&item.content));
             };
             let concerned = topics::concerned(key).zip(topics::transaction(value));
-            let (account, transaction) =
-                concerned.ok_or_else(|| BankError::odd(&"an event of a newer version"))?;
+            let Some((account, transaction)) = concerned else {
+                warn!("an event of a newer version is told to nobody");
+                continue;
+            };
             if now < after(item.time, NEWS) {
                 happened.push(Happened { topic, account, transaction, at: item.time });
             }

@@ -177,7 +177,12 @@ pub(crate) async fn prove_with(
     (code, sent): (&str, Option<SentCode<'_>>),
     accepted: Accepted,
 ) -> Result<FactorProof, FactorRefused> {
-    let is_open = attempt(store, clock, caller, customer).await?;
+    let name = match sent {
+        // Counted apart: who has the messages alone gets no more tries at what the app alone proves.
+        Some(_) => name_of(store, "codes sent to", customer),
+        None => attempts_name(store, customer),
+    };
+    let is_open = counted(store, clock, caller, customer, &name).await?;
     let factors = Factors::of(store, customer).await?;
     let is_sent = sent.is_some_and(|sent| sent.is(store, code)) && factors.takes_sms();
     let good = factors.good(store, clock.now(), code, accepted);
@@ -187,15 +192,18 @@ pub(crate) async fn prove_with(
         return Err(FactorRefused::NoMatch);
     };
     let mut documents = factors.spending(store, clock, good).await?;
-    documents.push(counter::forget(&attempts_name(store, customer)));
+    documents.push(counter::forget(&name));
     Ok(FactorProof { preconditions: vec![credentials.unchanged()], documents })
 }
 
 /// Under which name attempts at a customer's second factor are counted. No address is written like this, so it is no
 /// login's.
 pub(super) fn attempts_name(store: &Store, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
-    let name = format!("factor of {customer}");
-    store.vault().blind().of(Indexed::LoginIdentifier, &name)
+    name_of(store, "factor of", customer)
+}
+
+fn name_of(store: &Store, what: &str, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
+    store.vault().blind().of(Indexed::LoginIdentifier, &format!("{what} {customer}"))
 }
 
 /// Counts an attempt at a customer's second factor, durably; whether anything may be looked at.
@@ -205,7 +213,18 @@ pub(super) async fn attempt(
     caller: &Caller,
     customer: Id<Customer>,
 ) -> Result<bool, BankError> {
-    let counted = counter::count(store, &attempts_name(store, customer), clock.now()).await?;
+    counted(store, clock, caller, customer, &attempts_name(store, customer)).await
+}
+
+/// The same under a name.
+async fn counted(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    customer: Id<Customer>,
+    name: &[u8; BLIND_BYTES],
+) -> Result<bool, BankError> {
+    let counted = counter::count(store, name, clock.now()).await?;
     if let Counted::Last { until } = counted {
         let act = tried_act(customer, Action::LoginLocked);
         Lock { owner: customer, typed: None, until }.tell(store, clock, caller, &act).await?;

@@ -305,7 +305,9 @@ async fn refuse(
 ) -> LoginError {
     let refused = async {
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-        commit.documents.push(attempt.deletion());
+        // Whatever was sent for it meanwhile.
+        let condition = DocumentCondition::Any;
+        commit.documents.push(DocumentWrite { condition, ..attempt.deletion() });
         let act = act_on_name(&name_of(attempt)?, Action::LoginFailed);
         commit.documents.push(audit::row(store, clock, caller, act).await?);
         store.commit(&commit).await

@@ -135,7 +135,7 @@ impl PhoneChanges {
         }
         let (now, limit) = (clock.now(), options.sms_per_hour);
         // First, so that a proof is not shown in vain. What is taken for a wrong one is not given back.
-        if !take_sms(store, now, SmsUse::Code, customer, number, limit).await? {
+        if !take_sms(store, now, SmsUse::Confirmation, customer, number, limit).await? {
             return Err(NewPhoneRefused::TooMany);
         }
         let proved = step_up.prove(store, &**clock, passwords, caller, Accepted::App).await?;
@@ -309,13 +309,13 @@ async fn replace(
         statutory: record.row.statutory.clone(),
     };
     // What came to the old number proves nothing any more, and the new one is not chosen for it yet.
-    commit.documents.extend(sms_factor::ended(store, customer).await?);
+    sms_factor::end(store, customer, commit).await?;
     let letter = if number.is_some() { Letter::PhoneChanged } else { Letter::PhoneRemoved };
     commit.documents.push(store.write(&record.key, &row, record.condition()).await?);
     commit.documents.push(changed_now(store, &**clock, customer).await?);
     commit.documents.push(tell(store, &**clock, customer, letter.clone()).await?);
     let Some(old) = phone_of(record).filter(|_| options.sends_sms) else { return Ok(()) };
-    if take_sms(store, now, SmsUse::News, customer, &old, options.sms_per_hour).await? {
+    if take_sms(store, now, SmsUse::Warning, customer, &old, options.sms_per_hour).await? {
         let place = Place::Phone(Some(old));
         commit.documents.push(notify::put_by(store, now, customer, place, letter).await?);
     }

@@ -25,7 +25,7 @@ use crate::random;
 use crate::store::{Found, Store};
 use crate::vault::Indexed;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use florin_ledger::DocumentWrite;
+use florin_ledger::Commit;
 
 const CODE_DIGITS: usize = 6;
 
@@ -128,17 +128,23 @@ pub(crate) async fn number_for_codes(
     Ok(contact_of(&bank.store, customer).await?.and_then(|contact| contact.phone))
 }
 
-/// What a commit must write for codes by message to end, if they were chosen.
-pub(super) async fn ended(
+/// Lets a commit end codes by message, if they were chosen.
+pub(super) async fn end(
     store: &Store,
     customer: Id<Customer>,
-) -> Result<Option<DocumentWrite>, BankError> {
+    commit: &mut Commit,
+) -> Result<(), BankError> {
     let found: Option<Found<Credentials>> = store.get(&customer.bytes()).await?;
-    let Some(found) = found else { return Ok(None) };
-    let sealed = found.row.profile.as_known().filter(|sealed| sealed.takes_sms);
-    let Some(sealed) = sealed.cloned() else { return Ok(None) };
-    let sealed = CredentialsSealed { takes_sms: false, ..sealed };
-    rewritten(store, &found, sealed).await.map(Some)
+    let Some(found) = found else { return Ok(()) };
+    match found.row.profile.as_known().filter(|sealed| sealed.takes_sms).cloned() {
+        Some(sealed) => {
+            let sealed = CredentialsSealed { takes_sms: false, ..sealed };
+            commit.documents.push(rewritten(store, &found, sealed).await?);
+        }
+        // Nor are they chosen meanwhile.
+        None => commit.preconditions.push(found.unchanged()),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub(crate) struct Addressee {
 }
 
 /// Where something goes that is no mail.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Place {
     /// A telephone; `None`: it goes nowhere, and takes as long.
     Phone(Option<PhoneNumber>),

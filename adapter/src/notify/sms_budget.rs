@@ -1,8 +1,9 @@
 //! How many short messages go out in an hour: to a customer, to a number, and altogether. They cost money, and a number
 //! that is asked for again and again is somebody's telephone that rings, or somebody's business to have them sent.
 //!
-//! There is one budget for all adapters, in a volatile table of the ledger. Codes and news have budgets of their own, so
-//! that news keep nobody from a code. What is taken is not given back.
+//! There is one budget for all adapters, in a volatile table of the ledger. Each use has budgets of its own, so that news
+//! keep nobody from a code or from a warning, nor does a stranger who says that a number is theirs. What is taken is not
+//! given back, and as much is read and written whether something is left or not.
 
 use crate::clock::HOUR;
 use crate::error::BankError;
@@ -16,7 +17,7 @@ use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::{DocumentWrite, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Codes to a customer, and to a number, in an hour.
+/// Codes or warnings to a customer, and to a number, in an hour.
 const CODES_PER_HOUR: u32 = 5;
 /// News to a customer, and to a number, in an hour.
 const NEWS_PER_HOUR: u32 = 20;
@@ -28,6 +29,10 @@ const TRIES_MAX: usize = 64;
 pub(crate) enum SmsUse {
     /// A code.
     Code,
+    /// A code to a number that nobody has confirmed yet.
+    Confirmation,
+    /// A warning to whoever had the number.
+    Warning,
     /// News.
     News,
     /// A code that nobody gets: as much is taken, from a budget of nobody's that never ends.
@@ -37,7 +42,7 @@ pub(crate) enum SmsUse {
 impl SmsUse {
     fn per_hour(self) -> u32 {
         match self {
-            SmsUse::Code => CODES_PER_HOUR,
+            SmsUse::Code | SmsUse::Confirmation | SmsUse::Warning => CODES_PER_HOUR,
             SmsUse::News => NEWS_PER_HOUR,
             SmsUse::Nothing => u32::MAX,
         }
@@ -46,6 +51,8 @@ impl SmsUse {
     fn name(self) -> &'static [u8] {
         match self {
             SmsUse::Code => b"code",
+            SmsUse::Confirmation => b"conf",
+            SmsUse::Warning => b"warn",
             SmsUse::News => b"news",
             SmsUse::Nothing => b"none",
         }
@@ -71,7 +78,8 @@ impl Kind for SmsBudgets {
     }
 }
 
-/// Takes one message; whether it may be sent. What one budget has given is gone, though another has none left.
+/// Takes one message; whether it may be sent. What one budget has given is gone, though another has none left, and each is
+/// asked.
 ///
 /// # Errors
 /// [`BankError`].
@@ -90,17 +98,23 @@ pub(crate) async fn take_sms(
     let all_per_hour = if sms_use == SmsUse::Nothing { of_one } else { all_per_hour };
     let customer = [&customer.bytes()[..], &nobody].concat();
     let number = [&number[..], &nobody].concat();
+    let mut may = true;
     for (scope, name, limit) in [
         (b'c', &customer[..], of_one),
         (b'n', &number[..], of_one),
         (b'a', &nobody[..], all_per_hour),
     ] {
-        let key = [sms_use.name(), &[scope], name].concat();
-        if !take(store, now, key, limit).await? {
-            return Ok(false);
-        }
+        // What is not sent takes nothing more from anybody, and as long.
+        let (name, limit) = if may { (name.to_vec(), limit) } else { (nobodys(), u32::MAX) };
+        let key = [sms_use.name(), &[scope], &name].concat();
+        may &= take(store, now, key, limit).await?;
     }
-    Ok(true)
+    Ok(may)
+}
+
+/// The name of a budget that nobody else has.
+fn nobodys() -> Vec<u8> {
+    random::bytes::<16>().to_vec()
 }
 
 async fn take(store: &Store, now: Timestamp, name: Vec<u8>, limit: u32) -> Result<bool, BankError> {
@@ -110,15 +124,13 @@ async fn take(store: &Store, now: Timestamp, name: Vec<u8>, limit: u32) -> Resul
     for _ in 0..TRIES_MAX {
         let found: Option<Found<SmsBudgets>> = store.get(&key).await?;
         let messages_count = found.as_ref().map_or(0, |found| found.row.open.messages_count);
-        if limit <= messages_count {
-            return Ok(false);
-        }
+        let is_left = messages_count < limit;
         let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());
-        let budget = SmsBudget { messages_count: messages_count + 1 };
+        let budget = SmsBudget { messages_count: messages_count + u32::from(is_left) };
         let write = store.write(&key, &Row::<SmsBudgets>::open(budget), condition).await?;
         let write = DocumentWrite { expires: ends, ..write };
         match store.client().write_documents(&[write]).await?.first() {
-            Some(WriteResult::Written(_)) => return Ok(true),
+            Some(WriteResult::Written(_)) => return Ok(is_left),
             Some(WriteResult::Stale(_)) => {}
             Some(WriteResult::NoRoom) => return Err(BankError::Busy),
             other => return Err(BankError::odd(&other)),

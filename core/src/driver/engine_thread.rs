@@ -13,7 +13,7 @@ use super::room::RoomAhead;
 use crate::clock::{Clock, ClockWatch};
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind};
-use crate::limits::HAND_OVER_BYTES;
+use crate::limits::{HAND_OVER_BYTES, RECENT_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use florin_ledger::{Lsn, Timestamp};
@@ -97,7 +97,7 @@ impl EngineThread {
         self.engine.set_durable(self.durable.get());
         self.engine.set_room(self.room.room());
         let mut output = TurnOutput::default();
-        let (mut closing, mut durable) = (None, Vec::new());
+        let (mut closing, mut room) = (None, RECENT_BYTES_MAX);
         let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
         self.is_blocked = !expired;
         let is_idle = tasks.is_empty();
@@ -108,16 +108,14 @@ impl EngineThread {
                 Task::Request(request, promise) => {
                     let reply = self.execute(&request, now, &mut output);
                     self.metrics.engine.executed(&request, &reply);
-                    let is_durable = self.engine.is_all_durable();
-                    let waiting = if is_durable { &mut durable } else { &mut output.answers };
+                    let waiting = output.waiting(self.engine.is_all_durable());
                     waiting.push(Waiting::Reply(promise, reply));
                 }
                 Task::Ask(ask, promise) => {
-                    let answer = self.engine.answer(&ask);
+                    let answer = self.engine.answer(&ask, &mut room);
                     let is_durable = self.engine.is_all_durable()
-                        || answer.as_ref().is_ok_and(|it| self.engine.is_durable(it));
-                    let waiting = if is_durable { &mut durable } else { &mut output.answers };
-                    waiting.push(Waiting::Answer(promise, answer));
+                        || answer.as_ref().is_ok_and(|it| self.engine.is_durable(&ask, it));
+                    output.waiting(is_durable).push(Waiting::Answer(promise, answer));
                 }
                 Task::Close(promise) => closing = Some(promise),
             }
@@ -132,8 +130,6 @@ impl EngineThread {
             self.is_blocked |= !self.engine.witness();
         }
         self.hand_over(&mut output);
-        // The disk is at work already: nothing waits while others are woken.
-        durable.into_iter().for_each(Waiting::release);
         self.backstage.step(&mut self.engine);
         closing
     }
@@ -198,12 +194,14 @@ impl EngineThread {
     /// Hands finished frames, and the answers that wait for them, to the log.
     fn hand_over(&mut self, output: &mut TurnOutput) {
         output.frames.extend(self.engine.end_turn());
-        if output.frames.is_empty() && output.answers.is_empty() {
-            return;
+        let settled = std::mem::take(&mut output.settled);
+        if !output.frames.is_empty() || !output.answers.is_empty() {
+            self.room.use_until(self.engine.applied());
+            // A log thread that is gone has closed the inbox; the promises answer by being dropped.
+            drop(self.log.send(std::mem::take(output)));
         }
-        self.room.use_until(self.engine.applied());
-        // A log thread that is gone has closed the inbox; the promises answer by being dropped.
-        drop(self.log.send(std::mem::take(output)));
+        // The disk is at work already: nothing waits while others are woken.
+        settled.into_iter().for_each(Waiting::release);
     }
 
     /// Answers what was accepted, checkpoints, and says so.

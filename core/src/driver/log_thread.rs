@@ -1,8 +1,8 @@
 //! The log thread: writes and syncs frames, then lets go what waited for them.
 //!
-//! It is also the **outbox**: every answer, refusals and reads too, passes through its queue behind
-//! the frames that it depends on, and leaves after the sync that covers them; but for those of what is
-//! durable already. All that queued up
+//! It is also the **outbox**: every answer that speaks of something that is not durable yet, be it a refusal
+//! or a read, passes through its queue behind the frames that it depends on, and leaves after the sync that
+//! covers them. All that queued up
 //! during one sync shares the next: group commit without a timer.
 //!
 //! A failed write or sync is final: the durable position never rises again, every answer that waits
@@ -30,6 +30,15 @@ use std::time::Duration;
 pub(crate) struct TurnOutput {
     pub(crate) frames: Vec<Arc<Frame>>,
     pub(crate) answers: Vec<Waiting>,
+    /// Answers that speak of nothing but what is durable: they do not get so far.
+    pub(crate) settled: Vec<Waiting>,
+}
+
+impl TurnOutput {
+    /// Where an answer goes that speaks of what is durable, or does not.
+    pub(crate) fn waiting(&mut self, is_durable: bool) -> &mut Vec<Waiting> {
+        if is_durable { &mut self.settled } else { &mut self.answers }
+    }
 }
 
 /// An answer that waits for its frames.

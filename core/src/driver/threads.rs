@@ -67,6 +67,7 @@ impl Threads {
         let scrub = Arc::new(ScrubMetrics::default());
         let findings = Arc::new(Findings::new(scrub.clone(), watching.observer.clone()));
         let eyes = Eyes {
+            // A reader of its own: what it is there for is the disk, not what the others have in memory.
             log: LogReader::new(disk.clone(), opened.reader.identity()),
             disk: disk.clone(),
             durable: durable.clone(),

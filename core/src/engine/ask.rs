@@ -22,8 +22,10 @@ pub(crate) enum Ask {
     Accounts(QueryFilter),
     /// Where the log ends.
     End,
-    /// Where documents are, by their keys in the index.
+    /// Where documents are, by their keys in the index, and those that were written lately.
     Documents(Vec<Box<[u8]>>),
+    /// Where they are, and nothing of what they say.
+    Places(Vec<Box<[u8]>>),
     /// What memory has of a range of a table's keys.
     Scan(TableId, KeyRange, KeyOrder, usize),
     /// The tables that were declared.
@@ -37,7 +39,8 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    /// What the question weighs in the engine's queue: the bytes of its answer at most.
+    /// What the question weighs in the engine's queue: the bytes of its answer at most, but for documents that
+    /// were written lately, which a turn has room for in all ([`crate::limits::RECENT_BYTES_MAX`]).
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Ask::Find(_, keys) => size_of_val(keys.as_slice()),
@@ -45,7 +48,9 @@ impl Ask {
             Ask::Accounts(filter) => usize::try_from(filter.limit)
                 .unwrap_or(usize::MAX)
                 .saturating_mul(size_of::<Account>()),
-            Ask::Documents(places) => places.iter().map(|place| place.len()).sum(),
+            Ask::Documents(places) | Ask::Places(places) => {
+                places.iter().map(|place| place.len()).sum()
+            }
             Ask::Scan(_, _, _, limit) => limit * SCAN_KEY_BYTES,
             Ask::Rows { count, .. } => {
                 usize::try_from(*count).unwrap_or(usize::MAX).saturating_mul(size_of::<Account>())

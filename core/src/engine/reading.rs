@@ -6,13 +6,14 @@ use super::documents::IndexKey;
 use super::past::find_in_memory;
 use crate::documents::DocumentLookup;
 use crate::error::Error;
-use crate::limits::{RECENT_BYTES_MAX, SCAN_ACCOUNTS_MAX};
+use crate::limits::SCAN_ACCOUNTS_MAX;
 use crate::runs::{Index, RunKind};
 use florin_ledger::query::{AccountPage, Cursor, Page, QueryFilter};
-use florin_ledger::{Account, AccountId, Code, LedgerId, Slot, Timestamp};
+use florin_ledger::{Account, AccountId, Code, LedgerId, Slot, TableId, Timestamp};
 
 impl Engine {
-    pub(crate) fn answer(&self, ask: &Ask) -> Result<Answer, Error> {
+    /// Answers a question. Takes the bytes of documents that come with it from `room`.
+    pub(crate) fn answer(&self, ask: &Ask, room: &mut usize) -> Result<Answer, Error> {
         Ok(match ask {
             Ask::Account(id) => {
                 Answer::Account(self.ledger.slot(*id).and_then(|slot| self.position_at(slot)))
@@ -29,9 +30,11 @@ impl Engine {
             Ask::Accounts(filter) => Answer::Accounts(self.account_page(filter)),
             Ask::End => Answer::End(self.log.applied),
             Ask::Documents(places) => {
-                let mut room = RECENT_BYTES_MAX;
-                let place_of = |place: &Box<[u8]>| self.document_place(place, &mut room);
-                let found = places.iter().map(place_of).collect();
+                let found = places.iter().map(|place| self.document(place, room)).collect();
+                Answer::Documents(found, self.past.indexes.documents.index.runs().clone())
+            }
+            Ask::Places(places) => {
+                let found = places.iter().map(|place| self.document_place(place)).collect();
                 Answer::Documents(found, self.past.indexes.documents.index.runs().clone())
             }
             Ask::Scan(table, range, order, limit) => {
@@ -53,33 +56,52 @@ impl Engine {
 
     /// Whether all that an answer speaks of is known to be durable: then nothing needs to be waited for. Asked of
     /// documents alone, which are read far more often than they are written; of anything else the answer is no.
-    pub(crate) fn is_durable(&self, answer: &Answer) -> bool {
-        let Answer::Documents(places, _) = answer else { return false };
-        places.iter().all(|place| match place {
-            DocumentPlace::Indexed(DocumentLookup::Found(entry)) => self.past.is_durable(entry.lsn),
+    pub(crate) fn is_durable(&self, ask: &Ask, answer: &Answer) -> bool {
+        let (Ask::Documents(keys) | Ask::Places(keys), Answer::Documents(places, _)) =
+            (ask, answer)
+        else {
+            return false;
+        };
+        keys.iter().zip(places).all(|(key, place)| match place {
+            DocumentPlace::Indexed(found) => self.is_found_durable(*found),
             DocumentPlace::Recent(position, ..) => self.past.is_durable(position.lsn),
-            // What memory does not know was written long ago. What is volatile never is durable.
-            DocumentPlace::Indexed(DocumentLookup::Absent | DocumentLookup::Unknown)
-            | DocumentPlace::Volatile(_) => true,
+            // The log has nothing of it but that its table is volatile.
+            DocumentPlace::Volatile(_) => {
+                let (table, _) = IndexKey::split(key);
+                let declaration = IndexKey::of(TableId::DECLARATIONS, &table.0.to_be_bytes());
+                self.is_found_durable(self.past.indexes.documents.index.lookup(declaration.bytes()))
+            }
         })
     }
 
-    /// What memory knows of a document; takes the bytes of its value from `room`.
-    fn document_place(&self, place: &[u8], room: &mut usize) -> DocumentPlace {
+    fn is_found_durable(&self, found: DocumentLookup) -> bool {
+        match found {
+            DocumentLookup::Found(entry) => self.past.is_durable(entry.lsn),
+            // What memory does not know was written long ago, if ever.
+            DocumentLookup::Absent | DocumentLookup::Unknown => true,
+        }
+    }
+
+    /// What memory knows of a document, and itself if it was written lately; takes its bytes from `room`.
+    fn document(&self, place: &[u8], room: &mut usize) -> DocumentPlace {
+        let found = self.document_place(place);
+        match found {
+            DocumentPlace::Indexed(DocumentLookup::Found(entry)) if !entry.is_deleted => {
+                self.past.recent_document(entry.lsn, room).unwrap_or(found)
+            }
+            found => found,
+        }
+    }
+
+    /// What memory knows of where a document is.
+    fn document_place(&self, place: &[u8]) -> DocumentPlace {
         let documents = &self.past.indexes.documents;
         let (table, _) = IndexKey::split(place);
         if documents.options(table).volatile {
             let kept = self.volatile.get(place, self.next_tick).cloned();
             return DocumentPlace::Volatile(kept.map(|kept| (self.log.epoch, kept)));
         }
-        let found = documents.index.lookup(place);
-        match found {
-            DocumentLookup::Found(entry) if !entry.is_deleted => {
-                let recent = self.past.recent_document(entry.lsn, room);
-                recent.unwrap_or(DocumentPlace::Indexed(found))
-            }
-            _ => DocumentPlace::Indexed(found),
-        }
+        DocumentPlace::Indexed(documents.index.lookup(place))
     }
 
     fn position_at(&self, slot: Slot) -> Option<AccountPosition> {

@@ -36,16 +36,16 @@ pub(super) struct ViewBlock {
     pub(super) readable: Result<(), Damage>,
 }
 
-/// A frame in memory.
-pub(super) fn of<'a>(
-    opened: &'a [u8],
-    blocks: &'a [ViewBlock],
-    after: FramePosition,
-) -> FrameView<'a> {
-    FrameView { opened, blocks, after }
-}
-
 impl<'a> FrameView<'a> {
+    /// A frame in memory.
+    pub(super) fn new(
+        opened: &'a [u8],
+        blocks: &'a [ViewBlock],
+        after: FramePosition,
+    ) -> FrameView<'a> {
+        FrameView { opened, blocks, after }
+    }
+
     /// Where it starts.
     #[must_use]
     pub fn start(&self) -> Lsn {
@@ -94,9 +94,9 @@ impl<'a> FrameView<'a> {
         self.blocks.len()
     }
 
-    /// Its bytes as stored, headers included.
+    /// How many bytes it takes in the log, headers included.
     #[must_use]
-    pub fn bytes_count(&self) -> u64 {
+    pub fn stored_bytes(&self) -> u64 {
         u64::try_from(self.opened.len()).expect("a frame is in memory")
     }
 

@@ -3,7 +3,7 @@
 
 use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, ReadError};
-use crate::log::frame_view::{self, ViewBlock};
+use crate::log::frame_view::ViewBlock;
 use crate::log::geometry::CELL_BYTES;
 use crate::log::reader::{LogReader, read_or_zeros};
 use crate::log::recent::Stamped;
@@ -118,7 +118,7 @@ impl Frames {
         let last = self.window.offset(self.position.lsn);
         let bytes = &self.window.bytes[first..last];
         let opened = if self.window.is_sealed() { &self.opened } else { bytes };
-        Some(frame_view::of(opened, &self.blocks, self.position))
+        Some(FrameView::new(opened, &self.blocks, self.position))
     }
 
     /// Copies the frame that starts at `start`, if it is sealed, and opens the body of each of its

@@ -27,7 +27,7 @@
 //! Nor are seals: a log is judged alike with its database key and without.
 
 use crate::disk::{Access, Disk};
-use crate::limits::TAIL_BYTES_MAX;
+use crate::limits::RECENT_FRAMES_BYTES_MAX;
 use crate::log::FramePosition;
 use crate::log::block::{self, BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::error::{Corruption, Damage, LogError, ReadError};
@@ -123,7 +123,7 @@ impl LogReader {
                 first_segment: OnceLock::new(),
                 segments: Mutex::default(),
                 blocks: Mutex::default(),
-                recent: Mutex::new(RecentFrames::new(TAIL_BYTES_MAX)),
+                recent: Mutex::new(RecentFrames::new(RECENT_FRAMES_BYTES_MAX)),
                 epochs: Mutex::default(),
             }),
         }

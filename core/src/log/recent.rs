@@ -4,9 +4,9 @@
 //! A frame is here only after the sync that made it durable, with the headers that it was stamped with, and follows the
 //! position that it was stamped at: what the disk would say, bit by bit, but for headers.
 
+use crate::log::FramePosition;
 use crate::log::frame::Frame;
 use crate::log::frame_view::{FrameView, ViewBlock};
-use crate::log::{FramePosition, frame_view};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -29,6 +29,11 @@ impl Stamped {
         Stamped { frame, blocks, before, after }
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Stamped>() + size_of_val(self.blocks.as_slice()) + self.frame.bytes().len()
+    }
+
     /// The position after it.
     pub(super) fn after(&self) -> FramePosition {
         self.after
@@ -36,7 +41,7 @@ impl Stamped {
 
     /// It, as a scan hands it out.
     pub(super) fn view(&self) -> FrameView<'_> {
-        frame_view::of(self.frame.bytes(), &self.blocks, self.after)
+        FrameView::new(self.frame.bytes(), &self.blocks, self.after)
     }
 }
 
@@ -58,12 +63,12 @@ impl RecentFrames {
         for stamped in stamped {
             let last = self.frames.back();
             assert!(last.is_none_or(|last| last.after == stamped.before), "a frame follows");
-            self.bytes += stamped.frame.bytes().len();
+            self.bytes += stamped.bytes();
             self.frames.push_back(Arc::new(stamped));
         }
         while self.bytes_max < self.bytes {
             let oldest = self.frames.pop_front().expect("what takes bytes is here");
-            self.bytes -= oldest.frame.bytes().len();
+            self.bytes -= oldest.bytes();
         }
     }
 

@@ -262,14 +262,14 @@ impl Then<'_> {
         let mut added = Vec::with_capacity(keys.len());
         for (keys, places) in keys.chunks(DOCUMENTS_READ_MAX).zip(places.chunks(DOCUMENTS_READ_MAX))
         {
-            let Answer::Documents(found, runs) = self.reads.ask(Ask::Documents(places.to_vec()))?
+            let Answer::Documents(found, runs) = self.reads.ask(Ask::Places(places.to_vec()))?
             else {
                 unreachable!("documents are answered by their places");
             };
             for (((table, _), place), found) in keys.iter().zip(places).zip(found) {
                 let newest = match found {
                     DocumentPlace::Indexed(DocumentLookup::Found(entry)) => Some(entry.lsn),
-                    DocumentPlace::Recent(version, ..) => Some(version.lsn),
+                    DocumentPlace::Recent(..) => unreachable!("places say nothing more"),
                     DocumentPlace::Indexed(DocumentLookup::Unknown) => {
                         runs.get(place)?.map(|entry| entry.lsn)
                     }

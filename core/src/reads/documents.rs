@@ -137,13 +137,13 @@ impl Reads {
     ) -> Result<Vec<Document>, Error> {
         let limit = page_limit(limit, DOCUMENT_VERSIONS_MAX)?;
         let place = place_of(key)?;
-        let Answer::Documents(found, runs) = self.ask(Ask::Documents(vec![place.clone()]))? else {
+        let Answer::Documents(found, runs) = self.ask(Ask::Places(vec![place.clone()]))? else {
             unreachable!("documents are answered by their places");
         };
         let durable = self.durable.get();
         let newest = match found.into_iter().next() {
             Some(DocumentPlace::Indexed(DocumentLookup::Found(entry))) => Some(entry.lsn),
-            Some(DocumentPlace::Recent(version, ..)) => Some(version.lsn),
+            Some(DocumentPlace::Recent(..)) => unreachable!("places say nothing more"),
             Some(DocumentPlace::Indexed(DocumentLookup::Unknown)) => {
                 runs.get(&place)?.map(|entry| entry.lsn)
             }

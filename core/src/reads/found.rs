@@ -2,7 +2,8 @@
 //! the rest is read from runs and log, on a thread that may wait for the disk.
 
 use super::Reads;
-use super::documents::place_of;
+use super::documents::{self, place_of};
+use crate::Database;
 use crate::documents::{DocumentLookup, DocumentRuns};
 use crate::driver::inbox::Task;
 use crate::driver::promise::Promise;
@@ -13,7 +14,7 @@ use florin_ledger::{Document, DocumentKey, Lsn, Position};
 use std::fmt;
 use std::sync::{Arc, mpsc};
 
-/// What the engine has said of documents that were asked for.
+/// What the engine has said of documents that were asked for. Keeps the directory in use until it is dropped.
 pub struct DocumentsFound {
     reads: Arc<Reads>,
     keys: Vec<DocumentKey>,
@@ -21,7 +22,7 @@ pub struct DocumentsFound {
     runs: DocumentRuns,
 }
 
-/// Documents of which some have to be read from the disk.
+/// Documents of which some have to be read from the disk. Keeps the directory in use until it is dropped.
 pub struct DocumentsToRead {
     reads: Arc<Reads>,
     keys: Vec<DocumentKey>,
@@ -31,16 +32,42 @@ pub struct DocumentsToRead {
 
 /// Where a document is.
 enum Sought {
-    /// In memory, if there is one.
-    Here(Option<Document>),
+    /// Nowhere.
+    Nothing,
+    /// In the answer.
+    Here(Document),
+    /// In memory.
+    Kept(Arc<Document>),
     /// At a position of the log.
     InLog(Lsn),
     /// Where the runs say.
     InRuns,
 }
 
+impl Sought {
+    fn is_in_memory(&self) -> bool {
+        !matches!(self, Sought::InLog(_) | Sought::InRuns)
+    }
+}
+
+impl Database {
+    /// Asks for documents as [`Database::documents`] does, without blocking: `then` is called once, with what has to be
+    /// done yet, on a thread of the database or the caller's own: it must be quick, and must not ask the database.
+    pub fn find_documents(
+        &self,
+        keys: Vec<DocumentKey>,
+        then: impl FnOnce(Result<DocumentsFound, Error>) + Send + 'static,
+    ) {
+        match self.reads() {
+            Ok(reads) => reads.find_documents(keys, then),
+            Err(error) => then(Err(error)),
+        }
+    }
+}
+
 impl Reads {
-    /// Asks for documents without waiting: `then` is called with what the engine says, on a thread of its own.
+    /// Asks for documents without waiting: `then` is called with what the engine says, on its thread or the log's; on
+    /// the caller's own if they can't be asked for.
     pub(crate) fn find_documents(
         self: &Arc<Reads>,
         keys: Vec<DocumentKey>,
@@ -94,13 +121,15 @@ impl DocumentsFound {
     pub fn in_memory(self) -> Result<Vec<Option<Document>>, DocumentsToRead> {
         let DocumentsFound { reads, keys, places, runs } = self;
         let sought: Vec<Sought> =
-            keys.iter().zip(places).map(|(key, place)| reads.sought(key, place)).collect();
-        if sought.iter().any(|sought| !matches!(sought, Sought::Here(_))) {
+            keys.iter().zip(places).map(|(key, place)| reads.sought(key, place, &runs)).collect();
+        if !sought.iter().all(Sought::is_in_memory) {
             return Err(DocumentsToRead { reads, keys, sought, runs });
         }
         let here = sought.into_iter().map(|sought| match sought {
-            Sought::Here(document) => document,
-            Sought::InLog(_) | Sought::InRuns => unreachable!("all of them are here"),
+            Sought::Nothing => None,
+            Sought::Here(document) => Some(document),
+            Sought::Kept(document) => Some(Document::clone(&document)),
+            Sought::InLog(_) | Sought::InRuns => unreachable!("all of them are in memory"),
         });
         Ok(here.collect())
     }
@@ -114,27 +143,27 @@ impl DocumentsToRead {
     pub fn read(self) -> Result<Vec<Option<Document>>, Error> {
         let DocumentsToRead { reads, keys, sought, runs } = self;
         let mut documents = Vec::with_capacity(keys.len());
-        let (mut numbers, mut positions) = (Vec::new(), Vec::new());
+        let mut left = Vec::new();
         for (number, (key, sought)) in keys.iter().zip(sought).enumerate() {
             let (here, position) = match sought {
-                Sought::Here(document) => (document, None),
-                Sought::InLog(lsn) => (None, Some(lsn)),
+                Sought::Nothing => (None, None),
+                Sought::Here(document) => (Some(document), None),
+                Sought::Kept(document) => (Some(Document::clone(&document)), None),
+                Sought::InLog(lsn) => (None, Some((lsn, Lsn::NONE))),
                 Sought::InRuns => {
-                    let entry = runs.get(&place_of(key)?)?;
-                    (None, entry.filter(|entry| !entry.is_deleted).map(|entry| entry.lsn))
+                    let entry = runs.get(&place_of(key)?)?.filter(|entry| !entry.is_deleted);
+                    (None, entry.map(|entry| (entry.lsn, runs.position())))
                 }
             };
             documents.push(here);
-            if let Some(lsn) = position {
-                numbers.push(number);
-                positions.push(lsn);
-            }
+            left.extend(position.map(|(lsn, runs_end)| (number, lsn, runs_end)));
         }
         let durable = reads.durable.get();
+        let positions: Vec<Lsn> = left.iter().map(|(_, lsn, _)| *lsn).collect();
         let read = reads.log.documents(&positions, durable)?;
-        for ((number, lsn), read) in numbers.into_iter().zip(positions).zip(read) {
+        for ((number, lsn, runs_end), read) in left.into_iter().zip(read) {
             let (document, _) = reads.document_of(&keys[number], lsn, read, durable)?;
-            reads.kept.put(keys[number].table, &document);
+            reads.kept.put(&keys[number], Arc::new(document.clone()), runs_end);
             documents[number] = Some(document);
         }
         Ok(documents)
@@ -142,31 +171,32 @@ impl DocumentsToRead {
 }
 
 impl Reads {
-    /// Where a document is, by what the engine says of it.
-    fn sought(&self, key: &DocumentKey, place: DocumentPlace) -> Sought {
+    /// Where a document is, by what the engine says of it, and by the runs of then.
+    fn sought(&self, key: &DocumentKey, place: DocumentPlace, runs: &DocumentRuns) -> Sought {
         match place {
-            DocumentPlace::Volatile(kept) => Sought::Here(kept.map(|(epoch, kept)| Document {
+            DocumentPlace::Volatile(None) | DocumentPlace::Indexed(DocumentLookup::Absent) => {
+                Sought::Nothing
+            }
+            DocumentPlace::Volatile(Some((epoch, kept))) => Sought::Here(Document {
                 key: key.key.clone(),
                 version: Position { epoch, lsn: kept.version },
                 timestamp: kept.timestamp,
                 expires: kept.expires,
                 value: Some(kept.value.into()),
-            })),
+            }),
             DocumentPlace::Recent(version, record, payload) => {
-                match super::documents::of_record(key, version, &record, payload) {
-                    Some(document) => Sought::Here(Some(document)),
-                    // Reading says what is wrong with it.
-                    None => Sought::InLog(version.lsn),
-                }
+                // If it is another's, reading says what is wrong.
+                let document = documents::of_record(key, version, &record, payload);
+                document.map_or(Sought::InLog(version.lsn), Sought::Here)
             }
-            DocumentPlace::Indexed(DocumentLookup::Absent) => Sought::Here(None),
-            DocumentPlace::Indexed(DocumentLookup::Unknown) => Sought::InRuns,
             DocumentPlace::Indexed(DocumentLookup::Found(entry)) if entry.is_deleted => {
-                Sought::Here(None)
+                Sought::Nothing
             }
             DocumentPlace::Indexed(DocumentLookup::Found(entry)) => {
-                let kept = self.kept.get(entry.lsn, key);
-                kept.map_or(Sought::InLog(entry.lsn), |document| Sought::Here(Some(document)))
+                self.kept.at(key, entry.lsn).map_or(Sought::InLog(entry.lsn), Sought::Kept)
+            }
+            DocumentPlace::Indexed(DocumentLookup::Unknown) => {
+                self.kept.in_runs(key, runs.position()).map_or(Sought::InRuns, Sought::Kept)
             }
         }
     }

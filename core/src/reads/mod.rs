@@ -27,7 +27,7 @@ use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
 pub use found::{DocumentsFound, DocumentsToRead};
 use history::Walk;
 pub(crate) use history::recount;
-use kept::Kept;
+use kept::KeptDocuments;
 use posting::Cause;
 pub(crate) use posting::timestamp_of;
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ pub(crate) struct Reads {
     inbox: Arc<Inbox>,
     durable: Arc<Durable>,
     log: LogReader,
-    kept: Kept,
+    kept: KeptDocuments,
 }
 
 /// A transfer as the log has it, its accounts still slots.
@@ -56,7 +56,7 @@ impl Found {
 
 impl Reads {
     pub(crate) fn new(inbox: Arc<Inbox>, durable: Arc<Durable>, log: LogReader) -> Reads {
-        Reads { inbox, durable, log, kept: Kept::new(DOCUMENTS_KEPT_BYTES_MAX) }
+        Reads { inbox, durable, log, kept: KeptDocuments::new(DOCUMENTS_KEPT_BYTES_MAX) }
     }
 
     pub(crate) fn inbox(&self) -> Arc<Inbox> {

@@ -49,7 +49,7 @@ impl LogPass {
             let damage = match pass.frames.next() {
                 Ok(Some(frame)) => {
                     reached = frame.after().lsn;
-                    bytes += frame.bytes_count();
+                    bytes += frame.stored_bytes();
                     let unreadable = frame.records().find_map(Result::err);
                     if let Some(damage) = unreadable {
                         report(eyes, damage.lsn, damage.into());

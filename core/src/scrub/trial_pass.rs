@@ -121,7 +121,7 @@ impl TrialPass {
             }
             let caught = match frames.next() {
                 Ok(Some(frame)) => {
-                    bytes += frame.bytes_count();
+                    bytes += frame.stored_bytes();
                     frame.records().try_for_each(|stored| {
                         let stored = stored.map_err(ReadError::from)?;
                         if stored.lsn < end {

@@ -101,19 +101,31 @@ impl Connections {
         Ok(sender)
     }
 
-    /// Asks on a connection that nobody uses, once there is one.
+    /// Asks on a connection that nobody uses, once there is one; once more if the bank has closed it meanwhile.
     pub(crate) async fn ask(
         &self,
-        request: Request<Full<Bytes>>,
+        request: impl Fn() -> Result<Request<Full<Bytes>>, Failure>,
     ) -> Result<(StatusCode, Bytes), Failure> {
         let _place = self.places.acquire().await.expect("places are never closed");
-        let mut connection = self.idle().pop_front().expect("there is one for each place");
-        if connection.ready().await.is_err() {
-            connection = self.open().await?;
+        let idle = self.idle().pop_front();
+        if let Some(mut connection) = idle
+            && connection.ready().await.is_ok()
+            && let Ok(answer) = self.ask_on(connection, request()?).await
+        {
+            return Ok(answer);
         }
-        let answer = connection.send_request(request).await.map_err(failed)?;
+        self.ask_on(self.open().await?, request()?).await.map_err(failed)
+    }
+
+    /// Asks on a connection; keeps it if it was answered.
+    async fn ask_on(
+        &self,
+        mut connection: Connection,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), hyper::Error> {
+        let answer = connection.send_request(request).await?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(failed)?.to_bytes();
+        let body = answer.into_body().collect().await?.to_bytes();
         self.idle().push_back(connection);
         Ok((status, body))
     }
@@ -150,14 +162,19 @@ impl App {
         })
     }
 
-    /// A request with a token and a proof.
+    /// A name for an order that may be sent twice.
+    pub(crate) fn order_key(&self) -> String {
+        format!("bench-{}-{}", self.thumbprint, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A request with a token and a proof; an order with its key.
     pub(crate) fn request(
         &self,
-        method: &Method,
         path: &str,
         token: &str,
-        body: String,
+        order: Option<(&str, &str)>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
+        let method = if order.is_some() { Method::POST } else { Method::GET };
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(failed)?.as_secs();
         let hash = BASE64URL_NOPAD.encode(digest(&SHA256, token.as_bytes()).as_ref());
@@ -170,15 +187,17 @@ impl App {
         let proof = format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()));
         let host = self.origin.trim_start_matches("https://");
         let mut request = Request::builder()
-            .method(method)
+            .method(method.clone())
             .uri(path)
             .header(header::HOST, host)
             .header(header::AUTHORIZATION, format!("DPoP {token}"))
             .header("dpop", proof);
-        if *method == Method::POST {
+        let mut body = String::new();
+        if let Some((key, text)) = order {
             request = request
                 .header(header::CONTENT_TYPE, "application/json")
-                .header("idempotency-key", format!("bench-{}-{count}", self.thumbprint));
+                .header("idempotency-key", key);
+            body = String::from(text);
         }
         request.body(Full::new(Bytes::from(body))).map_err(failed)
     }

@@ -32,7 +32,7 @@ use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
 use florin_ledger::{
     AccountId, Amount, CreateTransferStatus, StreamFilter, StreamStart, Transfer, TransferId,
 };
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -172,7 +172,10 @@ impl BenchBank {
         let serving = site.serve(&bank);
         let door = match usize::try_from(self.https).unwrap_or_default() {
             0 => Door::Here(Arc::clone(&bank)),
-            count => Door::Https(Arc::clone(&bank), site.connect(count).await?, app),
+            count => {
+                let connections = site.connect(count).await?;
+                Door::Https(Arc::clone(&bank), Box::new(connections), Box::new(app))
+            }
         };
         let door = Arc::new(door);
         let process = Process::current();
@@ -440,7 +443,7 @@ enum Door {
     /// In this process.
     Here(Arc<Bank>),
     /// As an app does.
-    Https(Arc<Bank>, Connections, App),
+    Https(Arc<Bank>, Box<Connections>, Box<App>),
 }
 
 impl Door {
@@ -450,8 +453,7 @@ impl Door {
             Door::Https(bank, connections, app) => {
                 let path = format!("/v1/accounts/{}", teller.sends);
                 let token = teller.app_login.token(bank);
-                let request = app.request(&Method::GET, &path, &token, String::new())?;
-                match connections.ask(request).await? {
+                match connections.ask(|| app.request(&path, &token, None)).await? {
                     (StatusCode::OK, _) => Ok(()),
                     (status, body) => Err(failed(answer(status, &body))),
                 }
@@ -470,8 +472,8 @@ impl Door {
                 );
                 let path = "/v1/transactions/transfer";
                 let token = teller.app_login.token(bank);
-                let request = app.request(&Method::POST, path, &token, body)?;
-                match connections.ask(request).await? {
+                let key = app.order_key();
+                match connections.ask(|| app.request(path, &token, Some((&key, &body)))).await? {
                     (StatusCode::ACCEPTED, body) => {
                         let begun: Begun = serde_json::from_slice(&body).map_err(failed)?;
                         Ok(Some(begun.transaction_id))

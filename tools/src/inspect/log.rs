@@ -193,7 +193,7 @@ fn frame_row(frame: &FrameView<'_>) -> Row {
         .with("durable", frame.durable())
         .with("blocks", frame.blocks_count())
         .with("records", frame.records_count())
-        .with("bytes", frame.bytes_count())
+        .with("bytes", frame.stored_bytes())
 }
 
 fn end_row(end: &End) -> Row {
