@@ -125,7 +125,7 @@ fn write_log(is_sealed: bool) -> Sound {
             let status = CreateTransferStatus::ExceedsCredits;
             frame.push(timestamp, &Record::Failed(FailedRecord { id, status }));
         }
-        let frame = frame.finish();
+        let frame = Arc::new(frame.finish());
         let durable = writer.position().lsn;
         writer.append(&frame, durable).expect("a simulated disk takes all writes");
         writer.write().expect("a simulated disk takes all writes");
