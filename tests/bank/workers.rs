@@ -8,12 +8,15 @@ use florin_adapter::payments::parked::{self, ResumeRefused};
 use florin_adapter::payments::{self, TransactionStatus, Worker};
 use florin_adapter::staff::Role;
 use florin_adapter::tables;
-use florin_ledger::document::WriteResult;
+use florin_ledger::document::{DocumentScan, WriteResult};
 use florin_ledger::{DocumentKey, DocumentWrite, Position, TableId};
+use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// At which waits somebody dies: again and again, since what the ledger answers at once is not waited for.
 const AT_WAITS: [usize; 32] = [
@@ -129,29 +132,61 @@ async fn poison(branch: &Branch, transaction: Id<Transaction>, value: &[u8]) {
     assert!(matches!(results[0], WriteResult::Written(_)));
 }
 
+/// The keys of all transfers under way. A page may be empty though more follow: thousands have ended.
+async fn under_way(branch: &Branch) -> Vec<Vec<u8>> {
+    let mut scan = DocumentScan {
+        table: tables::TRANSFERS_OPEN,
+        limit: 1_000,
+        keys_only: true,
+        ..DocumentScan::default()
+    };
+    let mut keys = Vec::new();
+    loop {
+        let page = branch.client.scan_documents(&scan).await.unwrap();
+        keys.extend(page.items.into_iter().map(|document| document.key));
+        scan.after = page.next;
+        if scan.after.is_none() {
+            return keys;
+        }
+    }
+}
+
+/// Payments of which one is poisoned, and accounts that they come from.
+const PAYMENTS: u64 = 10_000;
+const SOURCES: u64 = 40;
+/// They take seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Prevents: one payment that can't go on, and a bank that stands still because of it.
 #[tokio::test]
-async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
+async fn one_poisoned_payment_of_ten_thousand_parks_itself_and_the_others_go_on() {
     let branch = Branch::open().await;
     let ada = branch.customer("ada@example.org").await;
-    let (one, other) = (branch.account(&ada, 1_000_000).await, branch.account(&ada, 0).await);
-    let mut begun = Vec::new();
-    for _ in 0..300 {
-        begun.push(branch.sends(&ada, one, other, 100).await.unwrap().transaction);
+    let other = branch.account(&ada, 0).await;
+    let mut sources = Vec::new();
+    for _ in 0..SOURCES {
+        sources.push(branch.account(&ada, 100 * PAYMENTS).await);
     }
-    let poisoned = begun.remove(100);
+    let places = (0..PAYMENTS).zip(sources.iter().cycle());
+    let begins = places.map(|(_, source)| branch.sends(&ada, *source, other, 100));
+    let begun: Vec<_> = stream::iter(begins).buffered(64).collect().await;
+    assert!(begun.iter().all(Result::is_ok));
+    let poisoned = begun[5_000].as_ref().unwrap().transaction;
     let key = [DocumentKey { table: tables::TRANSFERS_OPEN, key: poisoned.bytes().to_vec() }];
     let sound = branch.client.documents(&key).await.unwrap().pop().flatten().unwrap();
     poison(&branch, poisoned, b"\x02?").await;
-    branch.works().await;
-    for transaction in &begun {
-        let view = branch.view(&ada, *transaction).await;
-        assert_eq!(view.status, TransactionStatus::Completed);
-    }
-    assert_eq!(branch.balance(other).await, (29_900, 29_900));
-    let set_aside = parked::list(&branch.bank.store).await.unwrap();
-    assert_eq!(set_aside.len(), 1);
-    assert_eq!(set_aside[0].row.open.transaction_id, poisoned);
+    // One worker all the time: each step takes what a batch of the stream tells, which may be nothing.
+    let mut worker = Worker::start(Arc::clone(&branch.bank)).await.unwrap();
+    let all_others = u128::from(100 * (PAYMENTS - 1));
+    let others_end = async {
+        while branch.balance(other).await.0 != all_others || !is_parked(&branch, poisoned).await {
+            worker.step().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, others_end).await.expect("all others end, and it is set aside");
+    assert_eq!(branch.balance(other).await, (all_others, all_others));
+    assert_eq!(under_way(&branch).await, [poisoned.bytes()]);
+    assert_eq!(parked::list(&branch.bank.store).await.unwrap().len(), 1);
     // Once it is mended, it goes on.
     poison(&branch, poisoned, &sound.value.unwrap()).await;
     let member = branch.hires("operations@bank.example", &[Role::Operations]).await;
@@ -159,9 +194,20 @@ async fn one_poisoned_payment_parks_itself_and_the_others_go_on() {
     parked::resume(&branch.bank, &clerk, poisoned).await.unwrap();
     let again = parked::resume(&branch.bank, &clerk, poisoned).await;
     assert!(matches!(again, Err(ResumeRefused::NotParked)));
-    branch.works().await;
-    assert_eq!(branch.view(&ada, poisoned).await.status, TransactionStatus::Completed);
+    let it_ends = async {
+        while branch.view(&ada, poisoned).await.status != TransactionStatus::Completed {
+            worker.step().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, it_ends).await.expect("it goes on");
+    assert_eq!(branch.balance(other).await.0, u128::from(100 * PAYMENTS));
+    assert!(under_way(&branch).await.is_empty());
     assert!(parked::list(&branch.bank.store).await.unwrap().is_empty());
+}
+
+async fn is_parked(branch: &Branch, transaction: Id<Transaction>) -> bool {
+    let parked = parked::list(&branch.bank.store).await.unwrap();
+    parked.iter().any(|parked| parked.row.open.transaction_id == transaction)
 }
 
 /// Prevents: a time that is the end of time, and a worker that takes it for a bug and sets a sound payment aside.
