@@ -32,6 +32,8 @@ pub struct LetterOpen {
     pub(super) written_at: UnixNs,
     /// It is of no use from then on.
     pub(super) useless_at: UnixNs,
+    #[serde(default, skip_serializing_if = "Way::is_email")]
+    pub(super) way: Way,
     /// How often somebody tried to send it.
     pub(super) tries_count: u32,
 }
@@ -41,8 +43,6 @@ pub struct LetterOpen {
 pub struct LetterSealed {
     /// To whom; nobody: it is not sent, and exists so that it takes as long for nobody as for somebody.
     pub(super) to: Option<String>,
-    #[serde(default, skip_serializing_if = "Way::is_email")]
-    pub(super) way: Way,
     pub(super) letter: Letter,
 }
 
@@ -126,8 +126,7 @@ pub(crate) async fn put(
     letter: Letter,
 ) -> Result<DocumentWrite, BankError> {
     let to = addressee.to.as_ref().map(|to| String::from(to.written()));
-    let sealed = LetterSealed { to, way: Way::Email, letter };
-    written(store, now, addressee.customer, sealed).await
+    written(store, now, addressee.customer, Way::Email, LetterSealed { to, letter }).await
 }
 
 /// The same for what goes another way.
@@ -147,13 +146,14 @@ pub(crate) async fn put_by(
             (Some(token), Way::Push { platform, device_id })
         }
     };
-    written(store, now, customer, LetterSealed { to, way, letter }).await
+    written(store, now, customer, way, LetterSealed { to, letter }).await
 }
 
 async fn written(
     store: &Store,
     now: Timestamp,
     customer: Id<Customer>,
+    way: Way,
     sealed: LetterSealed,
 ) -> Result<DocumentWrite, BankError> {
     let id = Id::at(now);
@@ -163,6 +163,7 @@ async fn written(
             user_id: Some(customer),
             written_at: now.into(),
             useless_at: after(now, sealed.letter.lifetime()).into(),
+            way,
             tries_count: 0,
         },
         profile: Held::Known(sealed),

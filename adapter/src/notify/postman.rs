@@ -1,9 +1,9 @@
 //! Sends letters that are due.
 
-use super::courier::{NotTaken, Notice, Push, ShortMessage, Sms};
-use super::letter::Sender;
+use super::courier::{NotTaken, Notice, Platform, Push, ShortMessage, Sms};
+use super::letter::{Letter, Sender};
 use super::mail::{Mail, MailError, Mailer};
-use super::outbox::{LetterOpen, LetterSealed, Outbox, Way, due, key};
+use super::outbox::{LetterOpen, Outbox, Way, due, key};
 use crate::alerts::Devices;
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, HOUR, MINUTE, SECOND, after};
@@ -55,6 +55,13 @@ enum Outgoing {
     Mail(Arc<dyn Mailer>, Mail),
     Sms(Arc<dyn Sms>, ShortMessage),
     Push(Arc<dyn Push>, Notice, Id<Device>),
+}
+
+/// Who takes a letter.
+enum Courier {
+    Mail(Arc<dyn Mailer>),
+    Sms(Arc<dyn Sms>),
+    Push(Arc<dyn Push>, Platform, Id<Device>),
 }
 
 /// A letter that this postman alone may send now.
@@ -135,8 +142,13 @@ impl Postman {
 
     /// Moves a letter to when it is tried again, so that nobody else tries it now.
     async fn claim(&self, document: Document, now: Timestamp) -> Result<Claim, BankError> {
+        let open = self.store.open_part::<Outbox>(&document)?;
+        let (is_useless, courier) = (open.useless_at.0 <= now.0, self.courier(open.way));
+        // Thousands may wait while a way is closed: their seals are not opened for that.
+        if courier.is_none() && !is_useless {
+            return Ok(Claim::Left);
+        }
         let found: Found<Outbox> = self.store.opened(document).await?;
-        let open = found.row.open.clone();
         let Some(sealed) = found.row.profile.as_known() else {
             // Of somebody who was erased.
             self.delete(found.deletion()).await?;
@@ -146,15 +158,11 @@ impl Postman {
             self.delete(found.deletion()).await?;
             return Ok(Claim::Done);
         };
-        if open.useless_at.0 <= now.0 {
+        let Some(courier) = courier.filter(|_| !is_useless) else {
             self.give_up(&found).await?;
             return Ok(Claim::Done);
-        }
-        let outgoing = match self.outgoing(&open, to, sealed) {
-            Ok(None) => return Ok(Claim::Left),
-            Ok(Some(outgoing)) => Ok(outgoing),
-            Err(error) => Err(error),
         };
+        let outgoing = self.outgoing(courier, &open, to, &sealed.letter);
         let wait = WAIT_FIRST.saturating_mul(1 << open.tries_count.min(16)).min(WAIT_MAX);
         let moved = key(after(now, wait), open.letter_id);
         let row = Row::<Outbox> {
@@ -185,48 +193,48 @@ impl Postman {
         }
     }
 
-    /// A letter as it goes out; `None` if nobody takes it now.
-    fn outgoing(
-        &self,
-        open: &LetterOpen,
-        to: &str,
-        sealed: &LetterSealed,
-    ) -> Result<Option<Outgoing>, MailError> {
-        let LetterSealed { way, letter, .. } = sealed;
-        let (id, Couriers { mail, sms, push }) = (open.letter_id, &self.couriers);
+    /// Who takes what goes a way; `None` if nobody does now.
+    fn courier(&self, way: Way) -> Option<Courier> {
+        let Couriers { mail, sms, push } = &self.couriers;
         match way {
-            Way::Email => {
-                let Some(mailer) = mail else { return Ok(None) };
-                let mail = self.mail(open, to, letter)?;
-                Ok(Some(Outgoing::Mail(Arc::clone(mailer), mail)))
-            }
-            Way::Sms => {
-                let Some(sms) = sms.as_ref().filter(|sms| sms.is_ready()) else { return Ok(None) };
-                let to = PhoneNumber::parse(to).map_err(|error| MailError(error.to_string()))?;
-                let message = ShortMessage { id, to, text: letter.line(&self.sender) };
-                Ok(Some(Outgoing::Sms(Arc::clone(sms), message)))
-            }
+            Way::Email => mail.clone().map(Courier::Mail),
+            Way::Sms => sms.clone().filter(|sms| sms.is_ready()).map(Courier::Sms),
             Way::Push { platform, device_id } => {
-                let ready = push.as_ref().filter(|push| push.is_ready());
-                let Some(push) = ready else { return Ok(None) };
-                let notice = Notice {
-                    id,
-                    platform: *platform,
-                    token: String::from(to),
-                    title: letter.subject(&self.sender),
-                    text: letter.line(&self.sender),
-                };
-                Ok(Some(Outgoing::Push(Arc::clone(push), notice, *device_id)))
+                let push = push.clone().filter(|push| push.is_ready());
+                push.map(|push| Courier::Push(push, platform, device_id))
             }
         }
     }
 
-    fn mail(
+    /// A letter as it goes out.
+    fn outgoing(
         &self,
+        courier: Courier,
         open: &LetterOpen,
         to: &str,
-        letter: &super::letter::Letter,
-    ) -> Result<Mail, MailError> {
+        letter: &Letter,
+    ) -> Result<Outgoing, MailError> {
+        let id = open.letter_id;
+        Ok(match courier {
+            Courier::Mail(mailer) => Outgoing::Mail(mailer, self.mail(open, to, letter)?),
+            Courier::Sms(sms) => {
+                let to = PhoneNumber::parse(to).map_err(|error| MailError(error.to_string()))?;
+                Outgoing::Sms(sms, ShortMessage { id, to, text: letter.line(&self.sender) })
+            }
+            Courier::Push(push, platform, device_id) => {
+                let notice = Notice {
+                    id,
+                    platform,
+                    token: String::from(to),
+                    title: letter.subject(&self.sender),
+                    text: letter.line(&self.sender),
+                };
+                Outgoing::Push(push, notice, device_id)
+            }
+        })
+    }
+
+    fn mail(&self, open: &LetterOpen, to: &str, letter: &Letter) -> Result<Mail, MailError> {
         let written = open.written_at.into();
         Ok(Mail {
             id: open.letter_id,
