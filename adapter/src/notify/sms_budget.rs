@@ -35,7 +35,7 @@ pub(crate) enum SmsUse {
     Warning,
     /// News.
     News,
-    /// A code that nobody gets: as much is taken, from a budget of nobody's that never ends.
+    /// A code that nobody gets: as much is read and written.
     Nothing,
 }
 
@@ -44,7 +44,7 @@ impl SmsUse {
         match self {
             SmsUse::Code | SmsUse::Confirmation | SmsUse::Warning => CODES_PER_HOUR,
             SmsUse::News => NEWS_PER_HOUR,
-            SmsUse::Nothing => u32::MAX,
+            SmsUse::Nothing => 0,
         }
     }
 
@@ -92,19 +92,12 @@ pub(crate) async fn take_sms(
     all_per_hour: u32,
 ) -> Result<bool, BankError> {
     let number = store.vault().blind().of(Indexed::Phone, number.plain());
-    let of_one = sms_use.per_hour();
-    // Whoever tries many at the same time must not be told by how long they wait for each other.
-    let nobody: [u8; 16] = if sms_use == SmsUse::Nothing { random::bytes() } else { [0; 16] };
-    let all_per_hour = if sms_use == SmsUse::Nothing { of_one } else { all_per_hour };
-    let customer = [&customer.bytes()[..], &nobody].concat();
-    let number = [&number[..], &nobody].concat();
-    let mut may = true;
-    for (scope, name, limit) in [
-        (b'c', &customer[..], of_one),
-        (b'n', &number[..], of_one),
-        (b'a', &nobody[..], all_per_hour),
-    ] {
-        // What is not sent takes nothing more from anybody, and as long.
+    let (customer, of_one) = (customer.bytes(), sms_use.per_hour());
+    let mut may = sms_use != SmsUse::Nothing;
+    for (scope, name, limit) in
+        [(b'c', &customer[..], of_one), (b'n', &number[..], of_one), (b'a', &[][..], all_per_hour)]
+    {
+        // What is not sent takes nothing from anybody, and as long: nor is anybody told by a wait for others.
         let (name, limit) = if may { (name.to_vec(), limit) } else { (nobodys(), u32::MAX) };
         let key = [sms_use.name(), &[scope], &name].concat();
         may &= take(store, now, key, limit).await?;
