@@ -113,6 +113,19 @@ impl Factors {
         step.map(GoodCode::App).or(code.map(GoodCode::Recovery))
     }
 
+    /// The same, where a code that was sent by message is good too, for who has chosen that.
+    pub(super) fn good_or_sent(
+        &self,
+        store: &Store,
+        now: Timestamp,
+        typed: &str,
+        accepted: Accepted,
+        sent: Option<SentCode<'_>>,
+    ) -> Option<GoodCode> {
+        let is_sent = sent.is_some_and(|sent| sent.is(store, typed)) && self.takes_sms();
+        self.good(store, now, typed, accepted).or(is_sent.then_some(GoodCode::Sent))
+    }
+
     /// What a commit must write for a code to be spent.
     pub(super) async fn spending(
         &self,
@@ -184,9 +197,8 @@ pub(crate) async fn prove_with(
     };
     let is_open = counted(store, clock, caller, customer, &name).await?;
     let factors = Factors::of(store, customer).await?;
-    let is_sent = sent.is_some_and(|sent| sent.is(store, code)) && factors.takes_sms();
-    let good = factors.good(store, clock.now(), code, accepted);
-    let good = good.or(is_sent.then_some(GoodCode::Sent)).filter(|_| is_open);
+    let good = factors.good_or_sent(store, clock.now(), code, accepted, sent);
+    let good = good.filter(|_| is_open);
     let Some((good, credentials)) = good.zip(factors.credentials.as_ref()) else {
         failed(store, clock, caller, customer).await?;
         return Err(FactorRefused::NoMatch);

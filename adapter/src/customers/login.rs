@@ -13,7 +13,7 @@
 use super::counter::{self, Counted};
 use super::credentials::Credentials;
 use super::decoy;
-use super::factor::{Accepted, Factors, GoodCode};
+use super::factor::{Accepted, Factors};
 use super::lockout::Lock;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
 use super::record::{CustomerEmails, Customers};
@@ -227,11 +227,10 @@ impl LoginAttempts {
         let in_time = now.0 < found.row.open.expires_at.0;
         let is_current =
             credentials.is_some_and(|found| version_text(found.version) == sealed.credentials);
-        let good = factors.good(store, now, code, Accepted::AppOrRecoveryCode);
         let meant_for = attempt.name_of_code();
         let sent = SentCode { meant_for: &meant_for, hash: &sealed.code_hash };
-        let is_sent = sent.is(store, code) && factors.takes_sms();
-        let good = good.or(is_sent.then_some(GoodCode::Sent));
+        let accepted = Accepted::AppOrRecoveryCode;
+        let good = factors.good_or_sent(store, now, code, accepted, Some(sent));
         match good.filter(|_| is_current && sealed.is_right == 1 && is_active && in_time) {
             Some(good) => {
                 let spent = factors.spending(store, clock, good).await?;
