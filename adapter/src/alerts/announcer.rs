@@ -20,14 +20,12 @@ use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::notify::{self, Addressee, Letter, Movement, NEWS, Place, SmsUse, take_sms};
 use crate::payments::{Started, TransactionOpen, Transactions, step, step_key};
-use crate::store::{Found, Kind, Store};
+use crate::store::{Found, Kind, Store, key_of};
 use crate::topics;
 use florin_client::{Consumer, StreamBatch};
 use florin_ledger::commit::Topic;
 use florin_ledger::stream::{ItemContent, ItemKind, ItemKinds};
-use florin_ledger::{
-    Commit, CommitId, DocumentKey, DocumentWrite, StreamFilter, StreamStart, Timestamp,
-};
+use florin_ledger::{Commit, CommitId, DocumentWrite, StreamFilter, StreamStart, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -250,8 +248,7 @@ async fn owners(
     accounts: impl Iterator<Item = Id<Account>>,
 ) -> Result<BTreeMap<u128, Id<Customer>>, BankError> {
     let accounts: BTreeSet<_> = accounts.map(|account| account.bytes()).collect();
-    let key_of = |key: [u8; 16]| DocumentKey { table: Accounts::TABLE, key: key.to_vec() };
-    let keys: Vec<_> = accounts.into_iter().map(key_of).collect();
+    let keys: Vec<_> = accounts.into_iter().map(key_of::<Accounts>).collect();
     let found = store.client().documents(&keys).await?;
     let mut owners = BTreeMap::new();
     for document in found.iter().flatten() {
@@ -278,9 +275,8 @@ async fn started(
     store: &Store,
     transaction: Id<Transaction>,
 ) -> Result<Option<Started>, BankError> {
-    let key = step_key(transaction, step::STARTED);
-    let key = DocumentKey { table: Transactions::TABLE, key };
-    let document = store.client().documents(&[key]).await?.pop().flatten();
+    let key = key_of::<Transactions>(step_key(transaction, step::STARTED));
+    let [document] = store.ask([key]).await?;
     let Some(document) = document else { return Ok(None) };
     match store.open_part::<Transactions>(&document)? {
         TransactionOpen::Started(started) => Ok(Some(started)),

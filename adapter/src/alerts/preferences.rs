@@ -5,7 +5,7 @@
 
 use crate::audit;
 use crate::bank::Bank;
-use crate::clock::UnixNs;
+use crate::clock::{Clock, UnixNs};
 use crate::customers::{changed, contact_of, tell};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
@@ -14,8 +14,8 @@ use crate::payments::Orderer;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
-use florin_ledger::TableId;
 use florin_ledger::document::DocumentCondition;
+use florin_ledger::{DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -172,9 +172,9 @@ impl Preferences {
             }
             let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
             commit.preconditions = authority.clone();
-            commit.documents.extend(match &found {
-                Some(found) if !wanted.any() => Some(found.deletion()),
-                _ => Some(write(store, &**clock, *customer, found.as_ref(), wanted).await?),
+            commit.documents.push(match &found {
+                Some(found) if !wanted.any() => found.deletion(),
+                _ => write(store, &**clock, *customer, found.as_ref(), wanted).await?,
             });
             let act = changed(*customer, "notifications");
             let (old, new) = (serde_json::json!(before), serde_json::json!(wanted));
@@ -198,11 +198,11 @@ pub(super) fn wishes(found: Option<&Found<Preferences>>) -> Wishes {
 
 async fn write(
     store: &Store,
-    clock: &dyn crate::clock::Clock,
+    clock: &dyn Clock,
     customer: Id<Customer>,
     found: Option<&Found<Preferences>>,
     wanted: Wishes,
-) -> Result<florin_ledger::DocumentWrite, BankError> {
+) -> Result<DocumentWrite, BankError> {
     let asked_at = found.map_or_else(|| clock.now().into(), |found| found.row.open.asked_at);
     let row = Row::<Preferences> {
         open: PreferencesOpen { user_id: customer, asked_at },

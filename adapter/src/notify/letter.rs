@@ -339,10 +339,12 @@ impl Letter {
         let Sender { bank, .. } = sender;
         match self {
             Letter::PhoneCode { code } => format!(
-                "{code} is your code for {bank}, good for 10 minutes, to confirm this number. We never ask for it."
+                "{code} is your code for {bank}, good for {} minutes, to confirm this number. We never ask for it.",
+                PHONE_CODE / MINUTE
             ),
             Letter::LoginCode { code } => format!(
-                "{code} is your code to log in at {bank}, good for 5 minutes. We never ask for it."
+                "{code} is your code to log in at {bank}, good for {} minutes. We never ask for it.",
+                LOGIN_CODE / MINUTE
             ),
             Letter::PaymentCode { code, amount_cents, currency, payee, account_end } => {
                 let money = Money { currency: *currency, cents: u128::from(*amount_cents) };
