@@ -6,7 +6,7 @@ use crate::branch::{Branch, PASSWORD, Person};
 use crate::browser::{Browser, Page};
 use crate::mailbox::Mailbox;
 use crate::recovery_codes::{code, makes, step_up};
-use crate::telephones::{Telephones, code_in};
+use crate::telephones::{House, Telephones, code_in};
 use axum::http::{StatusCode, header};
 use florin_adapter::clock::{HOUR, MINUTE, SECOND};
 use florin_adapter::customers::{PhoneChanges, PhoneCodeRefused};
@@ -21,23 +21,7 @@ const REMOVE: &str = "/security/phone/remove";
 const NUMBER: &str = "%2B49+170+1234567";
 const PLAIN: &str = "+491701234567";
 
-/// A customer's telephones and mailbox, at a branch.
-struct House {
-    branch: Branch,
-    mailbox: Arc<Mailbox>,
-    telephones: Arc<Telephones>,
-}
-
 impl House {
-    async fn open() -> House {
-        let (mailbox, telephones) = (Mailbox::new(), Telephones::new());
-        House { branch: Branch::open().await, mailbox, telephones }
-    }
-
-    async fn rings(&self) {
-        self.telephones.ring(&self.branch, &self.mailbox).await;
-    }
-
     /// What the mails that have come are about, by to whom.
     fn mail(&self) -> Vec<(String, String)> {
         let mails = self.mailbox.opens();

@@ -4,33 +4,20 @@
 use crate::app::{App, text};
 use crate::branch::{Branch, PASSWORD, Person};
 use crate::browser::{Browser, Page};
-use crate::mailbox::Mailbox;
 use crate::phones::gives_number;
 use crate::recovery_codes::{code, step_up};
-use crate::telephones::{Telephones, code_in};
+use crate::telephones::{House, code_in};
 use axum::http::{StatusCode, header};
 use florin_adapter::clock::{HOUR, MINUTE};
 use florin_adapter::{tables, web};
 use florin_ledger::document::DocumentScan;
 use serde_json::json;
-use std::sync::Arc;
 
 const PATH: &str = "/security/sms";
 const NUMBER: &str = "%2B491701234567";
 const PLAIN: &str = "+491701234567";
 
-struct House {
-    branch: Branch,
-    mailbox: Arc<Mailbox>,
-    telephones: Arc<Telephones>,
-}
-
 impl House {
-    async fn open() -> House {
-        let (mailbox, telephones) = (Mailbox::new(), Telephones::new());
-        House { branch: Branch::open().await, mailbox, telephones }
-    }
-
     /// A customer with a number, who has chosen codes by message.
     async fn chooser(&self, email: &'static str, number: &str) -> Person {
         let House { branch, mailbox, telephones } = self;
@@ -47,11 +34,6 @@ impl House {
         let csrf = desk.token(PATH).await;
         let form = step_up(&csrf, PASSWORD, &code(&self.branch, person));
         desk.posts(PATH, &format!("{form}&wanted={wanted}")).await
-    }
-
-    async fn rings(&self) -> Vec<(String, String)> {
-        self.telephones.ring(&self.branch, &self.mailbox).await;
-        self.telephones.reads()
     }
 }
 
@@ -83,12 +65,12 @@ async fn who_has_chosen_it_logs_in_with_a_code_by_message_once() {
     let House { branch, .. } = &house;
     branch.pass(HOUR);
     let mut desk = waits_for_a_code(branch, ada.email, PASSWORD).await;
-    assert!(house.rings().await.is_empty(), "nobody has asked for it");
+    assert!(house.reads().await.is_empty(), "nobody has asked for it");
     assert_eq!(asks_for_a_code(&mut desk).await, "/login/verify?sent=1");
     let page = desk.gets("/login/verify?sent=1").await.text;
     assert!(page.contains("one is on its way"), "{page}");
     asks_for_a_code(&mut desk).await;
-    let sent = house.rings().await;
+    let sent = house.reads().await;
     let [(to, words)] = &sent[..] else { panic!("one: {sent:?}") };
     assert!(to == PLAIN && words.contains("to log in at Bank"), "{sent:?}");
     let mut thief = desk.clone();
@@ -101,7 +83,7 @@ async fn who_has_chosen_it_logs_in_with_a_code_by_message_once() {
     assert_eq!(enters(&mut desk, &code(branch, &ada)).await, "/accounts");
     let mut desk = waits_for_a_code(branch, ada.email, PASSWORD).await;
     asks_for_a_code(&mut desk).await;
-    let sent = house.rings().await;
+    let sent = house.reads().await;
     let right = code_in(&sent.last().unwrap().1);
     let mut again = desk.clone();
     let wrong = if right == "000000" { "111111" } else { "000000" };
@@ -112,9 +94,9 @@ async fn who_has_chosen_it_logs_in_with_a_code_by_message_once() {
     let mut one = waits_for_a_code(branch, ada.email, PASSWORD).await;
     let mut other = waits_for_a_code(branch, ada.email, PASSWORD).await;
     asks_for_a_code(&mut one).await;
-    let right = code_in(&house.rings().await[0].1);
+    let right = code_in(&house.reads().await[0].1);
     asks_for_a_code(&mut other).await;
-    let others = code_in(&house.rings().await[0].1);
+    let others = code_in(&house.reads().await[0].1);
     if right != others {
         assert_eq!(enters(&mut other, &right).await, "/login?problem=1");
     }
@@ -135,7 +117,7 @@ async fn an_app_logs_in_and_pays_with_codes_by_message() {
     assert_eq!(sent.status, StatusCode::NO_CONTENT);
     let odd = app.posts_open("/v1/auth/login/sms", &json!({"attempt": "made up"})).await;
     assert_eq!(odd.status, StatusCode::NO_CONTENT);
-    let right = code_in(&house.rings().await[0].1);
+    let right = code_in(&house.reads().await[0].1);
     let answer = app.verifies(&attempt, &right).await.good();
     (app.access_token, app.refresh_token) =
         (text(&answer, "access_token"), text(&answer, "refresh_token"));
@@ -171,7 +153,7 @@ async fn an_app_logs_in_and_pays_with_codes_by_message() {
     let path = |challenge: &str, what: &str| format!("/v1/challenges/{challenge}/{what}");
     let sent = app.posts(&path(&challenges[0], "sms"), &json!({})).await;
     assert_eq!(sent.status, StatusCode::NO_CONTENT);
-    let words = house.rings().await.pop().unwrap().1;
+    let words = house.reads().await.pop().unwrap().1;
     let end = &number[number.len() - 4..];
     // FR4a, PSD2 article 5: what is shown with the code is what it is good for.
     assert!(words.contains("to send €12.34 to Ben Quill, account ending"), "{words}");
@@ -217,7 +199,7 @@ async fn a_code_by_message_gives_no_more_tries_at_the_app() {
     let challenge = text(&asked.json, "challenge_id");
     let path = |what: &str| format!("/v1/challenges/{challenge}/{what}");
     app.posts(&path("sms"), &json!({})).await;
-    let body = json!({"code": code_in(&house.rings().await.pop().unwrap().1)});
+    let body = json!({"code": code_in(&house.reads().await.pop().unwrap().1)});
     assert_eq!(app.posts(&path("verify"), &body).await.status, StatusCode::NO_CONTENT);
     // The fifth is the last that is looked at; the message was counted apart.
     assert_eq!(guess("000000").await, mismatch);
@@ -245,7 +227,7 @@ async fn row_38_the_weaker_factor_proves_no_change() {
     branch.pass(HOUR);
     let mut other = waits_for_a_code(branch, ada.email, PASSWORD).await;
     asks_for_a_code(&mut other).await;
-    let sent = code_in(&house.rings().await.pop().unwrap().1);
+    let sent = code_in(&house.reads().await.pop().unwrap().1);
     let mut desk = Browser::logged_in(branch, &ada).await;
     for path in ["/security/codes", "/security/factor", "/security/phone/remove"] {
         let csrf = desk.token(path).await;
@@ -261,14 +243,14 @@ async fn row_38_the_weaker_factor_proves_no_change() {
     gives_number(branch, (mailbox, telephones), &ada, "%2B491717654321").await;
     let mut login = waits_for_a_code(branch, ada.email, PASSWORD).await;
     asks_for_a_code(&mut login).await;
-    assert!(house.rings().await.is_empty(), "it is to be chosen anew");
+    assert!(house.reads().await.is_empty(), "it is to be chosen anew");
     branch.pass(HOUR);
     let mut desk = Browser::logged_in(branch, &ada).await;
     assert_eq!(house.chooses(&mut desk, &ada, "on").await.status, 303);
     assert_eq!(house.chooses(&mut desk, &ada, "off").await.status, 303);
     let mut login = waits_for_a_code(branch, ada.email, PASSWORD).await;
     asks_for_a_code(&mut login).await;
-    assert!(house.rings().await.is_empty(), "it was ended");
+    assert!(house.reads().await.is_empty(), "it was ended");
 }
 
 /// Row 36: whoever asks gets the same page, and as much is written, whether the password was right or the name is
@@ -281,7 +263,7 @@ async fn row_36_asking_for_a_code_tells_nothing() {
     branch.customer("ben@example.org").await;
     // The hour begins anew, so that all of it is one.
     branch.pass(HOUR - branch.now().0 % HOUR);
-    house.rings().await;
+    house.reads().await;
     let count = async || {
         let mut counts = Vec::new();
         for table in tables::ALL.iter().filter(|table| !table.options.volatile) {
@@ -308,7 +290,7 @@ async fn row_36_asking_for_a_code_tells_nothing() {
         names.sort();
         let location = page.headers[header::LOCATION].clone();
         seen.push((page.status, page.text, names, location, written));
-        sent.push(house.rings().await.len());
+        sent.push(house.reads().await.len());
     }
     assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
     assert_eq!(sent, [1, 0, 0, 0], "after the right password of who has chosen it, and no other");
@@ -316,7 +298,7 @@ async fn row_36_asking_for_a_code_tells_nothing() {
     for _ in 0..6 {
         let mut desk = waits_for_a_code(branch, ada.email, PASSWORD).await;
         assert_eq!(asks_for_a_code(&mut desk).await, "/login/verify?sent=1");
-        sent.push(house.rings().await.len());
+        sent.push(house.reads().await.len());
         assert_eq!(enters(&mut desk, &code(branch, &ada)).await, "/accounts");
     }
     assert_eq!(sent[4..], [1, 1, 1, 1, 0, 0]);

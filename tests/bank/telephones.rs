@@ -62,6 +62,31 @@ impl Telephones {
     }
 }
 
+/// A branch with its customers' mailbox and telephones.
+pub(crate) struct House {
+    pub(crate) branch: Branch,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) telephones: Arc<Telephones>,
+}
+
+impl House {
+    pub(crate) async fn open() -> House {
+        let (mailbox, telephones) = (Mailbox::new(), Telephones::new());
+        House { branch: Branch::open().await, mailbox, telephones }
+    }
+
+    /// Sends what is due.
+    pub(crate) async fn rings(&self) {
+        self.telephones.ring(&self.branch, &self.mailbox).await;
+    }
+
+    /// Sends what is due, and reads the messages that have come since, by number.
+    pub(crate) async fn reads(&self) -> Vec<(String, String)> {
+        self.rings().await;
+        self.telephones.reads()
+    }
+}
+
 impl Sms for Telephones {
     fn send<'a>(&'a self, message: &'a ShortMessage) -> Taking<'a> {
         Box::pin(async move {
