@@ -310,6 +310,9 @@ async fn who_does_not_read_is_let_go_and_the_others_hear_everything() {
     let mut browser = Browser::logged_in(&branch, &ada).await;
     let mut slow = browser.listens("").await.begun().await;
     let mut quick = browser.listens("").await.begun().await;
+    let ben = branch.customer("ben@example.org").await;
+    let bens = [branch.account(&ben, 1_000).await, branch.account(&ben, 0).await];
+    let mut other = Browser::logged_in(&branch, &ben).await.listens("").await.begun().await;
     let mut all = Vec::new();
     for _ in 0..30 {
         moves(&branch, &ada, pair).await;
@@ -328,6 +331,9 @@ async fn who_does_not_read_is_let_go_and_the_others_hear_everything() {
     }
     branch.works().await;
     assert_eq!(quick.rest().await.len(), 64, "all at once is too much for a queue");
+    // What the others hear says that the adapter has come past all of it.
+    moves(&branch, &ben, bens).await;
+    assert_eq!(other.hears_many(3).await, moved(bens));
     assert_eq!(browser.listens(&long_ago).await.first().await.event["type"], "reset");
 }
 
