@@ -325,7 +325,8 @@ thorough = settings(
 
 
 # What is right in form and can't be used all the same: a token that is none, check digits that do not fit, a name that
-# can't be seen, a payee named in two ways or in none, a way that does not reach the customer. No schema says so.
+# can't be seen in whatever people write for others, a payee named in two ways or in none, a way that does not reach the
+# customer, an id that is none. No schema says so.
 LOOSE = {
     "refresh_token", "add_beneficiary", "transfer", "open_account", "set_notifications", "register_device",
     "register", "confirm_registration", "enrol", "recover", "finish_recovery", "confirm_factor_recovery",
