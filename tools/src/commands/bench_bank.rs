@@ -47,6 +47,8 @@ const CURRENCY: Currency = Currency::Eur;
 const AUTH_METHOD: &str = "none";
 /// On each account that sends.
 const DEPOSIT_CENTS: u64 = 100_000_000;
+/// Logins that are begun with one write.
+const LOGINS_AT_ONCE: usize = 200;
 /// How long a token is asked with.
 const TOKEN_FRESH_FOR: Duration = Duration::from_secs(300);
 /// How often transfers are offered.
@@ -62,6 +64,10 @@ pub(crate) struct BenchBank {
     /// Customers, each with an account that sends and one that is paid
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     customers: u64,
+
+    /// Logins of each customer, all of them read with in turn, beside that of their app
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=98))]
+    logins: u32,
 
     /// Readers that ask at the same time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -168,7 +174,9 @@ impl BenchBank {
         let mut site = Site::listen().await?;
         let bank = open(client, directory, &site.origin).await?;
         let app = App::new(&site.origin)?;
-        let tellers = Arc::new(self.tellers(&bank, &app).await?);
+        let customers = self.tellers(&bank, &app).await?;
+        let readers = Arc::new(self.logged_in(&bank, &customers).await?);
+        let tellers = Arc::new(readers[..customers.len()].to_vec());
         let serving = site.serve(&bank);
         let door = match usize::try_from(self.https).unwrap_or_default() {
             0 => Door::Here(Arc::clone(&bank)),
@@ -180,7 +188,7 @@ impl BenchBank {
         let door = Arc::new(door);
         let process = Process::current();
         let before = position(&bank).await?;
-        let (reads, elapsed) = self.read(&door, &tellers).await?;
+        let (reads, elapsed) = self.read(&door, &readers).await?;
         let read_log_bytes = position(&bank).await?.saturating_sub(before);
         let (before, cpu_before) = (position(&bank).await?, process.cpu());
         let sent = self.transfer(&bank, &door, &tellers).await?;
@@ -229,6 +237,26 @@ impl BenchBank {
             tellers.iter_mut().zip(paid).for_each(|(teller, paid)| teller.is_paid = paid);
         }
         Ok(tellers)
+    }
+
+    /// The customers, once for each of their logins, which begin only now: one that is idle for minutes is over.
+    async fn logged_in(&self, bank: &Bank, tellers: &[Teller]) -> Result<Vec<Teller>, Failure> {
+        let mut all = Vec::new();
+        for _ in 0..self.logins {
+            for some in tellers.chunks(LOGINS_AT_ONCE) {
+                let mut writes = Vec::new();
+                for teller in some {
+                    let now = bank.clock.now();
+                    let begun =
+                        Sessions::begin(&bank.store, teller.customer, now, AUTH_METHOD, None);
+                    let (token, _, documents) = begun.await.map_err(failed)?;
+                    writes.extend(documents);
+                    all.push(Teller { token, ..teller.clone() });
+                }
+                bank.store.client().write_documents(&writes).await.map_err(failed)?;
+            }
+        }
+        Ok(all)
     }
 
     /// Reads balances for a while; how long each took, and all together.
