@@ -24,6 +24,7 @@ pub mod geometry;
 mod payload;
 pub mod preparer;
 pub mod reader;
+mod raw;
 mod recent;
 pub mod record;
 pub mod recovery;
