@@ -79,9 +79,9 @@ pub use client::Client;
 pub use consumer::Consumer;
 pub use error::{ClientError, ConnectError, ConsumerError};
 pub use florin_wire::keyring::{DestroyResult, HeldKey, KeyringStatus};
-pub use florin_wire::{LogPiece, PublicKey, RefusalKind, Snapshot, Status};
 /// Bytes of one piece of a log.
 pub use florin_wire::limits::PIECE_BYTES_MAX;
+pub use florin_wire::{LogPiece, PublicKey, RefusalKind, Snapshot, Status};
 pub use key::SecretKey;
 pub use options::ClientOptions;
 pub use stream::{StreamBatch, Subscription};

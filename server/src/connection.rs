@@ -358,7 +358,12 @@ fn begin<L: Ledger>(
         }
         Work::Copy(question) => {
             let ledger = shared.ledger.clone();
-            shared.reads.start(deadline, responder, move || ledger.copy(question), Responder::copied);
+            shared.reads.start(
+                deadline,
+                responder,
+                move || ledger.copy(question),
+                Responder::copied,
+            );
         }
         Work::Await(asked) => {
             let stopping = subscriptions.stopping();

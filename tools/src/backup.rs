@@ -70,7 +70,8 @@ impl Chosen {
 }
 
 pub(crate) fn incarnation(text: &str) -> Result<u128, String> {
-    backup::name::incarnation(text).ok_or_else(|| String::from("an incarnation has 32 hexadecimal digits"))
+    backup::name::incarnation(text)
+        .ok_or_else(|| String::from("an incarnation has 32 hexadecimal digits"))
 }
 
 /// Damage is what was asked about; all else is in the way of asking.

@@ -24,7 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SourceArguments {
     /// The data directory, which no process has open
-    #[arg(long, value_name = "DIR", required_unless_present = "connect", conflicts_with = "connect")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "connect",
+        conflicts_with = "connect"
+    )]
     data: Option<PathBuf>,
 
     /// The server that has it open; its key needs the role replicate
@@ -61,9 +66,7 @@ impl SourceArguments {
         if !data.is_dir() {
             return Err(Failure::unavailable(format!("there is no directory {}", data.display())));
         }
-        let failed = |error: Error| {
-            Failure::unavailable(format!("{}: {error}", data.display()))
-        };
+        let failed = |error: Error| Failure::unavailable(format!("{}: {error}", data.display()));
         let disk = Arc::new(OsDisk::open(data).map_err(failed)?);
         let log = StillLog::open(&(disk.clone() as Arc<dyn florin_core::disk::Disk>));
         Ok(AnySource::Still(Box::new(log.map_err(failed)?), disk))

@@ -164,9 +164,7 @@ impl Operation {
             Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],
             Operation::DestroyKeys => &[Role::Keyring, Role::Operate],
             Operation::KeyringStatus => &[Role::Keyring, Role::Operate, Role::Audit],
-            Operation::Snapshot | Operation::ReadLog | Operation::CopyKeyring => {
-                &[Role::Replicate]
-            }
+            Operation::Snapshot | Operation::ReadLog | Operation::CopyKeyring => &[Role::Replicate],
             // For whoever then reads, or writes what rests on it; it takes a place while it waits.
             Operation::AwaitPosition => &[Role::Read, Role::Write, Role::Stream, Role::Audit],
             Operation::Status => &[],

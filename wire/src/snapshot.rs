@@ -224,11 +224,7 @@ impl CopiedKeyring {
     pub fn decode(body: &[u8]) -> Result<CopiedKeyring, DecodeError> {
         let too_short = DecodeError::new(body.len(), Reason::TooShort);
         let (layout, piece) = KeyringLayout::ref_from_prefix(body).map_err(|_| too_short)?;
-        Ok(CopiedKeyring {
-            bytes: layout.number.get(),
-            hash: layout.hash,
-            piece: piece.to_vec(),
-        })
+        Ok(CopiedKeyring { bytes: layout.number.get(), hash: layout.hash, piece: piece.to_vec() })
     }
 }
 

@@ -24,7 +24,8 @@ use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     AddressRole, Binding, Challenge, ClientHello, CopiedKeyring, Effect, Farewell, KeyringPiece,
     LogPiece, Operation, Proof, PublicKey, Refusal, RefusalKind, ReplyHeader, RequestHeader, Role,
-    Roles, ServerHello, Snapshot, Status, Transcript, Verdict, Versions, Welcome, array, frame, page,
+    Roles, ServerHello, Snapshot, Status, Transcript, Verdict, Versions, Welcome, array, frame,
+    page,
 };
 
 /// Bytes as the document prints them: hex, spaces and line ends for the eye.

@@ -72,7 +72,10 @@ pub fn newest(store: &dyn Store, incarnation: Option<u128>) -> Result<String, Er
             let named: Vec<String> = several.iter().map(|one| format!("{one:032x}")).collect();
             return Err(Error::new(
                 ErrorKind::Invalid,
-                format!("there are backups of several incarnations, name one: {}", named.join(", ")),
+                format!(
+                    "there are backups of several incarnations, name one: {}",
+                    named.join(", ")
+                ),
             ));
         }
     };
@@ -189,7 +192,10 @@ impl Contents {
             (Sealed::No, Some(key)) => {
                 return Err(Error::new(
                     ErrorKind::Unusable,
-                    format!("{} was given, and this backup is not encrypted: leave it out", key.id()),
+                    format!(
+                        "{} was given, and this backup is not encrypted: leave it out",
+                        key.id()
+                    ),
                 ));
             }
             (_, None) => {}
@@ -214,7 +220,10 @@ impl Contents {
         let stored = self.store.read(&name).map_err(|error| failed(&name, &error))?;
         let bytes = stored.len();
         if u64::try_from(bytes) != Ok(entry.stored_bytes) {
-            return Err(damaged(&name, &format!("it has {bytes} bytes, not {}", entry.stored_bytes)));
+            return Err(damaged(
+                &name,
+                &format!("it has {bytes} bytes, not {}", entry.stored_bytes),
+            ));
         }
         if *blake3::hash(&stored).as_bytes() != entry.hash {
             return Err(damaged(&name, "it is not what was stored"));

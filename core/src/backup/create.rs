@@ -183,8 +183,9 @@ impl Plan {
         previous: Option<&Manifest>,
         sealed: &Sealed,
     ) -> Result<Plan, Error> {
-        let geometry = Geometry::new(snapshot.segment_bytes)
-            .ok_or_else(|| Error::new(ErrorKind::Unusable, "the log's segments have an odd size"))?;
+        let geometry = Geometry::new(snapshot.segment_bytes).ok_or_else(|| {
+            Error::new(ErrorKind::Unusable, "the log's segments have an odd size")
+        })?;
         let Snapshot { birth, is_sealed, end, .. } = snapshot;
         let identity = Identity { incarnation: *birth, geometry, is_sealed: *is_sealed };
         let last = geometry.segment_before(end.lsn);

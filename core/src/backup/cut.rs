@@ -151,7 +151,10 @@ impl BackupLog {
         let cut = match target {
             Target::End => end,
             Target::Lsn(lsn) if end.lsn < lsn => {
-                return Err(invalid(format!("the backup ends at position {}, before {lsn}", end.lsn)));
+                return Err(invalid(format!(
+                    "the backup ends at position {}, before {lsn}",
+                    end.lsn
+                )));
             }
             Target::Lsn(lsn) => {
                 let number = self.reader.identity().geometry.segment(lsn);

@@ -45,8 +45,7 @@ pub fn keep(
     now: Timestamp,
 ) -> Result<(String, usize), Error> {
     let name = format!("{TOP}/{:032x}/{:020}", copy.birth(), now.0);
-    let is_new =
-        store.create(&name, &copy.to_bytes()).map_err(|error| failed(&name, &error))?;
+    let is_new = store.create(&name, &copy.to_bytes()).map_err(|error| failed(&name, &error))?;
     if !is_new {
         return Err(damaged(&name, "there is a copy of this very moment already"));
     }
@@ -80,10 +79,7 @@ pub fn copies(store: &dyn Store, birth: u128) -> Result<Vec<StoredCopy>, Error> 
 ///
 /// # Errors
 /// The store's; [`crate::ErrorKind::Corrupt`] names it if it is damaged: no older one is taken for it.
-pub fn newest(
-    store: &dyn Store,
-    birth: u128,
-) -> Result<Option<(StoredCopy, KeyringCopy)>, Error> {
+pub fn newest(store: &dyn Store, birth: u128) -> Result<Option<(StoredCopy, KeyringCopy)>, Error> {
     let Some(stored) = copies(store, birth)?.pop() else { return Ok(None) };
     let bytes = store.read(&stored.name).map_err(|error| failed(&stored.name, &error))?;
     let copy = KeyringCopy::from_bytes(&bytes)

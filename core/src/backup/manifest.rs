@@ -285,8 +285,8 @@ impl HeadLayout {
             (FLAG_OBJECTS_SEALED, wrapped) => Sealed::ByBackup(wrapped.to_vec()),
             _ => return None,
         };
-        let is_whole = usize::try_from(self.objects_count.get()) == Ok(entries.len())
-            && self.zero.get() == 0;
+        let is_whole =
+            usize::try_from(self.objects_count.get()) == Ok(entries.len()) && self.zero.get() == 0;
         is_whole.then_some(())?;
         Some(Manifest {
             birth: self.birth.get(),

@@ -126,7 +126,8 @@ pub fn restore(
     let disk: Arc<dyn Disk> = marked.clone();
     write_segments(&contents, disk.as_ref(), cut, progress)?;
     if let Sealed::ByDatabase(wrapped) = &manifest.sealing {
-        write_file(disk.as_ref(), sealing::FILE_NAME, wrapped)?;
+        let put = sealing::put(disk.as_ref(), wrapped);
+        put.map_err(|error| failed(sealing::FILE_NAME, &error))?;
     }
     if let Some(copy) = keyring {
         copy.write(disk.as_ref())?;
@@ -257,7 +258,7 @@ fn prove(
     }
 }
 
-pub(super) fn write_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), Error> {
+fn write_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let write = || {
         let file: Arc<dyn DiskFile> = disk.create(name, Access::Buffered)?;
         file.write_all_at(bytes, 0)?;

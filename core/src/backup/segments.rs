@@ -121,7 +121,11 @@ struct One {
 
 impl Segments for One {
     fn content(&self, number: u64) -> io::Result<Arc<Vec<u8>>> {
-        if number == self.number { Ok(self.content.clone()) } else { Err(io::ErrorKind::NotFound.into()) }
+        if number == self.number {
+            Ok(self.content.clone())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
 }
 

@@ -398,8 +398,7 @@ fn encode_life(record: &LifeRecord, tick: u32) -> LifeLayout {
 /// The life that a database was born to has no record.
 fn decode_life(layout: &LifeLayout) -> Result<(Record, u32), RecordError> {
     let tick = plain_tick(&layout.head)?;
-    let record =
-        LifeRecord { number: layout.number.get(), incarnation: layout.incarnation.get() };
+    let record = LifeRecord { number: layout.number.get(), incarnation: layout.incarnation.get() };
     if record.number == 0 {
         return Err(RecordError::Field { offset: 8 });
     }

@@ -162,7 +162,8 @@ fn store(
     write(disk, &wrapped.encoded()).map_err(|error| failed("writing", &error))
 }
 
-fn write(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
+/// Puts a file `database_key` there, whole or not at all.
+pub(crate) fn write(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
     match disk.remove(PARTIAL_NAME) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -4,9 +4,9 @@
 //! all before it can be read in pieces for as long as anybody likes, and nothing has to be pinned or let
 //! go. If the beginning of the log is ever moved elsewhere, a snapshot must keep it, and must then end.
 
+use crate::checkpoint::CheckpointStore;
 use crate::database::Database;
 use crate::disk::Disk;
-use crate::checkpoint::CheckpointStore;
 use crate::disk::overlay::Overlay;
 use crate::error::{Error, ErrorKind};
 use crate::limits::SNAPSHOT_PIECE_BYTES_MAX;

@@ -3,8 +3,8 @@
 use crate::keys::TestKey;
 use florin_core::backup::memory::MemoryStore;
 use florin_core::backup::{
-    Checked, Created, Creation, PublicKey, Restored, Restoring, Signer, Store, Target, Trust, check,
-    create, newest, restore,
+    Checked, Created, Creation, PublicKey, Restored, Restoring, Signer, Store, Target, Trust,
+    check, create, newest, restore,
 };
 use florin_core::clock::FixedClock;
 use florin_core::disk::Disk;
@@ -14,7 +14,7 @@ use florin_core::snapshot::StillLog;
 use florin_core::{Database, Error, Options, sealing};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::{
-    Account, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Timestamp, Transfer,
+    Account, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Timestamp, Transfer,
     TransferFlags, TransferId,
 };
 use std::sync::Arc;
@@ -121,10 +121,21 @@ impl Bank {
         self.back_up_at(store, NOW)
     }
 
+    /// While it is open.
+    pub(crate) fn back_up_running(
+        &self,
+        database: &Database,
+        store: &MemoryStore,
+        now: Timestamp,
+    ) -> Result<Created, Error> {
+        let (signer, key) = (signer(), self.kind.key());
+        let creation = Creation { signer: &signer, key: key.as_deref(), in_the_clear: true, now };
+        create(database, store, &creation, &mut |_| {})
+    }
+
     pub(crate) fn back_up_at(&self, store: &MemoryStore, now: Timestamp) -> Result<Created, Error> {
         let (signer, key) = (signer(), self.kind.key());
-        let creation =
-            Creation { signer: &signer, key: key.as_deref(), in_the_clear: true, now };
+        let creation = Creation { signer: &signer, key: key.as_deref(), in_the_clear: true, now };
         create(&self.still(), store, &creation, &mut |_| {})
     }
 }
@@ -145,17 +156,10 @@ pub(crate) fn hold(id: u128, timeout: u32) -> Transfer {
     Transfer { timeout, flags: TransferFlags::PENDING, ..transfer(TransferId(id)) }
 }
 
-pub(crate) fn commit_id(id: u128) -> CommitId {
-    CommitId(id)
-}
-
 /// Small segments and slices.
 pub(crate) fn options() -> Options {
-    let preparer = PreparerOptions {
-        slice_bytes: 128 << 10,
-        reserve_bytes: 32 << 10,
-        free_bytes_min: 0,
-    };
+    let preparer =
+        PreparerOptions { slice_bytes: 128 << 10, reserve_bytes: 32 << 10, free_bytes_min: 0 };
     Options { segment_bytes: 8 << 20, preparer, ..Options::default() }
 }
 
@@ -165,10 +169,17 @@ pub(crate) fn stored(store: &MemoryStore) -> Arc<dyn Store> {
 
 /// What the newest backup is found to be.
 pub(crate) fn checked(kind: Kind, store: &MemoryStore) -> Result<Checked, Error> {
+    checked_by_name(kind, store, &newest(store, None)?)
+}
+
+pub(crate) fn checked_by_name(
+    kind: Kind,
+    store: &MemoryStore,
+    name: &str,
+) -> Result<Checked, Error> {
     let (signers, key) = ([signer().public()], kind.key());
-    let name = newest(store, None)?;
     let trust = Trust { signers: &signers, key: key.as_deref() };
-    check(&stored(store), &name, trust, &mut |_| {})
+    check(&stored(store), name, trust, &mut |_| {})
 }
 
 /// Restores the newest backup.

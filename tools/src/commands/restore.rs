@@ -17,10 +17,12 @@ use std::sync::Arc;
 
 /// Restore a backup into an empty directory, as another bank than the one that was backed up
 #[derive(Args, Debug)]
-#[command(after_help = "Everything is derived from the log and compared before the directory opens; \
+#[command(
+    after_help = "Everything is derived from the log and compared before the directory opens; \
 interrupted, it does not open: remove it. The restored bank has an incarnation of its own. A bank over it \
 touches nobody until florin bank activate. History ends between two frames, each some requests that were \
-decided together: --preview says what is lost.")]
+decided together: --preview says what is lost."
+)]
 pub(crate) struct Restore {
     #[command(flatten)]
     from: BackupFrom,
@@ -157,7 +159,9 @@ pub(super) fn newest_keyring(location: &str, birth: u128) -> Result<Option<Keyri
     let newest = keyring::newest(store.as_ref(), birth).map_err(failure)?;
     match newest {
         Some((_, copy)) => Ok(Some(copy)),
-        None => Err(Failure::unavailable(format!("there is no copy of this keyring in {location}"))),
+        None => {
+            Err(Failure::unavailable(format!("there is no copy of this keyring in {location}")))
+        }
     }
 }
 
@@ -166,5 +170,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
         return Ok(Timestamp(nanoseconds));
     }
     let time: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    u64::try_from(time.as_nanosecond()).map(Timestamp).map_err(|_| String::from("it is before 1970"))
+    u64::try_from(time.as_nanosecond())
+        .map(Timestamp)
+        .map_err(|_| String::from("it is before 1970"))
 }

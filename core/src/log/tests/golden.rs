@@ -8,8 +8,8 @@ use crate::log::{Geometry, Identity};
 use florin_ledger::commit::Topic;
 use florin_ledger::record::{
     AccountRecord, Balances, CommitRecord, DocumentChange, DocumentRecord, EpochRecord,
-    EventRecord, ExpiryRecord, FailedRecord, LifeRecord, PartRecord, Record, RefusalReason, RefusalRecord,
-    TransferRecord, WaypointRecord,
+    EventRecord, ExpiryRecord, FailedRecord, LifeRecord, PartRecord, Record, RefusalReason,
+    RefusalRecord, TransferRecord, WaypointRecord,
 };
 use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Lsn, Slot,

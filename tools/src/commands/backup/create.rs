@@ -14,10 +14,12 @@ use std::path::PathBuf;
 
 /// Back up a ledger, or what was added to it since the last time
 #[derive(Args, Debug)]
-#[command(after_help = "Of an encrypted database the backup is encrypted already, and needs the same key. \
+#[command(
+    after_help = "Of an encrypted database the backup is encrypted already, and needs the same key. \
 Of any other one --key-file names a key that its backups are encrypted with: without it nothing in them can \
 ever be read. The keyring is not in it: florin backup keyring. Interrupted, run it again: what is there is \
-not stored twice. Exit status 1: it is made, and an older one is damaged.")]
+not stored twice. Exit status 1: it is made, and an older one is damaged."
+)]
 pub(crate) struct Create {
     #[command(flatten)]
     source: SourceArguments,

@@ -18,9 +18,11 @@ use std::time::Duration;
 
 /// Restore a backup where nobody uses it, and compare everything (exit status 0 only if all of it holds)
 #[derive(Args, Debug)]
-#[command(after_help = "Everything that follows from the log is derived twice and compared. Nothing is sent \
+#[command(
+    after_help = "Everything that follows from the log is derived twice and compared. Nothing is sent \
 to anybody: no server runs over it, and no hold or document runs out. Run it on a schedule: what was not \
-tried does not work.")]
+tried does not work."
+)]
 pub(crate) struct Drill {
     #[command(flatten)]
     from: BackupFrom,
@@ -53,7 +55,9 @@ pub(crate) struct Drill {
 impl Drill {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let chosen = self.from.choose()?;
-        let unusable = |error: io::Error| Failure::unavailable(format!("can't use the scratch directory: {error}"));
+        let unusable = |error: io::Error| {
+            Failure::unavailable(format!("can't use the scratch directory: {error}"))
+        };
         let scratch = match &self.scratch {
             Some(directory) => tempfile::tempdir_in(directory),
             None => tempfile::tempdir(),
@@ -77,9 +81,10 @@ impl Drill {
             point: self.rpo.map(Duration::from_secs),
         };
         let bar = progress::bytes(None, "trying");
-        let report = drill(&chosen.store, disk, &restoring, promised, &SystemClock::new(), &mut |it| {
-            bar.set_position(it.done_bytes);
-        });
+        let report =
+            drill(&chosen.store, disk, &restoring, promised, &SystemClock::new(), &mut |it| {
+                bar.set_position(it.done_bytes);
+            });
         bar.finish_and_clear();
         let report = report.map_err(failure)?;
         let object = report_json(&report);

@@ -10,9 +10,11 @@ use std::io::{self, Write};
 
 /// Copy the keyring, and remove copies of it that are older than seven days
 #[derive(Args, Debug)]
-#[command(after_help = "The copy is sealed as the keyring is: it and the key-encryption key open everything \
+#[command(
+    after_help = "The copy is sealed as the keyring is: it and the key-encryption key open everything \
 that is sealed under keys that were not destroyed when it was made. Keep it where the backups are not, and \
-nowhere else: a key is gone for good once every older copy is.")]
+nowhere else: a key is gone for good once every older copy is."
+)]
 pub(crate) struct Keyring {
     #[command(flatten)]
     source: SourceArguments,
@@ -30,8 +32,7 @@ impl Keyring {
         })?;
         let store = store::make(&self.to)?;
         let now = SystemClock::new().now();
-        let (name, removed) =
-            keyring::keep(store.as_ref(), &copy, now).map_err(backup::failure)?;
+        let (name, removed) = keyring::keep(store.as_ref(), &copy, now).map_err(backup::failure)?;
         writeln!(io::stdout(), "copied to {name}; removed {removed} copies older than seven days")?;
         Ok(Exit::Done)
     }

@@ -58,7 +58,8 @@ impl List {
                     Err(error) => {
                         exit = Exit::Findings;
                         if self.json {
-                            let finding = serde_json::json!({"name": name, "finding": error.to_string()});
+                            let finding =
+                                serde_json::json!({"name": name, "finding": error.to_string()});
                             writeln!(output, "{finding}")?;
                         } else {
                             writeln!(output, "FINDING: {error}")?;

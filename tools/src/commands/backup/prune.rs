@@ -12,8 +12,10 @@ use std::num::NonZeroU32;
 
 /// Remove old backups, and the objects that no other names
 #[derive(Args, Debug)]
-#[command(after_help = "Each life of a bank keeps its newest backups: those of the bank that was restored \
-from are not touched by pruning those of the restored one.")]
+#[command(
+    after_help = "Each life of a bank keeps its newest backups: those of the bank that was restored \
+from are not touched by pruning those of the restored one."
+)]
 pub(crate) struct Prune {
     /// Where backups lie: a directory
     #[arg(long, value_name = "LOCATION")]
@@ -41,7 +43,11 @@ impl Prune {
             (None, lives) => match lives[..] {
                 [one] => one,
                 [] => return Err(Failure::usage("there is no backup here")),
-                _ => return Err(Failure::usage("there are several lives here: name one with --incarnation")),
+                _ => {
+                    return Err(Failure::usage(
+                        "there are several lives here: name one with --incarnation",
+                    ));
+                }
             },
         };
         let keep = usize::try_from(self.keep.get()).expect("it fits");

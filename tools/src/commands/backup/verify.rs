@@ -9,10 +9,12 @@ use std::io::{self, Write};
 
 /// Check a backup where it lies (exit status 0 only if all of it holds)
 #[derive(Args, Debug)]
-#[command(after_help = "Reads all of it: the signature, every object, every hash, and the chain of the log \
+#[command(
+    after_help = "Reads all of it: the signature, every object, every hash, and the chain of the log \
 from its first frame to its last. Nothing is restored and nothing is changed. Without the key of a backup \
 that is encrypted under one of its own, signature and hashes; that is exit status 0 too. Only florin backup \
-drill shows that a bank comes out of it.")]
+drill shows that a bank comes out of it."
+)]
 pub(crate) struct Verify {
     #[command(flatten)]
     from: BackupFrom,
