@@ -43,8 +43,8 @@
 //! ```
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
-//! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call` and
-//! `keyring_call` say how each question looks, `stream` reads the log, `consumer` keeps how far it was
+//! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call`,
+//! `keyring_call` and `copy_call` say how each question looks, `stream` reads the log, `consumer` keeps how far it was
 //! read.
 #![forbid(unsafe_code)]
 
@@ -54,6 +54,8 @@ mod chains;
 mod client;
 mod connection;
 mod consumer;
+mod copy;
+mod copy_call;
 mod document_call;
 mod documents;
 #[cfg(feature = "embedded")]
@@ -77,7 +79,9 @@ pub use client::Client;
 pub use consumer::Consumer;
 pub use error::{ClientError, ConnectError, ConsumerError};
 pub use florin_wire::keyring::{DestroyResult, HeldKey, KeyringStatus};
-pub use florin_wire::{PublicKey, RefusalKind, Status};
+/// Bytes of one piece of a log.
+pub use florin_wire::limits::PIECE_BYTES_MAX;
+pub use florin_wire::{LogPiece, PublicKey, RefusalKind, Snapshot, Status};
 pub use key::SecretKey;
 pub use options::ClientOptions;
 pub use stream::{StreamBatch, Subscription};

@@ -148,6 +148,17 @@ impl Database {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Database, Error> {
+        Database::open_in_life(disk, clock, options, None)
+    }
+
+    /// The same, beginning a new life of this incarnation if one is given: what was restored is another
+    /// bank.
+    pub(crate) fn open_in_life(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        new_life: Option<u128>,
+    ) -> Result<Database, Error> {
         let geometry = Geometry::new(options.segment_bytes)
             .filter(|geometry| SEGMENT_BYTES_MIN <= geometry.segment_bytes())
             .ok_or_else(|| bad_segment_bytes(options.segment_bytes))?;
@@ -155,6 +166,7 @@ impl Database {
             geometry,
             preparer: options.preparer,
             checkpoint_bytes: options.checkpoint_bytes,
+            new_life,
         };
         let disk = sealing::unlock(disk, options.key.as_deref())?;
         let opened = opening::open(&disk, log, clock.as_ref())?;

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::limits::{DOCUMENT_RECENT_BYTES_MAX, RECENT_KEYS_MAX};
 use crate::log::{FramePosition, FrameView, Identity, LogReader, ReadError};
 use crate::runs::{Index, RunKind, RunSet};
-use florin_ledger::record::Record;
+use florin_ledger::record::{LifeRecord, Record};
 use florin_ledger::{Inconsistent, Ledger, Lsn, TableId, Timestamp};
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub(crate) struct Derived {
     pub(crate) rows_position: Lsn,
     /// The last epoch that began.
     pub(crate) epoch: u64,
+    /// The last life that a record tells of; `None`: the one that the database was born to.
+    pub(crate) life: Option<LifeRecord>,
 }
 
 /// Keys that one frame may insert into an index: a frame is a few megabytes of records.
@@ -51,6 +53,7 @@ impl Derived {
             position: FramePosition::GENESIS,
             rows_position: FramePosition::GENESIS.lsn,
             epoch: 0,
+            life: None,
         }
     }
 
@@ -86,6 +89,7 @@ impl Derived {
             },
             rows_position: metadata.rows_position,
             epoch: metadata.epoch,
+            life: metadata.life,
         };
         let ledger = &mut derived.ledger;
         // The last page may have been copied when it had accounts of the log behind the checkpoint.
@@ -128,8 +132,10 @@ impl Derived {
                     stored.lsn
                 ))
             })?;
-            if let Record::Epoch(epoch) = stored.record {
-                self.epoch = epoch.epoch;
+            match stored.record {
+                Record::Epoch(epoch) => self.epoch = epoch.epoch,
+                Record::Life(life) => self.life = Some(life),
+                _ => {}
             }
         }
         self.position = frame.after();

@@ -9,6 +9,7 @@
 //! keys that must be destroyable, and keeps the log and itself saying the same of them.
 //! docs/ARCHITECTURE.md walks one transfer through all of it.
 
+pub mod backup;
 pub mod commits;
 pub mod database;
 pub mod error;
@@ -29,6 +30,7 @@ mod reads;
 pub mod rebuild;
 pub mod runs;
 pub mod scrub;
+pub mod snapshot;
 pub mod stream;
 pub mod verify;
 

@@ -78,3 +78,10 @@ pub const DOCUMENTS_READ_MAX: usize = 1_024;
 pub const SCAN_VALUE_BYTES_MAX: usize = 512 << 10;
 /// Versions in one page of a document's history.
 pub const DOCUMENT_VERSIONS_MAX: u32 = 1_024;
+/// Bytes of the log that are read at once for who copies it over a wire.
+pub const SNAPSHOT_PIECE_BYTES_MAX: usize = 960 << 10;
+/// Objects that a backup may name: one for each segment.
+pub const BACKUP_OBJECTS_MAX: usize = 1 << 20;
+/// Objects of a backup that are read, checked or stored at the same time; each takes the memory of one
+/// or two segments.
+pub const BACKUP_AT_ONCE_MAX: usize = 4;

@@ -22,6 +22,7 @@ use crate::log::{
 use crate::runs::{self, RunName};
 use crate::sealing;
 use florin_ledger::Lsn;
+use florin_ledger::record::LifeRecord;
 use std::io;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(crate) struct LogOptions {
     pub(crate) preparer: PreparerOptions,
     /// Log bytes between two checkpoints.
     pub(crate) checkpoint_bytes: u64,
+    /// The incarnation of the life that this opening begins, if it is the first after a restore.
+    pub(crate) new_life: Option<u128>,
 }
 
 /// An open log and everything derived from it, before any thread runs.
@@ -82,8 +85,9 @@ pub(crate) fn open(
     let (store, mut derived) = settle(disk, checkpoint)?;
     let checkpointing = Checkpointing::new(derived.position.lsn, options.checkpoint_bytes);
     replay(disk, &reader, &mut derived, end)?;
+    let life = derived.life.unwrap_or(LifeRecord::birth(identity.incarnation));
     let log = LogEnd {
-        incarnation: identity.incarnation,
+        life,
         epoch: derived.epoch,
         geometry: identity.geometry,
         next: writing.start,
@@ -95,7 +99,8 @@ pub(crate) fn open(
     let mut engine = Engine::new(derived.ledger, past, log, checkpointing);
     let Writing { mut writer, preparer, .. } = writing;
     engine.set_room(preparer.room());
-    let durable = begin_epoch(&mut engine, &mut writer, end.lsn, clock)?;
+    let life = options.new_life.map(|incarnation| life.after(incarnation));
+    let durable = begin_epoch(&mut engine, &mut writer, life, end.lsn, clock)?;
     let store = match store {
         Some(store) => store,
         // Not before the log holds something: a checkpoint file and no log say that the log is lost.
@@ -223,10 +228,11 @@ fn replay(
 fn begin_epoch(
     engine: &mut Engine,
     writer: &mut LogWriter,
+    life: Option<LifeRecord>,
     mut durable: Lsn,
     clock: &dyn Clock,
 ) -> Result<Lsn, Error> {
-    engine.begin_epoch(random_u128()?, clock.now());
+    engine.begin_epoch(random_u128()?, life, clock.now());
     for frame in engine.end_turn() {
         let written = writer
             .append(&frame, durable)
@@ -280,7 +286,7 @@ pub(crate) fn check_key(disk: &dyn Disk, identity: Identity) -> Result<(), Error
     Err(Error::new(ErrorKind::Unusable, message))
 }
 
-fn random_u128() -> Result<u128, Error> {
+pub(crate) fn random_u128() -> Result<u128, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| io_error("random numbers", &io::Error::other(error)))?;

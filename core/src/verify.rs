@@ -44,7 +44,8 @@ pub struct Progress {
 /// What was verified, and what does not hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct VerifyReport {
-    /// Names the database.
+    /// Names the database; one that was restored has another. Without the key of an encrypted one, what
+    /// it was born with.
     pub incarnation: u128,
     /// Openings for writing.
     pub epoch: u64,
@@ -245,6 +246,9 @@ impl Verification {
         let ledger = &self.from_log.ledger;
         report.end = self.from_log.position.lsn;
         report.epoch = self.from_log.epoch;
+        if let Some(life) = self.from_log.life {
+            report.incarnation = life.incarnation;
+        }
         report.accounts_count = ledger.accounts_count();
         report.transfers_count = ledger.transfers_count();
         report.holds_count = ledger.holds_count();

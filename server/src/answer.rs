@@ -2,6 +2,7 @@
 //! writer, so that the engine never waits for serialisation.
 
 use crate::budget::Share;
+use crate::copies::CopyAnswer;
 use crate::keyring::KeyringAnswer;
 use crate::ledger::Found;
 use crate::metrics::ServerMetrics;
@@ -60,6 +61,7 @@ enum Content {
     Reply(Reply),
     Found(Found),
     Keyring(KeyringAnswer),
+    Copy(CopyAnswer),
     Refusal(Refusal),
     /// A batch of a stream.
     Batch(Vec<u8>),
@@ -71,9 +73,11 @@ impl Answer {
     /// Appends the reply's frame.
     pub(crate) fn write(&self, out: &mut BytesMut) {
         let outcome = match self.content {
-            Content::Reply(_) | Content::Found(_) | Content::Keyring(_) | Content::Done => {
-                Outcome::Answered
-            }
+            Content::Reply(_)
+            | Content::Found(_)
+            | Content::Keyring(_)
+            | Content::Copy(_)
+            | Content::Done => Outcome::Answered,
             Content::Refusal(_) => Outcome::Refused,
             Content::Batch(_) => Outcome::Batch,
         };
@@ -111,6 +115,9 @@ impl Content {
                 keyring::write_results(results, out);
             }
             Content::Keyring(KeyringAnswer::Status(status)) => keyring::write_status(status, out),
+            Content::Copy(CopyAnswer::Snapshot(snapshot)) => snapshot.write(out),
+            Content::Copy(CopyAnswer::Log(piece)) => out.put_slice(piece),
+            Content::Copy(CopyAnswer::Keyring(piece)) => piece.write(out),
             Content::Found(Found::Outcome(decided)) => outcome::write(decided, out),
             Content::Found(Found::Reached) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
@@ -170,7 +177,11 @@ impl Meter {
                     "answered"
                 );
             }
-            Content::Found(_) | Content::Keyring(_) | Content::Batch(_) | Content::Done => {
+            Content::Found(_)
+            | Content::Keyring(_)
+            | Content::Copy(_)
+            | Content::Batch(_)
+            | Content::Done => {
                 metrics.answer(operation);
                 debug!(connection, request = id, operation, "answered");
             }
@@ -229,6 +240,13 @@ impl Responder {
     pub(crate) fn keyring(self, result: Result<KeyringAnswer, Error>) {
         match result {
             Ok(answer) => self.send(Content::Keyring(answer)),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    pub(crate) fn copied(self, result: Result<CopyAnswer, Error>) {
+        match result {
+            Ok(answer) => self.send(Content::Copy(answer)),
             Err(error) => self.fail(&error),
         }
     }

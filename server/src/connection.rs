@@ -356,6 +356,15 @@ fn begin<L: Ledger>(
             let ask = move || ledger.ask_keyring(&question, &by);
             shared.keyring.start(deadline, responder, ask, Responder::keyring);
         }
+        Work::Copy(question) => {
+            let ledger = shared.ledger.clone();
+            shared.reads.start(
+                deadline,
+                responder,
+                move || ledger.copy(question),
+                Responder::copied,
+            );
+        }
         Work::Await(asked) => {
             let stopping = subscriptions.stopping();
             positions::answer(shared, asker.sight(), asked, deadline, stopping, responder);

@@ -1,5 +1,6 @@
 //! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
 
+use crate::copies::{self, CopyAnswer, CopyQuestion};
 use crate::documents;
 use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
 use florin_core::commits::CommitRequest;
@@ -36,6 +37,12 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// # Errors
     /// Those of the keyring.
     fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error>;
+
+    /// Asks what is asked by who copies the ledger. Blocks; called on threads that may.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn copy(&self, question: CopyQuestion) -> Result<CopyAnswer, Error>;
 
     /// A reader of the log.
     type Stream: LogStream;
@@ -150,6 +157,10 @@ impl Ledger for Database {
 
     fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error> {
         keyring::ask(self, question, by)
+    }
+
+    fn copy(&self, question: CopyQuestion) -> Result<CopyAnswer, Error> {
+        copies::ask(self, question)
     }
 
     fn read(&self, read: &Read) -> Result<Found, Error> {

@@ -20,6 +20,7 @@ mod answer;
 mod asker;
 mod budget;
 mod connection;
+pub mod copies;
 mod directory;
 mod documents;
 mod doors;

@@ -4,6 +4,7 @@ use florin_ledger::stream::{BATCH_HEAD_BYTES, ITEM_BYTES_MAX};
 use florin_wire::frame::HEADER_BYTES;
 use florin_wire::limits::{
     DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAME_BYTES_MAX, KEYRING_NAMES_MAX,
+    PIECE_BYTES_MAX,
 };
 use std::time::Duration;
 
@@ -118,6 +119,10 @@ const _: () = assert!(
 const _: () = assert!(
     CONNECTION_BYTES_IN_FLIGHT_MAX <= SERVER_BYTES_IN_FLIGHT_MAX,
     "one connection alone never finds the server's bytes used up"
+);
+const _: () = assert!(
+    PIECE_BYTES_MAX == florin_core::limits::SNAPSHOT_PIECE_BYTES_MAX,
+    "a piece of the log that may be asked for may be read"
 );
 const _: () = assert!(
     DOCUMENT_KEYS_MAX <= florin_core::limits::DOCUMENTS_READ_MAX,

@@ -1,5 +1,6 @@
 //! A request as it arrives: what is asked, and what it may occupy until it is answered.
 
+use crate::copies::CopyQuestion;
 use crate::keyring::KeyringQuestion;
 use crate::ledger::Read;
 use crate::own_tables::OwnTables;
@@ -18,7 +19,8 @@ use florin_wire::limits::{
 };
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    DecodeError, Operation, Reason, Refusal, RefusalKind, RequestHeader, array, cold, documents,
+    DecodeError, KeyringPiece, LogPiece, Operation, Reason, Refusal, RefusalKind, RequestHeader,
+    array, cold, documents,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -53,6 +55,8 @@ pub(crate) enum Work {
     Await(Await),
     /// For a thread that may block, and the keyring.
     Keyring(KeyringQuestion),
+    /// For a thread that may block, and who copies the ledger.
+    Copy(CopyQuestion),
     /// Opens a stream.
     Subscribe(Box<Subscribe>),
     /// Lets a stream send more.
@@ -113,7 +117,10 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::QueryAccounts => Work::Read(Read::QueryAccounts(cold::decode(&body)?)),
         Operation::QueryTransfers => Work::Read(Read::QueryTransfers(cold::decode(&body)?)),
         Operation::TrialBalance => Work::Submit(Request::TrialBalance(cold::decode(&body)?)),
-        Operation::Status | Operation::ListTables | Operation::KeyringStatus
+        Operation::Status
+        | Operation::ListTables
+        | Operation::KeyringStatus
+        | Operation::Snapshot
             if !body.is_empty() =>
         {
             return Err(DecodeError::new(0, Reason::TooLong));
@@ -149,6 +156,9 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::ReadKeys => keyring(decode_names(&body)?, KeyringQuestion::Read),
         Operation::DestroyKeys => keyring(decode_names(&body)?, KeyringQuestion::Destroy),
         Operation::KeyringStatus => Work::Keyring(KeyringQuestion::Status),
+        Operation::Snapshot => Work::Copy(CopyQuestion::Snapshot),
+        Operation::ReadLog => Work::Copy(CopyQuestion::Log(LogPiece::decode(&body)?)),
+        Operation::CopyKeyring => Work::Copy(CopyQuestion::Keyring(KeyringPiece::decode(&body)?)),
     })
 }
 
@@ -277,6 +287,8 @@ impl Work {
                 (names.len(), HELD_BYTES)
             }
             Work::Keyring(KeyringQuestion::Destroy(_) | KeyringQuestion::Status) => (0, 0),
+            Work::Copy(CopyQuestion::Log(_) | CopyQuestion::Keyring(_)) => (1, FRAME_BYTES_MAX),
+            Work::Copy(CopyQuestion::Snapshot) => (0, 0),
             // Their replies are smaller than the request, or than what any request weighs. Of a
             // commit that is because a timestamp answers 128 bytes and a position at least 41, but
             // for events, whose positions are at most 16 KiB.

@@ -1,9 +1,8 @@
-"""A restored copy of a bank. What would go wrong without: it sends letters and moves money beside the bank that it
-was copied from.
+"""A restored bank. What would go wrong without: it sends letters and moves money beside the bank that it was
+restored from.
 """
 
-import json
-import re
+import shutil
 import subprocess
 
 import requests
@@ -12,28 +11,29 @@ from bank import demo, florin, reopened
 from forms import registers
 from relay import relay
 
-TABLE = 80
 
-
-def marks_as_copy(directory):
-    """Makes the ledger look like a restored copy: as if the bank had been active in another incarnation."""
-    place = {"table": TABLE, "key": "bank"}
-    found = asks(directory, {"get_documents": [place]})["documents"][0]
-    stored = re.sub(rb"[0-9a-f]{32}", b"0" * 32, bytes.fromhex(found["value_hex"]))
-    write = place | {"value_hex": stored.hex(), "version": found["version"]}
-    written = asks(directory, {"write_documents": [write]})
-    assert written["results"][0]["status"] == "written"
-
-
-def asks(directory, operation):
-    flags = ["--data", directory / "ledger", "--key-file", directory / "ledger_key"]
-    line = json.dumps(operation) + "\n"
-    told = subprocess.run([florin(), "exec", *flags], input=line, text=True, capture_output=True)
+def runs(*arguments):
+    told = subprocess.run([florin(), *arguments], text=True, capture_output=True)
     assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout)
+    return told.stdout
 
 
-def test_a_copy_sends_nothing_and_ends_nothing_until_it_is_activated():
+def is_restored(directory):
+    """Backs the bank's ledger up, and puts what is restored in its place."""
+    ledger, backups = directory / "ledger", directory / "backups"
+    keyrings, restored = directory / "keyrings", directory / "restored"
+    signer = runs("keys", "generate", directory / "signing_key").strip()
+    key = ["--key-file", directory / "ledger_key"]
+    runs("backup", "create", "--data", ledger, "--to", backups, "--signing-key", directory / "signing_key")
+    runs("backup", "keyring", "--data", ledger, "--to", keyrings)
+    backup = ["--from", backups, "--signed-by", signer, *key]
+    runs("backup", "drill", *backup, "--keyring", keyrings)
+    runs("restore", *backup, "--keyring", keyrings, "--to", restored)
+    shutil.rmtree(ledger)
+    restored.rename(ledger)
+
+
+def test_a_restored_bank_sends_nothing_and_ends_nothing_until_it_is_activated():
     with demo() as server:
         directory = server.directory
         server.stop()
@@ -41,7 +41,7 @@ def test_a_copy_sends_nothing_and_ends_nothing_until_it_is_activated():
         # Its letter waits in the ledger: there is nobody yet who sends it.
         with reopened(directory) as waiting:
             registers(waiting, "nobody.else@example.org")
-        marks_as_copy(directory)
+        is_restored(directory)
         with relay() as (port, mailbox):
             activates(directory, f"smtp://localhost:{port}", mailbox)
 

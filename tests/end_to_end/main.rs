@@ -13,6 +13,7 @@
 //! process loses nothing that it wrote, and no disk can be filled, without rights that a machine
 //! for tests need not have. The simulated disk in `core` does both.
 
+mod backup;
 mod chance;
 mod contract;
 mod damage;

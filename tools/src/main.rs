@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod backup;
 mod bench;
 mod certificates;
 mod client_keys;
@@ -21,6 +22,8 @@ mod operation;
 mod page_of_stream;
 mod progress;
 mod shell;
+mod source;
+mod store;
 mod table;
 mod target;
 

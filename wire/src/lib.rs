@@ -6,7 +6,7 @@
 //! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`proof`] how
 //! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`], [`page`],
 //! [`documents`] and [`outcome`] the bodies on the hot path, [`stream`] those that open a stream,
-//! [`keyring`] those of keys that must be destroyable, [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
+//! [`keyring`] those of keys that must be destroyable, [`snapshot`] those of backups, [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
 //! same without Rust.
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod page;
 pub mod proof;
 pub mod refusal;
 pub mod role;
+pub mod snapshot;
 pub mod status;
 pub mod stream;
 
@@ -34,4 +35,5 @@ pub use operation::Operation;
 pub use proof::{AddressRole, Binding, Challenge, Proof, PublicKey, Transcript, Verdict};
 pub use refusal::{Effect, Refusal, RefusalKind};
 pub use role::{Role, Roles};
+pub use snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 pub use status::Status;

@@ -23,6 +23,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 40 + DOCUMENT_KEY_BYTES_MAX + DOCUMENT_VAL
 pub const KEYRING_NAMES_MAX: usize = 1_024;
 /// Bytes of a name in the keyring; it has at least one.
 pub const KEYRING_NAME_BYTES_MAX: usize = 128;
+/// Bytes of one piece of the log, or of a copy of the keyring.
+pub const PIECE_BYTES_MAX: usize = 960 << 10;
 /// Bytes of a cold body.
 pub const COLD_BYTES_MAX: usize = 4_096;
 

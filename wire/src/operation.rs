@@ -94,6 +94,12 @@ operations! {
     DestroyKeys = 58 "destroy_keys",
     /// Nothing; how many names there are.
     KeyringStatus = 59 "keyring_status",
+    /// Nothing; snapshot.
+    Snapshot = 72 "snapshot",
+    /// Piece of a segment; its bytes.
+    ReadLog = 73 "read_log",
+    /// Piece of a copy of the keyring; its bytes.
+    CopyKeyring = 74 "copy_keyring",
 }
 
 impl Operation {
@@ -158,6 +164,7 @@ impl Operation {
             Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],
             Operation::DestroyKeys => &[Role::Keyring, Role::Operate],
             Operation::KeyringStatus => &[Role::Keyring, Role::Operate, Role::Audit],
+            Operation::Snapshot | Operation::ReadLog | Operation::CopyKeyring => &[Role::Replicate],
             // For whoever then reads, or writes what rests on it; it takes a place while it waits.
             Operation::AwaitPosition => &[Role::Read, Role::Write, Role::Stream, Role::Audit],
             Operation::Status => &[],

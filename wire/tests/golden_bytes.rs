@@ -22,9 +22,10 @@ use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
 use florin_wire::keyring::{self, DestroyResult, HeldKey, KeyNames, KeyringStatus};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    AddressRole, Binding, Challenge, ClientHello, Effect, Farewell, Operation, Proof, PublicKey,
-    Refusal, RefusalKind, ReplyHeader, RequestHeader, Role, Roles, ServerHello, Status, Transcript,
-    Verdict, Versions, Welcome, array, frame, page,
+    AddressRole, Binding, Challenge, ClientHello, CopiedKeyring, Effect, Farewell, KeyringPiece,
+    LogPiece, Operation, Proof, PublicKey, Refusal, RefusalKind, ReplyHeader, RequestHeader, Role,
+    Roles, ServerHello, Snapshot, Status, Transcript, Verdict, Versions, Welcome, array, frame,
+    page,
 };
 
 /// Bytes as the document prints them: hex, spaces and line ends for the eye.
@@ -319,6 +320,40 @@ fn keys_of_the_keyring() {
     check(&bytes, "0500000000000000 0600000000000000");
     // What a log line would show.
     assert_eq!(format!("{held:?} {names:?}"), "[Unknown, Key(secret), Destroyed] 2 names");
+}
+
+#[test]
+fn what_copies_a_ledger() {
+    let snapshot = Snapshot {
+        birth: 1,
+        incarnation: 2,
+        epoch: 3,
+        segment_bytes: 4,
+        is_sealed: true,
+        end: Lsn(5),
+        sequence: 6,
+        chain: [7; 32],
+        time: Timestamp(8),
+        wrapped_key: vec![9, 10],
+    };
+    let bytes = written(|out| snapshot.write(out));
+    check(
+        &bytes,
+        "01000000000000000000000000000000 02000000000000000000000000000000 0300000000000000
+         0400000000000000 01 00000000000000 0500000000000000 0600000000000000
+         0707070707070707070707070707070707070707070707070707070707070707 0800000000000000 090a",
+    );
+    assert_eq!(Snapshot::decode(&bytes), Ok(snapshot));
+    let piece = LogPiece { segment: 1, offset: 2, bytes: 3 };
+    check(&piece.to_bytes(), "0100000000000000 02000000 03000000");
+    assert_eq!(LogPiece::decode(&piece.to_bytes()), Ok(piece));
+    let (eights, piece) = ("08".repeat(32), KeyringPiece { offset: 1, hash: [8; 32] });
+    check(&piece.to_bytes(), &format!("0100000000000000 {eights}"));
+    assert_eq!(KeyringPiece::decode(&piece.to_bytes()), Ok(piece));
+    let copied = CopiedKeyring { bytes: 3, hash: [8; 32], piece: vec![1, 2, 3] };
+    let bytes = written(|out| copied.write(out));
+    check(&bytes, &format!("0300000000000000 {eights} 010203"));
+    assert_eq!(CopiedKeyring::decode(&bytes), Ok(copied));
 }
 
 /// Prevents: a consumer in another language reads a payment of another amount.

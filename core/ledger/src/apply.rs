@@ -150,7 +150,11 @@ impl Ledger {
     ) -> Result<(), Inconsistent> {
         let shares_time = matches!(
             record,
-            Record::Waypoint(_) | Record::Epoch(_) | Record::Refusal(_) | Record::Part(_)
+            Record::Waypoint(_)
+                | Record::Epoch(_)
+                | Record::Life(_)
+                | Record::Refusal(_)
+                | Record::Part(_)
         );
         if time < self.totals.last_recorded || (time == self.totals.last_recorded && !shares_time) {
             return Err(Inconsistent::Time { time });
@@ -163,6 +167,7 @@ impl Ledger {
             Record::Waypoint(waypoint) => self.apply_waypoint(lsn, waypoint),
             Record::Failed(_)
             | Record::Epoch(_)
+            | Record::Life(_)
             | Record::Document(_)
             | Record::Event(_)
             | Record::Commit(_)

@@ -15,6 +15,8 @@ use crate::transfer::TransferFlags;
 pub enum Record {
     /// The log was opened for writing.
     Epoch(EpochRecord),
+    /// The log was restored, and a new life begins.
+    Life(LifeRecord),
     /// An account was opened.
     Account(AccountRecord),
     /// A transfer was posted, held, or resolved a hold.
@@ -51,6 +53,7 @@ impl Record {
             Record::Refusal(refusal) => u32::from(refusal.actor_bytes),
             Record::Part(part) => part.bytes,
             Record::Epoch(_)
+            | Record::Life(_)
             | Record::Account(_)
             | Record::Transfer(_)
             | Record::Expiry(_)
@@ -69,6 +72,40 @@ pub struct EpochRecord {
     /// Random, so that two histories that both claim an epoch are told apart.
     pub tag: u128,
 }
+
+/// A life of the database: what was restored from a backup is another bank than the one that was
+/// backed up, and goes on under another name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LifeRecord {
+    /// Counts restores, from 1; 0 is the life that the database was born to.
+    pub number: u64,
+    /// Names the life, random: two copies of one backup have the same number.
+    pub incarnation: u128,
+}
+
+impl LifeRecord {
+    /// The first life of a database, which no record tells of: its segments name it.
+    #[must_use]
+    pub fn birth(incarnation: u128) -> LifeRecord {
+        LifeRecord { number: 0, incarnation }
+    }
+
+    /// The life that begins when what has lived so far is restored.
+    #[must_use]
+    pub fn after(self, incarnation: u128) -> LifeRecord {
+        LifeRecord { number: self.number + 1, incarnation }
+    }
+
+    /// The first epoch that this life may have. Lives have epochs of their own, so that a position of
+    /// one, behind the point that the next was restored to, is none of the next.
+    #[must_use]
+    pub fn first_epoch(self) -> u64 {
+        (self.number << EPOCH_BITS) + 1
+    }
+}
+
+/// Openings that a life has numbers for: 2^32.
+const EPOCH_BITS: u32 = 32;
 
 /// An account as it was opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -90,7 +90,7 @@ impl Ledger {
             Record::Transfer(transfer) => self.remember_transfer(lsn, transfer),
             Record::Expiry(expiry) => self.remember_expiry(time, expiry),
             // A waypoint changes a row that its posting has just remembered.
-            Record::Waypoint(_) | Record::Epoch(_) | Record::Failed(_) => {}
+            Record::Waypoint(_) | Record::Epoch(_) | Record::Life(_) | Record::Failed(_) => {}
             Record::Document(_)
             | Record::Event(_)
             | Record::Commit(_)

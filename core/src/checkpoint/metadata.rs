@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  bytes  field                               (after the value's tag)
-//!      0      4  version, 2
+//!      0      4  version, 3
 //!      4      4  runs named
 //!      8      8  number: counts the checkpoints of this file, from 1; also the key
 //!     16      8  savepoint that keeps the checkpoint before; 2^64-1 if none does
@@ -20,19 +20,25 @@
 //!    144      8  holds in this file
 //!    152      8  documents                           (version 1 has neither of these two,
 //!    160      8  expiries of documents passed         its runs begin at 152)
-//!    168     16  for each run: kind (1), zero (7), number (8)
+//!    168      8  number of the life, 0: the first     (version 2 has neither of these two,
+//!    176     16  incarnation of the life, 0: the      its runs begin at 168)
+//!                first, which is named at 24
+//!    192     16  for each run: kind (1), zero (7), number (8)
 //! ```
 
 use super::CheckpointError;
 use super::rows::Table;
 use super::seal::Values;
 use crate::runs::{RunKind, RunName};
+use florin_ledger::record::LifeRecord;
 use florin_ledger::{Lsn, Timestamp, Totals};
 use zerocopy::little_endian::{U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The version of the format that this code writes; it reads those before it, too.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// Before anything was restored.
+const VERSION_WITHOUT_LIVES: u32 = 2;
 /// Before there were documents.
 const VERSION_WITHOUT_DOCUMENTS: u32 = 1;
 const NO_SAVEPOINT: u64 = u64::MAX;
@@ -40,7 +46,7 @@ const NO_SAVEPOINT: u64 = u64::MAX;
 /// Where a checkpoint stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Metadata {
-    /// The database that it is of.
+    /// The database that it is of: the name that its segments have.
     pub incarnation: u128,
     /// M: holds, totals and runs are exactly as after all records before this.
     pub position: Lsn,
@@ -50,6 +56,8 @@ pub struct Metadata {
     pub chain: [u8; 32],
     /// The epoch of M.
     pub epoch: u64,
+    /// The life of M; `None`: the one that the database was born to.
+    pub life: Option<LifeRecord>,
     /// E: account rows are between M and this.
     pub rows_position: Lsn,
     /// The totals at M.
@@ -110,7 +118,15 @@ struct DocumentsLayout {
     expiries_passed: U64,
 }
 
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Default)]
+#[repr(C)]
+struct LifeLayout {
+    number: U64,
+    incarnation: U128,
+}
+
 const _: () = assert!(size_of::<MetadataLayout>() == 152);
+const _: () = assert!(size_of::<LifeLayout>() == 24);
 const _: () = assert!(size_of::<DocumentsLayout>() == 16);
 const _: () = assert!(size_of::<RunNameLayout>() == 16);
 
@@ -140,7 +156,11 @@ impl StoredMetadata {
             documents_count: metadata.documents_count.into(),
             expiries_passed: metadata.expiries_passed.0.into(),
         };
-        let mut rest = [layout.as_bytes(), documents.as_bytes()].concat();
+        let life = metadata.life.map_or_else(LifeLayout::default, |life| LifeLayout {
+            number: life.number.into(),
+            incarnation: life.incarnation.into(),
+        });
+        let mut rest = [layout.as_bytes(), documents.as_bytes(), life.as_bytes()].concat();
         for run in &metadata.runs {
             let kind = run.kind.number();
             let layout = RunNameLayout { kind, reserved: [0; 7], number: run.number.into() };
@@ -158,10 +178,17 @@ impl StoredMetadata {
         let damaged = || Table::Metadata.damaged(number);
         let rest = values.read(Table::Metadata, number, value)?;
         let (layout, behind) = MetadataLayout::ref_from_prefix(&rest).map_err(|_| damaged())?;
-        let (documents, runs) = match layout.version.get() {
-            VERSION => DocumentsLayout::read_from_prefix(behind).map_err(|_| damaged())?,
+        let version = layout.version.get();
+        let (documents, behind) = match version {
+            VERSION | VERSION_WITHOUT_LIVES => {
+                DocumentsLayout::read_from_prefix(behind).map_err(|_| damaged())?
+            }
             VERSION_WITHOUT_DOCUMENTS => (DocumentsLayout::default(), behind),
             version => return Err(CheckpointError::Version { version }),
+        };
+        let (life, runs) = match version {
+            VERSION => LifeLayout::read_from_prefix(behind).map_err(|_| damaged())?,
+            _ => (LifeLayout::default(), behind),
         };
         let runs = <[RunNameLayout]>::ref_from_bytes(runs).map_err(|_| damaged())?;
         if usize::try_from(layout.runs_count.get()) != Ok(runs.len())
@@ -175,13 +202,19 @@ impl StoredMetadata {
             savepoint,
             pages_count: layout.pages_count.get(),
             holds_count: layout.holds_count.get(),
-            metadata: layout.metadata(&documents, runs).ok_or_else(damaged)?,
+            metadata: layout.metadata(&documents, &life, runs).ok_or_else(damaged)?,
         })
     }
 }
 
 impl MetadataLayout {
-    fn metadata(&self, documents: &DocumentsLayout, runs: &[RunNameLayout]) -> Option<Metadata> {
+    fn metadata(
+        &self,
+        documents: &DocumentsLayout,
+        life: &LifeLayout,
+        runs: &[RunNameLayout],
+    ) -> Option<Metadata> {
+        let life = LifeRecord { number: life.number.get(), incarnation: life.incarnation.get() };
         let run = |run: &RunNameLayout| {
             let kind = RunKind::from_number(run.kind)?;
             Some(RunName { kind, number: run.number.get() })
@@ -192,6 +225,7 @@ impl MetadataLayout {
             sequence: self.sequence.get(),
             chain: self.chain,
             epoch: self.epoch.get(),
+            life: (0 < life.number).then_some(life),
             rows_position: Lsn(self.rows_position.get()),
             totals: Totals {
                 last_recorded: Timestamp(self.last_recorded.get()),

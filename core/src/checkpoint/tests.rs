@@ -6,7 +6,7 @@ use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
 use crate::error::{Error, ErrorKind};
 use crate::runs::{self, Entry, RunKind, RunName, RunWriter};
-use florin_ledger::record::Balances;
+use florin_ledger::record::{Balances, LifeRecord};
 use florin_ledger::{
     AccountFlags, AccountId, AccountReferences, AccountRow, Amount, Code, Hold, LedgerId, Lsn,
     PAGE_ROWS, Slot, Timestamp, Totals, TransferFlags, TransferId,
@@ -72,6 +72,7 @@ fn metadata(step: u64, state: &State, runs: &[RunName]) -> Metadata {
         sequence: step * 3,
         chain: [u8::try_from(step % 200).unwrap(); 32],
         epoch: 7,
+        life: Some(LifeRecord { number: 2, incarnation: 1 << 126 | 9 }),
         rows_position: Lsn(step * 100 + 50),
         totals: Totals {
             last_recorded: Timestamp(step + 1),

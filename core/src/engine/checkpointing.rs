@@ -17,6 +17,7 @@ use crate::limits::{
 use crate::log::FramePosition;
 use crate::metrics::EngineMetrics;
 use crate::runs::{Index, RunKind, RunName};
+use florin_ledger::record::LifeRecord;
 use florin_ledger::{AccountReferences, AccountRow, Hold, Lsn, Timestamp, Totals};
 
 /// Keys of an index in memory before they are written as a run.
@@ -45,6 +46,7 @@ pub(crate) struct CheckpointStart {
     /// The number of the frame after it.
     pub(crate) sequence: u64,
     pub(crate) epoch: u64,
+    pub(crate) life: LifeRecord,
     pub(crate) totals: Totals,
     pub(crate) accounts_count: u64,
     /// Holds that changed since the last checkpoint, as they are at M.
@@ -76,6 +78,7 @@ impl CheckpointStart {
             sequence: at.sequence,
             chain: at.chain,
             epoch: self.epoch,
+            life: (0 < self.life.number).then_some(self.life),
             rows_position,
             totals: self.totals,
             accounts_count: self.accounts_count,
@@ -135,6 +138,7 @@ impl Engine {
             position,
             sequence: self.log.sequence,
             epoch: self.log.epoch,
+            life: self.log.life,
             totals: self.ledger.totals(),
             accounts_count: self.ledger.accounts_count(),
             holds: self.ledger.take_changed_holds(),

@@ -45,7 +45,7 @@ use crate::log::{Frame, FrameBuilder, Geometry, Room};
 use crate::request::{AccountBatch, BatchError, Reply, Request, Status, TransferBatch};
 use budgets::Budgets;
 use florin_ledger::chain::ChainEnd;
-use florin_ledger::record::{EpochRecord, Record};
+use florin_ledger::record::{EpochRecord, LifeRecord, Record};
 use florin_ledger::{
     Account, AccountFlags, Ledger, Lsn, Position, Ticks, Timestamp, TransferFlags, TransferId,
     TransferLayout,
@@ -75,7 +75,8 @@ pub(crate) struct Engine {
 /// Where the log goes on, and who writes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogEnd {
-    pub(crate) incarnation: u128,
+    /// The life that the database is in.
+    pub(crate) life: LifeRecord,
     pub(crate) epoch: u64,
     pub(crate) geometry: Geometry,
     /// Where the next frame may start.
@@ -283,17 +284,24 @@ impl Engine {
         }
     }
 
-    /// Begins a new epoch with a record of its own. The room for it is there: it is the first.
-    pub(crate) fn begin_epoch(&mut self, tag: u128, now: Timestamp) {
+    /// Begins a new epoch with a record of its own, and before it the record of the life that begins, if
+    /// one does. The room for them is there: they are the first.
+    pub(crate) fn begin_epoch(&mut self, tag: u128, life: Option<LifeRecord>, now: Timestamp) {
         self.log.epoch += 1;
+        if let Some(life) = life {
+            self.log.life = life;
+            self.log.epoch = self.log.epoch.max(life.first_epoch());
+        }
         let ticks = self.ticks(now);
-        let opened = self.open_frame(RECORD_BYTES_MAX, self.room.reserved, &ticks);
+        let opened = self.open_frame(2 * RECORD_BYTES_MAX, self.room.reserved, &ticks);
         assert!(opened.is_ok(), "an opening makes room for its epoch");
-        let record = Record::Epoch(EpochRecord { epoch: self.log.epoch, tag });
-        let frame = self.past.open.as_mut().expect("opened above");
-        let lsn = frame.push(ticks.next(), &record);
-        self.past.begin_epoch(Position { epoch: self.log.epoch, lsn });
-        self.ledger.apply(lsn, ticks.next(), &record).expect("an epoch contradicts nothing");
+        let epoch = Record::Epoch(EpochRecord { epoch: self.log.epoch, tag });
+        for record in life.map(Record::Life).into_iter().chain([epoch]) {
+            let frame = self.past.open.as_mut().expect("opened above");
+            let lsn = frame.push(ticks.next(), &record);
+            self.past.begin_epoch(Position { epoch: self.log.epoch, lsn });
+            self.ledger.apply(lsn, ticks.next(), &record).expect("an epoch contradicts nothing");
+        }
         self.next_tick = ticks.next().after_ticks(1).expect("time ends in the year 2262");
         self.finish_frame();
     }
@@ -478,7 +486,7 @@ impl Engine {
     /// How it stands; what only the driver knows is for the driver to fill in.
     pub(crate) fn status(&self) -> Status {
         Status {
-            incarnation: self.log.incarnation,
+            incarnation: self.log.life.incarnation,
             epoch: self.log.epoch,
             applied: self.log.applied,
             durable: self.past.durable(),

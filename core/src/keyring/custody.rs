@@ -14,6 +14,7 @@
 //! while the log and the keyring are written, so that no key is handed out between the two steps. The
 //! engine never waits for it.
 
+use super::copy::KeyringCopy;
 use super::name::NameHash;
 use super::{BY_BYTES_MAX, DestroyResult, Held, Keyring, KeyringStatus, evidence, unusable};
 use crate::database::Database;
@@ -80,6 +81,15 @@ impl Custody {
             }
         };
         *self.lock() = state;
+    }
+
+    /// A copy of all files, between two changes.
+    pub(crate) fn copy(&self) -> Result<Option<KeyringCopy>, Error> {
+        let mut state = self.lock();
+        match state.keyring()? {
+            Some(keyring) => keyring.copy(),
+            None => Ok(None),
+        }
     }
 
     /// Lets go of the directory.

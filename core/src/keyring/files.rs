@@ -1,6 +1,7 @@
 //! The files of the keyring: read whole, written once, overwritten before they are removed.
 
 use super::bucket::{self, Bucket};
+use super::copy::KeyringCopy;
 use super::name::Tally;
 use super::root::{self, BucketPlace, Root};
 use super::{DIRECTORY, damaged, random_secret, unusable};
@@ -36,6 +37,11 @@ impl Files {
             None if has_buckets => Err(damaged("the root is missing")),
             None => Ok(None),
         }
+    }
+
+    /// All of them as they are.
+    pub(super) fn copy(&self) -> Result<Option<KeyringCopy>, Error> {
+        KeyringCopy::read(self.disk.as_ref(), self.incarnation)
     }
 
     /// Makes the directory.

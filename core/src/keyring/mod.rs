@@ -32,6 +32,7 @@
 //! open, so that no token is asked.
 
 mod bucket;
+pub mod copy;
 pub(crate) mod custody;
 mod evidence;
 mod files;
@@ -45,6 +46,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::sealing::{self, DatabaseKey};
 use bucket::{Bucket, Entry};
+use copy::KeyringCopy;
 use files::Files;
 use florin_keys::{KeyEncryptionKey, Secret, Zeroizing};
 use name::{DestroyedSum, NameHash, NamingKey, Tally};
@@ -232,6 +234,12 @@ impl Keyring {
     /// [`ErrorKind::Stopped`] after a change that failed half-way.
     pub(crate) fn status(&self) -> Result<KeyringStatus, Error> {
         Ok(self.root()?.tally.into())
+    }
+
+    /// A copy of its files. Nobody changes them meanwhile: who holds it alone may.
+    fn copy(&self) -> Result<Option<KeyringCopy>, Error> {
+        self.root()?;
+        self.files.copy()
     }
 
     /// Of the names whose keys are destroyed.

@@ -1,5 +1,6 @@
 //! What reading the log can find, by what the caller does next.
 
+use crate::backup::MARK;
 use crate::error::{Error, ErrorKind};
 use florin_ledger::Lsn;
 use std::io;
@@ -80,7 +81,7 @@ pub enum ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Something in the log's directory is not a segment.
-    #[error("log/{name} is not a log segment: move it out of the data directory")]
+    #[error("{}", foreign(name))]
     Foreign {
         /// The file.
         name: String,
@@ -144,6 +145,17 @@ pub enum LogError {
     /// The operating system refused.
     #[error("log: {0}")]
     Io(#[from] io::Error),
+}
+
+/// The mark of a restore is foreign like any other file, so that no version opens what it left.
+fn foreign(name: &str) -> String {
+    if name == MARK {
+        return String::from(
+            "a restore into this directory has not come to its end: remove the directory and restore \
+             again",
+        );
+    }
+    format!("log/{name} is not a log segment: move it out of the data directory")
 }
 
 impl ReadError {

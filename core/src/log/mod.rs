@@ -23,6 +23,7 @@ pub mod frames;
 pub mod geometry;
 mod payload;
 pub mod preparer;
+mod raw;
 pub mod reader;
 mod recent;
 pub mod record;

@@ -274,7 +274,7 @@ impl LogReader {
         self.shared.identity.geometry
     }
 
-    pub(super) fn disk(&self) -> &dyn Disk {
+    pub(crate) fn disk(&self) -> &dyn Disk {
         self.shared.disk.as_ref()
     }
 

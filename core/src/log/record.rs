@@ -5,6 +5,7 @@
 //! every record   0  1 kind | 1  3 extra | 4  4 tick: recorded time = frame timestamp + tick
 //!
 //! epoch (1)            8  8 epoch | 16 16 tag                                          = 32
+//! life (11)            8  8 number | 16 16 incarnation                                  = 32
 //! account (2)          8  4 slot | 12  4 ledger | 16 16 id | 32 16 user_data_128
 //!                     48  8 user_data_64 | 56  4 user_data_32 | 60  2 code | 62  2 flags = 64
 //! imported account (3) an account, then 64  8 timestamp                                = 72
@@ -25,8 +26,8 @@
 
 use super::payload;
 use florin_ledger::record::{
-    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, Record, TransferRecord,
-    WAYPOINT_INTERVAL, WaypointRecord,
+    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, LifeRecord, Record,
+    TransferRecord, WAYPOINT_INTERVAL, WaypointRecord,
 };
 use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
@@ -48,6 +49,7 @@ const IMPORTED_TRANSFER: u8 = 5;
 const EXPIRY: u8 = 6;
 const FAILED: u8 = 7;
 const WAYPOINT: u8 = 8;
+const LIFE: u8 = 11;
 /// Every record takes a multiple of so many bytes.
 const ALIGNMENT: usize = 8;
 
@@ -103,6 +105,14 @@ struct EpochLayout {
     head: Head,
     epoch: U64,
     tag: U128,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct LifeLayout {
+    head: Head,
+    number: U64,
+    incarnation: U128,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -188,6 +198,7 @@ struct WaypointLayout {
 
 const _: () = assert!(size_of::<Head>() == 8);
 const _: () = assert!(size_of::<EpochLayout>() == 32);
+const _: () = assert!(size_of::<LifeLayout>() == 32);
 const _: () = assert!(size_of::<AccountLayout>() == 64);
 const _: () = assert!(size_of::<ImportedAccountLayout>() == 72);
 const _: () = assert!(size_of::<TransferLayout>() == 112);
@@ -201,6 +212,7 @@ const _: () = assert!(size_of::<WaypointLayout>() == 96);
 pub fn fixed_bytes(record: &Record) -> usize {
     match record {
         Record::Epoch(_) => size_of::<EpochLayout>(),
+        Record::Life(_) => size_of::<LifeLayout>(),
         Record::Account(account) if account.imported_timestamp == Timestamp::NONE => {
             size_of::<AccountLayout>()
         }
@@ -245,6 +257,7 @@ pub fn encode(record: &Record, tick: u32, payload: &[u8], out: &mut Vec<u8>) {
 fn encode_fixed(record: &Record, tick: u32, here: usize, out: &mut Vec<u8>) {
     match record {
         Record::Epoch(record) => out.extend_from_slice(encode_epoch(record, tick).as_bytes()),
+        Record::Life(record) => out.extend_from_slice(encode_life(record, tick).as_bytes()),
         Record::Account(record) => {
             let imported = record.imported_timestamp;
             if imported == Timestamp::NONE {
@@ -284,6 +297,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, RecordError> {
     let &kind = bytes.first().ok_or(RecordError::Short { offset: 0 })?;
     let (record, tick) = match kind {
         EPOCH => decode_epoch(read(bytes)?)?,
+        LIFE => decode_life(read(bytes)?)?,
         ACCOUNT => decode_account(read(bytes)?, Timestamp::NONE)?,
         IMPORTED_ACCOUNT => {
             let layout: &ImportedAccountLayout = read(bytes)?;
@@ -325,6 +339,7 @@ fn decode_with_payload(kind: u8, bytes: &[u8]) -> Result<Decoded<'_>, RecordErro
 pub fn bytes_at(bytes: &[u8]) -> Option<usize> {
     match *bytes.first()? {
         EPOCH => Some(size_of::<EpochLayout>()),
+        LIFE => Some(size_of::<LifeLayout>()),
         ACCOUNT => Some(size_of::<AccountLayout>()),
         IMPORTED_ACCOUNT => Some(size_of::<ImportedAccountLayout>()),
         TRANSFER => Some(size_of::<TransferLayout>()),
@@ -370,6 +385,24 @@ fn encode_epoch(record: &EpochRecord, tick: u32) -> EpochLayout {
 fn decode_epoch(layout: &EpochLayout) -> Result<(Record, u32), RecordError> {
     let record = EpochRecord { epoch: layout.epoch.get(), tag: layout.tag.get() };
     Ok((Record::Epoch(record), plain_tick(&layout.head)?))
+}
+
+fn encode_life(record: &LifeRecord, tick: u32) -> LifeLayout {
+    LifeLayout {
+        head: head(LIFE, tick),
+        number: record.number.into(),
+        incarnation: record.incarnation.into(),
+    }
+}
+
+/// The life that a database was born to has no record.
+fn decode_life(layout: &LifeLayout) -> Result<(Record, u32), RecordError> {
+    let tick = plain_tick(&layout.head)?;
+    let record = LifeRecord { number: layout.number.get(), incarnation: layout.incarnation.get() };
+    if record.number == 0 {
+        return Err(RecordError::Field { offset: 8 });
+    }
+    Ok((Record::Life(record), tick))
 }
 
 fn encode_account(record: &AccountRecord, kind: u8, tick: u32) -> AccountLayout {

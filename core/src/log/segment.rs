@@ -297,6 +297,11 @@ pub fn list(disk: &dyn Disk) -> Result<Vec<u64>, LogError> {
     names.into_iter().map(number).collect()
 }
 
+/// The number of the segment whose file has this path, if it is one's.
+pub(crate) fn number_of_path(path: &str) -> Option<u64> {
+    number_of(path.strip_prefix(DIRECTORY)?.strip_prefix('/')?)
+}
+
 fn number_of(name: &str) -> Option<u64> {
     let named = name.len() == NAME_DIGITS && name.bytes().all(|byte| byte.is_ascii_digit());
     if named { name.parse().ok() } else { None }

@@ -24,7 +24,7 @@ use crate::runs::RunKind;
 use florin_ledger::accounts::{AccountReferences, AccountRow};
 use florin_ledger::commit_bytes::{CommitView, PreconditionView};
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::record::{DocumentRecord, Record};
+use florin_ledger::record::{DocumentRecord, LifeRecord, Record};
 use florin_ledger::{
     Account, AccountFlags, AccountId, CommitOutcome, Hold, Ledger, Lsn, PastHold, PastTransfer,
     Position, Slot, TableId, TableOptions, Timestamp, Totals, Transfer, TransferFlags, TransferId,
@@ -374,7 +374,7 @@ impl Then<'_> {
         // Past everything that there is, so that its own records are told from those.
         let next = geometry.first_place(geometry.segment(self.durable) + 1);
         let log = LogEnd {
-            incarnation: self.reads.log.identity().incarnation,
+            life: LifeRecord::birth(self.reads.log.identity().incarnation),
             epoch,
             geometry,
             next,

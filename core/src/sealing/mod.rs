@@ -46,4 +46,5 @@ mod tests;
 pub use database_key::DatabaseKey;
 pub use key::{SEAL_BYTES, Seal, SealingKey};
 pub use open::{create, rotate, unlock};
+pub(crate) use open::{read as wrapped, unwrap, wrap, write as put};
 pub use wrapped::{FILE_NAME, PARTIAL_NAME, WrappedKey};

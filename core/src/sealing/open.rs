@@ -86,7 +86,7 @@ pub fn rotate(
 }
 
 /// The file of a directory; `None` if there is none.
-fn read(disk: &dyn Disk) -> Result<Option<WrappedKey>, Error> {
+pub(crate) fn read(disk: &dyn Disk) -> Result<Option<WrappedKey>, Error> {
     let file = match disk.open(FILE_NAME, Access::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(|error| failed("opening", &error))?,
@@ -102,6 +102,35 @@ fn read(disk: &dyn Disk) -> Result<Option<WrappedKey>, Error> {
     let mut bytes = vec![0; length.ok_or_else(|| damaged(&"it is damaged"))?];
     file.read_exact_at(&mut bytes, 0).map_err(|error| failed("reading", &error))?;
     WrappedKey::decoded(&bytes).map(Some).map_err(|error| damaged(&error))
+}
+
+/// The database key that a file `database_key` holds.
+///
+/// # Errors
+/// [`ErrorKind::Unusable`] for another key-encryption key; [`ErrorKind::Corrupt`] for damage.
+pub(crate) fn unwrap(file: &[u8], key: &dyn KeyEncryptionKey) -> Result<DatabaseKey, Error> {
+    let wrapped = WrappedKey::decoded(file)
+        .map_err(|error| Error::corrupt(format!("a wrapped key: {error}")))?;
+    unwrapped(&wrapped, key)
+}
+
+/// A key as a key-encryption key wraps it, once that has been seen to unwrap it.
+///
+/// # Errors
+/// [`ErrorKind::Unusable`] if it can't be used.
+pub(crate) fn wrap(
+    database_key: &DatabaseKey,
+    key: &dyn KeyEncryptionKey,
+) -> Result<WrappedKey, Error> {
+    let wrapped = WrappedKey {
+        incarnation: database_key.incarnation(),
+        check: database_key.check(),
+        id: key.id().to_owned(),
+        wrapped: key.wrap(database_key.secret()).map_err(refused)?,
+    };
+    // A token that wraps what it can't unwrap again would take the database with it.
+    unwrapped(&wrapped, key)?;
+    Ok(wrapped)
 }
 
 fn unwrapped(wrapped: &WrappedKey, key: &dyn KeyEncryptionKey) -> Result<DatabaseKey, Error> {
@@ -129,18 +158,12 @@ fn store(
     database_key: &DatabaseKey,
     key: &dyn KeyEncryptionKey,
 ) -> Result<(), Error> {
-    let wrapped = WrappedKey {
-        incarnation: database_key.incarnation(),
-        check: database_key.check(),
-        id: key.id().to_owned(),
-        wrapped: key.wrap(database_key.secret()).map_err(refused)?,
-    };
-    // A token that wraps what it can't unwrap again would take the database with it.
-    unwrapped(&wrapped, key)?;
+    let wrapped = wrap(database_key, key)?;
     write(disk, &wrapped.encoded()).map_err(|error| failed("writing", &error))
 }
 
-fn write(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
+/// Puts a file `database_key` there, whole or not at all.
+pub(crate) fn write(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
     match disk.remove(PARTIAL_NAME) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

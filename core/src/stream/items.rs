@@ -33,7 +33,7 @@ pub(super) fn kind_of(record: &Record) -> Option<ItemKind> {
         Record::Event(_) => Some(ItemKind::Event),
         Record::Commit(_) => Some(ItemKind::Commit),
         Record::Refusal(_) => Some(ItemKind::Refusal),
-        Record::Waypoint(_) | Record::Part(_) => None,
+        Record::Life(_) | Record::Waypoint(_) | Record::Part(_) => None,
     }
 }
 
@@ -64,6 +64,7 @@ pub(super) fn is_in_chain(record: &Record, before: bool) -> bool {
         Record::Transfer(transfer) => transfer.flags.contains(TransferFlags::LINKED),
         Record::Document(_) | Record::Event(_) | Record::Commit(_) | Record::Refusal(_) => false,
         Record::Epoch(_)
+        | Record::Life(_)
         | Record::Expiry(_)
         | Record::Failed(_)
         | Record::Waypoint(_)
@@ -115,7 +116,7 @@ impl Items<'_> {
                 count: refusal.count,
                 actor: payload,
             }),
-            Record::Waypoint(_) | Record::Part(_) => return Ok(None),
+            Record::Life(_) | Record::Waypoint(_) | Record::Part(_) => return Ok(None),
         }))
     }
 

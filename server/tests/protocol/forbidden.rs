@@ -26,7 +26,8 @@ use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
 use florin_wire::keyring::{self, KeyNames};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
-    Binding, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array, cold, documents, page,
+    Binding, KeyringPiece, LogPiece, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array,
+    cold, documents, page,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -190,7 +191,8 @@ async fn every_operation_needs_its_role() {
     let table = array::to_bytes(&[(TableId(17), TableOptions::default())]);
     let reached = cold::to_bytes(&Await { position: Position::NONE, patience_ms: 0 });
     let then = documents::as_of_to_bytes(Position { epoch: 1, lsn: Lsn(4096) }, &commit(3));
-    let cases: [(Operation, Bytes, &[Role]); 29] = [
+    let piece = LogPiece { segment: 0, offset: 0, bytes: 4_096 }.to_bytes();
+    let cases: [(Operation, Bytes, &[Role]); 32] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -220,6 +222,9 @@ async fn every_operation_needs_its_role() {
         (Operation::ReadKeys, names.clone(), &[Role::Keyring]),
         (Operation::DestroyKeys, names, &[Role::Keyring, Role::Operate]),
         (Operation::KeyringStatus, Bytes::new(), &[Role::Keyring, Role::Operate, Role::Audit]),
+        (Operation::Snapshot, Bytes::new(), &[Role::Replicate]),
+        (Operation::ReadLog, piece, &[Role::Replicate]),
+        (Operation::CopyKeyring, KeyringPiece::default().to_bytes(), &[Role::Replicate]),
     ];
     assert_eq!(cases.len(), Operation::ALL.len(), "every operation has its line");
     for (number, role) in roles {
@@ -243,7 +248,7 @@ async fn every_operation_needs_its_role() {
     }
     let heard = bank.heard.0.lock().unwrap().clone();
     // By how many roles each operation may be asked for: one, two, three, four of the seven.
-    let expected_count = (5 + 3 + 1 + 2) * 6 + (12 + 1) * 5 + 3 * 4 + 3;
+    let expected_count = (5 + 3 + 1 + 2 + 3) * 6 + (12 + 1) * 5 + 3 * 4 + 3;
     assert_eq!(heard.len(), expected_count, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
     bank.close().await;

@@ -10,6 +10,7 @@ use florin_ledger::{
     Account, AccountId, CreateTransferStatus, Document, EventResult, Lsn, Position, StreamFilter,
     StreamStart, Timestamp, Transfer, TransferId, TransferResult,
 };
+use florin_server::copies::{CopyAnswer, CopyQuestion};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, Read};
 use florin_server::{Doors, Ledger, Server, ServerMetrics, ServerOptions};
@@ -79,6 +80,10 @@ impl Ledger for HandLedger {
 
     fn ask_keyring(&self, _: &KeyringQuestion, _: &str) -> Result<KeyringAnswer, Error> {
         Err(Error::new(ErrorKind::Invalid, "no keyring here"))
+    }
+
+    fn copy(&self, _: CopyQuestion) -> Result<CopyAnswer, Error> {
+        Err(Error::new(ErrorKind::Invalid, "nothing to copy here"))
     }
 
     fn read(&self, read: &Read) -> Result<Found, Error> {

@@ -1,5 +1,6 @@
 //! The commands, one noun each.
 
+mod backup;
 mod bank;
 mod bench;
 mod bench_bank;
@@ -11,6 +12,7 @@ mod kek;
 mod keyring;
 mod keys;
 mod rebuild;
+mod restore;
 mod serve;
 mod shell;
 mod status;
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Status(status::StatusCommand),
     Tail(tail::Tail),
     Verify(verify::Verify),
+    Backup(Box<backup::BackupCommand>),
+    Restore(Box<restore::Restore>),
     Rebuild(rebuild::Rebuild),
     Inspect(inspect::Inspect),
     Kek(kek::Kek),
@@ -57,6 +61,8 @@ impl Command {
             Command::Status(status) => status.run(),
             Command::Tail(tail) => tail.run(),
             Command::Verify(verify) => verify.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Kek(kek) => kek.run(),

@@ -170,6 +170,7 @@ fn tells_of(record: &Record, id: TransferId, hold: Option<Lsn>) -> bool {
         Record::Expiry(expiry) => Some(expiry.hold) == hold,
         Record::Failed(failed) => failed.id == id,
         Record::Epoch(_)
+        | Record::Life(_)
         | Record::Account(_)
         | Record::Waypoint(_)
         | Record::Document(_)
@@ -213,6 +214,9 @@ fn record_row(stored: &StoredRecord, accounts: &[AccountId]) -> Row {
         Record::Epoch(epoch) => {
             row("epoch").with("epoch", epoch.epoch).with("tag", format!("{:032x}", epoch.tag))
         }
+        Record::Life(life) => row("life")
+            .with("life", life.number)
+            .with("incarnation", format!("{:032x}", life.incarnation)),
         Record::Account(account) => row("account")
             .with("id", account.id)
             .with("slot", account.slot)

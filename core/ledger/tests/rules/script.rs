@@ -131,6 +131,7 @@ impl Run {
     fn records(&self, place: &str, rest: &str) {
         let kinds = self.bank.log.entries.iter().map(|entry| match entry.record {
             Record::Epoch(_) => "epoch",
+            Record::Life(_) => "life",
             Record::Account(_) => "account",
             Record::Transfer(_) => "transfer",
             Record::Expiry(_) => "expiry",

@@ -8,8 +8,8 @@ use crate::log::{Geometry, Identity};
 use florin_ledger::commit::Topic;
 use florin_ledger::record::{
     AccountRecord, Balances, CommitRecord, DocumentChange, DocumentRecord, EpochRecord,
-    EventRecord, ExpiryRecord, FailedRecord, PartRecord, Record, RefusalReason, RefusalRecord,
-    TransferRecord, WaypointRecord,
+    EventRecord, ExpiryRecord, FailedRecord, LifeRecord, PartRecord, Record, RefusalReason,
+    RefusalRecord, TransferRecord, WaypointRecord,
 };
 use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Lsn, Slot,
@@ -98,6 +98,11 @@ fn the_others() {
         Record::Epoch(EpochRecord { epoch: 3, tag: 0xF0 }),
         0,
         "01 000000 00000000 0300000000000000 f0000000000000000000000000000000",
+    );
+    check(
+        Record::Life(LifeRecord { number: 3, incarnation: 0xF0 }),
+        0,
+        "0b 000000 00000000 0300000000000000 f0000000000000000000000000000000",
     );
     check(
         Record::Expiry(ExpiryRecord {

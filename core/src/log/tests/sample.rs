@@ -12,8 +12,8 @@ use florin_keys::Zeroizing;
 use florin_ledger::commit::Topic;
 use florin_ledger::record::{
     AccountRecord, Balances, CommitRecord, DocumentChange, DocumentRecord, EpochRecord,
-    EventRecord, ExpiryRecord, FailedRecord, Record, RefusalReason, RefusalRecord, TransferRecord,
-    WaypointRecord,
+    EventRecord, ExpiryRecord, FailedRecord, LifeRecord, Record, RefusalReason, RefusalRecord,
+    TransferRecord, WaypointRecord,
 };
 use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CommitId, CreateTransferStatus, LedgerId, Lsn, Slot,
@@ -81,6 +81,9 @@ pub(super) fn transfer(number: u64) -> Record {
 pub(super) fn any_record(number: u64) -> Record {
     let imported_timestamp = if number % 16 < 8 { Timestamp::NONE } else { Timestamp(number) };
     match number % 8 {
+        0 if number % 16 == 8 => {
+            Record::Life(LifeRecord { number, incarnation: u128::from(number) })
+        }
         0 => Record::Epoch(EpochRecord { epoch: number, tag: u128::from(number) << 64 }),
         1 => Record::Account(AccountRecord {
             slot: Slot(9),

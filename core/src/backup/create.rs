@@ -1,0 +1,338 @@
+//! Making a backup.
+//!
+//! 1. The newest manifest of this life is read: what it names, and was left, is there.
+//! 2. Every further segment is read and its frames are checked, on the chain of those before; it is stored
+//!    while the next one is read.
+//! 3. When all objects are stored, the manifest is.
+//!
+//! Interrupted, nothing is lost: objects that are there are found by name, and read back before they are
+//! believed.
+
+use super::manifest::{Manifest, ObjectEntry, Sealed};
+use super::segments::walk;
+use super::{Progress, PublicKey, Signer, Source, Store, check, damaged, failed, object};
+use crate::error::{Error, ErrorKind};
+use crate::limits::{BACKUP_AT_ONCE_MAX, BACKUP_OBJECTS_MAX};
+use crate::log::{FramePosition, Geometry, Identity};
+use crate::opening::random_u128;
+use crate::sealing::{self, DatabaseKey, WrappedKey};
+use crate::snapshot::Snapshot;
+use florin_keys::KeyEncryptionKey;
+use florin_ledger::{Lsn, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+/// How a backup is made.
+pub struct Creation<'a> {
+    /// Who signs it.
+    pub signer: &'a Signer,
+    /// What wraps the backup's own key, if the database is not encrypted; if it is, this must open it.
+    pub key: Option<&'a dyn KeyEncryptionKey>,
+    /// Whether a database that is not encrypted may be backed up as it is.
+    pub in_the_clear: bool,
+    /// The present time, for whoever looks at the list later.
+    pub now: Timestamp,
+}
+
+/// A backup that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Created {
+    /// The manifest's name.
+    pub name: String,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Objects that were stored for it.
+    pub stored_count: u64,
+    /// Their bytes.
+    pub stored_bytes: u64,
+    /// Objects that were there.
+    pub kept_count: u64,
+    /// Manifests that could not be used, and why: newer than the one that this backup goes on from.
+    pub passed_over: Vec<String>,
+}
+
+/// Makes a backup. Returns when the manifest is stored. Reads the log from the newest manifest on.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] if nothing says how to seal a database that is not encrypted;
+/// [`ErrorKind::Corrupt`] if the log is damaged, or an object that is there; [`ErrorKind::Fork`] if what
+/// was backed up before is not in this log; [`ErrorKind::Unusable`] for a key that opens nothing;
+/// [`ErrorKind::Io`]. There is no manifest then, and those before are as they were.
+pub fn create(
+    source: &dyn Source,
+    store: &dyn Store,
+    creation: &Creation<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Created, Error> {
+    let snapshot = source.snapshot()?;
+    let public = creation.signer.public();
+    let (previous, passed_over) = previous(store, &snapshot, public)?;
+    let (sealed, key) = sealing_of(&snapshot, previous.as_ref(), creation)?;
+    let plan = Plan::new(&snapshot, previous.as_ref(), &sealed)?;
+    let uploads = Uploads::new(store);
+    let mut objects = plan.kept.clone();
+    let kept_count = u64::try_from(objects.len()).expect("they are few");
+    thread::scope(|scope| {
+        let sender = uploads.start(scope);
+        let mut position = objects.last().map_or(FramePosition::GENESIS, |entry| entry.end);
+        for number in plan.first..=plan.last {
+            let Some(entry) =
+                plan.take(source, &snapshot, number, position, key.as_ref(), &sender)?
+            else {
+                // A worker is gone: it says why.
+                break;
+            };
+            position = entry.end;
+            objects.push(entry);
+            let done_bytes = entry.end.lsn.0;
+            progress(Progress { done_bytes, total_bytes: snapshot.end.lsn.0 });
+        }
+        Ok::<(), Error>(())
+    })?;
+    let (stored_count, stored_bytes) = uploads.finish()?;
+    let last = objects.last().ok_or_else(|| Error::corrupt("the log has no segment"))?;
+    if last.end != snapshot.end {
+        return Err(Error::corrupt(format!(
+            "the log was durable up to {} and can be read up to {}: run `florin verify`",
+            snapshot.end.lsn, last.end.lsn
+        )));
+    }
+    let manifest = Manifest {
+        birth: snapshot.birth,
+        incarnation: snapshot.incarnation,
+        epoch: last.epoch,
+        geometry: plan.geometry,
+        end: snapshot.end,
+        time: snapshot.time,
+        created: creation.now,
+        sealing: sealed,
+        objects,
+    };
+    let bytes = manifest.encoded(creation.signer);
+    let name = manifest.name(&bytes);
+    store.create(&name, &bytes).map_err(|error| failed(&name, &error))?;
+    Ok(Created { name, manifest, stored_count, stored_bytes, kept_count, passed_over })
+}
+
+/// The newest manifest of this life that can be used, and why newer ones can't.
+fn previous(
+    store: &dyn Store,
+    snapshot: &Snapshot,
+    public: PublicKey,
+) -> Result<(Option<Manifest>, Vec<String>), Error> {
+    let mut passed_over = Vec::new();
+    for name in check::manifest_names(store, snapshot.incarnation)?.iter().rev() {
+        match check::read_manifest(store, name, &[public]) {
+            Ok(manifest) => return Ok((Some(manifest), passed_over)),
+            Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+            Err(error) => passed_over.push(error.to_string()),
+        }
+    }
+    Ok((None, passed_over))
+}
+
+/// What objects are sealed under, and the key to do it with.
+fn sealing_of(
+    snapshot: &Snapshot,
+    previous: Option<&Manifest>,
+    creation: &Creation<'_>,
+) -> Result<(Sealed, Option<DatabaseKey>), Error> {
+    if snapshot.is_sealed {
+        if let Some(kek) = creation.key {
+            sealing::unwrap(&snapshot.wrapped_key, kek)?;
+        }
+        return Ok((Sealed::ByDatabase(snapshot.wrapped_key.clone()), None));
+    }
+    let Some(kek) = creation.key else {
+        if creation.in_the_clear {
+            return Ok((Sealed::No, None));
+        }
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "the database is not encrypted: name a key that its backups are encrypted with, or say that \
+             they may lie in the clear",
+        ));
+    };
+    // The same key as before, so that what is stored already is stored the same.
+    if let Some(Manifest { sealing: Sealed::ByBackup(wrapped), .. }) = previous
+        && let Ok(key) = sealing::unwrap(wrapped, kek)
+    {
+        return Ok((Sealed::ByBackup(wrapped.clone()), Some(key)));
+    }
+    let key = DatabaseKey::random(random_u128()?)
+        .map_err(|error| Error::new(ErrorKind::Io, format!("random numbers: {error}")))?;
+    let wrapped: WrappedKey = sealing::wrap(&key, kek)?;
+    Ok((Sealed::ByBackup(wrapped.encoded()), Some(key)))
+}
+
+/// Which segments are there, and which are to be stored.
+struct Plan {
+    geometry: Geometry,
+    identity: Identity,
+    /// Of those that were left, and are there.
+    kept: Vec<ObjectEntry>,
+    first: u64,
+    last: u64,
+    /// Where the manifest before ends, and in which segment: a frame must, here too.
+    to_meet: Option<(u64, FramePosition)>,
+}
+
+impl Plan {
+    fn new(
+        snapshot: &Snapshot,
+        previous: Option<&Manifest>,
+        sealed: &Sealed,
+    ) -> Result<Plan, Error> {
+        let geometry = Geometry::new(snapshot.segment_bytes).ok_or_else(|| {
+            Error::new(ErrorKind::Unusable, "the log's segments have an odd size")
+        })?;
+        let Snapshot { birth, is_sealed, end, .. } = snapshot;
+        let identity = Identity { incarnation: *birth, geometry, is_sealed: *is_sealed };
+        let last = geometry.segment_before(end.lsn);
+        if u64::try_from(BACKUP_OBJECTS_MAX).expect("it fits") <= last {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!("a backup has at most {BACKUP_OBJECTS_MAX} segments"),
+            ));
+        }
+        let mut plan = Plan { geometry, identity, kept: Vec::new(), first: 0, last, to_meet: None };
+        if let Some(previous) = previous {
+            if end.lsn < previous.end.lsn || previous.birth != *birth {
+                return Err(forked(previous));
+            }
+            plan.to_meet = Some((geometry.segment_before(previous.end.lsn), previous.end));
+            // What lies under another key can't be named beside what lies under this one.
+            if previous.sealing.is_same_key(sealed) {
+                plan.kept.clone_from(&previous.objects);
+                plan.kept.pop();
+                plan.first = u64::try_from(plan.kept.len()).expect("they are few");
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Reads and checks a segment, and hands it over to be stored; `None` if nobody takes it any more.
+    fn take(
+        &self,
+        source: &dyn Source,
+        snapshot: &Snapshot,
+        number: u64,
+        from: FramePosition,
+        key: Option<&DatabaseKey>,
+        sender: &mpsc::SyncSender<Upload>,
+    ) -> Result<Option<ObjectEntry>, Error> {
+        let start = self.geometry.lsn(number, 0);
+        let is_last = number == self.last;
+        let wanted = if is_last { snapshot.end.lsn.0 - start.0 } else { snapshot.segment_bytes };
+        let wanted = usize::try_from(wanted).expect("a segment fits memory");
+        let content = Arc::new(source.segment(number, wanted)?);
+        let until = if is_last { snapshot.end.lsn } else { Lsn(u64::MAX) };
+        let to_meet = self.to_meet.filter(|(at, _)| *at == number).map(|(_, end)| end);
+        let walked = walk(self.identity, number, &content, from, until, to_meet)
+            .map_err(|what| Error::corrupt(format!("segment {number} of the log: {what}")))?;
+        if to_meet.is_some() && !walked.has_met {
+            return Err(Error::new(ErrorKind::Fork, FORKED));
+        }
+        let used = usize::try_from(walked.end.lsn.0 - start.0).expect("a segment fits memory");
+        let mut content = Arc::unwrap_or_clone(content);
+        // What ends with zeros may be shorter in its file: beyond it there are zeros.
+        content.resize(used, 0);
+        let stored = match key {
+            Some(key) => object::sealed(&content, key),
+            None => content,
+        };
+        let hash = *blake3::hash(&stored).as_bytes();
+        let entry = ObjectEntry {
+            number,
+            epoch: walked.epoch,
+            content_bytes: u64::try_from(used).expect("it fits"),
+            stored_bytes: u64::try_from(stored.len()).expect("it is in memory"),
+            hash,
+            end: walked.end,
+        };
+        let name = super::name::object(snapshot.incarnation, entry.epoch, number, &hash);
+        let handed = sender.send(Upload { name, hash, stored });
+        Ok(handed.is_ok().then_some(entry))
+    }
+}
+
+const FORKED: &str = "the last backup has history that this log does not have: it is a copy that went \
+                      its own way, or a log that was put back by hand; restore it with `florin restore`, \
+                      which gives it a name of its own, or back it up elsewhere";
+
+fn forked(previous: &Manifest) -> Error {
+    Error::new(ErrorKind::Fork, format!("the last backup ends at {}: {FORKED}", previous.end.lsn))
+}
+
+/// An object to be stored.
+struct Upload {
+    name: String,
+    hash: [u8; 32],
+    stored: Vec<u8>,
+}
+
+/// Threads that store objects.
+struct Uploads<'a> {
+    store: &'a dyn Store,
+    came_to: Mutex<Result<(u64, u64), Error>>,
+}
+
+impl<'a> Uploads<'a> {
+    fn new(store: &'a dyn Store) -> Uploads<'a> {
+        Uploads { store, came_to: Mutex::new(Ok((0, 0))) }
+    }
+
+    fn start<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+    ) -> mpsc::SyncSender<Upload> {
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..BACKUP_AT_ONCE_MAX {
+            let receiver = receiver.clone();
+            scope.spawn(move || self.work(&receiver));
+        }
+        sender
+    }
+
+    /// Stores objects until there are no more, or one could not be.
+    fn work(&self, receiver: &Mutex<mpsc::Receiver<Upload>>) {
+        loop {
+            // Held while waiting: the others wait for the lock instead of for the next object.
+            let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(upload) = next else { return };
+            let result = store(self.store, &upload);
+            let mut came_to = self.came_to.lock().unwrap_or_else(PoisonError::into_inner);
+            match (&mut *came_to, result) {
+                (Ok((count, bytes)), Ok(is_new)) => {
+                    *count += u64::from(is_new);
+                    let stored = u64::try_from(upload.stored.len()).expect("it is in memory");
+                    *bytes += if is_new { stored } else { 0 };
+                }
+                (Ok(_), Err(error)) => *came_to = Err(error),
+                (Err(_), _) => {}
+            }
+            if came_to.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(u64, u64), Error> {
+        self.came_to.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stores an object; one that is there is read back. Says whether there was none.
+fn store(store: &dyn Store, upload: &Upload) -> Result<bool, Error> {
+    let Upload { name, hash, stored } = upload;
+    let is_new = store.create(name, stored).map_err(|error| failed(name, &error))?;
+    if !is_new {
+        // Nobody has vouched for it: it may have been left by an attempt that was interrupted.
+        let there = store.read(name).map_err(|error| failed(name, &error))?;
+        if blake3::hash(&there).as_bytes() != hash {
+            return Err(damaged(name, "it is there and is not what its name says: remove it"));
+        }
+    }
+    Ok(is_new)
+}

@@ -1,0 +1,48 @@
+//! Where the objects of backups lie: a directory, an object store, memory.
+
+use std::io;
+
+/// A place for objects. Blocking; used from several threads at once.
+///
+/// Names are parts of letters, digits, `-` and `.`, with `/` between them.
+pub trait Store: Send + Sync {
+    /// Creates an object, whole and durably, unless there is one of this name; says whether there was
+    /// none. It is never there in part under its name.
+    ///
+    /// # Errors
+    /// The store's. The object may or may not be there then.
+    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool>;
+
+    /// All of an object; `NotFound` if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// The objects whose names begin with `prefix`, which ends with `/`, sorted by name.
+    ///
+    /// # Errors
+    /// The store's.
+    fn list(&self, prefix: &str) -> io::Result<Vec<StoredObject>>;
+
+    /// The first parts of names, where more follow: sorted, without the `/`.
+    ///
+    /// # Errors
+    /// The store's.
+    fn tops(&self) -> io::Result<Vec<String>>;
+
+    /// Removes an object; one that is not there is removed.
+    ///
+    /// # Errors
+    /// The store's.
+    fn remove(&self, name: &str) -> io::Result<()>;
+}
+
+/// An object in a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredObject {
+    /// Its whole name.
+    pub name: String,
+    /// How much is stored.
+    pub bytes: u64,
+}

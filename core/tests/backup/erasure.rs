@@ -1,0 +1,153 @@
+//! The promise to whoever is forgotten: a backup from before, the newest keyring and the master key read
+//! everybody else's name, and not theirs.
+
+use crate::bank::{Bank, Kind, NOW, opens, signer, stored};
+use crate::keys::TestKey;
+use florin_core::backup::keyring::{KEPT_FOR, copies, keep, newest as newest_copy};
+use florin_core::backup::memory::MemoryStore;
+use florin_core::backup::{Restoring, Target, Trust, newest, restore};
+use florin_core::disk::Disk;
+use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::keyring::{DestroyResult, Held};
+use florin_core::verify::{verify_keyring, verify_on};
+use florin_core::{Database, sealing};
+use florin_keys::KeyEncryptionKey;
+use florin_ledger::document::WriteResult;
+use florin_ledger::{DocumentKey, DocumentWrite, TableId, Timestamp};
+use std::sync::Arc;
+
+const TABLE: TableId = TableId(100);
+const CUSTOMERS: [&str; 3] = ["ann", "bob", "eve"];
+
+/// A seal that anybody could write: the name under a stream that follows from the key.
+fn sealed(key: &[u8; 32], name: &str) -> Vec<u8> {
+    let stream = *blake3::keyed_hash(key, b"name").as_bytes();
+    name.bytes().zip(stream).map(|(byte, pad)| byte ^ pad).collect()
+}
+
+/// A bank with three customers, whose names are documents sealed under keys of the keyring.
+fn with_customers() -> Bank {
+    let mut bank = Bank::found(Kind::Sealed);
+    let database = bank.open();
+    for name in CUSTOMERS {
+        let held = database.make_keys(&[name.as_bytes()]).unwrap().remove(0);
+        let Held::Key(key) = held else { panic!("{held:?}") };
+        let write = DocumentWrite {
+            table: TABLE,
+            key: name.as_bytes().to_vec(),
+            value: Some(sealed(&key, &format!("the name of {name}"))),
+            ..DocumentWrite::default()
+        };
+        let results = database.write_documents(&[write]).unwrap();
+        assert!(matches!(results[0], WriteResult::Written(_)));
+    }
+    database.close().unwrap();
+    bank
+}
+
+/// Which names can be read with what a database has.
+fn readable(database: &Database) -> Vec<&'static str> {
+    let mut readable = Vec::new();
+    for name in CUSTOMERS {
+        let key = DocumentKey { table: TABLE, key: name.as_bytes().to_vec() };
+        let document = database.documents(&[key]).unwrap().remove(0).unwrap();
+        if let Held::Key(key) = database.keys(&[name.as_bytes()]).unwrap().remove(0) {
+            let mask = sealed(&key, &format!("the name of {name}"));
+            assert_eq!(document.value, Some(mask));
+            readable.push(name);
+        }
+    }
+    readable
+}
+
+/// The test of the promise.
+#[test]
+fn whoever_was_forgotten_is_in_no_backup() {
+    let mut bank = with_customers();
+    let (backups, keyrings) = (MemoryStore::new(), MemoryStore::new());
+    bank.back_up(&backups).unwrap();
+    let database = bank.open();
+    assert_eq!(readable(&database), CUSTOMERS);
+    let old_copy = database.copy_keyring().unwrap().unwrap();
+    let birth = old_copy.birth();
+    keep(&keyrings, &old_copy, NOW).unwrap();
+    assert_eq!(database.destroy_keys(&[b"bob"], "the test").unwrap(), [DestroyResult::Destroyed]);
+    let day = 24 * 3_600 * 1_000_000_000;
+    let (_, removed) =
+        keep(&keyrings, &database.copy_keyring().unwrap().unwrap(), Timestamp(NOW.0 + day))
+            .unwrap();
+    assert_eq!(removed, 0);
+    assert_eq!(readable(&database), ["ann", "eve"]);
+    database.close().unwrap();
+
+    // From before the erasure: the log. From now: the newest keyring and the master key.
+    let disk = SimulatedDisk::new();
+    let (signers, key) = ([signer().public()], Kind::Sealed.key());
+    let trust = Trust { signers: &signers, key: key.as_deref() };
+    let name = newest(&backups, None).unwrap();
+    let (_, copy) = newest_copy(&keyrings, birth).unwrap().unwrap();
+    let restoring = Restoring {
+        name: &name,
+        target: Target::End,
+        trust,
+        key: key.clone(),
+        keyring: Some(copy),
+    };
+    let life = restore(&stored(&backups), Arc::new(disk.clone()), &restoring, &mut |_| {}).unwrap();
+    assert_eq!(life.report.findings, [""; 0]);
+    let keyring = life.report.keyring.unwrap();
+    assert_eq!((keyring.keys_count, keyring.destroyed_count), (2, 1));
+    let database = opens(Kind::Sealed, &disk).unwrap();
+    assert_eq!(readable(&database), ["ann", "eve"]);
+    // And the key is not made anew, nor brought back by the copy from before.
+    assert_eq!(database.make_keys(&[b"bob"]).unwrap(), [Held::Destroyed]);
+    database.close().unwrap();
+    for file in disk.list("keyring").unwrap() {
+        disk.remove(&format!("keyring/{file}")).unwrap();
+    }
+    old_copy.write(&disk).unwrap();
+    let database = opens(Kind::Sealed, &disk).unwrap();
+    assert_eq!(readable(&database), ["ann", "eve"]);
+    database.close().unwrap();
+    holds(&disk);
+
+    // Seven days later the copy from before the erasure is gone, too.
+    let week = u64::try_from(KEPT_FOR.as_nanos()).unwrap();
+    let database = bank.open();
+    let copy = database.copy_keyring().unwrap().unwrap();
+    assert_eq!(keep(&keyrings, &copy, Timestamp(NOW.0 + week)).unwrap().1, 1);
+    assert_eq!(copies(&keyrings, birth).unwrap().len(), 2);
+}
+
+fn holds(disk: &SimulatedDisk) {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let unlocked = sealing::unlock(disk, Some(&TestKey::A)).unwrap();
+    let mut report = verify_on(&unlocked, &mut |_| {}).unwrap().unwrap();
+    let key: &dyn KeyEncryptionKey = &TestKey::A;
+    verify_keyring(&unlocked, key, &mut report).unwrap();
+    assert_eq!(report.findings, [""; 0]);
+}
+
+/// No backup of the log has a key, or anything of the keyring.
+#[test]
+fn no_object_has_anything_of_the_keyring() {
+    let mut bank = with_customers();
+    let backups = MemoryStore::new();
+    bank.back_up(&backups).unwrap();
+    let database = bank.open();
+    let copy = database.copy_keyring().unwrap().unwrap().to_bytes();
+    for name in CUSTOMERS {
+        let Held::Key(key) = database.keys(&[name.as_bytes()]).unwrap().remove(0) else { panic!() };
+        for bytes in backups.objects().values() {
+            assert!(!bytes.windows(32).any(|window| window == key.as_slice()));
+            assert!(
+                !bytes
+                    .windows(name.len() + 12)
+                    .any(|it| it == format!("the name of {name}").as_bytes())
+            );
+        }
+    }
+    // Nor any part of its files, each of which is sealed: they share nothing but zeros.
+    let part = &copy[copy.len() - 64..];
+    assert!(backups.objects().values().all(|bytes| !bytes.windows(64).any(|it| it == part)));
+}

@@ -1,0 +1,14 @@
+//! Backups, on disks and stores in memory. What would go wrong without: a backup that can't be restored, one
+//! that was altered and is, and a restored bank that is taken for the old one.
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+#[path = "../keys/mod.rs"]
+mod keys;
+
+mod altered;
+mod bank;
+mod crashes;
+mod cuts;
+mod erasure;
+mod keeping;
+mod lives;

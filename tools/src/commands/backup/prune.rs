@@ -1,0 +1,68 @@
+//! `florin backup prune`.
+
+use crate::backup::{failure, incarnation};
+use crate::client_keys::public_key;
+use crate::exit::{Exit, Failure};
+use crate::store;
+use clap::Args;
+use florin_client::PublicKey;
+use florin_core::backup::{self, Pruned, check};
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+
+/// Remove old backups, and the objects that no other names
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Each life of a bank keeps its newest backups: those of the bank that was restored \
+from are not touched by pruning those of the restored one."
+)]
+pub(crate) struct Prune {
+    /// Where backups lie: a directory
+    #[arg(long, value_name = "LOCATION")]
+    from: String,
+
+    /// The public key that must have signed them, or a file with it; several may
+    #[arg(long, value_name = "PUBLICKEY", value_parser = public_key, required = true)]
+    signed_by: Vec<PublicKey>,
+
+    /// How many are kept
+    #[arg(long, value_name = "N")]
+    keep: NonZeroU32,
+
+    /// The life of the bank, where there are backups of several
+    #[arg(long, value_name = "HEX", value_parser = incarnation)]
+    incarnation: Option<u128>,
+}
+
+impl Prune {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let store = store::open(&self.from)?;
+        let signers: Vec<_> = self.signed_by.iter().map(|key| backup::PublicKey(key.0)).collect();
+        let life = match (self.incarnation, check::incarnations(store.as_ref()).map_err(failure)?) {
+            (Some(incarnation), _) => incarnation,
+            (None, lives) => match lives[..] {
+                [one] => one,
+                [] => return Err(Failure::usage("there is no backup here")),
+                _ => {
+                    return Err(Failure::usage(
+                        "there are several lives here: name one with --incarnation",
+                    ));
+                }
+            },
+        };
+        let keep = usize::try_from(self.keep.get()).expect("it fits");
+        let Pruned { kept, removed, removed_objects_count, unread } =
+            backup::prune(store.as_ref(), life, keep, &signers).map_err(failure)?;
+        let mut output = io::stdout().lock();
+        writeln!(
+            output,
+            "removed {} backups and {removed_objects_count} objects, kept {} backups",
+            removed.len(),
+            kept.len()
+        )?;
+        for finding in &unread {
+            writeln!(output, "FINDING: removed, and what it named is still there: {finding}")?;
+        }
+        Ok(if unread.is_empty() { Exit::Done } else { Exit::Findings })
+    }
+}

@@ -1,0 +1,165 @@
+//! A ledger that is backed up from the command line: a directory that nobody has open, or a server's.
+
+use crate::credentials::Credentials;
+use crate::exit::Failure;
+use crate::target::{Ledger, runtime};
+use clap::Args;
+use florin_client::{Client, ClientError, ClientOptions, LogPiece, PIECE_BYTES_MAX, RefusalKind};
+use florin_core::backup::Source;
+use florin_core::disk::os::OsDisk;
+use florin_core::keyring::copy::KeyringCopy;
+use florin_core::log::FramePosition;
+use florin_core::snapshot::{Snapshot, StillLog};
+use florin_core::{Error, ErrorKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Pieces that are asked for at the same time.
+const AT_ONCE: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which ledger is backed up.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceArguments {
+    /// The data directory, which no process has open
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "connect",
+        conflicts_with = "connect"
+    )]
+    data: Option<PathBuf>,
+
+    /// The server that has it open; its key needs the role replicate
+    #[arg(long, value_name = "HOST:PORT")]
+    connect: Option<String>,
+
+    #[command(flatten)]
+    credentials: Credentials,
+}
+
+/// The ledger.
+pub(crate) enum AnySource {
+    Still(Box<StillLog>, Arc<OsDisk>),
+    Served(Served),
+}
+
+/// A server's.
+pub(crate) struct Served {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl SourceArguments {
+    pub(crate) fn open(&self) -> Result<AnySource, Failure> {
+        if let Some(address) = &self.connect {
+            let runtime = runtime()?;
+            let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
+            let options = self.credentials.apply(options)?;
+            let client = Ledger::connect(&runtime, address, options)?.client;
+            return Ok(AnySource::Served(Served { runtime, client }));
+        }
+        self.credentials.check_absent()?;
+        let data = self.data.as_ref().ok_or_else(|| Failure::usage("name a ledger"))?;
+        if !data.is_dir() {
+            return Err(Failure::unavailable(format!("there is no directory {}", data.display())));
+        }
+        let failed = |error: Error| Failure::unavailable(format!("{}: {error}", data.display()));
+        let disk = Arc::new(OsDisk::open(data).map_err(failed)?);
+        let log = StillLog::open(&(disk.clone() as Arc<dyn florin_core::disk::Disk>));
+        Ok(AnySource::Still(Box::new(log.map_err(failed)?), disk))
+    }
+}
+
+impl AnySource {
+    /// A copy of the keyring; `None` if there is none.
+    pub(crate) fn keyring(&self) -> Result<Option<KeyringCopy>, Failure> {
+        let failed = |error: Error| Failure::unavailable(error.to_string());
+        match self {
+            AnySource::Still(log, disk) => {
+                KeyringCopy::read(disk.as_ref(), log.snapshot().birth).map_err(failed)
+            }
+            AnySource::Served(Served { runtime, client }) => {
+                let copied = runtime.block_on(client.copy_keyring())?;
+                copied.map(|bytes| KeyringCopy::from_bytes(&bytes)).transpose().map_err(failed)
+            }
+        }
+    }
+}
+
+impl Source for AnySource {
+    fn snapshot(&self) -> Result<Snapshot, Error> {
+        match self {
+            AnySource::Still(log, _) => Source::snapshot(log.as_ref()),
+            AnySource::Served(served) => served.snapshot(),
+        }
+    }
+
+    fn segment(&self, number: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+        match self {
+            AnySource::Still(log, _) => log.segment(number, bytes),
+            AnySource::Served(served) => served.segment(number, bytes),
+        }
+    }
+}
+
+impl Served {
+    fn snapshot(&self) -> Result<Snapshot, Error> {
+        let taken = self.runtime.block_on(self.client.snapshot()).map_err(told)?;
+        Ok(Snapshot {
+            birth: taken.birth,
+            incarnation: taken.incarnation,
+            epoch: taken.epoch,
+            segment_bytes: taken.segment_bytes,
+            is_sealed: taken.is_sealed,
+            end: FramePosition { lsn: taken.end, sequence: taken.sequence, chain: taken.chain },
+            time: taken.time,
+            wrapped_key: taken.wrapped_key,
+        })
+    }
+
+    /// Several pieces are on their way at the same time.
+    fn segment(&self, number: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+        self.runtime.block_on(async {
+            let mut content = Vec::with_capacity(bytes);
+            let mut offsets = (0..bytes).step_by(PIECE_BYTES_MAX);
+            let ask = |offset: usize| {
+                let client = self.client.clone();
+                let asked = (bytes - offset).min(PIECE_BYTES_MAX);
+                let piece = LogPiece {
+                    segment: number,
+                    offset: u32::try_from(offset).expect("a segment is short"),
+                    bytes: u32::try_from(asked).expect("a piece is small"),
+                };
+                let answer = tokio::spawn(async move { client.read_log(piece).await });
+                (asked, answer)
+            };
+            let mut asked = std::collections::VecDeque::new();
+            asked.extend(offsets.by_ref().take(AT_ONCE).map(ask));
+            while let Some((wanted, answer)) = asked.pop_front() {
+                let piece = answer.await.map_err(|error| {
+                    Error::new(ErrorKind::Io, format!("reading the log: {error}"))
+                })?;
+                let piece = piece.map_err(told)?;
+                content.extend_from_slice(&piece);
+                if piece.len() < wanted {
+                    break;
+                }
+                asked.extend(offsets.next().map(ask));
+            }
+            Ok(content)
+        })
+    }
+}
+
+/// What a server says, by what is to be done.
+fn told(error: ClientError) -> Error {
+    let kind = match &error {
+        ClientError::Refused { kind: RefusalKind::Corrupt, .. } => ErrorKind::Corrupt,
+        ClientError::Refused { kind: RefusalKind::Busy, .. } => ErrorKind::Busy,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, error.to_string())
+}
