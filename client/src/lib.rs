@@ -43,8 +43,8 @@
 //! ```
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
-//! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call` and
-//! `keyring_call` say how each question looks, `stream` reads the log, `consumer` keeps how far it was
+//! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call`,
+//! `keyring_call` and `proof_call` say how each question looks, `stream` reads the log, `consumer` keeps how far it was
 //! read.
 #![forbid(unsafe_code)]
 
@@ -69,6 +69,8 @@ mod limits;
 mod link;
 mod options;
 mod path;
+mod proof_call;
+mod proofs;
 mod singles;
 mod stream;
 mod tls;

@@ -112,6 +112,7 @@ impl Content {
             }
             Content::Keyring(KeyringAnswer::Status(status)) => keyring::write_status(status, out),
             Content::Found(Found::Outcome(decided)) => outcome::write(decided, out),
+            Content::Found(Found::Proof(proof)) => out.put_slice(proof),
             Content::Found(Found::Reached) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),

@@ -10,6 +10,7 @@ mod commands;
 mod credentials;
 mod doors;
 mod events;
+mod evidence;
 mod exit;
 mod figure;
 mod inspect;
@@ -21,6 +22,7 @@ mod operation;
 mod page_of_stream;
 mod progress;
 mod shell;
+mod signing_key;
 mod table;
 mod target;
 

@@ -94,6 +94,14 @@ operations! {
     DestroyKeys = 58 "destroy_keys",
     /// Nothing; how many names there are.
     KeyringStatus = 59 "keyring_status",
+    /// Size; signed head.
+    TreeHead = 80 "tree_head",
+    /// Size and subject; inclusion proof.
+    ProveInclusion = 81 "prove_inclusion",
+    /// Two sizes; consistency proof.
+    ProveConsistency = 82 "prove_consistency",
+    /// Subject; receipt.
+    Receipt = 83 "receipt",
 }
 
 impl Operation {
@@ -153,6 +161,10 @@ impl Operation {
             | Operation::GetDocuments
             | Operation::ScanDocuments
             | Operation::DocumentHistory
+            | Operation::TreeHead
+            | Operation::ProveInclusion
+            | Operation::ProveConsistency
+            | Operation::Receipt
             | Operation::ListTables => &[Role::Read, Role::Audit],
             Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],
             Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],

@@ -10,12 +10,14 @@ mod inspect;
 mod kek;
 mod keyring;
 mod keys;
+mod proof;
 mod rebuild;
 mod serve;
 mod shell;
 mod status;
 pub(crate) mod tail;
 mod verify;
+mod verify_receipt;
 mod version;
 
 use crate::exit::{Exit, Failure};
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Kek(kek::Kek),
     Keyring(keyring::Keyring),
     Keys(keys::Keys),
+    Proof(proof::Proof),
+    VerifyReceipt(verify_receipt::VerifyReceipt),
     Bench(bench::Bench),
     Version(version::Version),
 }
@@ -62,6 +66,8 @@ impl Command {
             Command::Kek(kek) => kek.run(),
             Command::Keyring(keyring) => keyring.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Proof(proof) => proof.run(),
+            Command::VerifyReceipt(verify) => verify.run(),
             Command::Bench(bench) => bench.run(),
             Command::Version(version) => version.run(),
         }
