@@ -47,8 +47,8 @@ pub fn rebuild_on(disk: &Arc<dyn Disk>) -> Result<Status, Error> {
     let proving = had_tree.then(Proving::default);
     let database = Database::open_on(disk.clone(), clock, Options { proving, ..Options::default() })?;
     let status = database.status()?;
-    if let Some(tree) = database.open_tree() {
-        tree.wait_until_built()?;
+    if had_tree {
+        database.await_tree()?;
     }
     database.close()?;
     Ok(status)

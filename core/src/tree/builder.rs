@@ -13,6 +13,7 @@ use florin_ledger::{Lsn, StreamCursor};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The building end of a tree.
 pub(super) struct Builder {
@@ -26,8 +27,8 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// Goes on behind the newest tile that the log bears out; from the first record without one. Changes
-    /// nothing. Reads a tile, or a few if some are of another history.
+    /// Goes on behind the newest tile that the log bears out; from the first record without one. Removes
+    /// those behind it, which are of another history or damaged.
     pub(super) fn begin(tree: Arc<Tree>) -> Result<Builder, Error> {
         let durable = tree.reads.durable().get();
         let mut begin = (Peaks::default(), FramePosition::GENESIS, Lsn::NONE);
@@ -41,6 +42,7 @@ impl Builder {
             }
         }
         let (peaks, from, passed) = begin;
+        tree.tiles.remove_from(peaks.tiles_count)?;
         let scan = LeafScan::new(Arc::clone(&tree.reads), from, passed, TREE_NAMES_MAX);
         let size = {
             let mut edge = tree.edge();
@@ -78,6 +80,7 @@ impl Builder {
         let Builder { tree, fresh, tile_ends, size, .. } = self;
         tile_ends.extend(fresh.tile_ends.drain(..));
         let mut edge = tree.edge();
+        tree.hashed_count.fetch_add(*size - edge.size(), Ordering::Relaxed);
         edge.blocks.append(&mut fresh.blocks);
         edge.leaves.clear();
         edge.leaves.extend_from_slice(&fresh.leaves);
@@ -108,6 +111,8 @@ impl Builder {
             let mut edge = self.tree.edge();
             edge.blocks.drain(..blocks_count);
             edge.peaks = tile.head.peaks;
+            drop(edge);
+            self.tree.moved.notify_all();
         }
     }
 }

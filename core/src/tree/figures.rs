@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The tree of proofs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TreeFigures {
     /// Leaves so far.
     pub leaves: u64,
+    /// Leaves that were hashed since the opening.
+    pub hashed: u64,
     /// The log was read up to here.
     pub position: Lsn,
     /// Bytes of durable log behind it.
@@ -38,6 +40,7 @@ impl Tree {
         let behind_ns = if behind_bytes == 0 { 0 } else { last_event.0.saturating_sub(last.0) };
         TreeFigures {
             leaves,
+            hashed: self.hashed_count.load(Ordering::Relaxed),
             position,
             behind_bytes,
             behind_records: u64::try_from(behind_records).unwrap_or(u64::MAX),

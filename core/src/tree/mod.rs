@@ -21,9 +21,6 @@ mod thread;
 mod tile;
 mod tiles;
 
-#[cfg(test)]
-mod tests;
-
 pub use figures::TreeFigures;
 
 pub(crate) use check::TreeCheck;
@@ -81,6 +78,8 @@ pub(crate) struct Tree {
     /// Held by whoever derives tiles again.
     deriving: Mutex<()>,
     derived_count: AtomicU64,
+    /// Leaves hashed since the opening.
+    hashed_count: AtomicU64,
     /// Whether building stands still because something went wrong.
     is_stuck: AtomicBool,
 }
@@ -102,6 +101,7 @@ impl Tree {
             key: proving.signing_key.clone(),
             deriving: Mutex::default(),
             derived_count: AtomicU64::new(0),
+            hashed_count: AtomicU64::new(0),
             is_stuck: AtomicBool::new(false),
         })
     }

@@ -8,9 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Observer;
 use crate::reads::Reads;
 use florin_ledger::Timestamp;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// A tree that is being built.
 pub(crate) struct OpenTree {
@@ -18,9 +16,6 @@ pub(crate) struct OpenTree {
     tree: Mutex<Option<Arc<Tree>>>,
     thread: Mutex<Option<TreeThread>>,
 }
-
-/// How often it is looked whether a wait is in vain.
-const LOOK: Duration = Duration::from_millis(100);
 
 impl OpenTree {
     /// Begins to build.
@@ -44,27 +39,6 @@ impl OpenTree {
     /// `None` once the database was closed.
     pub(crate) fn figures(&self, last_event: Timestamp) -> Option<TreeFigures> {
         Some(self.tree().ok()?.figures(last_event))
-    }
-
-    /// Waits until everything that is durable now is in the tree, and its full tiles are files.
-    ///
-    /// # Errors
-    /// If the disk refuses, or the database was closed.
-    pub(crate) fn wait_until_built(&self) -> Result<(), Error> {
-        let tree = self.tree()?;
-        let durable = tree.reads.durable().get();
-        let mut edge = tree.edge();
-        while edge.scanned < durable || tree.shape.tile_blocks() <= edge.blocks.len() {
-            if tree.is_stuck.load(Ordering::Relaxed) {
-                return Err(Error::new(ErrorKind::Io, "the disk refuses the tree of proofs"));
-            }
-            if tree.reads.durable().has_failed() {
-                return Err(stopped());
-            }
-            let waited = tree.moved.wait_timeout(edge, LOOK);
-            (edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        Ok(())
     }
 
     /// Ends the thread, once the log was closed.

@@ -6,6 +6,7 @@ use super::edge::Edge;
 use super::nodes::Stored;
 use super::scan::{frame_after, leaf_at};
 use crate::database::Database;
+use crate::driver::promise::stopped;
 use crate::error::{Error, ErrorKind};
 use crate::runs::RunKind;
 use florin_ledger::{DocumentKey, Lsn, Position, Subject};
@@ -14,16 +15,29 @@ use florin_proof::tree::{consistency_path, inclusion_path, root};
 use florin_proof::{
     ConsistencyProof, InclusionProof, Receipt, SignedHead, SignedReceipt, SigningKey, TreeHead,
 };
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long who asks for a proof waits for the tree to come past the record.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether a wait is in vain.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Database {
     fn tree(&self) -> Result<Arc<Tree>, Error> {
         let none = || nothing(String::from("this database was opened without its tree of proofs"));
         self.open_tree().ok_or_else(none)?.tree()
+    }
+
+    /// Waits until everything that is durable now is in the tree, and full tiles are in files. For whoever
+    /// wants a proof of it right away, and for tests.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the database was opened without its tree; [`ErrorKind::Io`] if the disk
+    /// refuses; [`ErrorKind::Stopped`].
+    pub fn await_tree(&self) -> Result<(), Error> {
+        self.tree()?.wait_until_built()
     }
 
     /// The signed head of the tree of so many leaves; `None`: of the newest. Memory only for the newest,
@@ -219,6 +233,23 @@ impl Tree {
             return Ok(edge);
         }
         Err(Error::new(ErrorKind::NotYet, "the tree has only begun to be built: ask again"))
+    }
+
+    /// Waits until everything that is durable now is in the tree, and its full tiles are files.
+    fn wait_until_built(&self) -> Result<(), Error> {
+        let durable = self.reads.durable().get();
+        let mut edge = self.edge();
+        while edge.scanned < durable || self.shape.tile_blocks() <= edge.blocks.len() {
+            if self.is_stuck.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Io, "the disk refuses the tree of proofs"));
+            }
+            if self.reads.durable().has_failed() {
+                return Err(stopped());
+            }
+            let waited = self.moved.wait_timeout(edge, LOOK);
+            (edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
     }
 
     /// Waits until the tree has come past a record.

@@ -37,6 +37,18 @@ impl Tiles {
         }
     }
 
+    /// Removes the files from a number on.
+    pub(super) fn remove_from(&self, number: u64) -> Result<(), Error> {
+        let stale: Vec<u64> = self.numbers()?.into_iter().filter(|it| number <= *it).collect();
+        for number in &stale {
+            self.disk.remove(&path(*number)).map_err(|error| failed(&error))?;
+        }
+        if stale.is_empty() {
+            return Ok(());
+        }
+        self.disk.sync_directory(DIRECTORY).map_err(|error| failed(&error))
+    }
+
     /// The head of a tile; `None` if it is missing or damaged.
     pub(super) fn read_head(&self, number: u64) -> Result<Option<TileHead>, Error> {
         if let Some(tile) = self.kept(number) {
