@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
     database.await_tree()?;
     println!("  come to the end after {} ms", begun.elapsed().as_millis());
+    say_processor(transfers)?;
     database.close()?;
     drop(database);
     again(&without, transfers)?;
@@ -53,7 +54,22 @@ fn again(directory: &Path, transfers: u128) -> Result<(), Box<dyn std::error::Er
     let begun = Instant::now();
     database.await_tree()?;
     println!("alone, from the disk: {} a second", rate(transfers, begun.elapsed()));
+    say_processor(transfers)?;
     database.close()?;
+    Ok(())
+}
+
+/// What the tree's thread has taken of a processor, however busy that was with others.
+fn say_processor(transfers: u128) -> Result<(), Box<dyn std::error::Error>> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        let name = std::fs::read_to_string(task.join("comm"))?;
+        let times = std::fs::read_to_string(task.join("schedstat"))?;
+        if name.trim() == "florin-tree" {
+            let taken: u128 = times.split(' ').next().unwrap_or_default().parse()?;
+            println!("  the tree took {} ns of a processor a transfer", taken / transfers);
+        }
+    }
     Ok(())
 }
 
@@ -91,7 +107,9 @@ fn post(
                 (next..next + count).map(|id| transfer(id, accounts)).collect();
             let sender = sender.clone();
             let request = Request::CreateTransfers(TransferBatch::new(&batch)?);
-            database.submit(request, move |reply| drop(sender.send(reply.is_ok())));
+            database.submit(request, move |reply| {
+                let _ = sender.send(reply.is_ok());
+            });
             (next, owed) = (next + count, owed + 1);
             continue;
         }
@@ -117,7 +135,9 @@ fn transfer(id: u128, accounts: u128) -> Transfer {
     Transfer {
         id: TransferId(id),
         debit_account_id: AccountId(debit + 1),
-        credit_account_id: AccountId((debit + 1 + spread / accounts % (accounts - 1)) % accounts + 1),
+        credit_account_id: AccountId(
+            (debit + 1 + spread / accounts % (accounts - 1)) % accounts + 1,
+        ),
         amount: Amount(id % 1_000 + 1),
         ledger: LEDGER,
         code: Code(1),

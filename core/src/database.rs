@@ -598,4 +598,3 @@ impl fmt::Debug for Database {
         f.debug_struct("Database").finish_non_exhaustive()
     }
 }
-

@@ -45,7 +45,8 @@ pub fn rebuild_on(disk: &Arc<dyn Disk>) -> Result<Status, Error> {
         .map_err(|error| Error::new(ErrorKind::Io, format!("deleting what is derived: {error}")))?;
     let clock = Arc::new(SystemClock::new());
     let proving = had_tree.then(Proving::default);
-    let database = Database::open_on(disk.clone(), clock, Options { proving, ..Options::default() })?;
+    let database =
+        Database::open_on(disk.clone(), clock, Options { proving, ..Options::default() })?;
     let status = database.status()?;
     if had_tree {
         database.await_tree()?;

@@ -1,9 +1,9 @@
 //! The key that a server signs with.
 
+use core::fmt;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signer, VerifyingKey};
-use core::fmt;
 
 /// An ed25519 key pair. Its memory is overwritten when it is dropped, and nothing prints it.
 #[derive(Clone)]

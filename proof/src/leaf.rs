@@ -13,7 +13,7 @@
 //! All little-endian. One encoding only. A leaf is hashed behind a byte 0.
 
 use crate::error::{Flaw, ProofError};
-use crate::hash::{LEAF_PREFIX, Hash, leaf_hash};
+use crate::hash::{Hash, LEAF_PREFIX, leaf_hash};
 use crate::reader::Reader;
 use florin_ledger::stream::{ITEM_BYTES_MAX, ItemContent, ItemKind};
 use florin_ledger::{Lsn, Position, Timestamp};

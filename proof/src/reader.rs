@@ -25,8 +25,8 @@ impl<'a> Reader<'a> {
         T: FromBytes + Immutable + KnownLayout + Unaligned,
     {
         let end = self.offset + self.rest.len();
-        let (layout, rest) = T::ref_from_prefix(self.rest)
-            .map_err(|_| ProofError::new(end, Flaw::TooShort))?;
+        let (layout, rest) =
+            T::ref_from_prefix(self.rest).map_err(|_| ProofError::new(end, Flaw::TooShort))?;
         self.offset += size_of::<T>();
         self.rest = rest;
         Ok(layout)

@@ -137,9 +137,7 @@ fn a_changed_inclusion_proof_is_refused() {
     for (index, size) in [(0, 1), (1, 2), (2, 3), (6, 7), (9, 13), (7, 16)] {
         let proof = inclusion(index, size);
         assert_eq!(InclusionProof::read(&proof.to_bytes()), Ok(proof.clone()));
-        check(&proof.to_bytes(), &|bytes, key| {
-            InclusionProof::read(bytes)?.verify(key).map(drop)
-        });
+        check(&proof.to_bytes(), &|bytes, key| InclusionProof::read(bytes)?.verify(key).map(drop));
     }
 }
 
@@ -159,9 +157,7 @@ fn a_changed_consistency_proof_is_refused() {
 
 #[test]
 fn a_changed_receipt_is_refused() {
-    check(&receipt().to_bytes(), &|bytes, key| {
-        SignedReceipt::read(bytes)?.verify(key).map(drop)
-    });
+    check(&receipt().to_bytes(), &|bytes, key| SignedReceipt::read(bytes)?.verify(key).map(drop));
 }
 
 /// Prevents: a promise that is kept with another payment, or by another bank.

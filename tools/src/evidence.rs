@@ -28,8 +28,7 @@ pub(crate) enum Evidence {
 /// # Errors
 /// If it can't be read, or proves nothing because it is none of the four.
 pub(crate) fn read(path: &Path) -> Result<Evidence, Failure> {
-    let unavailable =
-        |error: String| Failure::unavailable(format!("{}: {error}", path.display()));
+    let unavailable = |error: String| Failure::unavailable(format!("{}: {error}", path.display()));
     let length = fs::metadata(path).map_err(|error| unavailable(error.to_string()))?.len();
     if FILE_BYTES_MAX < length {
         return Err(refused(path, "a file that long proves nothing"));

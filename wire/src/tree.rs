@@ -165,9 +165,7 @@ pub fn decode_subject(body: &[u8]) -> Result<Subject, DecodeError> {
     match layout.kind {
         TRANSFER => Ok(Subject::Transfer(TransferId(id))),
         COMMIT => Ok(Subject::Commit(CommitId(id))),
-        DOCUMENT => {
-            Ok(Subject::Document(DocumentKey { table: TableId(table), key: key.to_vec() }))
-        }
+        DOCUMENT => Ok(Subject::Document(DocumentKey { table: TableId(table), key: key.to_vec() })),
         POSITION => {
             let half = |half: u128| u64::try_from(half & u128::from(u64::MAX)).expect("64 bits");
             Ok(Subject::Position(Position { epoch: half(id), lsn: Lsn(half(id >> 64)) }))

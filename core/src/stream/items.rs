@@ -1,5 +1,6 @@
 //! What a record is to a reader of the log. The only place that knows both.
 
+use super::holds::RecentHolds;
 use crate::error::Error;
 use crate::log::{LogReader, StoredRecord};
 use crate::reads::{self, timestamp_of};
@@ -15,6 +16,8 @@ pub(crate) struct Items<'a> {
     pub(crate) log: &'a LogReader,
     /// Holds lie before.
     pub(crate) durable: Lsn,
+    /// Those that need not be read.
+    pub(crate) holds: Option<&'a RecentHolds>,
 }
 
 /// The kind of item that a record becomes; `None` if it is the engine's own affair.
@@ -126,7 +129,7 @@ impl Items<'_> {
         [debit_account_id, credit_account_id]: [AccountId; 2],
     ) -> Result<Transfer, Error> {
         let pending_id = if record.pending.is_some() {
-            reads::hold(self.log, record.pending, self.durable)?.0.id
+            self.hold(record.pending)?.0.id
         } else {
             TransferId::ZERO
         };
@@ -147,12 +150,19 @@ impl Items<'_> {
         })
     }
 
+    fn hold(&self, lsn: Lsn) -> Result<(TransferRecord, Timestamp), Error> {
+        match self.holds.and_then(|holds| holds.get(lsn)) {
+            Some(hold) => Ok(hold),
+            None => reads::hold(self.log, lsn, self.durable),
+        }
+    }
+
     fn expired(
         &self,
         expiry: &ExpiryRecord,
         [debit_account_id, credit_account_id]: [AccountId; 2],
     ) -> Result<ExpiredHold, Error> {
-        let (hold, recorded) = reads::hold(self.log, expiry.hold, self.durable)?;
+        let (hold, recorded) = self.hold(expiry.hold)?;
         Ok(ExpiredHold {
             hold_id: hold.id,
             debit_account_id,

@@ -29,8 +29,9 @@ impl Default for Names {
 }
 
 impl Names {
-    /// None yet; so many will be kept at most.
+    /// None yet; so many, a power of two, will be kept at most.
     pub(crate) fn keeping(kept_max: usize) -> Names {
+        assert!(kept_max.is_power_of_two());
         Names { kept_max, kept: Vec::new(), learned: Vec::new(), needed: Vec::new() }
     }
 
@@ -86,6 +87,6 @@ impl Names {
     }
 
     fn place_of(&self, slot: Slot) -> usize {
-        usize::try_from(slot.0).expect("u32 fits usize") % self.kept_max
+        usize::try_from(slot.0).expect("u32 fits usize") & (self.kept_max - 1)
     }
 }

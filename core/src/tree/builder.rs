@@ -3,10 +3,9 @@
 
 use super::Tree;
 use super::edge::{Fresh, LastLeaf, Peaks};
-use super::scan::LeafScan;
+use super::scan::{Kept, LeafScan};
 use super::tile::Tile;
 use crate::error::{Error, ErrorKind};
-use crate::limits::TREE_NAMES_MAX;
 use crate::log::FramePosition;
 use crate::log::resume::Resume;
 use florin_ledger::{Lsn, StreamCursor};
@@ -43,7 +42,7 @@ impl Builder {
         }
         let (peaks, from, passed) = begin;
         tree.tiles.remove_from(peaks.tiles_count)?;
-        let scan = LeafScan::new(Arc::clone(&tree.reads), from, passed, TREE_NAMES_MAX);
+        let scan = LeafScan::new(Arc::clone(&tree.reads), from, passed, Kept::MUCH);
         let size = {
             let mut edge = tree.edge();
             edge.peaks = peaks;

@@ -6,7 +6,9 @@ use super::tile::Tile;
 use super::tiles::{self, Tiles};
 use crate::disk::{Access, Disk};
 use crate::error::Error;
+use crate::limits::TREE_HOLDS_MAX;
 use crate::log::{FrameView, Identity, LogReader, ReadError};
+use crate::stream::holds::RecentHolds;
 use crate::stream::items::{Items, slots_of};
 use florin_ledger::{AccountId, Ledger, Slot, StreamCursor};
 use florin_proof::hash::prefixed_leaf_hash;
@@ -23,6 +25,7 @@ pub(crate) struct TreeCheck {
     fresh: Fresh,
     size: u64,
     leaf: Vec<u8>,
+    holds: RecentHolds,
     findings: Vec<String>,
 }
 
@@ -49,6 +52,7 @@ impl TreeCheck {
             fresh: Fresh::default(),
             size: 0,
             leaf: Vec::new(),
+            holds: RecentHolds::keeping(TREE_HOLDS_MAX),
             findings: Vec::new(),
         }))
     }
@@ -63,21 +67,24 @@ impl TreeCheck {
         log: &LogReader,
         ledger: &Ledger,
     ) -> Result<(), Error> {
-        let items = Items { log, durable: frame.after().lsn };
+        let durable = frame.after().lsn;
         let name = |slot: Slot| ledger.account_at(slot).map_or(AccountId::ZERO, |it| it.id);
         let mut blocks = frame.blocks();
         let mut block = blocks.next().expect("a frame has a block");
         for stored in frame.records_with_payloads() {
             let (stored, payload) = stored.map_err(ReadError::from)?;
             let accounts = slots_of(&stored.record).map_or([AccountId::ZERO; 2], |it| it.map(name));
-            if !write_leaf(&items, &stored, &payload, accounts, &mut self.leaf)? {
+            let items = Items { log, durable, holds: Some(&self.holds) };
+            let is_leaf = write_leaf(&items, &stored, &payload, accounts, &mut self.leaf)?;
+            self.holds.note(stored.lsn, &stored.record, stored.time);
+            if !is_leaf {
                 continue;
             }
             while block.header().end() <= stored.lsn {
                 block = blocks.next().expect("a record lies in a block of its frame");
             }
             let cursor = StreamCursor { epoch: stored.epoch, lsn: stored.lsn, hash: block.hash() };
-            let hash = prefixed_leaf_hash(&self.leaf);
+            let hash = prefixed_leaf_hash(&mut self.leaf);
             self.size += 1;
             self.fresh.push(&Scanned { cursor, time: stored.time, hash }, self.size, self.shape);
             if let Some(last) = self.fresh.tile_ends.pop() {

@@ -195,7 +195,8 @@ mod tests {
                 }
             }
             let Ok(whole) = root(&mut tiles, count);
-            let bagged = peaks.roots.iter().copied().rev().reduce(|right, left| node_hash(&left, &right));
+            let bagged =
+                peaks.roots.iter().copied().rev().reduce(|right, left| node_hash(&left, &right));
             assert_eq!(bagged, Some(whole), "{count} tiles");
         }
     }

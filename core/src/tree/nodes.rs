@@ -2,10 +2,9 @@
 
 use super::Tree;
 use super::edge::{BLOCK_LEAVES, BLOCK_LEVEL, Block, Edge, EdgeLeaf, Fresh, Peaks};
-use super::scan::{LeafScan, Scanned};
+use super::scan::{Kept, LeafScan, Scanned};
 use super::tile::{Tile, TileHead};
 use crate::error::Error;
-use crate::limits::STREAM_NAMES_MAX;
 use crate::log::FramePosition;
 use crate::log::resume::Resume;
 use florin_ledger::{Lsn, StreamCursor};
@@ -159,8 +158,7 @@ impl Nodes for Stored<'_> {
         let count = 1_usize << level;
         let start = place(index, BLOCK_LEVEL - level) * count;
         let leaves = self.leaves_of(index >> (BLOCK_LEVEL - level))?;
-        let hashes: Vec<Hash> =
-            leaves[start..start + count].iter().map(|leaf| leaf.hash).collect();
+        let hashes: Vec<Hash> = leaves[start..start + count].iter().map(|leaf| leaf.hash).collect();
         Ok(root_of_complete(&hashes))
     }
 }
@@ -254,7 +252,7 @@ impl Tree {
         count: u64,
         mut take: impl FnMut(&Scanned),
     ) -> Result<(), Error> {
-        let mut scan = LeafScan::new(Arc::clone(&self.reads), from, passed, STREAM_NAMES_MAX);
+        let mut scan = LeafScan::new(Arc::clone(&self.reads), from, passed, Kept::LITTLE);
         let mut taken = 0;
         while taken < count {
             let end = scan.next(|leaf| {

@@ -160,7 +160,8 @@ impl Tree {
         let mut stored = Stored::new(self, &edge);
         let second = self.head(&mut stored, second)?;
         if second.size < first {
-            let message = format!("{first} leaves are more than {}: name the older first", second.size);
+            let message =
+                format!("{first} leaves are more than {}: name the older first", second.size);
             return Err(nothing(message));
         }
         let first = self.head(&mut stored, Some(first))?;

@@ -2,8 +2,10 @@
 //! position and never past it.
 
 use crate::error::{Error, ErrorKind};
+use crate::limits::{TREE_HOLDS_MAX, TREE_NAMES_MAX};
 use crate::log::{FramePosition, Frames, LogReader, ReadError, StoredRecord};
 use crate::reads::Reads;
+use crate::stream::holds::RecentHolds;
 use crate::stream::items::{Items, kind_of, slots_of};
 use crate::stream::names::Names;
 use florin_ledger::{AccountId, Lsn, Position, Slot, StreamCursor, Timestamp};
@@ -20,11 +22,26 @@ pub(super) struct Scanned {
     pub(super) hash: Hash,
 }
 
+/// What a scan keeps in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    names_max: usize,
+    holds_max: usize,
+}
+
+impl Kept {
+    /// For who reads the whole log: 45 MiB.
+    pub(super) const MUCH: Kept = Kept { names_max: TREE_NAMES_MAX, holds_max: TREE_HOLDS_MAX };
+    /// For who reads a few records.
+    pub(super) const LITTLE: Kept = Kept { names_max: 1 << 10, holds_max: 1 << 6 };
+}
+
 /// A scan. What went wrong changes nothing: the next call goes on behind the last leaf.
 pub(super) struct LeafScan {
     reads: Arc<Reads>,
     frames: Frames,
     names: Names,
+    holds: RecentHolds,
     passed: Lsn,
     /// The position before the frame in memory.
     before: FramePosition,
@@ -36,17 +53,13 @@ pub(super) struct LeafScan {
 
 impl LeafScan {
     /// A scan from the end of a frame on, that passes over records up to `passed`.
-    pub(super) fn new(
-        reads: Arc<Reads>,
-        from: FramePosition,
-        passed: Lsn,
-        names_max: usize,
-    ) -> LeafScan {
+    pub(super) fn new(reads: Arc<Reads>, from: FramePosition, passed: Lsn, kept: Kept) -> LeafScan {
         let durable = reads.durable().get();
         LeafScan {
             frames: reads.log().frames(from, durable),
             reads,
-            names: Names::keeping(names_max),
+            names: Names::keeping(kept.names_max),
+            holds: RecentHolds::keeping(kept.holds_max),
             passed,
             before: from,
             is_in_frame: false,
@@ -105,9 +118,9 @@ impl LeafScan {
         &mut self,
         take: &mut impl FnMut(&Scanned) -> ControlFlow<()>,
     ) -> Result<ControlFlow<Pause>, Error> {
-        let LeafScan { reads, frames, names, passed, leaf, .. } = self;
+        let LeafScan { reads, frames, names, holds, passed, leaf, .. } = self;
         let frame = frames.current().expect("the frame stays until it was looked at");
-        let items = Items { log: reads.log(), durable: frame.after().lsn };
+        let (log, durable) = (reads.log(), frame.after().lsn);
         let mut blocks = frame.blocks();
         let mut block = blocks.next().expect("a frame has a block");
         frame.visit_after(*passed, |stored, payload| {
@@ -116,7 +129,9 @@ impl LeafScan {
             else {
                 return Ok(ControlFlow::Break(Pause::Unnamed));
             };
+            let items = Items { log, durable, holds: Some(&*holds) };
             let is_leaf = write_leaf(&items, stored, payload, accounts, leaf)?;
+            holds.note(stored.lsn, &stored.record, stored.time);
             *passed = stored.lsn;
             if !is_leaf {
                 return Ok(ControlFlow::Continue(()));
@@ -195,7 +210,7 @@ pub(super) fn leaf_at(reads: &Reads, lsn: Lsn) -> Result<SingleLeaf, Error> {
         None => [AccountId::ZERO; 2],
         Some(slots) => names_of(reads, slots)?,
     };
-    let items = Items { log, durable };
+    let items = Items { log, durable, holds: None };
     let mut bytes = Vec::new();
     if !write_leaf(&items, &stored, &payload, accounts, &mut bytes)? {
         let message = format!("what lies at {lsn} is the engine's own: no reader is told of it");

@@ -4,11 +4,11 @@
 use crate::house::{
     TILE_LEAVES, assert_tree, open, open_accounts, options, post, public_key, tiles, wide,
 };
+use florin_core::Options;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::event::{Event, Observer};
 use florin_core::verify::verify_on;
-use florin_core::Options;
 use florin_ledger::{Subject, TransferId};
 use std::sync::{Arc, mpsc};
 
@@ -37,7 +37,8 @@ fn a_damaged_tile_is_derived_again_and_every_proof_holds() {
     assert_eq!(files.len(), 6);
     let length = books.contents(&files[0]).unwrap().len();
     for (number, file) in files.iter().enumerate() {
-        for at in [0, 9, 12, 20, 33, 50, 70, 100, 130, 161, 168, 300, 1_447, 1_450, 1_480, length - 1]
+        for at in
+            [0, 9, 12, 20, 33, 50, 70, 100, 130, 161, 168, 300, 1_447, 1_450, 1_480, length - 1]
         {
             let disk = books.copy();
             let before = disk.contents(file).unwrap();
@@ -90,8 +91,7 @@ fn a_disk_that_refuses_the_tree_refuses_no_transfer() {
             let _ = sender.send(error.to_string());
         }
     });
-    let database =
-        crate::house::open_with(&disk, Options { observer, ..options(9) }).unwrap();
+    let database = crate::house::open_with(&disk, Options { observer, ..options(9) }).unwrap();
     open_accounts(&database);
     post(&database, 1..400);
     assert_tree(&database);

@@ -2,7 +2,8 @@
 //! taken for this one's.
 
 use crate::house::{
-    TILE_LEAVES, TILE_LEVEL, assert_tree, open, open_accounts, open_with, options, post, public_key, tiles,
+    TILE_LEAVES, TILE_LEVEL, assert_tree, open, open_accounts, open_with, options, post,
+    public_key, tiles,
 };
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::disk::{Access, Disk};
@@ -85,7 +86,8 @@ fn tiles_of_another_history_are_not_taken_for_this_one_s() {
         let _ = right.remove(&tile);
         right.create(&tile, Access::Buffered).unwrap().write_all_at(&bytes, 0).unwrap();
     }
-    let found = verify_on(&(Arc::new(right.copy()) as Arc<dyn Disk>), &mut |_| {}).unwrap().unwrap();
+    let found =
+        verify_on(&(Arc::new(right.copy()) as Arc<dyn Disk>), &mut |_| {}).unwrap().unwrap();
     assert!(found.findings.iter().any(|it| it.contains("tree of proofs")), "{found:?}");
     let database = open(&right).unwrap();
     assert_tree(&database);

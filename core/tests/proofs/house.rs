@@ -92,10 +92,8 @@ pub(crate) fn everything(database: &Database, from: u128) {
         pending_id: TransferId(from),
         ..transfer(from + 3, 20, TransferFlags::POST_PENDING_TRANSFER)
     };
-    let nobody = Transfer {
-        debit_account_id: AccountId(99),
-        ..transfer(from + 6, 1, TransferFlags::NONE)
-    };
+    let nobody =
+        Transfer { debit_account_id: AccountId(99), ..transfer(from + 6, 1, TransferFlags::NONE) };
     database.create_transfers(&[hold]).unwrap();
     database.create_transfers(&[posting]).unwrap();
     database.create_transfers(&[nobody]).unwrap();
@@ -113,11 +111,7 @@ pub(crate) fn everything(database: &Database, from: u128) {
             write(b"small", Some(b"value".to_vec())),
             write(b"large", Some(vec![7; 40_000])),
         ],
-        events: vec![Event {
-            topic: Topic(3),
-            key: b"whom".to_vec(),
-            value: b"what".to_vec(),
-        }],
+        events: vec![Event { topic: Topic(3), key: b"whom".to_vec(), value: b"what".to_vec() }],
         actor: b"who".to_vec(),
         ..Commit::default()
     };

@@ -8,9 +8,7 @@ use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::tree::Proving;
 use florin_core::{Database, ErrorKind, Options};
 use florin_ledger::stream::ItemContent;
-use florin_ledger::{
-    CommitId, DocumentKey, LedgerId, Position, Subject, TableId, TransferId,
-};
+use florin_ledger::{CommitId, DocumentKey, LedgerId, Position, Subject, TableId, TransferId};
 use std::collections::BTreeSet;
 
 fn busy_day(disk: &SimulatedDisk) -> Database {
@@ -43,8 +41,15 @@ fn every_record_is_proved_as_the_stream_tells_it() {
         kinds.insert(proved.content.kind().name());
     }
     let expected = [
-        "account", "commit", "document_deleted", "document_put", "epoch", "event", "failed",
-        "refusal", "transfer",
+        "account",
+        "commit",
+        "document_deleted",
+        "document_put",
+        "epoch",
+        "event",
+        "failed",
+        "refusal",
+        "transfer",
     ];
     assert_eq!(Vec::from_iter(kinds), expected);
 }

@@ -310,11 +310,7 @@ fn tree(page: &mut Exposition, tree: &TreeFigures) {
         "Files of the tree that were missing or damaged, and derived again.",
         tree.derived_tiles,
     );
-    page.gauge(
-        "florin_tree_stuck",
-        "1 while the disk refuses the tree.",
-        u8::from(tree.is_stuck),
-    );
+    page.gauge("florin_tree_stuck", "1 while the disk refuses the tree.", u8::from(tree.is_stuck));
 }
 
 fn connections(page: &mut Exposition, server: &ServerMetrics) {

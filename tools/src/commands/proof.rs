@@ -1,8 +1,8 @@
 //! `florin proof`: heads, proofs and receipts, as files for whoever wants to verify them.
 
 use super::tail::bytes;
-use crate::exit::{Exit, Failure};
 use crate::evidence::{self, Evidence};
+use crate::exit::{Exit, Failure};
 use crate::signing_key::SigningKeyArguments;
 use crate::target::{Destination, Ledger, runtime};
 use clap::{Args, Subcommand};

@@ -39,7 +39,9 @@ impl VerifyReceipt {
             let (Evidence::Receipt(receipt), Evidence::Inclusion(proof)) =
                 (&evidence, verified(redeeming)?)
             else {
-                return Err(Failure::usage("an inclusion proof redeems a receipt, and nothing else"));
+                return Err(Failure::usage(
+                    "an inclusion proof redeems a receipt, and nothing else",
+                ));
             };
             receipt
                 .check_redeemed(&proof)

@@ -33,12 +33,7 @@ const HOUSE: &[Room] = &[
     },
     Room {
         name: "florin-client",
-        may_import: Imports::Only(&[
-            "florin-ledger",
-            "florin-proof",
-            "florin-wire",
-            "florin-core",
-        ]),
+        may_import: Imports::Only(&["florin-ledger", "florin-proof", "florin-wire", "florin-core"]),
     },
     Room {
         name: "florin-adapter",
