@@ -44,7 +44,8 @@
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
 //! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call`,
-//! `keyring_call` and `copy_call` say how each question looks, `stream` reads the log, `consumer` keeps how far it was
+//! `keyring_call`, `copy_call` and `proof_call` say how each question looks, `stream` reads the log, `consumer` keeps
+//! how far it was
 //! read.
 #![forbid(unsafe_code)]
 
@@ -71,6 +72,8 @@ mod limits;
 mod link;
 mod options;
 mod path;
+mod proof_call;
+mod proofs;
 mod singles;
 mod stream;
 mod tls;

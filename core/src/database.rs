@@ -14,11 +14,12 @@ use crate::limits::CHECKPOINT_INTERVAL_BYTES;
 use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
 use crate::log::{Geometry, PreparerOptions};
 use crate::metrics::{MetricsSnapshot, Watch};
-use crate::opening::{self, LogOptions};
+use crate::opening::{self, LogOptions, bad_segment_bytes, no_directory};
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::sealing;
 use crate::stream::Subscription;
+use crate::tree::{OpenTree, Proving};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{
@@ -53,6 +54,8 @@ pub struct Options {
     pub scrub_bytes_per_second: u64,
     /// Who is told of what happens inside.
     pub observer: Observer,
+    /// How what is recorded is proved; `None`: there are no proofs. See [`crate::tree`].
+    pub proving: Option<Proving>,
     /// What the database key of an encrypted database is wrapped with ([`crate::sealing::create`]
     /// makes one); `None` for a database that is not encrypted.
     pub key: Option<Arc<dyn KeyEncryptionKey>>,
@@ -70,6 +73,7 @@ impl Default for Options {
             checkpoint_bytes: CHECKPOINT_INTERVAL_BYTES,
             scrub_bytes_per_second: 0,
             observer: Observer::default(),
+            proving: None,
             key: None,
         }
     }
@@ -117,6 +121,7 @@ struct Shared {
     threads: Mutex<Option<Threads>>,
     watch: Watch,
     keyring: Custody,
+    tree: Option<OpenTree>,
 }
 
 impl Database {
@@ -176,15 +181,19 @@ impl Database {
         };
         let (threads, reads, watch) = Threads::start(opened, disk.clone(), clock, watching)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
-        let database = Database {
-            shared: Arc::new(Shared {
-                inbox: reads.inbox(),
-                reads: RwLock::new(Some(Arc::new(reads))),
-                threads: Mutex::new(Some(threads)),
-                watch,
-                keyring: Custody::new(),
-            }),
+        let reads = Arc::new(reads);
+        let mut database = Shared {
+            inbox: reads.inbox(),
+            reads: RwLock::new(Some(Arc::clone(&reads))),
+            threads: Mutex::new(Some(threads)),
+            watch,
+            keyring: Custody::new(),
+            tree: None,
         };
+        if let Some(proving) = &options.proving {
+            database.tree = Some(OpenTree::start(&disk, reads, proving, &options.observer)?);
+        }
+        let database = Database { shared: Arc::new(database) };
         // Nobody has the handle yet, so no key is handed out before.
         database.custody().settle(&database, &disk, options.key, &options.observer);
         Ok(database)
@@ -435,7 +444,10 @@ impl Database {
     /// when the engine has stopped, too. Takes some microseconds.
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.shared.watch.snapshot()
+        let mut snapshot = self.shared.watch.snapshot();
+        let last_event = snapshot.engine.last_event;
+        snapshot.tree = self.open_tree().and_then(|tree| tree.figures(last_event));
+        snapshot
     }
 
     /// What [`Database::dry_run`] would have answered right after the record at a position, in the
@@ -541,6 +553,10 @@ impl Database {
         self.shared.inbox.clone()
     }
 
+    pub(crate) fn open_tree(&self) -> Option<&OpenTree> {
+        self.shared.tree.as_ref()
+    }
+
     pub(crate) fn custody(&self) -> &Custody {
         &self.shared.keyring
     }
@@ -567,6 +583,9 @@ impl Shared {
         }
         let Some(threads) = open.take() else { return Ok(()) };
         let closed = threads.close();
+        if let Some(tree) = &self.tree {
+            tree.end();
+        }
         *self.reads.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.keyring.close();
         closed
@@ -590,23 +609,4 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").finish_non_exhaustive()
     }
-}
-
-/// For whoever comes with a key to a directory that is not there, rather than making one.
-pub(crate) fn no_directory(directory: &Path) -> Error {
-    let directory = directory.display();
-    Error::new(
-        ErrorKind::Unusable,
-        format!("there is no directory {directory}: name it, or make it with `florin init`"),
-    )
-}
-
-fn bad_segment_bytes(segment_bytes: u64) -> Error {
-    Error::new(
-        ErrorKind::Invalid,
-        format!(
-            "segments of {segment_bytes} bytes: must be a multiple of 16384 from \
-             {SEGMENT_BYTES_MIN} to 1 GiB"
-        ),
-    )
 }

@@ -22,6 +22,8 @@ pub enum Event {
     /// The log says of so many names that their keys are destroyed, and the keyring did not know: it
     /// is an older copy, or a crash came in between. They are destroyed now.
     KeysDestroyedAgain(u64),
+    /// The tree of proofs stands still, and why; the ledger does not. It is tried again every second.
+    TreeStuck(Error),
 }
 
 type Tell = dyn Fn(&Event) + Send + Sync;

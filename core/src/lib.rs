@@ -4,7 +4,7 @@
 //! the order (pure), `driver` runs it on threads, [`log`] is the store of record; `derived` is what
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
-//! tells what happened as it happens; [`metrics`] counts it, [`scrub`] reads again what is stored.
+//! tells what happened as it happens, and [`tree`] proves it; [`metrics`] counts it, [`scrub`] reads again what is stored.
 //! [`disk`] is all that touches files, [`sealing`] what they are encrypted with; [`keyring`] holds the
 //! keys that must be destroyable, and keeps the log and itself saying the same of them.
 //! docs/ARCHITECTURE.md walks one transfer through all of it.
@@ -32,6 +32,7 @@ pub mod runs;
 pub mod scrub;
 pub mod snapshot;
 pub mod stream;
+pub mod tree;
 pub mod verify;
 
 pub mod sealing;
@@ -43,6 +44,8 @@ pub use database::{Database, Options};
 pub use error::{Error, ErrorKind};
 /// What [`Options::key`] takes.
 pub use florin_keys as keys;
+/// What [`Options::proving`] takes, and what comes of it.
+pub use florin_proof as proof;
 pub use metrics::MetricsSnapshot;
 pub use reads::{DocumentsFound, DocumentsToRead};
 

@@ -67,6 +67,10 @@ pub const CHECKPOINT_CACHE_BYTES: usize = 64 << 20;
 pub const STREAM_RECORDS_MAX: usize = 65_536;
 /// Names of accounts that a subscription keeps.
 pub const STREAM_NAMES_MAX: usize = 65_536;
+/// Names of accounts that the tree of proofs keeps: 32 MiB.
+pub const TREE_NAMES_MAX: usize = 1 << 20;
+/// Holds that the tree of proofs keeps: 11 MiB.
+pub const TREE_HOLDS_MAX: usize = 1 << 16;
 /// Records that are read for a dry run as of a position: of the ids that the commit names, postings of
 /// its accounts by their waypoints, and versions of its documents, from the newest back.
 pub const AS_OF_RECORDS_MAX: u64 = 65_536;

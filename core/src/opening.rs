@@ -24,6 +24,7 @@ use crate::sealing;
 use florin_ledger::Lsn;
 use florin_ledger::record::LifeRecord;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How the log is laid out, prepared and checkpointed.
@@ -295,4 +296,23 @@ pub(crate) fn random_u128() -> Result<u128, Error> {
 
 fn io_error(what: &str, error: &io::Error) -> Error {
     Error::new(ErrorKind::of_io(error), format!("{what}: {error}"))
+}
+
+/// For whoever comes with a key to a directory that is not there, rather than making one.
+pub(crate) fn no_directory(directory: &Path) -> Error {
+    let directory = directory.display();
+    Error::new(
+        ErrorKind::Unusable,
+        format!("there is no directory {directory}: name it, or make it with `florin init`"),
+    )
+}
+
+pub(crate) fn bad_segment_bytes(segment_bytes: u64) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        format!(
+            "segments of {segment_bytes} bytes: must be a multiple of 16384 from \
+             {SEGMENT_BYTES_MIN} to 1 GiB"
+        ),
+    )
 }

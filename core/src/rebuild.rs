@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge;
 use crate::log::{End, FramePosition, LogReader, identify};
 use crate::opening::check_key;
+use crate::tree::{self, Proving};
 use crate::{checkpoint, request::Status, runs, sealing};
 use florin_keys::KeyEncryptionKey;
 use std::io;
@@ -40,22 +41,28 @@ pub fn rebuild_on(disk: &Arc<dyn Disk>) -> Result<Status, Error> {
     if let End::Corrupt(lost) = judge(&reader, FramePosition::GENESIS, &[])? {
         return Err(Error::corrupt(lost.to_string()));
     }
-    delete_projections(disk.as_ref())
+    let had_tree = delete_projections(disk.as_ref())
         .map_err(|error| Error::new(ErrorKind::Io, format!("deleting what is derived: {error}")))?;
     let clock = Arc::new(SystemClock::new());
-    let database = Database::open_on(disk.clone(), clock, Options::default())?;
+    let proving = had_tree.then(Proving::default);
+    let database =
+        Database::open_on(disk.clone(), clock, Options { proving, ..Options::default() })?;
     let status = database.status()?;
+    if had_tree {
+        database.await_tree()?;
+    }
     database.close()?;
     Ok(status)
 }
 
-/// The checkpoint first: a run that it names must not be missing.
-fn delete_projections(disk: &dyn Disk) -> io::Result<()> {
+/// The checkpoint first: a run that it names must not be missing. Whether there was a tree of proofs.
+fn delete_projections(disk: &dyn Disk) -> io::Result<bool> {
     if disk.list("")?.iter().any(|name| name == checkpoint::FILE_NAME) {
         disk.remove(checkpoint::FILE_NAME)?;
         disk.sync_directory("")?;
     }
-    runs::remove(disk, &runs::orphans(disk, &[])?)
+    runs::remove(disk, &runs::orphans(disk, &[])?)?;
+    tree::remove_all(disk)
 }
 
 fn no_database() -> Error {

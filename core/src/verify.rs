@@ -27,6 +27,7 @@ use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
 use crate::opening::{Checkpoint, check_key, load};
 use crate::runs::{Index, RunError, RunKind};
 use crate::sealing;
+use crate::tree::TreeCheck;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::query::TrialBalance;
 use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
@@ -151,6 +152,8 @@ struct Verification {
     stored: Option<Stored>,
     /// Of the keys that the log has entered so far.
     keys: KeySums,
+    /// `None` if the tree of proofs has no files.
+    tree: Option<TreeCheck>,
 }
 
 /// What opening would load.
@@ -180,7 +183,8 @@ impl Verification {
                 Some(Stored { derived, position, keys_at_checkpoint: None, rows_position })
             }
         };
-        Verification { from_log: Derived::genesis(), stored, keys: KeySums::default() }
+        let keys = KeySums::default();
+        Verification { from_log: Derived::genesis(), stored, keys, tree: None }
     }
 
     /// Reads the whole log, applying it to both derivations.
@@ -192,13 +196,14 @@ impl Verification {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Error> {
         let reader = LogReader::new(disk.clone(), identity);
+        self.tree = TreeCheck::begin(disk, identity)?;
         let witnesses: Vec<Lsn> = self.stored.iter().map(|stored| stored.rows_position).collect();
         let mut frames = reader.frames(self.from_log.position, Lsn(u64::MAX));
         loop {
             self.meet_checkpoint();
             let Some(frame) = frames.next()? else { break };
             report.frames_count += 1;
-            if let Err(error) = self.apply(&frame, report) {
+            if let Err(error) = self.apply(&frame, &reader, report) {
                 report.findings.push(error.to_string());
                 return Ok(());
             }
@@ -212,7 +217,12 @@ impl Verification {
         Ok(())
     }
 
-    fn apply(&mut self, frame: &FrameView<'_>, report: &mut VerifyReport) -> Result<(), Error> {
+    fn apply(
+        &mut self,
+        frame: &FrameView<'_>,
+        reader: &LogReader,
+        report: &mut VerifyReport,
+    ) -> Result<(), Error> {
         let replays = self
             .stored
             .as_ref()
@@ -220,6 +230,9 @@ impl Verification {
         self.from_log.apply_to_ledger(frame)?;
         if replays && let Some(stored) = &mut self.stored {
             stored.derived.apply_to_ledger(frame)?;
+        }
+        if let Some(tree) = &mut self.tree {
+            tree.frame(frame, reader, &self.from_log.ledger)?;
         }
         for stored in frame.records_with_payloads() {
             let (stored, payload) = stored.map_err(ReadError::from)?;
@@ -265,6 +278,9 @@ impl Verification {
             && let Some(stored) = &self.stored
         {
             stored.compare(report)?;
+        }
+        if let Some(tree) = self.tree.take() {
+            report.findings.extend(tree.findings());
         }
         Ok(())
     }

@@ -141,7 +141,11 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Read::ScanDocuments(_)
             | Read::DocumentHistory(_)
             | Read::Tables
-            | Read::Reached(_),
+            | Read::Reached(_)
+            | Read::TreeHead(_)
+            | Read::Inclusion(_)
+            | Read::Consistency(_)
+            | Read::Receipt(_),
         ) => None,
         // A stream that could not be subscribed to can't be fed either.
         Work::Subscribe(_)
@@ -162,13 +166,16 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
 }
 
 /// Whether a request may concern ledgers and tables that can't be told from it: no key with limits
-/// may ask it. A stream shows the whole log, and so does a copy of it; the keyring has
-/// the keys of all customers. A commit's
+/// may ask it. A stream shows the whole log, and so does a copy of it, a proof any record; the keyring has the keys of
+/// all customers. A commit's
 /// preconditions on balances and holds would tell a key that is limited to ledgers about accounts of
 /// others.
 fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
     match work {
-        Work::Subscribe(_) | Work::Keyring(_) | Work::Copy(_) => true,
+        Work::Subscribe(_)
+        | Work::Keyring(_)
+        | Work::Copy(_)
+        | Work::Read(Read::Inclusion(_) | Read::Receipt(_)) => true,
         Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
         | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
@@ -280,6 +287,10 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
         | Read::DocumentHistory(_)
         | Read::Tables
         | Read::DryRunAsOf(..)
-        | Read::Reached(_) => None,
+        | Read::Reached(_)
+        | Read::TreeHead(_)
+        | Read::Inclusion(_)
+        | Read::Consistency(_)
+        | Read::Receipt(_) => None,
     }
 }

@@ -119,6 +119,7 @@ impl Content {
             Content::Copy(CopyAnswer::Log(piece)) => out.put_slice(piece),
             Content::Copy(CopyAnswer::Keyring(piece)) => piece.write(out),
             Content::Found(Found::Outcome(decided)) => outcome::write(decided, out),
+            Content::Found(Found::Proof(proof)) => out.put_slice(proof),
             Content::Found(Found::Reached) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),

@@ -12,11 +12,12 @@ use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
 };
 use florin_ledger::{
-    CommitOutcome, DocumentKey, Lsn, Position, StreamFilter, StreamStart, TableId, TableOptions,
-    Transfer, TransferId,
+    CommitOutcome, DocumentKey, Lsn, Position, StreamFilter, StreamStart, Subject, TableId,
+    TableOptions, Transfer, TransferId,
 };
 use florin_wire::cold::{AsOf, HistoryOf};
 use florin_wire::documents::fit_page;
+use florin_wire::tree::{ConsistencyOf, InclusionOf};
 use std::time::Duration;
 
 /// An engine that a server serves; clones are handles to the same one.
@@ -101,6 +102,14 @@ pub enum Read {
     DryRunAsOf(CommitRequest, Position),
     /// Whether a position is reached; otherwise the error says why not. Does not wait.
     Reached(Position),
+    /// The signed head of the tree of so many leaves, or of the newest.
+    TreeHead(Option<u64>),
+    /// That a record is in a tree.
+    Inclusion(InclusionOf),
+    /// That a tree is the beginning of another.
+    Consistency(ConsistencyOf),
+    /// That a record is in the log.
+    Receipt(Subject),
 }
 
 /// The answer to a [`Read`].
@@ -124,6 +133,8 @@ pub enum Found {
     Outcome(CommitOutcome),
     /// The position is reached.
     Reached,
+    /// A file of `florin-proof`.
+    Proof(Vec<u8>),
 }
 
 impl LogStream for Subscription {
@@ -186,6 +197,14 @@ impl Ledger for Database {
                 self.wait_for(*position, Duration::ZERO)?;
                 Found::Reached
             }
+            Read::TreeHead(size) => Found::Proof(self.tree_head(*size)?.to_bytes().to_vec()),
+            Read::Inclusion(InclusionOf { subject, size }) => {
+                Found::Proof(self.prove_inclusion(subject, *size)?.to_bytes())
+            }
+            Read::Consistency(ConsistencyOf { first, second }) => {
+                Found::Proof(self.prove_consistency(*first, *second)?.to_bytes())
+            }
+            Read::Receipt(subject) => Found::Proof(self.receipt(subject)?.to_bytes()),
         })
     }
 }

@@ -18,6 +18,7 @@ use florin_wire::limits::{
     DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAMES_MAX,
 };
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
+use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
 use florin_wire::{
     DecodeError, KeyringPiece, LogPiece, Operation, Reason, Refusal, RefusalKind, RequestHeader,
     array, cold, documents,
@@ -159,6 +160,10 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::Snapshot => Work::Copy(CopyQuestion::Snapshot),
         Operation::ReadLog => Work::Copy(CopyQuestion::Log(LogPiece::decode(&body)?)),
         Operation::CopyKeyring => Work::Copy(CopyQuestion::Keyring(KeyringPiece::decode(&body)?)),
+        Operation::TreeHead => Work::Read(Read::TreeHead(tree::decode_head(&body)?)),
+        Operation::ProveInclusion => Work::Read(Read::Inclusion(InclusionOf::decode(&body)?)),
+        Operation::ProveConsistency => Work::Read(Read::Consistency(ConsistencyOf::decode(&body)?)),
+        Operation::Receipt => Work::Read(Read::Receipt(tree::decode_subject(&body)?)),
     })
 }
 
@@ -283,6 +288,10 @@ impl Work {
             }
             Work::Read(Read::ScanDocuments(scan)) => (page_items(scan.limit), DOCUMENT_BYTES_MAX),
             Work::Read(Read::Tables) => (TABLES_MAX, TABLE_BYTES),
+            // A document's record, and around it less than its key may have.
+            Work::Read(Read::Inclusion(_) | Read::Receipt(_)) => (2, DOCUMENT_BYTES_MAX),
+            // Two heads and 64 hashes.
+            Work::Read(Read::TreeHead(_) | Read::Consistency(_)) => (4, 1 << 10),
             Work::Keyring(KeyringQuestion::Make(names) | KeyringQuestion::Read(names)) => {
                 (names.len(), HELD_BYTES)
             }

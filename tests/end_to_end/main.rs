@@ -26,6 +26,7 @@ mod kill;
 mod load;
 mod positions;
 mod process;
+mod proofs;
 mod python;
 mod rebuild;
 mod script;

@@ -63,6 +63,7 @@ pub(crate) fn observer() -> Observer {
         Event::KeysDestroyedAgain(count) => {
             info!(count, "keys destroyed that the log says are destroyed");
         }
+        Event::TreeStuck(error) => error!("the tree of proofs stands still: {error}"),
         _ => {}
     })
 }

@@ -11,6 +11,7 @@ mod commands;
 mod credentials;
 mod doors;
 mod events;
+mod evidence;
 mod exit;
 mod figure;
 mod inspect;
@@ -24,6 +25,7 @@ mod progress;
 mod shell;
 mod source;
 mod store;
+mod signing_key;
 mod table;
 mod target;
 

@@ -6,9 +6,11 @@ use crate::inspect::{Log, ReadOnly};
 use crate::key::KeyArguments;
 use clap::Args;
 use florin_client::{Client, ClientOptions, PublicKey, SecretKey};
+use florin_core::tree::Proving;
 use florin_core::{Database, Options};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::Timestamp;
+use florin_proof::SigningKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +80,24 @@ impl Destination {
         }
     }
 
+    /// The same for a directory that is named, with its tree of proofs.
+    ///
+    /// # Errors
+    /// As [`Destination::open`].
+    pub(crate) fn open_proving(
+        &self,
+        runtime: &Runtime,
+        signing_key: SigningKey,
+    ) -> Result<Ledger, Failure> {
+        self.credentials.check_absent()?;
+        let path = self.target.data.as_ref().expect("a directory is named");
+        let proving = Proving { signing_key: Some(signing_key), ..Proving::default() };
+        let key = self.key.open()?;
+        let _guard = runtime.enter();
+        let options = Options { key, proving: Some(proving), ..Options::default() };
+        Ok(Ledger::of(open_database_with(path, options)?))
+    }
+
     /// Asking about a ledger must not make one.
     ///
     /// # Errors
@@ -100,9 +120,13 @@ impl Ledger {
         key: Option<Arc<dyn KeyEncryptionKey>>,
     ) -> Result<Ledger, Failure> {
         let _guard = runtime.enter();
-        let database = open_database(path, clock_start, key)?;
+        Ok(Ledger::of(open_database(path, clock_start, key)?))
+    }
+
+    /// A database of this process.
+    fn of(database: Database) -> Ledger {
         let client = Client::embedded(database.clone());
-        Ok(Ledger { client, asker: None, database: Some(database) })
+        Ledger { client, asker: None, database: Some(database) }
     }
 
     /// Connects to a server.

@@ -6,7 +6,8 @@
 //! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`proof`] how
 //! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`], [`page`],
 //! [`documents`] and [`outcome`] the bodies on the hot path, [`stream`] those that open a stream,
-//! [`keyring`] those of keys that must be destroyable, [`snapshot`] those of backups, [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
+//! [`keyring`] those of keys that must be destroyable, [`snapshot`] those of backups, [`tree`] those for proofs,
+//! [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
 //! same without Rust.
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ pub mod role;
 pub mod snapshot;
 pub mod status;
 pub mod stream;
+pub mod tree;
 
 pub use error::{DecodeError, Reason};
 pub use frame::{Outcome, ReplyHeader, RequestHeader};

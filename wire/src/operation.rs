@@ -100,6 +100,14 @@ operations! {
     ReadLog = 73 "read_log",
     /// Piece of a copy of the keyring; its bytes.
     CopyKeyring = 74 "copy_keyring",
+    /// Size; signed head.
+    TreeHead = 80 "tree_head",
+    /// Size and subject; inclusion proof.
+    ProveInclusion = 81 "prove_inclusion",
+    /// Two sizes; consistency proof.
+    ProveConsistency = 82 "prove_consistency",
+    /// Subject; receipt.
+    Receipt = 83 "receipt",
 }
 
 impl Operation {
@@ -159,6 +167,10 @@ impl Operation {
             | Operation::GetDocuments
             | Operation::ScanDocuments
             | Operation::DocumentHistory
+            | Operation::TreeHead
+            | Operation::ProveInclusion
+            | Operation::ProveConsistency
+            | Operation::Receipt
             | Operation::ListTables => &[Role::Read, Role::Audit],
             Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],
             Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],

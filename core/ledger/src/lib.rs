@@ -46,6 +46,7 @@ pub mod record;
 pub mod state;
 pub mod status;
 pub mod stream;
+pub mod subject;
 pub mod ticks;
 pub mod transfer;
 pub mod trial;
@@ -67,6 +68,7 @@ pub use status::{
     AccountResult, CreateAccountStatus, CreateTransferStatus, EventResult, TransferResult,
 };
 pub use stream::{StreamCursor, StreamFilter, StreamItem, StreamStart};
+pub use subject::Subject;
 pub use ticks::Ticks;
 pub use transfer::{Transfer, TransferFlags, TransferLayout};
 pub use trial::Unbalanced;

@@ -9,6 +9,7 @@ use crate::driver::inbox::Inbox;
 use crate::driver::room::RoomAhead;
 use crate::error::ErrorKind;
 use crate::scrub::Findings;
+use crate::tree::TreeFigures;
 use florin_ledger::{CreateAccountStatus, CreateTransferStatus, Lsn, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -30,6 +31,8 @@ pub struct MetricsSnapshot {
     pub checkpoint: CheckpointFigures,
     /// The scrubber.
     pub scrub: ScrubFigures,
+    /// The tree of proofs; `None` if the database was opened without.
+    pub tree: Option<TreeFigures>,
 }
 
 /// What was asked, and what came of it.
@@ -177,6 +180,7 @@ impl Watch {
             log: self.log(),
             checkpoint: self.checkpoint(),
             scrub: self.scrub.figures(self.findings.all(), self.clock.elapsed()),
+            tree: None,
         }
     }
 

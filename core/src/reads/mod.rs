@@ -176,7 +176,7 @@ impl Reads {
     }
 
     /// Where the records of some keys are.
-    fn find(&self, kind: RunKind, keys: Vec<u128>) -> Result<Vec<Option<Lsn>>, Error> {
+    pub(crate) fn find(&self, kind: RunKind, keys: Vec<u128>) -> Result<Vec<Option<Lsn>>, Error> {
         let Answer::Found(in_memory, runs) = self.ask(Ask::Find(kind, keys.clone()))? else {
             unreachable!("keys are answered by positions");
         };
@@ -198,14 +198,7 @@ impl Reads {
     }
 
     fn find_transfer(&self, lsn: Lsn, durable: Lsn) -> Result<Option<Found>, Error> {
-        let stored = self.log.record(lsn, durable)?;
-        match stored.record {
-            Record::Transfer(record) => Ok(Some(Found { record, time: stored.time })),
-            Record::Failed(_) => Ok(None),
-            _ => Err(Error::corrupt(format!(
-                "the record at {lsn} is not a transfer: run `florin rebuild`"
-            ))),
-        }
+        find_transfer(&self.log, lsn, durable)
     }
 
     /// Turns slots into account ids and positions of holds into their ids.
@@ -236,20 +229,6 @@ impl Reads {
         Ok(slots.iter().copied().zip(self.account_ids(slots.clone())?).collect())
     }
 
-    /// The transfer that placed a hold, and when it was recorded.
-    pub(crate) fn hold(
-        &self,
-        lsn: Lsn,
-        durable: Lsn,
-    ) -> Result<(TransferRecord, Timestamp), Error> {
-        match self.find_transfer(lsn, durable)? {
-            Some(hold) => Ok((hold.record, hold.time)),
-            None => Err(Error::corrupt(format!(
-                "the record at {lsn} is not a hold: run `florin verify`"
-            ))),
-        }
-    }
-
     /// Whose slots these are, in their order.
     pub(crate) fn account_ids(&self, slots: Vec<Slot>) -> Result<Vec<AccountId>, Error> {
         match self.ask(Ask::Names(slots))? {
@@ -262,7 +241,7 @@ impl Reads {
         if !record.pending.is_some() {
             return Ok(TransferId::ZERO);
         }
-        Ok(self.hold(record.pending, durable)?.0.id)
+        Ok(hold(&self.log, record.pending, durable)?.0.id)
     }
 
     fn ask(&self, ask: Ask) -> Result<Answer, Error> {
@@ -271,6 +250,31 @@ impl Reads {
         let promise = Promise::new(move |answer| drop(sender.send(answer)));
         self.inbox.submit(Task::Ask(ask, promise));
         receiver.recv().expect("a promise answers even when it is dropped")
+    }
+}
+
+/// The transfer that placed a hold, and when it was recorded.
+pub(crate) fn hold(
+    log: &LogReader,
+    lsn: Lsn,
+    durable: Lsn,
+) -> Result<(TransferRecord, Timestamp), Error> {
+    match find_transfer(log, lsn, durable)? {
+        Some(hold) => Ok((hold.record, hold.time)),
+        None => {
+            Err(Error::corrupt(format!("the record at {lsn} is not a hold: run `florin verify`")))
+        }
+    }
+}
+
+fn find_transfer(log: &LogReader, lsn: Lsn, durable: Lsn) -> Result<Option<Found>, Error> {
+    let stored = log.record(lsn, durable)?;
+    match stored.record {
+        Record::Transfer(record) => Ok(Some(Found { record, time: stored.time })),
+        Record::Failed(_) => Ok(None),
+        _ => Err(Error::corrupt(format!(
+            "the record at {lsn} is not a transfer: run `florin rebuild`"
+        ))),
     }
 }
 

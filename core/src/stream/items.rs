@@ -1,8 +1,9 @@
 //! What a record is to a reader of the log. The only place that knows both.
 
+use super::holds::RecentHolds;
 use crate::error::Error;
-use crate::log::StoredRecord;
-use crate::reads::{Reads, timestamp_of};
+use crate::log::{LogReader, StoredRecord};
+use crate::reads::{self, timestamp_of};
 use florin_ledger::record::{AccountRecord, DocumentChange, ExpiryRecord, Record, TransferRecord};
 use florin_ledger::stream::{ExpiredHold, ItemContent, ItemKind, Refused};
 use florin_ledger::{
@@ -11,14 +12,16 @@ use florin_ledger::{
 };
 
 /// What items are made with.
-pub(super) struct Items<'a> {
-    pub(super) reads: &'a Reads,
+pub(crate) struct Items<'a> {
+    pub(crate) log: &'a LogReader,
     /// Holds lie before.
-    pub(super) durable: Lsn,
+    pub(crate) durable: Lsn,
+    /// Those that need not be read.
+    pub(crate) holds: Option<&'a RecentHolds>,
 }
 
 /// The kind of item that a record becomes; `None` if it is the engine's own affair.
-pub(super) fn kind_of(record: &Record) -> Option<ItemKind> {
+pub(crate) fn kind_of(record: &Record) -> Option<ItemKind> {
     match record {
         Record::Epoch(_) => Some(ItemKind::Epoch),
         Record::Account(_) => Some(ItemKind::Account),
@@ -38,7 +41,7 @@ pub(super) fn kind_of(record: &Record) -> Option<ItemKind> {
 }
 
 /// The currency of a record; `None` if it has none, or only its hold says which.
-pub(super) fn ledger_of(record: &Record) -> Option<LedgerId> {
+pub(crate) fn ledger_of(record: &Record) -> Option<LedgerId> {
     match record {
         Record::Account(account) => Some(account.ledger),
         Record::Transfer(transfer) => Some(transfer.ledger),
@@ -47,7 +50,7 @@ pub(super) fn ledger_of(record: &Record) -> Option<LedgerId> {
 }
 
 /// The accounts that a record names by slot.
-pub(super) fn slots_of(record: &Record) -> Option<[Slot; 2]> {
+pub(crate) fn slots_of(record: &Record) -> Option<[Slot; 2]> {
     match record {
         Record::Transfer(transfer) => Some([transfer.debit_slot, transfer.credit_slot]),
         Record::Expiry(expiry) => Some([expiry.debit_slot, expiry.credit_slot]),
@@ -58,7 +61,7 @@ pub(super) fn slots_of(record: &Record) -> Option<[Slot; 2]> {
 /// Whether more of a record's chain follows, given whether more followed before it. A chain goes on
 /// after each linked member; what expires or is noted in its midst does not end it. Of what a commit
 /// did, the commit's record says where it ends.
-pub(super) fn is_in_chain(record: &Record, before: bool) -> bool {
+pub(crate) fn is_in_chain(record: &Record, before: bool) -> bool {
     match record {
         Record::Account(account) => account.flags.contains(AccountFlags::LINKED),
         Record::Transfer(transfer) => transfer.flags.contains(TransferFlags::LINKED),
@@ -74,7 +77,7 @@ pub(super) fn is_in_chain(record: &Record, before: bool) -> bool {
 
 impl Items<'_> {
     /// What a record tells a reader; `None` if nothing. `accounts` are those of its slots.
-    pub(super) fn content<'a>(
+    pub(crate) fn content<'a>(
         &self,
         stored: &StoredRecord,
         payload: &'a [u8],
@@ -127,7 +130,7 @@ impl Items<'_> {
         [debit_account_id, credit_account_id]: [AccountId; 2],
     ) -> Result<Transfer, Error> {
         let pending_id = if record.pending.is_some() {
-            self.reads.hold(record.pending, self.durable)?.0.id
+            self.hold(record.pending)?.0.id
         } else {
             TransferId::ZERO
         };
@@ -148,12 +151,19 @@ impl Items<'_> {
         })
     }
 
+    fn hold(&self, lsn: Lsn) -> Result<(TransferRecord, Timestamp), Error> {
+        match self.holds.and_then(|holds| holds.get(lsn)) {
+            Some(hold) => Ok(hold),
+            None => reads::hold(self.log, lsn, self.durable),
+        }
+    }
+
     fn expired(
         &self,
         expiry: &ExpiryRecord,
         [debit_account_id, credit_account_id]: [AccountId; 2],
     ) -> Result<ExpiredHold, Error> {
-        let (hold, recorded) = self.reads.hold(expiry.hold, self.durable)?;
+        let (hold, recorded) = self.hold(expiry.hold)?;
         Ok(ExpiredHold {
             hold_id: hold.id,
             debit_account_id,

@@ -7,9 +7,10 @@
 //! - What went wrong changes nothing: after [`ErrorKind::Busy`] the next call goes on where the last
 //!   batch ended.
 
-mod items;
+pub(crate) mod holds;
+pub(crate) mod items;
 mod matcher;
-mod names;
+pub(crate) mod names;
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::STREAM_RECORDS_MAX;
@@ -250,7 +251,7 @@ impl Subscription {
     ) -> Result<ControlFlow<Pause>, Error> {
         let Subscription { reads, matcher, names, frames, cursor, time, is_in_chain, .. } = self;
         let frame = frames.current().expect("the frame stays until it was looked at");
-        let items = Items { reads, durable: frame.after().lsn };
+        let items = Items { log: reads.log(), durable: frame.after().lsn, holds: None };
         let mut blocks = frame.blocks();
         let mut block = blocks.next().expect("a frame has a block");
         if frame.records_count() == 0 {

@@ -9,9 +9,11 @@ use florin_ledger::record::Record;
 use florin_ledger::{AccountId, Slot};
 
 /// Names of accounts: many kept from frames before, and all that the frame in memory needs.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    /// One place for every slot modulo its length. Empty until something was learned.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// How many are kept at most.
+    kept_max: usize,
+    /// One place for every slot modulo `kept_max`. Empty until something was learned.
     kept: Vec<(Slot, AccountId)>,
     /// What was asked for last: sorted. Not put into `kept` before more is asked for, because one might
     /// drive out another that the frame in memory needs.
@@ -20,9 +22,21 @@ pub(super) struct Names {
     needed: Vec<Slot>,
 }
 
+impl Default for Names {
+    fn default() -> Names {
+        Names::keeping(STREAM_NAMES_MAX)
+    }
+}
+
 impl Names {
+    /// None yet; so many, a power of two, will be kept at most.
+    pub(crate) fn keeping(kept_max: usize) -> Names {
+        assert!(kept_max.is_power_of_two());
+        Names { kept_max, kept: Vec::new(), learned: Vec::new(), needed: Vec::new() }
+    }
+
     /// Notes the accounts of a record of the frame in memory.
-    pub(super) fn need(&mut self, record: &Record) {
+    pub(crate) fn need(&mut self, record: &Record) {
         if !self.learned.is_empty() {
             self.keep();
         }
@@ -34,7 +48,7 @@ impl Names {
     }
 
     /// Asks for what is needed.
-    pub(super) fn learn(&mut self, reads: &Reads) -> Result<(), Error> {
+    pub(crate) fn learn(&mut self, reads: &Reads) -> Result<(), Error> {
         if self.needed.is_empty() {
             return Ok(());
         }
@@ -47,7 +61,7 @@ impl Names {
     }
 
     /// Whose slots they are; `None` if that must be asked first.
-    pub(super) fn of(&self, slots: [Slot; 2]) -> Option<[AccountId; 2]> {
+    pub(crate) fn of(&self, slots: [Slot; 2]) -> Option<[AccountId; 2]> {
         let [debit, credit] = slots;
         Some([self.find(debit)?, self.find(credit)?])
     }
@@ -60,18 +74,19 @@ impl Names {
     }
 
     fn kept(&self, slot: Slot) -> Option<AccountId> {
-        let (kept, id) = self.kept.get(place_of(slot))?;
+        let (kept, id) = self.kept.get(self.place_of(slot))?;
         (*kept == slot && *id != AccountId::ZERO).then_some(*id)
     }
 
     fn keep(&mut self) {
-        self.kept.resize(STREAM_NAMES_MAX, (Slot(0), AccountId::ZERO));
-        for (slot, id) in self.learned.drain(..) {
-            self.kept[place_of(slot)] = (slot, id);
+        self.kept.resize(self.kept_max, (Slot(0), AccountId::ZERO));
+        for (slot, id) in std::mem::take(&mut self.learned) {
+            let place = self.place_of(slot);
+            self.kept[place] = (slot, id);
         }
     }
-}
 
-fn place_of(slot: Slot) -> usize {
-    usize::try_from(slot.0).expect("u32 fits usize") % STREAM_NAMES_MAX
+    fn place_of(&self, slot: Slot) -> usize {
+        usize::try_from(slot.0).expect("u32 fits usize") & (self.kept_max - 1)
+    }
 }

@@ -8,6 +8,7 @@ use florin_core::metrics::{
     CheckpointFigures, ConservationFigures, EngineFigures, LogFigures, QueueFigures,
     RequestFigures, ScrubFigures, Trouble,
 };
+use florin_core::tree::TreeFigures;
 use florin_wire::{Operation, RefusalKind};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
     checkpoint(&mut page, &ledger.checkpoint);
     scrubber(&mut page, &ledger.scrub);
     conservation(&mut page, ledger.scrub.conservation.as_ref());
+    tree(&mut page, &ledger.tree.unwrap_or_default());
     connections(&mut page, server);
     served(&mut page, server);
     streams(&mut page, &ledger.log, server);
@@ -279,6 +281,36 @@ fn conservation(page: &mut Exposition, sums: Option<&ConservationFigures>) {
             page.sample(NAME, &[("ledger", ledger), ("side", &side), ("state", &state)], sum.0);
         }
     }
+}
+
+fn tree(page: &mut Exposition, tree: &TreeFigures) {
+    page.gauge("florin_tree_leaves", "Records in the tree of proofs.", tree.leaves);
+    page.gauge(
+        "florin_tree_behind_records",
+        "Durable records that are not in the tree yet, judged by their bytes.",
+        tree.behind_records,
+    );
+    page.gauge(
+        "florin_tree_behind_bytes",
+        "Bytes of durable log that are not in the tree yet.",
+        tree.behind_bytes,
+    );
+    page.gauge(
+        "florin_tree_behind_seconds",
+        "Between the last record in the tree and the last event.",
+        seconds(tree.behind),
+    );
+    page.counter(
+        "florin_tree_hashed_total",
+        "Records hashed for the tree since the opening.",
+        tree.hashed,
+    );
+    page.counter(
+        "florin_tree_derived_total",
+        "Files of the tree that were missing or damaged, and derived again.",
+        tree.derived_tiles,
+    );
+    page.gauge("florin_tree_stuck", "1 while the disk refuses the tree.", u8::from(tree.is_stuck));
 }
 
 fn connections(page: &mut Exposition, server: &ServerMetrics) {

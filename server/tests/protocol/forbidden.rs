@@ -15,8 +15,8 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{AccountFilter, BalanceAt, BalancePage, QueryFilter, TransferPage};
 use florin_ledger::{
     Account, AccountId, Amount, Code, Commit, CommitId, CreateTransferStatus, DocumentKey,
-    DocumentWrite, LedgerId, Lsn, Position, Precondition, StreamFilter, StreamStart, TableId,
-    TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
+    DocumentWrite, LedgerId, Lsn, Position, Precondition, StreamFilter, StreamStart, Subject,
+    TableId, TableOptions, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_server::{
     Admission, ClientKey, Doors, Forbidden, KeyLimits, MemoryKeys, RefusalSink, Resource,
@@ -25,6 +25,7 @@ use florin_server::{
 use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
 use florin_wire::keyring::{self, KeyNames};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
+use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
 use florin_wire::{
     Binding, KeyringPiece, LogPiece, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array,
     cold, documents, page,
@@ -192,7 +193,10 @@ async fn every_operation_needs_its_role() {
     let reached = cold::to_bytes(&Await { position: Position::NONE, patience_ms: 0 });
     let then = documents::as_of_to_bytes(Position { epoch: 1, lsn: Lsn(4096) }, &commit(3));
     let piece = LogPiece { segment: 0, offset: 0, bytes: 4_096 }.to_bytes();
-    let cases: [(Operation, Bytes, &[Role]); 32] = [
+    let subject = Subject::Transfer(TransferId(1));
+    let inclusion = InclusionOf { subject, size: None };
+    let consistency = ConsistencyOf { first: 1, second: None };
+    let cases: [(Operation, Bytes, &[Role]); 36] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -225,16 +229,28 @@ async fn every_operation_needs_its_role() {
         (Operation::Snapshot, Bytes::new(), &[Role::Replicate]),
         (Operation::ReadLog, piece, &[Role::Replicate]),
         (Operation::CopyKeyring, KeyringPiece::default().to_bytes(), &[Role::Replicate]),
+        (Operation::TreeHead, tree::head_to_bytes(None), reading),
+        (Operation::ProveInclusion, inclusion.to_bytes(), reading),
+        (Operation::ProveConsistency, consistency.to_bytes(), reading),
+        (Operation::Receipt, tree::subject_to_bytes(&inclusion.subject), reading),
     ];
     assert_eq!(cases.len(), Operation::ALL.len(), "every operation has its line");
     for (number, role) in roles {
         let mut peer = bank.admitted(number).await;
         for (operation, body, allowed) in &cases {
             if allowed.contains(&role)
-                && matches!(operation, Operation::Subscribe | Operation::DryRunAsOf)
+                && matches!(
+                    operation,
+                    Operation::Subscribe
+                        | Operation::DryRunAsOf
+                        | Operation::TreeHead
+                        | Operation::ProveInclusion
+                        | Operation::ProveConsistency
+                        | Operation::Receipt
+                )
             {
-                // A stream without credit and a position without a record are refused, but not for
-                // want of the role.
+                // A stream without credit, a position without a record and a database without a tree
+                // are refused, but not for want of the role.
                 peer.ask(1, operation.number(), 0, body).await;
                 assert_eq!(peer.reply().await.refusal().kind, RefusalKind::Invalid);
             } else if allowed.contains(&role) {
@@ -436,6 +452,21 @@ async fn a_limited_key_names_its_ledger_in_queries_and_sums() {
     }
     shop.answered(Operation::TrialBalance, &cold::to_bytes(&DOLLARS)).await;
     shop.forbidden(Operation::TrialBalance, &cold::to_bytes(&EUROS)).await;
+    bank.close().await;
+}
+
+/// A proof shows any record that it is asked for by position, so a key that is limited gets none; a head
+/// shows nothing.
+#[tokio::test]
+async fn a_limited_key_gets_no_proof_of_a_record() {
+    let bank = two_ledgers().await;
+    let mut shop = bank.admitted(2).await;
+    let subject = Subject::Transfer(TransferId(101));
+    let inclusion = InclusionOf { subject: subject.clone(), size: None }.to_bytes();
+    shop.forbidden(Operation::ProveInclusion, &inclusion).await;
+    shop.forbidden(Operation::Receipt, &tree::subject_to_bytes(&subject)).await;
+    shop.ask(1, Operation::TreeHead.number(), 0, &tree::head_to_bytes(None)).await;
+    assert_eq!(shop.reply().await.refusal().kind, RefusalKind::Invalid, "there is no tree");
     bank.close().await;
 }
 

@@ -3,6 +3,7 @@
 use crate::client_keys::{ClientKeys, public_key};
 use crate::exit::{Exit, Failure};
 use crate::key::KeyArguments;
+use crate::signing_key::SigningKeyArguments;
 use crate::target::{Ledger, runtime};
 use clap::Args;
 use florin_client::PublicKey;
@@ -39,6 +40,9 @@ pub(crate) struct Init {
 
     #[command(flatten)]
     key: KeyArguments,
+
+    #[command(flatten)]
+    signing_key: SigningKeyArguments,
 }
 
 impl Init {
@@ -66,6 +70,7 @@ impl Init {
         let closed = ledger.close();
         let_in.transpose()?;
         closed?;
+        let signing_key = self.signing_key.open_or_make(&self.data)?;
         let data = self.data.display();
         let mut output = io::stdout().lock();
         match key {
@@ -77,6 +82,9 @@ impl Init {
         if let Some(operator) = self.operator_key {
             writeln!(output, "the key {operator} may operate it, as `{}`", self.operator_name)?;
         }
+        let path = self.signing_key.path(&self.data);
+        let public = signing_key.public();
+        writeln!(output, "proofs are signed with {}, its public key is {public}", path.display())?;
         Ok(Exit::Done)
     }
 }

@@ -11,6 +11,7 @@ mod inspect;
 mod kek;
 mod keyring;
 mod keys;
+mod proof;
 mod rebuild;
 mod restore;
 mod serve;
@@ -18,6 +19,7 @@ mod shell;
 mod status;
 pub(crate) mod tail;
 mod verify;
+mod verify_receipt;
 mod version;
 
 use crate::exit::{Exit, Failure};
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Kek(kek::Kek),
     Keyring(keyring::Keyring),
     Keys(keys::Keys),
+    Proof(proof::Proof),
+    VerifyReceipt(verify_receipt::VerifyReceipt),
     Bench(bench::Bench),
     Version(version::Version),
 }
@@ -68,6 +72,8 @@ impl Command {
             Command::Kek(kek) => kek.run(),
             Command::Keyring(keyring) => keyring.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Proof(proof) => proof.run(),
+            Command::VerifyReceipt(verify) => verify.run(),
             Command::Bench(bench) => bench.run(),
             Command::Version(version) => version.run(),
         }

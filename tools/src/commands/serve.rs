@@ -4,8 +4,10 @@ use crate::doors::{DoorFlags, Doorkeeper};
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::key::KeyArguments;
+use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
+use florin_core::tree::Proving;
 use florin_core::{Database, Options};
 use florin_ledger::Timestamp;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
@@ -28,6 +30,9 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     key: KeyArguments,
+
+    #[command(flatten)]
+    signing_key: SigningKeyArguments,
 
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
@@ -90,6 +95,10 @@ impl Serve {
             scrub_bytes_per_second: self.scrub_mib << 20,
             observer: events::observer(),
             key: self.key.open()?,
+            proving: Some(Proving {
+                signing_key: self.signing_key.open(&self.data)?,
+                ..Proving::default()
+            }),
             ..Options::default()
         };
         let database = open_database_with(&self.data, options)?;

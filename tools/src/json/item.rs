@@ -12,6 +12,12 @@ pub(crate) fn line(item: &StreamItem<'_>) -> String {
     serde_json::to_string(&ItemJson::from(item)).expect("items have string keys and can't fail")
 }
 
+/// What an item says, by itself.
+pub(crate) fn content(content: ItemContent<'_>) -> serde_json::Value {
+    let content = serde_json::to_value(ContentJson::from(content));
+    content.expect("items have string keys and can't fail")
+}
+
 /// One item.
 #[derive(Serialize)]
 pub(super) struct ItemJson {

@@ -21,7 +21,11 @@ enum Imports {
 const HOUSE: &[Room] = &[
     Room { name: "florin-ledger", may_import: Imports::Only(&[]) },
     Room { name: "florin-keys", may_import: Imports::Only(&[]) },
-    Room { name: "florin-core", may_import: Imports::Only(&["florin-ledger", "florin-keys"]) },
+    Room { name: "florin-proof", may_import: Imports::Only(&["florin-ledger"]) },
+    Room {
+        name: "florin-core",
+        may_import: Imports::Only(&["florin-ledger", "florin-keys", "florin-proof"]),
+    },
     Room { name: "florin-wire", may_import: Imports::Only(&["florin-ledger"]) },
     Room {
         name: "florin-server",
@@ -29,7 +33,7 @@ const HOUSE: &[Room] = &[
     },
     Room {
         name: "florin-client",
-        may_import: Imports::Only(&["florin-ledger", "florin-wire", "florin-core"]),
+        may_import: Imports::Only(&["florin-ledger", "florin-proof", "florin-wire", "florin-core"]),
     },
     Room {
         name: "florin-adapter",
@@ -40,6 +44,7 @@ const HOUSE: &[Room] = &[
         may_import: Imports::Only(&[
             "florin-ledger",
             "florin-keys",
+            "florin-proof",
             "florin-core",
             "florin-wire",
             "florin-server",
@@ -84,6 +89,14 @@ const BANS: &[Ban] = &[
         paths: &["std::time", "std::fs", "std::thread", "std::net", "tokio"],
         words: &["SystemTime", "Instant"],
         reason: "the wire turns values into bytes and back; sockets belong to server and client",
+    },
+    Ban {
+        within: "proof/src/",
+        except: NO_FILE,
+        covers_tests: true,
+        paths: &["std::time", "std::fs", "std::thread", "std::net", "tokio"],
+        words: &["SystemTime", "Instant"],
+        reason: "a verifier needs bytes and a public key, and nothing else",
     },
     Ban {
         within: "core/src/",

@@ -15,7 +15,7 @@ pub(super) const DOCUMENT: &str = "docs/FORMAT.md";
 const HEADING: &str = "## Layout hashes";
 const INTRODUCTION: &str = "Each hash covers the layouts, numbers and constants of one source file. \
 After changing one, read what this page draws of it, then run `cargo xtask tidy --update`.";
-const PLACES: &[&str] = &["core/ledger/src/", "core/src/", "wire/src/"];
+const PLACES: &[&str] = &["core/ledger/src/", "core/src/", "proof/src/", "wire/src/"];
 /// As many hexadecimal digits as nobody mistakes.
 const DIGITS: usize = 32;
 

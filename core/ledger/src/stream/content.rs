@@ -110,6 +110,23 @@ fn bytes_u16(bytes: usize) -> U16 {
     u16::try_from(bytes).expect("a key is short").into()
 }
 
+impl<'a> ItemContent<'a> {
+    /// Appends it as bytes: those that an item of a batch has, and a leaf of the tree of proofs.
+    ///
+    /// # Panics
+    /// If a key, value or actor is longer than one may be.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        write(self, out);
+    }
+
+    /// What bytes say; `None` if they say nothing that [`ItemContent::write`] gives. Any bytes are
+    /// answered.
+    #[must_use]
+    pub fn read(kind: ItemKind, bytes: &'a [u8]) -> Option<ItemContent<'a>> {
+        read(kind, bytes)
+    }
+}
+
 /// Appends it.
 ///
 /// # Panics

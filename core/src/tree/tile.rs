@@ -1,0 +1,204 @@
+//! A tile: the blocks of a million leaves (2^20), in a file that is written once.
+//!
+//! ```text
+//! offset  bytes  field
+//!      0      8  magic, "FLORINTR"
+//!      8      4  version, 1
+//!     12      1  level of the tile: it has 2^level leaves
+//!     13      1  level of a block, 8
+//!     14      2  reserved, zero
+//!     16     16  incarnation
+//!     32      8  number of the tile, from 0
+//!     40      8  lsn of its first leaf
+//!     48      8  epoch of its last leaf
+//!     56      8  lsn of its last leaf
+//!     64     32  hash of the block of the log that the last leaf is recorded in
+//!     96     32  root of the tile
+//!    128     32  BLAKE3 of the blocks
+//!    160      4  peaks
+//!    164      4  reserved, zero
+//!    168   1280  peaks: the roots of the complete trees that the tiles up to this one make, from the
+//!                left, 32 bytes each; then zeros
+//!   1448     32  BLAKE3 of bytes 0 to 1447
+//!   1480         blocks: of each the lsn of its first leaf (8) and its hash (32)
+//! ```
+//! All little-endian. Hashes of the tree are SHA-256 (RFC 9162). Epoch, lsn and hash of the last leaf are a
+//! cursor of streams: a log that has it has all that the tile was made of.
+
+use super::edge::{BLOCK_LEVEL, Block, Peaks, Shape};
+use florin_ledger::{Lsn, StreamCursor};
+use florin_proof::Hash;
+use florin_proof::tree::root_of_complete;
+use zerocopy::little_endian::{U16, U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Bytes of a tile before its blocks.
+pub(super) const TILE_HEAD_BYTES: usize = 1480;
+const CHECKED_BYTES: usize = 1448;
+const BLOCK_BYTES: usize = 40;
+const PEAKS_MAX: usize = 40;
+const MAGIC: [u8; 8] = *b"FLORINTR";
+const VERSION: u32 = 1;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct TileLayout {
+    magic: [u8; 8],
+    version: U32,
+    tile_level: u8,
+    block_level: u8,
+    reserved: U16,
+    incarnation: U128,
+    number: U64,
+    first: U64,
+    last_epoch: U64,
+    last: U64,
+    last_hash: [u8; 32],
+    root: [u8; 32],
+    blocks: [u8; 32],
+    peaks_count: U32,
+    reserved_too: U32,
+    peaks: [[u8; 32]; PEAKS_MAX],
+    check: [u8; 32],
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct BlockLayout {
+    first: U64,
+    hash: [u8; 32],
+}
+
+const _: () = assert!(size_of::<TileLayout>() == TILE_HEAD_BYTES);
+const _: () = assert!(std::mem::offset_of!(TileLayout, check) == CHECKED_BYTES);
+const _: () = assert!(size_of::<BlockLayout>() == BLOCK_BYTES);
+
+/// What a tile says before its blocks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct TileHead {
+    pub(super) number: u64,
+    pub(super) first: Lsn,
+    /// Its last leaf, and all before it.
+    pub(super) last: StreamCursor,
+    pub(super) root: Hash,
+    /// Of the tiles up to this one.
+    pub(super) peaks: Peaks,
+    /// BLAKE3 of the blocks.
+    blocks_hash: [u8; 32],
+}
+
+/// A tile.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Tile {
+    pub(super) head: TileHead,
+    pub(super) blocks: Vec<Block>,
+}
+
+impl Tile {
+    /// The tile of these blocks, behind those of `peaks`.
+    ///
+    /// # Panics
+    /// Unless the number of blocks is a power of two.
+    pub(super) fn new(mut peaks: Peaks, blocks: Vec<Block>, last: StreamCursor) -> Tile {
+        let hashes: Vec<Hash> = blocks.iter().map(|block| block.hash).collect();
+        let root = root_of_complete(&hashes);
+        let number = peaks.tiles_count;
+        peaks.push(root);
+        let blocks_hash = *blake3::hash(&blocks_bytes(&blocks)).as_bytes();
+        let first = blocks[0].first;
+        Tile { head: TileHead { number, first, last, root, peaks, blocks_hash }, blocks }
+    }
+
+    /// Its bytes.
+    pub(super) fn to_bytes(&self, incarnation: u128, shape: Shape) -> Vec<u8> {
+        let Tile { head, blocks } = self;
+        assert_eq!(blocks.len(), shape.tile_blocks());
+        let level = |level: u32| u8::try_from(level).expect("levels are small");
+        let mut peaks = [[0; 32]; PEAKS_MAX];
+        for (place, root) in peaks.iter_mut().zip(&head.peaks.roots) {
+            *place = root.0;
+        }
+        let mut layout = TileLayout {
+            magic: MAGIC,
+            version: VERSION.into(),
+            tile_level: level(shape.tile_level),
+            block_level: level(BLOCK_LEVEL),
+            reserved: U16::ZERO,
+            incarnation: incarnation.into(),
+            number: head.number.into(),
+            first: head.first.0.into(),
+            last_epoch: head.last.epoch.into(),
+            last: head.last.lsn.0.into(),
+            last_hash: head.last.hash,
+            root: head.root.0,
+            blocks: head.blocks_hash,
+            peaks_count: u32::try_from(head.peaks.roots.len()).expect("peaks are few").into(),
+            reserved_too: U32::ZERO,
+            peaks,
+            check: [0; 32],
+        };
+        layout.check = *blake3::hash(&layout.as_bytes()[..CHECKED_BYTES]).as_bytes();
+        let mut bytes = layout.as_bytes().to_vec();
+        bytes.extend_from_slice(&blocks_bytes(blocks));
+        bytes
+    }
+}
+
+impl TileHead {
+    /// The head of a tile's bytes; `None` if they are not that tile of this database, whole.
+    pub(super) fn read(
+        bytes: &[u8],
+        incarnation: u128,
+        number: u64,
+        shape: Shape,
+    ) -> Option<TileHead> {
+        let (layout, _) = TileLayout::ref_from_prefix(bytes).ok()?;
+        let check = *blake3::hash(layout.as_bytes().get(..CHECKED_BYTES)?).as_bytes();
+        let peaks_count = usize::try_from(layout.peaks_count.get()).ok()?;
+        let tiles_count = number.checked_add(1)?;
+        let is_it = layout.check == check
+            && layout.magic == MAGIC
+            && layout.version == VERSION
+            && u32::from(layout.tile_level) == shape.tile_level
+            && u32::from(layout.block_level) == BLOCK_LEVEL
+            && layout.incarnation == incarnation
+            && layout.number == number
+            && u32::try_from(peaks_count) == Ok(tiles_count.count_ones());
+        if !is_it {
+            return None;
+        }
+        let roots = layout.peaks.get(..peaks_count)?.iter().map(|root| Hash(*root)).collect();
+        Some(TileHead {
+            number,
+            first: Lsn(layout.first.get()),
+            last: StreamCursor {
+                epoch: layout.last_epoch.get(),
+                lsn: Lsn(layout.last.get()),
+                hash: layout.last_hash,
+            },
+            root: Hash(layout.root),
+            peaks: Peaks { tiles_count, roots },
+            blocks_hash: layout.blocks,
+        })
+    }
+
+    /// The whole tile, from the bytes behind its head; `None` if they are not its blocks.
+    pub(super) fn with_blocks(self, bytes: &[u8], shape: Shape) -> Option<Tile> {
+        if *blake3::hash(bytes).as_bytes() != self.blocks_hash {
+            return None;
+        }
+        let layouts = <[BlockLayout]>::ref_from_bytes(bytes).ok()?;
+        let block = |it: &BlockLayout| Block { first: Lsn(it.first.get()), hash: Hash(it.hash) };
+        let blocks: Vec<Block> = layouts.iter().map(block).collect();
+        (blocks.len() == shape.tile_blocks()).then_some(Tile { head: self, blocks })
+    }
+}
+
+fn blocks_bytes(blocks: &[Block]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(blocks.len() * BLOCK_BYTES);
+    for block in blocks {
+        let layout = BlockLayout { first: block.first.0.into(), hash: block.hash.0 };
+        bytes.extend_from_slice(layout.as_bytes());
+    }
+    bytes
+}

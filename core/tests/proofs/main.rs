@@ -1,0 +1,9 @@
+//! Proofs of a database over a disk that can be damaged and lose power, against a naive tree over what its
+//! stream tells. What would go wrong without them: a customer whose proof fails, or one that proves what never
+//! happened.
+
+mod crashes;
+mod damage;
+mod histories;
+mod house;
+mod proofs;

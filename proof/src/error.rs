@@ -1,0 +1,74 @@
+//! Why something proves nothing.
+
+use core::fmt;
+
+/// Why something proves nothing, and where. Small and `Copy`: bytes from outside make no allocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProofError {
+    /// The byte that is wrong, counted from the start of the file; of a hash or signature that does not
+    /// fit, where it begins.
+    pub offset: usize,
+    /// What is wrong.
+    pub flaw: Flaw,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flaw {
+    /// The bytes end before what must come.
+    TooShort,
+    /// More bytes than they say they are.
+    TooLong,
+    /// They do not begin with the magic of this kind of file.
+    Magic,
+    /// A version that this verifier does not know.
+    Version,
+    /// Reserved bytes or bits that are set.
+    NotZero,
+    /// A number that can't be: a size, an index, a count, a kind.
+    Number,
+    /// The signature is not that of the key.
+    Signature,
+    /// Signed by another key than the one that is trusted.
+    OtherKey,
+    /// What is there does not lead to the root that was signed.
+    Root,
+    /// Two parts are of different databases.
+    OtherDatabase,
+}
+
+impl ProofError {
+    pub(crate) const fn new(offset: usize, flaw: Flaw) -> ProofError {
+        ProofError { offset, flaw }
+    }
+
+    /// The same error, seen from `bytes` further ahead.
+    pub(crate) const fn after(self, bytes: usize) -> ProofError {
+        ProofError { offset: self.offset.saturating_add(bytes), flaw: self.flaw }
+    }
+}
+
+impl fmt::Display for ProofError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at offset {})", self.flaw, self.offset)
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Flaw::TooShort => "the bytes end too soon",
+            Flaw::TooLong => "there are bytes left over",
+            Flaw::Magic => "it is another kind of file",
+            Flaw::Version => "its version is not known here",
+            Flaw::NotZero => "reserved bytes are not zero",
+            Flaw::Number => "a number that can't be",
+            Flaw::Signature => "the signature is wrong",
+            Flaw::OtherKey => "it is signed by another key",
+            Flaw::Root => "it does not lead to the root that was signed",
+            Flaw::OtherDatabase => "its parts are of two databases",
+        })
+    }
+}
+
+impl core::error::Error for ProofError {}

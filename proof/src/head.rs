@@ -1,0 +1,184 @@
+//! A tree head: one statement about everything that is recorded up to a place, signed.
+//!
+//! ```text
+//! head:   offset  bytes  field
+//!              0      8  magic, "FLORINTH"
+//!              8      4  version, 1
+//!             12      4  reserved, zero
+//!             16     16  incarnation of the database
+//!             32      8  epoch of the last leaf
+//!             40      8  leaves of the tree, at least 1
+//!             48      8  lsn: end of the frame of the last leaf
+//!             56      8  recorded time of the last leaf
+//!             64     32  chain hash of the log at that lsn (BLAKE3)
+//!             96     32  root of the tree (SHA-256)
+//! signed: offset  bytes  field
+//!              0    128  head
+//!            128     32  public key
+//!            160     64  ed25519 signature of bytes 0 to 127
+//! ```
+//! All little-endian. A tree has heads where frames end, and of each size only one: everything in it
+//! follows from the log, so whoever has the same log states the same, and signs the same bytes.
+
+use crate::error::{Flaw, ProofError};
+use crate::hash::Hash;
+use crate::key::{PublicKey, SigningKey};
+use crate::reader::Reader;
+use crate::tree::SIZE_MAX;
+use florin_ledger::{Lsn, Timestamp};
+use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Bytes of a head.
+pub const HEAD_BYTES: usize = 128;
+/// Bytes of a signed head.
+pub const SIGNED_HEAD_BYTES: usize = 224;
+const MAGIC: [u8; 8] = *b"FLORINTH";
+const VERSION: u32 = 1;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct HeadLayout {
+    magic: [u8; 8],
+    version: U32,
+    reserved: U32,
+    incarnation: U128,
+    epoch: U64,
+    size: U64,
+    lsn: U64,
+    time: U64,
+    chain: [u8; 32],
+    root: [u8; 32],
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct SignedHeadLayout {
+    head: HeadLayout,
+    key: [u8; 32],
+    signature: [u8; 64],
+}
+
+const _: () = assert!(size_of::<HeadLayout>() == HEAD_BYTES);
+const _: () = assert!(size_of::<SignedHeadLayout>() == SIGNED_HEAD_BYTES);
+
+/// What a tree of some size comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TreeHead {
+    /// Names the database.
+    pub incarnation: u128,
+    /// The opening that wrote the last leaf.
+    pub epoch: u64,
+    /// Leaves.
+    pub size: u64,
+    /// The end of the frame of the last leaf.
+    pub lsn: Lsn,
+    /// When the last leaf was recorded.
+    pub time: Timestamp,
+    /// The log's chain hash at `lsn`.
+    pub chain: [u8; 32],
+    /// The root.
+    pub root: Hash,
+}
+
+/// A head, and whose word it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignedHead {
+    /// What is stated.
+    pub head: TreeHead,
+    /// By whom.
+    pub key: PublicKey,
+    /// Of the head's bytes.
+    pub signature: [u8; 64],
+}
+
+impl TreeHead {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; HEAD_BYTES] {
+        zerocopy::transmute!(self.layout())
+    }
+
+    /// Signs it.
+    #[must_use]
+    pub fn sign(&self, key: &SigningKey) -> SignedHead {
+        SignedHead { head: *self, key: key.public(), signature: key.sign(&self.to_bytes()) }
+    }
+
+    fn layout(&self) -> HeadLayout {
+        HeadLayout {
+            magic: MAGIC,
+            version: VERSION.into(),
+            reserved: U32::ZERO,
+            incarnation: self.incarnation.into(),
+            epoch: self.epoch.into(),
+            size: self.size.into(),
+            lsn: self.lsn.0.into(),
+            time: self.time.0.into(),
+            chain: self.chain,
+            root: self.root.0,
+        }
+    }
+}
+
+impl SignedHead {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; SIGNED_HEAD_BYTES] {
+        let SignedHead { head, key, signature } = *self;
+        zerocopy::transmute!(SignedHeadLayout { head: head.layout(), key: key.0, signature })
+    }
+
+    /// The head of some bytes; its signature is not looked at ([`SignedHead::verify`]).
+    ///
+    /// # Errors
+    /// Where they are not what [`SignedHead::to_bytes`] gives.
+    pub fn read(bytes: &[u8]) -> Result<SignedHead, ProofError> {
+        let mut reader = Reader::new(bytes);
+        let head = SignedHead::take(&mut reader)?;
+        reader.end()?;
+        Ok(head)
+    }
+
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Result<SignedHead, ProofError> {
+        let start = reader.offset();
+        let SignedHeadLayout { head, key, signature } = reader.take::<SignedHeadLayout>()?;
+        let wrong = |offset, flaw| Err(ProofError::new(offset, flaw).after(start));
+        if head.magic != MAGIC {
+            return wrong(0, Flaw::Magic);
+        }
+        if head.version != VERSION {
+            return wrong(8, Flaw::Version);
+        }
+        if head.reserved != U32::ZERO {
+            return wrong(12, Flaw::NotZero);
+        }
+        if !(1..=SIZE_MAX).contains(&head.size.get()) {
+            return wrong(40, Flaw::Number);
+        }
+        let read = TreeHead {
+            incarnation: head.incarnation.get(),
+            epoch: head.epoch.get(),
+            size: head.size.get(),
+            lsn: Lsn(head.lsn.get()),
+            time: Timestamp(head.time.get()),
+            chain: head.chain,
+            root: Hash(head.root),
+        };
+        Ok(SignedHead { head: read, key: PublicKey(*key), signature: *signature })
+    }
+
+    /// Checks that it is the word of this key.
+    ///
+    /// # Errors
+    /// [`Flaw::OtherKey`], [`Flaw::Signature`].
+    pub fn verify(&self, key: &PublicKey) -> Result<(), ProofError> {
+        if self.key != *key {
+            return Err(ProofError::new(HEAD_BYTES, Flaw::OtherKey));
+        }
+        if !key.verifies(&self.head.to_bytes(), &self.signature) {
+            return Err(ProofError::new(HEAD_BYTES + 32, Flaw::Signature));
+        }
+        Ok(())
+    }
+}

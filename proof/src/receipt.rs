@@ -1,0 +1,178 @@
+//! A receipt: the bank's word that a record is in its log, given before the tree has come so far. Whoever
+//! holds it asks later for the inclusion proof of the same leaf; a bank that can't give it has broken its
+//! word, and the receipt shows that.
+//!
+//! ```text
+//! offset  bytes  field
+//!      0      8  magic, "FLORINRC"
+//!      8      4  version, 1
+//!     12      4  bytes of the leaf
+//!     16     16  incarnation of the database
+//!     32      8  end of the record's frame
+//!     40     32  chain hash of the log there (BLAKE3)
+//!     72      4  durable where, one bit each: 1 on the disk of the server that signs
+//!     76      4  reserved, zero
+//!     80     32  public key
+//!    112         leaf
+//!      …     64  ed25519 signature of everything before
+//! ```
+//! All little-endian. Nothing follows.
+
+use crate::error::{Flaw, ProofError};
+use crate::inclusion::{InclusionProof, check_start, count, limited};
+use crate::key::{PublicKey, SigningKey};
+use crate::leaf::{LEAF_BYTES_MAX, Leaf};
+use crate::reader::Reader;
+use florin_ledger::Lsn;
+use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Durable on the disk of the server that signs.
+pub const ON_OWN_DISK: u32 = 1;
+const HEAD_BYTES: usize = 112;
+const SIGNATURE_BYTES: usize = 64;
+const MAGIC: [u8; 8] = *b"FLORINRC";
+const VERSION: u32 = 1;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct ReceiptLayout {
+    magic: [u8; 8],
+    version: U32,
+    leaf_bytes: U32,
+    incarnation: U128,
+    lsn: U64,
+    chain: [u8; 32],
+    durable: U32,
+    reserved: U32,
+    key: [u8; 32],
+}
+
+const _: () = assert!(size_of::<ReceiptLayout>() == HEAD_BYTES);
+
+/// What is promised.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Names the database.
+    pub incarnation: u128,
+    /// The end of the record's frame.
+    pub lsn: Lsn,
+    /// The log's chain hash there.
+    pub chain: [u8; 32],
+    /// Where it is durable, one bit each ([`ON_OWN_DISK`]).
+    pub durable: u32,
+    /// The record, as bytes of a [`Leaf`].
+    pub leaf: Vec<u8>,
+}
+
+/// A receipt, and whose word it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignedReceipt {
+    /// What is promised.
+    pub receipt: Receipt,
+    /// By whom.
+    pub key: PublicKey,
+    /// Of everything before it.
+    pub signature: [u8; SIGNATURE_BYTES],
+}
+
+impl Receipt {
+    /// Signs it.
+    ///
+    /// # Panics
+    /// If the leaf is longer than one may be.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey) -> SignedReceipt {
+        let signature = key.sign(&self.signed_bytes(&key.public()));
+        SignedReceipt { receipt: self, key: key.public(), signature }
+    }
+
+    fn signed_bytes(&self, key: &PublicKey) -> Vec<u8> {
+        assert!(self.leaf.len() <= LEAF_BYTES_MAX);
+        let layout = ReceiptLayout {
+            magic: MAGIC,
+            version: VERSION.into(),
+            leaf_bytes: count(self.leaf.len()),
+            incarnation: self.incarnation.into(),
+            lsn: self.lsn.0.into(),
+            chain: self.chain,
+            durable: self.durable.into(),
+            reserved: U32::ZERO,
+            key: key.0,
+        };
+        let mut bytes = layout.as_bytes().to_vec();
+        bytes.extend_from_slice(&self.leaf);
+        bytes
+    }
+}
+
+impl SignedReceipt {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.receipt.signed_bytes(&self.key);
+        bytes.extend_from_slice(&self.signature);
+        bytes
+    }
+
+    /// The receipt of some bytes; whether it holds is [`SignedReceipt::verify`]'s to say.
+    ///
+    /// # Errors
+    /// Where they are not what [`SignedReceipt::to_bytes`] gives.
+    pub fn read(bytes: &[u8]) -> Result<SignedReceipt, ProofError> {
+        let mut reader = Reader::new(bytes);
+        let layout = reader.take::<ReceiptLayout>()?;
+        check_start(&layout.magic, &MAGIC, layout.version, VERSION)?;
+        let leaf_bytes = limited(layout.leaf_bytes, LEAF_BYTES_MAX, 12)?;
+        if layout.durable.get() != ON_OWN_DISK {
+            return Err(ProofError::new(72, Flaw::Number));
+        }
+        if layout.reserved != U32::ZERO {
+            return Err(ProofError::new(76, Flaw::NotZero));
+        }
+        let leaf = reader.bytes(leaf_bytes)?.to_vec();
+        let signature = *reader.take::<[u8; SIGNATURE_BYTES]>()?;
+        reader.end()?;
+        let receipt = Receipt {
+            incarnation: layout.incarnation.get(),
+            lsn: Lsn(layout.lsn.get()),
+            chain: layout.chain,
+            durable: layout.durable.get(),
+            leaf,
+        };
+        Ok(SignedReceipt { receipt, key: PublicKey(layout.key), signature })
+    }
+
+    /// Checks that it is the word of this key, and says what is promised.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn verify(&self, key: &PublicKey) -> Result<Leaf<'_>, ProofError> {
+        if self.key != *key {
+            return Err(ProofError::new(80, Flaw::OtherKey));
+        }
+        let leaf = &self.receipt.leaf;
+        if !key.verifies(&self.receipt.signed_bytes(key), &self.signature) {
+            return Err(ProofError::new(HEAD_BYTES + leaf.len(), Flaw::Signature));
+        }
+        Leaf::read(leaf).map_err(|error| error.after(HEAD_BYTES))
+    }
+
+    /// Checks that a proof, which was verified, is of what was promised.
+    ///
+    /// # Errors
+    /// [`Flaw::OtherDatabase`]; [`Flaw::Root`] if it proves something else.
+    pub fn check_redeemed(&self, proof: &InclusionProof) -> Result<(), ProofError> {
+        if proof.head.head.incarnation != self.receipt.incarnation {
+            return Err(ProofError::new(16, Flaw::OtherDatabase));
+        }
+        if proof.leaf != self.receipt.leaf {
+            return Err(ProofError::new(HEAD_BYTES, Flaw::Root));
+        }
+        let head = &proof.head.head;
+        if head.lsn == self.receipt.lsn && head.chain != self.receipt.chain {
+            return Err(ProofError::new(40, Flaw::Root));
+        }
+        Ok(())
+    }
+}

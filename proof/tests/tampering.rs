@@ -1,0 +1,229 @@
+//! Whatever is changed, cut, added or swapped in a file is refused, or the file says what it always said.
+//! Prevents (faults 55 and 56): a customer whose verifier nods at what the bank never wrote.
+
+use florin_ledger::stream::ItemContent;
+use florin_ledger::{
+    AccountId, Amount, Code, CommitId, LedgerId, Lsn, Position, TableId, Timestamp, Transfer,
+    TransferId,
+};
+use florin_proof::receipt::ON_OWN_DISK;
+use florin_proof::tree::{Nodes, consistency_path, inclusion_path, root};
+use florin_proof::{
+    ConsistencyProof, Flaw, Hash, InclusionProof, Leaf, ProofError, PublicKey, Receipt, SignedHead,
+    SignedReceipt, SigningKey, TreeHead, leaf_hash, node_hash,
+};
+use std::convert::Infallible;
+
+struct Books(Vec<Vec<u8>>);
+
+impl Nodes for Books {
+    type Error = Infallible;
+
+    fn node(&mut self, level: u32, index: u64) -> Result<Hash, Infallible> {
+        if level == 0 {
+            return Ok(leaf_hash(&self.0[usize::try_from(index).unwrap()]));
+        }
+        let Ok(left) = self.node(level - 1, index * 2);
+        let Ok(right) = self.node(level - 1, index * 2 + 1);
+        Ok(node_hash(&left, &right))
+    }
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
+}
+
+fn leaf(number: u64, content: ItemContent<'_>) -> Vec<u8> {
+    let position = Position { epoch: 1, lsn: Lsn(4_096 + number * 112) };
+    Leaf { position, time: Timestamp(1_000 + number), content }.to_bytes()
+}
+
+fn books(size: u64) -> Books {
+    let transfer = |number: u64| Transfer {
+        id: TransferId(u128::from(number) + 1),
+        debit_account_id: AccountId(1),
+        credit_account_id: AccountId(2),
+        amount: Amount(u128::from(number) * 100),
+        ledger: LedgerId(978),
+        code: Code(1),
+        ..Transfer::default()
+    };
+    let leaves = (0..size).map(|number| match number % 4 {
+        1 => {
+            let (table, expires) = (TableId(16), Timestamp::NONE);
+            let content = ItemContent::DocumentPut { table, key: b"key", value: b"value", expires };
+            leaf(number, content)
+        }
+        2 => {
+            let (id, digest) = (CommitId(u128::from(number)), [3; 32]);
+            leaf(number, ItemContent::Commit { id, digest, actor: b"who" })
+        }
+        _ => leaf(number, ItemContent::Transfer(transfer(number))),
+    });
+    Books(leaves.collect())
+}
+
+fn head(books: &mut Books, size: u64) -> SignedHead {
+    let Ok(root) = root(books, size);
+    let head = TreeHead {
+        incarnation: 0x1234,
+        epoch: 1,
+        size,
+        lsn: Lsn(4_096 + size * 112),
+        time: Timestamp(1_000 + size),
+        chain: [9; 32],
+        root,
+    };
+    head.sign(&key())
+}
+
+fn inclusion(index: u64, size: u64) -> InclusionProof {
+    let mut books = books(size);
+    let Ok(path) = inclusion_path(&mut books, index, size);
+    let leaf = books.0[usize::try_from(index).unwrap()].clone();
+    InclusionProof { head: head(&mut books, size), index, path, leaf }
+}
+
+fn consistency(first: u64, second: u64) -> ConsistencyProof {
+    let mut books = books(second);
+    let Ok(path) = consistency_path(&mut books, first, second);
+    let (first, second) = (head(&mut books, first), head(&mut books, second));
+    ConsistencyProof { first, second, path }
+}
+
+fn receipt() -> SignedReceipt {
+    let leaf = books(4).0.remove(3);
+    let (lsn, chain) = (Lsn(9_000), [5; 32]);
+    Receipt { incarnation: 0x1234, lsn, chain, durable: ON_OWN_DISK, leaf }.sign(&key())
+}
+
+/// The file holds; nothing that differs from it in a byte, is cut or goes on does.
+fn check(file: &[u8], verify: &dyn Fn(&[u8], &PublicKey) -> Result<(), ProofError>) {
+    let public = key().public();
+    assert_eq!(verify(file, &public), Ok(()));
+    let stranger = SigningKey::from_seed(&[8; 32]).public();
+    assert_eq!(verify(file, &stranger).unwrap_err().flaw, Flaw::OtherKey);
+    for at in 0..file.len() {
+        for change in [1, 0x80, 0xff] {
+            let mut changed = file.to_vec();
+            changed[at] ^= change;
+            assert!(verify(&changed, &public).is_err(), "byte {at} changed by {change}");
+        }
+        assert!(verify(&file[..at], &public).is_err(), "cut at {at}");
+        let mut without = file.to_vec();
+        without.remove(at);
+        assert!(verify(&without, &public).is_err(), "without byte {at}");
+        let mut twice = file.to_vec();
+        twice.insert(at, file[at]);
+        assert!(verify(&twice, &public).is_err(), "byte {at} twice");
+    }
+    for at in (0..file.len().saturating_sub(64)).step_by(32) {
+        let mut swapped = file.to_vec();
+        let (left, right) = swapped[at..at + 64].split_at_mut(32);
+        left.swap_with_slice(right);
+        assert!(swapped == file || verify(&swapped, &public).is_err(), "swapped at {at}");
+    }
+    assert!(verify(&[file, &[0]].concat(), &public).is_err(), "one byte more");
+}
+
+#[test]
+fn a_changed_head_is_refused() {
+    let head = head(&mut books(5), 5);
+    check(&head.to_bytes(), &|bytes, key| SignedHead::read(bytes)?.verify(key));
+}
+
+#[test]
+fn a_changed_inclusion_proof_is_refused() {
+    for (index, size) in [(0, 1), (1, 2), (2, 3), (6, 7), (9, 13), (7, 16)] {
+        let proof = inclusion(index, size);
+        assert_eq!(InclusionProof::read(&proof.to_bytes()), Ok(proof.clone()));
+        check(&proof.to_bytes(), &|bytes, key| InclusionProof::read(bytes)?.verify(key).map(drop));
+    }
+}
+
+#[test]
+fn a_changed_consistency_proof_is_refused() {
+    for (first, second) in [(1, 2), (2, 3), (4, 7), (6, 13), (5, 5), (8, 16)] {
+        let proof = consistency(first, second);
+        assert_eq!(ConsistencyProof::read(&proof.to_bytes()), Ok(proof.clone()));
+        if first == second {
+            // Two heads that are the same may change places.
+            assert_eq!(proof.verify(&key().public()), Ok(()));
+            continue;
+        }
+        check(&proof.to_bytes(), &|bytes, key| ConsistencyProof::read(bytes)?.verify(key));
+    }
+}
+
+#[test]
+fn a_changed_receipt_is_refused() {
+    check(&receipt().to_bytes(), &|bytes, key| SignedReceipt::read(bytes)?.verify(key).map(drop));
+}
+
+/// Prevents: a promise that is kept with another payment, or by another bank.
+#[test]
+fn a_receipt_is_redeemed_by_its_own_leaf_alone() {
+    let receipt = receipt();
+    let proof = inclusion(3, 4);
+    assert_eq!(receipt.check_redeemed(&proof), Ok(()));
+    assert!(receipt.check_redeemed(&inclusion(2, 4)).is_err());
+    let mut elsewhere = proof.clone();
+    elsewhere.head.head.incarnation += 1;
+    let other = receipt.check_redeemed(&elsewhere).unwrap_err();
+    assert_eq!(other.flaw, Flaw::OtherDatabase);
+    let mut forked = proof;
+    forked.head.head.lsn = receipt.receipt.lsn;
+    assert!(receipt.check_redeemed(&forked).is_err(), "another chain at the same end");
+}
+
+/// Fault 55: heads of two histories are never shown to be one.
+#[test]
+fn two_histories_are_not_consistent() {
+    let mut proof = consistency(6, 13);
+    let mut other = books(13);
+    other.0[2][16] ^= 1;
+    proof.first = head(&mut other, 6);
+    assert_eq!(proof.verify(&key().public()).unwrap_err().flaw, Flaw::Root);
+    let mut older = consistency(6, 13);
+    std::mem::swap(&mut older.first, &mut older.second);
+    assert!(older.verify(&key().public()).is_err());
+}
+
+/// Fault 68: what is signed for one kind of file is not taken for another.
+#[test]
+fn no_kind_of_file_is_read_as_another() {
+    let files = [
+        head(&mut books(5), 5).to_bytes().to_vec(),
+        inclusion(2, 5).to_bytes(),
+        consistency(2, 5).to_bytes(),
+        receipt().to_bytes(),
+    ];
+    let reads = |bytes: &[u8]| {
+        [
+            SignedHead::read(bytes).is_ok(),
+            InclusionProof::read(bytes).is_ok(),
+            ConsistencyProof::read(bytes).is_ok(),
+            SignedReceipt::read(bytes).is_ok(),
+        ]
+    };
+    for (number, file) in files.iter().enumerate() {
+        let expected: [bool; 4] = std::array::from_fn(|kind| kind == number);
+        assert_eq!(reads(file), expected);
+    }
+}
+
+proptest::proptest! {
+    /// Any bytes are answered.
+    #[test]
+    fn bytes_of_a_stranger_are_answered(start in 0..5_usize, bytes: Vec<u8>) {
+        let starts: [&[u8]; 5] =
+            [b"", b"FLORINTH\x01\0\0\0", b"FLORINIP\x01\0\0\0", b"FLORINCP\x01\0\0\0", b"FLORINRC\x01\0\0\0"];
+        let file = [starts[start], &bytes].concat();
+        let key = key().public();
+        let _ = SignedHead::read(&file).map(|it| it.verify(&key).is_ok());
+        let _ = InclusionProof::read(&file).map(|it| it.verify(&key).is_ok());
+        let _ = ConsistencyProof::read(&file).map(|it| it.verify(&key).is_ok());
+        let _ = SignedReceipt::read(&file).map(|it| it.verify(&key).is_ok());
+        let _ = Leaf::read(&file);
+    }
+}

@@ -1,0 +1,181 @@
+//! Proofs as a customer and an auditor meet them: files from a real server, judged by the binary without it, and
+//! by a verifier in another language that was written from docs/FORMAT.md alone. What would go wrong without it:
+//! proofs that only their maker believes in.
+
+use crate::directory::empty;
+use crate::load::connect;
+use crate::process::{Ended, Server, argument, run, run_florin};
+use florin_ledger::{
+    Account, AccountId, Amount, Code, Commit, CommitId, DocumentWrite, LedgerId, TableId, Transfer,
+    TransferId,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// A bank with its key and some files that it gave away.
+struct Bank {
+    directory: TempDir,
+}
+
+impl Bank {
+    async fn new() -> Bank {
+        let bank = Bank { directory: empty() };
+        let made = run_florin(&["init", "--data", argument(&bank.path("data"))], "").await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let key = run_florin(&["proof", "key", "--data", argument(&bank.path("data"))], "").await;
+        assert!(made.output.contains(key.output.trim()), "{made:?}");
+        fs::create_dir(bank.path("files")).expect("a directory");
+        fs::write(bank.path("public"), &key.output).expect("a file");
+        bank
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// `florin proof`, its answer in a file.
+    async fn proof(&self, server: &Server, file: &str, arguments: &[&str]) -> serde_json::Value {
+        let out = self.path(file);
+        let more = ["--connect", &server.address, "--out", argument(&out)];
+        let ended = run_florin(&[&["proof"], arguments, &more].concat(), "").await;
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        ended.json()
+    }
+
+    async fn verify(&self, file: &Path, more: &[&str]) -> Ended {
+        let (public, file) = (self.path("public"), argument(file).to_owned());
+        let fixed = ["verify-receipt", &file, "--public-key", argument(&public)];
+        run_florin(&[&fixed, more].concat(), "").await
+    }
+}
+
+async fn keep_books(server: &Server) {
+    let client = connect(&server.address).await;
+    let account = |id| Account {
+        id: AccountId(id),
+        ledger: LedgerId(978),
+        code: Code(1),
+        ..Account::default()
+    };
+    client.create_accounts(&[account(1), account(2)]).await.expect("it serves");
+    let transfer = |id: u128| Transfer {
+        id: TransferId(id),
+        debit_account_id: AccountId(1),
+        credit_account_id: AccountId(2),
+        amount: Amount(id * 100),
+        ledger: LedgerId(978),
+        code: Code(7),
+        ..Transfer::default()
+    };
+    let transfers: Vec<Transfer> = (1..=300).map(transfer).collect();
+    client.create_transfers(&transfers).await.expect("it serves");
+    let document = DocumentWrite {
+        table: TableId(16),
+        key: b"key".to_vec(),
+        value: Some(b"value".to_vec()),
+        ..DocumentWrite::default()
+    };
+    let commit = Commit {
+        id: CommitId(1),
+        transfers: vec![transfer(1_000)],
+        documents: vec![document],
+        actor: b"who".to_vec(),
+        ..Commit::default()
+    };
+    client.commit(&commit).await.expect("it serves");
+}
+
+#[tokio::test]
+async fn what_a_server_proves_needs_no_server_to_be_believed() {
+    let bank = Bank::new().await;
+    let server = Server::start(&bank.path("data"), &[]).await;
+    keep_books(&server).await;
+    let receipt = bank.proof(&server, "files/receipt", &["receipt", "--transfer", "77"]).await;
+    assert_eq!(receipt["record"]["content"]["amount"], "7700", "{receipt}");
+    let head = bank.proof(&server, "files/head", &["head"]).await;
+    let inclusion = ["inclusion", "--transfer", "77"];
+    let included = bank.proof(&server, "files/transfer", &inclusion).await;
+    assert_eq!(included["record"], receipt["record"]);
+    bank.proof(&server, "files/commit", &["inclusion", "--commit", "1"]).await;
+    let document = ["inclusion", "--document", "16:6b6579"];
+    let document = bank.proof(&server, "files/document", &document).await;
+    assert_eq!(document["record"]["content"]["value"], "76616c7565", "{document}");
+    let position = receipt["record"]["position"].as_str().expect("a text");
+    bank.proof(&server, "files/position", &["inclusion", "--position", position]).await;
+    // A day later, after a crash.
+    server.kill().await;
+    let server = Server::start(&bank.path("data"), &[]).await;
+    let leaves = head["head"]["leaves"].as_str().expect("a text").to_owned();
+    let again = bank.proof(&server, "again", &["head", "--size", &leaves]).await;
+    assert_eq!(again, head, "an old head is stated again");
+    let consistency = ["consistency", "--from", &leaves];
+    let consistent = bank.proof(&server, "files/consistency", &consistency).await;
+    assert_eq!(consistent["first"], head["head"]);
+    let path = bank.path("files/receipt");
+    bank.proof(&server, "redeemed", &["redeem", argument(&path)]).await;
+    server.stop().await;
+    // From here on there are files and a public key, and nothing else.
+    fs::rename(bank.path("data"), bank.path("away")).expect("it is there");
+    for entry in fs::read_dir(bank.path("files")).expect("readable") {
+        let file = entry.expect("an entry").path();
+        let ended = bank.verify(&file, &[]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let (receipt, redeemed) = (bank.path("files/receipt"), bank.path("redeemed"));
+    let ended = bank.verify(&receipt, &["--redeemed-by", argument(&redeemed)]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let other = bank.path("files/document");
+    let ended = bank.verify(&receipt, &["--redeemed-by", argument(&other)]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let changed = bank.path("changed");
+    let mut bytes = fs::read(&receipt).expect("readable");
+    bytes[200] ^= 1;
+    fs::write(&changed, bytes).expect("a file");
+    let ended = bank.verify(&changed, &[]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("proves nothing: the signature is wrong"), "{ended:?}");
+    python_judges(&bank).await;
+}
+
+/// Every byte of every file, in the words of another language.
+async fn python_judges(bank: &Bank) {
+    let mut python = Command::new("python3");
+    python
+        .args(["-m", "unittest", "--verbose", "test_verify"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python"))
+        .env("FLORIN_PROOFS", bank.path("files"))
+        .env("FLORIN_REDEEMED", bank.path("redeemed"))
+        .env("FLORIN_PUBLIC_KEY", bank.path("public"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdout(std::process::Stdio::piped());
+    let ended = run(python, "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said());
+    assert!(ended.errors.contains("test_whatever_is_changed_is_refused"), "{}", ended.said());
+}
+
+/// Prevents: an operator who serves for a year and learns then that nothing was signed.
+#[tokio::test]
+async fn a_server_without_a_key_says_how_to_have_one() {
+    let directory = empty();
+    let data = directory.path().join("data");
+    let server = Server::start(&data, &[]).await;
+    let connect = ["--connect", &server.address];
+    let ended = run_florin(&[&["proof", "head"], &connect[..]].concat(), "").await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("florin proof key"), "{ended:?}");
+    server.stop().await;
+    // A directory is opened with its key, made now.
+    let ended = run_florin(&["proof", "head", "--data", argument(&data)], "").await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let server = Server::start(&data, &[]).await;
+    let served = run_florin(&["proof", "head", "--connect", &server.address], "").await;
+    assert_eq!(served.code, Some(0), "{served:?}");
+    assert_eq!(served.json()["head"]["key"], ended.json()["head"]["key"]);
+    server.stop().await;
+    let none = directory.path().join("none");
+    let ended = run_florin(&["proof", "head", "--data", argument(&none)], "").await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(!none.exists(), "it was made");
+}

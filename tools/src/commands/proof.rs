@@ -1,0 +1,239 @@
+//! `florin proof`: heads, proofs and receipts, as files for whoever wants to verify them.
+
+use super::tail::bytes;
+use crate::evidence::{self, Evidence};
+use crate::exit::{Exit, Failure};
+use crate::signing_key::SigningKeyArguments;
+use crate::target::{Destination, Ledger, runtime};
+use clap::{Args, Subcommand};
+use florin_client::{Client, ClientError, RefusalKind};
+use florin_ledger::{CommitId, DocumentKey, Position, Subject, TableId, TransferId};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// Prove what is recorded, to whoever has the public key
+#[derive(Args, Debug)]
+#[command(
+    after_help = "What is asked for is written to --out, for florin verify-receipt, which needs no \
+server. A receipt is given at once; an inclusion proof once the tree has come past the record, which takes \
+milliseconds as a rule."
+)]
+pub(crate) struct Proof {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Print the public key, making the pair if there is none
+    Key {
+        /// The data directory
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        #[command(flatten)]
+        signing_key: SigningKeyArguments,
+    },
+    /// The signed head of the tree: one statement about everything that is recorded so far
+    Head {
+        #[command(flatten)]
+        asked: Asked,
+        /// Of the tree that had so many leaves; as another head says
+        #[arg(long, value_name = "LEAVES")]
+        size: Option<u64>,
+    },
+    /// That a record is in the tree of a signed head
+    Inclusion {
+        #[command(flatten)]
+        asked: Asked,
+        #[command(flatten)]
+        subject: SubjectArguments,
+        /// In the tree that had so many leaves; without it, in the newest
+        #[arg(long, value_name = "LEAVES")]
+        size: Option<u64>,
+    },
+    /// That an older tree is the beginning of a newer one: nothing of it was changed
+    Consistency {
+        #[command(flatten)]
+        asked: Asked,
+        /// Leaves of the older tree
+        #[arg(long, value_name = "LEAVES")]
+        from: u64,
+        /// Leaves of the newer tree; without it, of the newest
+        #[arg(long, value_name = "LEAVES")]
+        to: Option<u64>,
+    },
+    /// A signed promise that a record is in the log
+    Receipt {
+        #[command(flatten)]
+        asked: Asked,
+        #[command(flatten)]
+        subject: SubjectArguments,
+    },
+    /// The inclusion proof of what a receipt promises
+    Redeem {
+        #[command(flatten)]
+        asked: Asked,
+        /// The receipt
+        receipt: PathBuf,
+    },
+}
+
+/// Whom to ask, and where the answer goes.
+#[derive(Args, Debug)]
+struct Asked {
+    #[command(flatten)]
+    destination: Destination,
+    #[command(flatten)]
+    signing_key: SigningKeyArguments,
+    /// Where to write it; must be new
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct SubjectArguments {
+    /// The record of this transfer
+    #[arg(long, value_name = "ID")]
+    transfer: Option<u128>,
+    /// The record that decided this commit
+    #[arg(long, value_name = "ID")]
+    commit: Option<u128>,
+    /// The record that wrote this document last; its key in hexadecimal digits
+    #[arg(long, value_name = "TABLE:HEX", value_parser = document)]
+    document: Option<DocumentKey>,
+    /// The record at this position
+    #[arg(long, value_name = "EPOCH:LSN", value_parser = position)]
+    position: Option<Position>,
+}
+
+impl SubjectArguments {
+    fn subject(&self) -> Subject {
+        match (self.transfer, self.commit, &self.document, self.position) {
+            (Some(id), ..) => Subject::Transfer(TransferId(id)),
+            (_, Some(id), ..) => Subject::Commit(CommitId(id)),
+            (_, _, Some(key), _) => Subject::Document(key.clone()),
+            (.., position) => Subject::Position(position.expect("one of the group is required")),
+        }
+    }
+}
+
+fn document(text: &str) -> Result<DocumentKey, String> {
+    let (table, key) = text.split_once(':').ok_or("a document is TABLE:HEX")?;
+    let table = table.parse().map_err(|_| String::from("a table is a number up to 65535"))?;
+    Ok(DocumentKey { table: TableId(table), key: bytes(key)? })
+}
+
+fn position(text: &str) -> Result<Position, String> {
+    text.parse().map_err(|_| String::from("a position is EPOCH:LSN, both decimal"))
+}
+
+impl Proof {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        match &self.action {
+            Action::Key { data, signing_key } => {
+                let key = signing_key.open_or_make(data)?;
+                writeln!(io::stdout(), "{}", key.public())?;
+                Ok(Exit::Done)
+            }
+            Action::Head { asked, size } => asked.answer(async |client| {
+                patiently(async || client.tree_head(*size).await).await.map(Evidence::Head)
+            }),
+            Action::Inclusion { asked, subject, size } => {
+                let subject = subject.subject();
+                asked.answer(async |client| {
+                    let prove = async || client.prove_inclusion(&subject, *size).await;
+                    patiently(prove).await.map(Evidence::Inclusion)
+                })
+            }
+            Action::Consistency { asked, from, to } => asked.answer(async |client| {
+                let prove = async || client.prove_consistency(*from, *to).await;
+                patiently(prove).await.map(Evidence::Consistency)
+            }),
+            Action::Receipt { asked, subject } => {
+                let subject = subject.subject();
+                asked.answer(async |client| client.receipt(&subject).await.map(Evidence::Receipt))
+            }
+            Action::Redeem { asked, receipt } => redeem(asked, receipt),
+        }
+    }
+}
+
+fn redeem(asked: &Asked, path: &Path) -> Result<Exit, Failure> {
+    let Evidence::Receipt(receipt) = evidence::read(path)? else {
+        return Err(Failure::usage(format!("{} is no receipt", path.display())));
+    };
+    let leaf = receipt.verify(&receipt.key);
+    let leaf = leaf.map_err(|error| broken(path, &error.to_string()))?;
+    let subject = Subject::Position(leaf.position);
+    asked.answer(async |client| {
+        let prove = async || client.prove_inclusion(&subject, None).await;
+        let proof = patiently(prove).await?;
+        receipt.check_redeemed(&proof).map_err(|error| ClientError::Refused {
+            kind: RefusalKind::Fork,
+            message: format!(
+                "the receipt is not redeemed, the ledger has something else there: {error}; keep the \
+                 receipt, it shows that"
+            ),
+        })?;
+        Ok(Evidence::Inclusion(proof))
+    })
+}
+
+impl Asked {
+    fn answer(
+        &self,
+        ask: impl AsyncFn(&Client) -> Result<Evidence, ClientError>,
+    ) -> Result<Exit, Failure> {
+        self.destination.refuse_new()?;
+        let runtime = runtime()?;
+        let ledger = self.open(&runtime)?;
+        let answered = runtime.block_on(ask(&ledger.client));
+        let closed = ledger.close();
+        let evidence = answered?;
+        if let Some(out) = &self.out {
+            write_new(out, &evidence.to_bytes())?;
+        }
+        writeln!(io::stdout(), "{}", evidence.describe())?;
+        closed?;
+        Ok(Exit::Done)
+    }
+
+    fn open(&self, runtime: &tokio::runtime::Runtime) -> Result<Ledger, Failure> {
+        match &self.destination.target.data {
+            None => self.destination.open(runtime, None),
+            Some(data) => {
+                let key = self.signing_key.open_or_make(data)?;
+                self.destination.open_proving(runtime, key)
+            }
+        }
+    }
+}
+
+/// A tree that is behind catches up: who asks for a proof by hand would only ask again.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Err(ClientError::Refused { kind: RefusalKind::NotYet, .. })
+                if begun.elapsed() < crate::target::PATIENCE =>
+            {
+                sleep(Duration::from_millis(20)).await;
+            }
+            answered => return answered,
+        }
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let made = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let written = made.and_then(|mut file| file.write_all(bytes));
+    written.map_err(|error| broken(path, &error.to_string()))
+}
+
+fn broken(path: &Path, why: &str) -> Failure {
+    Failure::new(Exit::Findings, format!("{}: {why}", path.display()))
+}

@@ -1,0 +1,122 @@
+//! The four kinds of files that prove something: told apart by their first bytes, verified with a public
+//! key, described as a line of JSON.
+
+use crate::exit::{Exit, Failure};
+use crate::json::item;
+use florin_proof::{
+    ConsistencyProof, InclusionProof, Leaf, ProofError, PublicKey, SignedHead, SignedReceipt,
+    TreeHead,
+};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// Bytes of a file that proves something, at most.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A file that proves something.
+#[derive(Debug)]
+pub(crate) enum Evidence {
+    Head(SignedHead),
+    Inclusion(InclusionProof),
+    Consistency(ConsistencyProof),
+    Receipt(SignedReceipt),
+}
+
+/// Reads a file; nothing of it is verified.
+///
+/// # Errors
+/// If it can't be read, or proves nothing because it is none of the four.
+pub(crate) fn read(path: &Path) -> Result<Evidence, Failure> {
+    let unavailable = |error: String| Failure::unavailable(format!("{}: {error}", path.display()));
+    let length = fs::metadata(path).map_err(|error| unavailable(error.to_string()))?.len();
+    if FILE_BYTES_MAX < length {
+        return Err(refused(path, "a file that long proves nothing"));
+    }
+    let bytes = fs::read(path).map_err(|error| unavailable(error.to_string()))?;
+    Evidence::of(&bytes).map_err(|error| refused(path, &error.to_string()))
+}
+
+pub(crate) fn refused(path: &Path, why: &str) -> Failure {
+    Failure::new(Exit::Findings, format!("{} proves nothing: {why}", path.display()))
+}
+
+impl Evidence {
+    fn of(bytes: &[u8]) -> Result<Evidence, ProofError> {
+        match bytes.get(..8) {
+            Some(b"FLORINTH") => SignedHead::read(bytes).map(Evidence::Head),
+            Some(b"FLORINIP") => InclusionProof::read(bytes).map(Evidence::Inclusion),
+            Some(b"FLORINCP") => ConsistencyProof::read(bytes).map(Evidence::Consistency),
+            _ => SignedReceipt::read(bytes).map(Evidence::Receipt),
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Evidence::Head(head) => head.to_bytes().to_vec(),
+            Evidence::Inclusion(proof) => proof.to_bytes(),
+            Evidence::Consistency(proof) => proof.to_bytes(),
+            Evidence::Receipt(receipt) => receipt.to_bytes(),
+        }
+    }
+
+    /// Checks everything that it says.
+    pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), ProofError> {
+        match self {
+            Evidence::Head(head) => head.verify(key),
+            Evidence::Inclusion(proof) => proof.verify(key).map(drop),
+            Evidence::Consistency(proof) => proof.verify(key),
+            Evidence::Receipt(receipt) => receipt.verify(key).map(drop),
+        }
+    }
+
+    /// What it says, true or not.
+    pub(crate) fn describe(&self) -> Value {
+        match self {
+            Evidence::Head(head) => json!({ "kind": "tree_head", "head": of_head(head) }),
+            Evidence::Inclusion(InclusionProof { head, index, leaf, .. }) => json!({
+                "kind": "inclusion",
+                "head": of_head(head),
+                "index": index.to_string(),
+                "record": of_leaf(leaf),
+            }),
+            Evidence::Consistency(ConsistencyProof { first, second, .. }) => json!({
+                "kind": "consistency",
+                "first": of_head(first),
+                "second": of_head(second),
+            }),
+            Evidence::Receipt(SignedReceipt { receipt, key, .. }) => json!({
+                "kind": "receipt",
+                "database": format!("{:032x}", receipt.incarnation),
+                "key": key.to_string(),
+                "end": receipt.lsn.to_string(),
+                "record": of_leaf(&receipt.leaf),
+            }),
+        }
+    }
+}
+
+fn of_head(SignedHead { head, key, .. }: &SignedHead) -> Value {
+    let TreeHead { incarnation, epoch, size, lsn, time, chain: _, root } = head;
+    json!({
+        "database": format!("{incarnation:032x}"),
+        "epoch": epoch.to_string(),
+        "leaves": size.to_string(),
+        "end": lsn.to_string(),
+        "time": time.0.to_string(),
+        "root": root.to_string(),
+        "key": key.to_string(),
+    })
+}
+
+fn of_leaf(leaf: &[u8]) -> Value {
+    match Leaf::read(leaf) {
+        Ok(Leaf { position, time, content }) => json!({
+            "position": position.to_string(),
+            "time": time.0.to_string(),
+            "what": content.kind().name(),
+            "content": item::content(content),
+        }),
+        Err(_) => Value::Null,
+    }
+}
