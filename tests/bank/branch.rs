@@ -196,6 +196,18 @@ impl Branch {
         Branch::over(self.disk.clone(), Arc::clone(&self.keys), self.clock.clone()).await
     }
 
+    /// The same bank, at another of its adapters.
+    pub(crate) fn at(&self, bank: Bank) -> Branch {
+        Branch {
+            bank: Arc::new(bank),
+            client: self.client.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            database: self.database.clone(),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
     /// No adapter gets an answer of it any more.
     pub(crate) fn closes_the_ledger(&self) {
         self.database.close().unwrap();

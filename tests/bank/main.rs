@@ -51,6 +51,7 @@ mod preferences;
 mod recovery_codes;
 mod refusals;
 mod registration;
+mod rekeying;
 mod reversals;
 mod reviews;
 mod sealing;
