@@ -38,6 +38,7 @@ pub mod risk;
 pub mod staff;
 pub mod store;
 pub mod tables;
+pub mod test_clock;
 pub mod timekeeping;
 pub mod topics;
 pub mod vault;

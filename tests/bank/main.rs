@@ -60,6 +60,7 @@ mod sms_factor;
 mod staff;
 mod sweep;
 mod telephones;
+mod test_clock;
 mod timekeeping;
 mod transfers;
 mod workers;

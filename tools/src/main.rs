@@ -6,6 +6,7 @@ mod adapter;
 mod bench;
 mod certificates;
 mod client_keys;
+mod clock;
 mod commands;
 mod credentials;
 mod doors;
