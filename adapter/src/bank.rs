@@ -14,6 +14,7 @@ use crate::money::Currency;
 use crate::payments::References;
 use crate::store::Store;
 use crate::tables;
+use crate::test_clock::TestClock;
 use crate::timekeeping::{Steady, Timekeeping};
 use crate::vault::{Purpose, Vault};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
@@ -73,6 +74,8 @@ pub struct Bank {
     pub proofs: ReplayMemory,
     /// Who is told what happens while it does.
     pub live: Arc<Live>,
+    /// Its clock, if that is set by hand.
+    pub test_clock: Option<TestClock>,
     /// What it was told.
     pub options: BankOptions,
     forms: hmac::Key,
@@ -114,6 +117,7 @@ impl Bank {
             tokens,
             proofs,
             live,
+            test_clock: None,
             options,
         })
     }

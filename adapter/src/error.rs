@@ -27,6 +27,10 @@ pub enum BankError {
     /// The ledger's keyring never had the keys of something that is sealed.
     #[error("the keyring lacks a customer's keys: it is an older copy, or another ledger's")]
     KeyMissing,
+    /// A version of the blind indexes' key is in use that was made after this adapter started: nothing may be looked
+    /// for without it.
+    #[error("the bank's keys have changed since this adapter started: start it again")]
+    KeysChanged,
     /// The keys of its subject are destroyed: nothing more can be stored about it.
     #[error("the keys of its subject are destroyed")]
     Erased,

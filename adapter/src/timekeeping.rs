@@ -116,7 +116,7 @@ impl Timekeeping {
 }
 
 /// The ledger's time: when it would decide a commit.
-async fn time_of(client: &Client) -> Result<Timestamp, BankError> {
+pub(crate) async fn time_of(client: &Client) -> Result<Timestamp, BankError> {
     let write = DocumentWrite {
         table: tables::ACTORS,
         key: vec![0],

@@ -47,6 +47,14 @@ pub(crate) struct HandClock {
     calls: AtomicUsize,
     /// How far adapters are behind the ledger.
     behind: AtomicU64,
+    /// How far somebody of the bank has set it.
+    ahead: AtomicU64,
+}
+
+impl florin_adapter::test_clock::Hand for HandClock {
+    fn reach(&self, ahead: u64) {
+        self.ahead.fetch_max(ahead, Ordering::SeqCst);
+    }
 }
 
 /// Something that happens when adapters ask what time it is.
@@ -72,11 +80,17 @@ impl HandClock {
             planned: Mutex::default(),
             calls: AtomicUsize::new(0),
             behind: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
         }
     }
 
     fn nanoseconds(&self) -> u64 {
-        self.time.load(Ordering::SeqCst)
+        self.time.load(Ordering::SeqCst) + self.ahead.load(Ordering::SeqCst)
+    }
+
+    /// Forgets what it was set to, as the machine does.
+    pub(crate) fn forgets(&self) {
+        self.ahead.store(0, Ordering::SeqCst);
     }
 
     /// Sets adapters' clocks behind the ledger's.
@@ -194,6 +208,18 @@ impl Branch {
     pub(crate) async fn reopened(&self) -> Branch {
         self.database.close().unwrap();
         Branch::over(self.disk.clone(), Arc::clone(&self.keys), self.clock.clone()).await
+    }
+
+    /// The same bank, at another of its adapters.
+    pub(crate) fn at(&self, bank: Bank) -> Branch {
+        Branch {
+            bank: Arc::new(bank),
+            client: self.client.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            database: self.database.clone(),
+            keys: Arc::clone(&self.keys),
+        }
     }
 
     /// No adapter gets an answer of it any more.

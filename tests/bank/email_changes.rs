@@ -30,6 +30,21 @@ async fn confirms(branch: &Branch, link: &str) -> Page {
     browser.posts(CONFIRM, &format!("csrf={csrf}&token={}", token(link))).await
 }
 
+/// Moves somebody to another address; whether it was nobody's.
+pub(crate) async fn moves(
+    branch: &Branch,
+    mailbox: &Arc<Mailbox>,
+    person: &Person,
+    email: &'static str,
+) -> Option<Person> {
+    let mut desk = Browser::logged_in(branch, person).await;
+    asks(branch, &mut desk, person, &email.replace('@', "%40")).await;
+    let letters = mail(branch, mailbox).await;
+    let link = link(letters.iter().find(|mail| mail.text.contains("token="))?);
+    let is_moved = confirms(branch, &link).await.status == StatusCode::SEE_OTHER;
+    is_moved.then(|| Person { email, ..person.clone() })
+}
+
 /// What has come since, by to whom.
 async fn mail(branch: &Branch, mailbox: &Arc<Mailbox>) -> Vec<Mail> {
     mailbox.fills(branch).await;

@@ -77,7 +77,7 @@ async fn a_new_version_is_read_by_every_adapter_before_it_seals_anything() {
                 .unwrap();
         }
     }
-    for purpose in [Purpose::BlindIndex, Purpose::Forms] {
+    for purpose in [Purpose::TokenSigning, Purpose::Forms] {
         let refused = prepare(client, &root, purpose).await;
         assert!(matches!(refused, Err(RotateRefused::NotRotated(_))), "{purpose}");
     }

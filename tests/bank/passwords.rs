@@ -12,7 +12,7 @@ use florin_adapter::email::Email;
 use florin_adapter::{Bank, tables};
 use florin_ledger::document::DocumentScan;
 
-const OTHER: &str = "another horse, another battery";
+pub(crate) const OTHER: &str = "another horse, another battery";
 
 fn encoded(text: &str) -> String {
     text.replace(' ', "+")
@@ -94,14 +94,14 @@ async fn a_browser_that_was_left_open_gives_five_tries_and_no_code_twice() {
     assert!(lets_in(&branch, &ada, PASSWORD).await);
 }
 
-async fn forgets(branch: &Branch, email: &str) -> Page {
+pub(crate) async fn forgets(branch: &Branch, email: &str) -> Page {
     let mut browser = Browser::of(branch);
     let csrf = browser.token("/recover").await;
     browser.posts("/recover", &format!("csrf={csrf}&email={email}")).await
 }
 
 /// Sends the form of a link.
-async fn chooses(browser: &mut Browser, link: &str, password: &str, code: &str) -> Page {
+pub(crate) async fn chooses(browser: &mut Browser, link: &str, password: &str, code: &str) -> Page {
     let csrf = browser.token(link).await;
     let (token, password) = (token(link), encoded(password));
     let form = format!("csrf={csrf}&token={token}&password={password}&code={code}");

@@ -7,6 +7,7 @@ mod backup;
 mod bench;
 mod certificates;
 mod client_keys;
+mod clock;
 mod commands;
 mod credentials;
 mod doors;

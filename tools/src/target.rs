@@ -6,6 +6,8 @@ use crate::inspect::{Log, ReadOnly};
 use crate::key::KeyArguments;
 use clap::Args;
 use florin_client::{Client, ClientOptions, PublicKey, SecretKey};
+use florin_core::clock::Clock;
+use florin_core::disk::os::OsDisk;
 use florin_core::tree::Proving;
 use florin_core::{Database, Options};
 use florin_keys::KeyEncryptionKey;
@@ -172,6 +174,22 @@ pub(crate) fn open_database(
 pub(crate) fn open_database_with(path: &Path, options: Options) -> Result<Database, Failure> {
     Database::open(path, options)
         .map_err(|error| Failure::unavailable(format!("can't open {}: {error}", path.display())))
+}
+
+/// Opens the database in a directory, with a clock.
+pub(crate) fn open_database_at(
+    path: &Path,
+    clock: Arc<dyn Clock>,
+    options: Options,
+) -> Result<Database, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::unavailable(format!("can't open {}: {error}", path.display()))
+    };
+    if !path.is_dir() {
+        return Err(failed(&"there is no such directory: florin init --encrypt makes it"));
+    }
+    let disk = OsDisk::open(path).map_err(|error| failed(&error))?;
+    Database::open_on(Arc::new(disk), clock, options).map_err(|error| failed(&error))
 }
 
 /// A runtime of one thread beside the caller's, so that connections stay alive while a command

@@ -25,8 +25,8 @@ pub use iban::{BankCode, Iban, NotAnIban};
 pub use limiting::{LIMITERS, LimitRefused, SendingLimits, limit};
 pub(crate) use opening::record_imported;
 pub use opening::{OpenOrder, OpenRefused, Opened, Opening, Ordered, open, order, order_once};
+pub(crate) use record::{AccountNumbers, account_end, account_ids_of};
 pub use record::{
     AccountOpen, AccountStatus, AccountType, Accounts, accounts_of, find_by_number, owned,
 };
-pub(crate) use record::{account_end, account_ids_of};
 pub use suspension::{SUSPENDERS, SuspendRefused, resume, suspend};

@@ -11,13 +11,14 @@ use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
 use crate::customers::Customers;
+use crate::entry::Entry;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id};
 use crate::money::Currency;
 use crate::payments::{Orderer, RequestKey};
 use crate::store::{Found, Held, Row, Store, is_one_of};
 use crate::topics;
-use crate::vault::{Indexed, Subject};
+use crate::vault::Subject;
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{Commit, Timestamp};
@@ -71,8 +72,8 @@ pub async fn open(
         commit.accounts.push(ledgers);
         match store.commit(&commit).await {
             Ok(_) => return Ok(opened),
-            // The number is taken, or the customer changed meanwhile.
-            Err(BankError::Unmet(Unmet::Write { index: 0, .. } | Unmet::Document { .. })) => {}
+            // The number is taken, the customer changed meanwhile, or the bank's keys did.
+            Err(error) if error.is_stale() => {}
             Err(error) => return Err(error),
         }
     }
@@ -281,7 +282,6 @@ async fn commit(
     };
     let owned = Row::<AccountOwners>::open(OwnerOpen { account_id: account });
     let numbered = Row::<AccountNumbers>::open(OwnerOpen { account_id: account });
-    let blind = store.vault().blind().of(Indexed::AccountNumber, number.plain());
     let act = Act {
         action: Action::Create,
         entity: "ACCOUNT",
@@ -294,13 +294,12 @@ async fn commit(
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
     // Whoever is erased meanwhile gets no account.
     commit.preconditions.push(owner.unchanged());
-    commit.documents = vec![
-        // First, so that what is unmet names it.
-        store.write(&blind, &numbered, absent).await?,
+    Entry::<AccountNumbers>::claim(store, &[], number.plain(), &numbered, &mut commit).await?;
+    commit.documents.extend([
         store.write(&account.bytes(), &record, absent).await?,
         store.write(&owner_key(customer, account), &owned, absent).await?,
         audit::row(store, clock, caller, act).await?,
-    ];
+    ]);
     commit.events.push(topics::opened(account, customer));
     Ok(commit)
 }

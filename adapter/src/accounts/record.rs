@@ -2,6 +2,7 @@
 
 use super::iban::Iban;
 use crate::clock::UnixNs;
+use crate::entry::{Blind, Entry, Rekeyed};
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id};
 use crate::money::Currency;
@@ -94,7 +95,7 @@ pub(super) enum AccountOwners {}
 
 /// Nothing but the key.
 #[derive(Serialize, Deserialize)]
-pub(super) struct OwnerOpen {
+pub(crate) struct OwnerOpen {
     pub account_id: Id<Account>,
 }
 
@@ -110,7 +111,7 @@ impl Kind for AccountOwners {
 }
 
 /// The account of a number.
-pub(super) enum AccountNumbers {}
+pub(crate) enum AccountNumbers {}
 
 impl Kind for AccountNumbers {
     const TABLE: TableId = tables::ACCOUNT_NUMBERS;
@@ -120,6 +121,19 @@ impl Kind for AccountNumbers {
 
     fn subject(_: &OwnerOpen) -> Subject {
         Subject::Bank
+    }
+}
+
+impl Blind for AccountNumbers {
+    const INDEXED: Indexed = Indexed::AccountNumber;
+}
+
+impl Rekeyed for AccountNumbers {
+    async fn value(store: &Store, found: &Found<Self>) -> Result<Option<String>, BankError> {
+        let account: Option<Found<Accounts>> =
+            store.get(&found.row.open.account_id.bytes()).await?;
+        let sealed = account.and_then(|account| account.row.statutory.known());
+        Ok(sealed.map(|sealed| String::from(sealed.account_number.plain())))
     }
 }
 
@@ -174,8 +188,7 @@ pub async fn find_by_number(
     store: &Store,
     number: &Iban,
 ) -> Result<Option<Id<Account>>, BankError> {
-    let key = store.vault().blind().of(Indexed::AccountNumber, number.plain());
-    let found: Option<Found<AccountNumbers>> = store.get(&key).await?;
+    let found = Entry::<AccountNumbers>::find(store, &[], number.plain()).await?.into_found();
     Ok(found.map(|found| found.row.open.account_id))
 }
 

@@ -8,6 +8,7 @@
 
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs};
+use crate::entry::{Blind, Entry, Rekeyed, gone};
 use crate::error::BankError;
 use crate::id::{Customer, Device, Id};
 use crate::notify::{Place, Platform};
@@ -16,7 +17,7 @@ use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::{Commit, DocumentWrite, TableId};
+use florin_ledger::{Commit, DocumentWrite, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -121,6 +122,19 @@ impl Kind for DeviceTokens {
 
     fn subject(open: &DeviceToken) -> Subject {
         Subject::Customer(open.user_id)
+    }
+}
+
+impl Blind for DeviceTokens {
+    const INDEXED: Indexed = Indexed::DeviceToken;
+}
+
+impl Rekeyed for DeviceTokens {
+    async fn value(store: &Store, found: &Found<Self>) -> Result<Option<String>, BankError> {
+        let blind = store.vault().blind();
+        let devices = Devices::of(store, found.row.open.user_id).await?;
+        let mut tokens = devices.into_iter().map(|device| device.token);
+        Ok(tokens.find(|token| blind.is_of(Indexed::DeviceToken, token, &found.key)))
     }
 }
 
@@ -232,22 +246,13 @@ impl Devices {
         customer: Id<Customer>,
     ) -> Result<Vec<DocumentWrite>, BankError> {
         let devices = Devices::of(store, customer).await?;
-        Ok(devices.iter().map(|device| token_gone(store, &device.token)).collect())
+        Ok(devices.iter().flat_map(|it| gone::<DeviceTokens>(store, &[], &it.token)).collect())
     }
 }
 
 fn listed(found: Option<&Found<Devices>>) -> Vec<Registered> {
     let sealed = found.and_then(|found| found.row.profile.as_known());
     sealed.map(|sealed| sealed.devices.clone()).unwrap_or_default()
-}
-
-fn token_key(store: &Store, token: &str) -> Vec<u8> {
-    store.vault().blind().of(Indexed::DeviceToken, token).to_vec()
-}
-
-fn token_gone(store: &Store, token: &str) -> DocumentWrite {
-    let (table, key) = (DeviceTokens::TABLE, token_key(store, token));
-    DocumentWrite { table, key, ..DocumentWrite::default() }
 }
 
 async fn write(
@@ -272,12 +277,11 @@ async fn take_over(
     token: &PushToken,
     commit: &mut Commit,
 ) -> Result<(), BankError> {
-    let key = token_key(store, &token.0);
-    let before: Option<Found<DeviceTokens>> = store.get(&key).await?;
+    let entry = Entry::<DeviceTokens>::find(store, &[], &token.0).await?;
     let row = Row::<DeviceTokens>::open(DeviceToken { user_id: customer });
-    let condition = before.as_ref().map_or(DocumentCondition::Absent, Found::condition);
-    commit.documents.push(store.write(&key, &row, condition).await?);
-    let other = before.map(|before| before.row.open.user_id).filter(|other| *other != customer);
+    entry.put(store, &row, Timestamp::NONE, commit).await?;
+    let other =
+        entry.found().map(|before| before.row.open.user_id).filter(|other| *other != customer);
     let Some(other) = other else { return Ok(()) };
     let found: Option<Found<Devices>> = store.get(&other.bytes()).await?;
     if let Some(found) = found.filter(|found| found.row.profile.as_known().is_some()) {
@@ -300,10 +304,10 @@ async fn forgetting(
     let mut devices = listed(found.as_ref());
     let place = devices.iter().position(|known| known.device_id == device);
     let Some(place) = place else { return Ok(None) };
-    let gone = devices.remove(place);
+    let removed = devices.remove(place);
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
     commit.documents.push(write(store, customer, found.as_ref(), devices).await?);
-    commit.documents.push(token_gone(store, &gone.token));
+    commit.documents.extend(gone::<DeviceTokens>(store, &[], &removed.token));
     let act = act(customer, Action::Delete, device);
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     Ok(Some(commit))

@@ -12,5 +12,6 @@ mod devices;
 mod preferences;
 
 pub use announcer::Announcer;
+pub(crate) use devices::DeviceTokens;
 pub use devices::{DEVICES_MAX, Devices, NotAToken, PushToken, RegisterRefused, Registered};
 pub use preferences::{MoneyEvent, Preferences, PreferencesRefused, Ways, Wishes};

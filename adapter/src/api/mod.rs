@@ -128,6 +128,7 @@ pub(crate) fn router(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
     let router = router
         .route("/openapi.json", get(async move || ([JSON], document.to_string())))
         .route("/docs", get(async move || Html(page.to_string())))
+        .merge(staff::clock(bank))
         .fallback(nothing);
     Router::new().nest("/v1", router.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
 }

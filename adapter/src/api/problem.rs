@@ -265,7 +265,7 @@ impl Problem {
 impl From<BankError> for Problem {
     fn from(failure: BankError) -> Problem {
         let code = match &failure {
-            BankError::Busy | BankError::Contended => Code::Busy,
+            BankError::Busy | BankError::Contended | BankError::KeysChanged => Code::Busy,
             BankError::Ledger(ClientError::NotSent { .. } | ClientError::Refused { .. }) => {
                 Code::Busy
             }

@@ -7,13 +7,15 @@
 //! - The name is a blind index of the address that was typed, so this says nothing about who is a customer; all
 //!   that is no address is one name.
 //! - A locked name is written too: it takes as long as another.
+//! - While the key of blind indexes is rotated, what was counted under either version counts together, and is kept
+//!   under the newest ([`crate::entry`]).
 
 use crate::clock::{MINUTE, UnixNs, after};
+use crate::entry::{Blind, Entry, gone};
 use crate::error::BankError;
-use crate::store::{Found, Kind, Row, Store};
+use crate::store::{Kind, Row, Store};
 use crate::tables;
-use crate::vault::{BLIND_BYTES, Subject};
-use florin_ledger::document::{DocumentCondition, WriteResult};
+use crate::vault::{Indexed, Subject};
 use florin_ledger::{DocumentWrite, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -52,16 +54,30 @@ impl Kind for LoginCounters {
     }
 }
 
+impl Blind for LoginCounters {
+    const INDEXED: Indexed = Indexed::LoginIdentifier;
+}
+
 const FRESH: Counter =
     Counter { failed_login_attempts: 0, locked_until: UnixNs(0), locks_count: 0 };
 
 impl Counter {
+    /// What two adapters have counted.
+    fn and(self, other: &Counter) -> Counter {
+        let failed = self.failed_login_attempts.saturating_add(other.failed_login_attempts);
+        Counter {
+            failed_login_attempts: failed,
+            locked_until: self.locked_until.max(other.locked_until),
+            locks_count: self.locks_count.max(other.locks_count),
+        }
+    }
+
     /// The counter with one attempt more; `None` if it is locked.
     fn counted(self, now: Timestamp) -> Option<Counter> {
         if now.0 < self.locked_until.0 {
             return None;
         }
-        let failed_login_attempts = self.failed_login_attempts + 1;
+        let failed_login_attempts = self.failed_login_attempts.saturating_add(1);
         if failed_login_attempts < ATTEMPTS_MAX {
             return Some(Counter { failed_login_attempts, ..self });
         }
@@ -89,14 +105,10 @@ pub(super) enum Counted {
 }
 
 /// Counts an attempt, durably.
-pub(super) async fn count(
-    store: &Store,
-    name: &[u8; BLIND_BYTES],
-    now: Timestamp,
-) -> Result<Counted, BankError> {
+pub(super) async fn count(store: &Store, name: &str, now: Timestamp) -> Result<Counted, BankError> {
     for _ in 0..TRIES_MAX {
-        let found: Option<Found<LoginCounters>> = store.get(name).await?;
-        let counter = found.as_ref().map_or(FRESH, |found| found.row.open);
+        let entry = Entry::<LoginCounters>::find(store, &[], name).await?;
+        let counter = entry.all().fold(FRESH, |counter, found| counter.and(&found.row.open));
         let counted = counter.counted(now);
         let outcome = match counted {
             None => Counted::Locked,
@@ -105,27 +117,33 @@ pub(super) async fn count(
             }
             Some(_) => Counted::Open,
         };
-        let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());
         let row = Row::<LoginCounters>::open(counted.unwrap_or(counter));
-        let write = store.write(name, &row, condition).await?;
-        let write = DocumentWrite { expires: after(now, FORGOTTEN_AFTER), ..write };
-        match store.client().write_documents(&[write]).await?.first() {
-            Some(WriteResult::Written(_)) => return Ok(outcome),
-            Some(WriteResult::Stale(_)) => {}
-            other => return Err(BankError::odd(&other)),
+        if entry.replace(store, &row, after(now, FORGOTTEN_AFTER)).await? {
+            return Ok(outcome);
         }
     }
     Err(BankError::Contended)
 }
 
-/// A write that forgets the attempts of a name.
-pub(crate) fn forget(name: &[u8; BLIND_BYTES]) -> DocumentWrite {
-    DocumentWrite { table: LoginCounters::TABLE, key: name.to_vec(), ..DocumentWrite::default() }
+/// The writes that forget the attempts of a name.
+pub(crate) fn forget(store: &Store, name: &str) -> Vec<DocumentWrite> {
+    gone::<LoginCounters>(store, &[], name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Prevents: five tries with each version of a key, and a lock that ends with one of them.
+    #[test]
+    fn what_two_adapters_have_counted_counts_together() {
+        let now = Timestamp(MINUTE);
+        let two = FRESH.counted(now).and_then(|one| one.counted(now)).unwrap();
+        assert_eq!(two.and(&two).failed_login_attempts, 4);
+        let locked = two.and(&two).counted(now).unwrap();
+        assert_eq!(FRESH.and(&locked).counted(now), None);
+        assert_eq!(locked.and(&two).counted(now), None);
+    }
 
     /// Prevents: an attacker who waits out the lock again and again at the same price.
     #[test]

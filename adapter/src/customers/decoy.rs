@@ -4,7 +4,7 @@
 use super::credentials::{Credentials, CredentialsOpen, CredentialsSealed};
 use super::password::{Password, Passwords};
 use super::record::{CustomerOpen, Customers, Identity, KycStatus, Profile, UserKind};
-use super::recovery_code;
+use super::recovery_code::{self, RecoveryCodes};
 use super::totp::TotpSecret;
 use crate::audit;
 use crate::error::BankError;
@@ -85,4 +85,14 @@ pub(crate) async fn ensure(
         Ok(_) | Err(BankError::Unmet(Unmet::Write { .. })) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Makes nobody new recovery codes, if theirs are under a version of the key of blind indexes: they never will.
+pub(crate) async fn renew_codes(store: &Store, version: u8) -> Result<(), BankError> {
+    let found: Option<Found<RecoveryCodes>> = store.get(&id().bytes()).await?;
+    if found.is_some_and(|found| found.row.are_under(version)) {
+        let (_, write) = recovery_code::made(store, id()).await?;
+        store.client().write_documents(&[write]).await?;
+    }
+    Ok(())
 }

@@ -22,16 +22,19 @@ use super::step_up::{ChangeRefused, Proved, StepUp, changed, committed};
 use crate::audit::{self, Caller};
 use crate::clock::{Clock, UnixNs, after};
 use crate::email::Email;
+use crate::entry::{Claim, Entry};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::{self, Addressee, EMAIL_LINK, Letter};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
-use florin_ledger::commit::Unmet;
+use crate::vault::Subject;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{Commit, DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
+
+/// Read, decide, commit: again as long as others change what was read.
+const TRIES_MAX: usize = 8;
 
 /// Why no link is sent.
 #[derive(Debug, thiserror::Error)]
@@ -135,27 +138,31 @@ impl EmailChanges {
         caller: &Caller,
         link: &Link,
     ) -> Result<(), ConfirmRefused> {
-        let (found, email) = find(store, clock, link).await?;
         let customer = link.customer();
-        let record: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
-        let record = record.filter(|record| record.row.open.is_active);
-        let record = record.ok_or(ConfirmRefused::NoSuchLink)?;
         let caller = Caller { customer: Some(customer), ..caller.clone() };
-        let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
-        commit.documents = taken(store, clock, &record, &email).await?;
-        commit.documents.extend([found.deletion(), FactorRecoveries::end(customer)]);
-        commit.documents.extend(Sessions::end_all(store, customer).await?);
-        commit.documents.extend(Recoveries::end_all(store, customer).await?);
-        let act = changed(customer, "e-mail address");
-        commit.documents.push(audit::row(store, clock, &caller, act).await?);
-        match store.commit(&commit).await {
-            Ok(_) => Ok(()),
-            Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
-                Err(ConfirmRefused::KnownAddress)
+        for _ in 0..TRIES_MAX {
+            let (found, email) = find(store, clock, link).await?;
+            let record: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+            let record = record.filter(|record| record.row.open.is_active);
+            let record = record.ok_or(ConfirmRefused::NoSuchLink)?;
+            let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
+            let claim = taken(store, clock, &record, &email, &mut commit).await?;
+            commit.documents.extend([found.deletion(), FactorRecoveries::end(customer)]);
+            commit.documents.extend(Sessions::end_all(store, customer).await?);
+            commit.documents.extend(Recoveries::end_all(store, customer).await?);
+            let act = changed(customer, "e-mail address");
+            commit.documents.push(audit::row(store, clock, &caller, act).await?);
+            match store.commit(&commit).await {
+                Ok(_) => return Ok(()),
+                Err(BankError::Unmet(unmet)) if claim.is_taken(&commit, &unmet) => {
+                    return Err(ConfirmRefused::KnownAddress);
+                }
+                // The link was used meanwhile, which is found next; or the old address is found by another key now.
+                Err(error) if error.is_stale() => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(BankError::Unmet(_)) => Err(ConfirmRefused::NoSuchLink),
-            Err(error) => Err(error.into()),
         }
+        Err(BankError::Contended.into())
     }
 
     /// The write that forgets an address that waits.
@@ -174,8 +181,7 @@ async fn mailed(
     commit: &mut Commit,
 ) -> Result<(), BankError> {
     let now = clock.now();
-    let key = store.vault().blind().of(Indexed::Email, email.normal());
-    let known: Option<Found<CustomerEmails>> = store.get(&key).await?;
+    let known = Entry::<CustomerEmails>::find(store, &[], email.normal()).await?.into_found();
     let owner = known.as_ref().map_or_else(decoy::id, |known| known.row.open.user_id);
     // Asked of the ledger each time, so that it takes as long for everybody.
     store.vault().forget(owner);
@@ -226,22 +232,20 @@ async fn find(
     Ok((found, email))
 }
 
-/// What a commit must write for an address to be a customer's in the place of another. The first is what fails if it is
-/// somebody else's.
+/// Lets a commit make an address a customer's in the place of another. What is returned tells whether it is somebody
+/// else's.
 async fn taken(
     store: &Store,
     clock: &dyn Clock,
     record: &Found<Customers>,
     email: &Email,
-) -> Result<Vec<DocumentWrite>, ConfirmRefused> {
+    commit: &mut Commit,
+) -> Result<Claim, ConfirmRefused> {
     let customer = record.row.open.user_id;
     let profile = record.row.profile.as_known().cloned().ok_or(ConfirmRefused::NoSuchLink)?;
     let old = email_of(record).filter(|old| old.normal() != email.normal());
     let old = old.ok_or(ConfirmRefused::NoSuchLink)?;
-    let blind = store.vault().blind();
-    let [old_key, new_key] = [&old, email].map(|email| blind.of(Indexed::Email, email.normal()));
-    let names = [&old, email].map(|email| blind.of(Indexed::LoginIdentifier, email.normal()));
-    let freed: Option<Found<CustomerEmails>> = store.get(&old_key).await?;
+    let freed = Entry::<CustomerEmails>::find(store, &[], old.normal()).await?.into_found();
     let freed = freed.ok_or(BankError::Damaged(CustomerEmails::TABLE))?;
     let index = Row::<CustomerEmails>::open(EmailOpen { user_id: customer });
     let row = Row::<Customers> {
@@ -249,15 +253,16 @@ async fn taken(
         profile: Held::Known(Profile { email: String::from(email.written()), ..profile }),
         statutory: record.row.statutory.clone(),
     };
+    // What was tried under the old name says nothing any more, and what was tried under the new one was nobody's.
+    let names = [old.normal(), email.normal()].map(|name| counter::forget(store, name));
     let to_the_old = Addressee { customer, to: Some(old) };
-    let mut documents = vec![
-        store.write(&new_key, &index, DocumentCondition::Absent).await?,
+    let claim = Entry::<CustomerEmails>::claim(store, &[], email.normal(), &index, commit).await?;
+    commit.documents.extend([
         freed.deletion(),
         store.write(&record.key, &row, record.condition()).await?,
         notify::put(store, clock.now(), &to_the_old, Letter::EmailChanged).await?,
         changed_now(store, clock, customer).await?,
-    ];
-    // What was tried under the old name says nothing any more, and what was tried under the new one was nobody's.
-    documents.extend(names.iter().map(counter::forget));
-    Ok(documents)
+    ]);
+    commit.documents.extend(names.into_iter().flatten());
+    Ok(claim)
 }

@@ -27,13 +27,13 @@ use super::totp::TotpSecret;
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, HOUR, UnixNs, after};
 use crate::email::Email;
+use crate::entry::{Claim, Entry};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::{self, Addressee, Letter, REGISTRATION_LINK};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
-use florin_ledger::commit::Unmet;
+use crate::vault::Subject;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Commit, TableId};
 use serde::{Deserialize, Serialize};
@@ -224,37 +224,21 @@ impl Registrations {
         link: &Link,
         code: &str,
     ) -> Result<NewCodes, EnrolError> {
-        let found = find(store, clock, link, Stage::Confirmed).await?;
-        let customer = link.customer();
-        let sealed = found.row.profile.as_known().cloned().ok_or(EnrolError::NoSuchLink)?;
-        let email = Email::parse(&sealed.email);
-        let email = email.map_err(|_| BankError::Damaged(tables::REGISTRATIONS))?;
-        let step = sealed.mfa_secret.step_of(code.trim(), clock.now());
-        let totp_step = step.ok_or(EnrolError::NoMatch)?;
-        let founder = Founder {
-            id: customer,
-            kind: UserKind::Customer,
-            first_name: sealed.first_name,
-            last_name: sealed.last_name,
-            email,
-            password: sealed.password,
-            totp: sealed.mfa_secret,
-        };
-        let caller = Caller { customer: Some(customer), ..caller.clone() };
-        let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
-        commit.documents = founding(store, clock, &caller, founder).await?;
-        let used = Row::<FactorUses>::open(FactorUse { totp_step });
-        let used = store.write(&customer.bytes(), &used, DocumentCondition::Absent).await?;
-        let (codes, kept) = recovery_code::made(store, customer).await?;
-        commit.documents.extend([used, kept, found.deletion()]);
-        commit.documents.push(audit::row(store, clock, &caller, created(customer)).await?);
-        match store.commit(&commit).await {
-            Ok(_) => Ok(codes),
-            Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => Err(EnrolError::KnownAddress),
-            // Another form of the same was first.
-            Err(BankError::Unmet(_)) => Err(EnrolError::NoSuchLink),
-            Err(error) => Err(error.into()),
+        let caller = Caller { customer: Some(link.customer()), ..caller.clone() };
+        for _ in 0..TRIES_MAX {
+            let found = find(store, clock, link, Stage::Confirmed).await?;
+            let (commit, claim, codes) = enrolled(store, clock, &caller, &found, code).await?;
+            match store.commit(&commit).await {
+                Ok(_) => return Ok(codes),
+                Err(BankError::Unmet(unmet)) if claim.is_taken(&commit, &unmet) => {
+                    return Err(EnrolError::KnownAddress);
+                }
+                // Another form of the same was first, and the link leads nowhere any more; or the bank's keys changed.
+                Err(error) if error.is_stale() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Err(BankError::Contended.into())
     }
 
     /// Forgets registrations that nobody came back to. Returns how many.
@@ -315,6 +299,39 @@ async fn find(
     if is_good { Ok(found) } else { Err(EnrolError::NoSuchLink) }
 }
 
+/// The commit that makes the customer of a registration, if the code is the app's.
+async fn enrolled(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    found: &Found<Registrations>,
+    code: &str,
+) -> Result<(Commit, Claim, NewCodes), EnrolError> {
+    let customer = found.row.open.user_id;
+    let sealed = found.row.profile.as_known().cloned().ok_or(EnrolError::NoSuchLink)?;
+    let email = Email::parse(&sealed.email);
+    let email = email.map_err(|_| BankError::Damaged(tables::REGISTRATIONS))?;
+    let step = sealed.mfa_secret.step_of(code.trim(), clock.now());
+    let totp_step = step.ok_or(EnrolError::NoMatch)?;
+    let founder = Founder {
+        id: customer,
+        kind: UserKind::Customer,
+        first_name: sealed.first_name,
+        last_name: sealed.last_name,
+        email,
+        password: sealed.password,
+        totp: sealed.mfa_secret,
+    };
+    let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
+    let claim = founding(store, clock, caller, founder, &mut commit).await?;
+    let used = Row::<FactorUses>::open(FactorUse { totp_step });
+    let used = store.write(&customer.bytes(), &used, DocumentCondition::Absent).await?;
+    let (codes, kept) = recovery_code::made(store, customer).await?;
+    commit.documents.extend([used, kept, found.deletion()]);
+    commit.documents.push(audit::row(store, clock, caller, created(customer)).await?);
+    Ok((commit, claim, codes))
+}
+
 /// The commit that begins a registration, with the letter of it.
 async fn mailed(
     store: &Store,
@@ -325,8 +342,7 @@ async fn mailed(
     sealed: RegistrationSealed,
 ) -> Result<Commit, BankError> {
     let (now, customer) = (clock.now(), link.customer());
-    let key = store.vault().blind().of(Indexed::Email, email.normal());
-    let known: Option<Found<CustomerEmails>> = store.get(&key).await?;
+    let known = Entry::<CustomerEmails>::find(store, &[], email.normal()).await?.into_found();
     let owner = known.as_ref().map_or_else(decoy::id, |known| known.row.open.user_id);
     // Asked of the ledger each time, so that it takes as long for everybody.
     store.vault().forget(owner);

@@ -24,12 +24,13 @@ use crate::alerts::{Devices, Preferences};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::Clock;
+use crate::entry;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
+use crate::vault::Subject;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
@@ -206,8 +207,7 @@ async fn farewell(
     let gone =
         |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
     if let Some(email) = email_of(&found) {
-        let key = store.vault().blind().of(Indexed::Email, email.normal());
-        commit.documents.push(gone(CustomerEmails::TABLE, key.to_vec()));
+        commit.documents.extend(entry::gone::<CustomerEmails>(store, &[], email.normal()));
     }
     // While what they were is known: afterwards nothing leads there.
     commit.documents.extend(Devices::forget_tokens(store, customer).await?);

@@ -19,7 +19,7 @@ use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::Letter;
 use crate::store::{Found, Row, Store};
-use crate::vault::{BLIND_BYTES, Indexed, Subject};
+use crate::vault::Subject;
 use florin_ledger::commit::Precondition;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{Commit, DocumentWrite, Timestamp};
@@ -192,8 +192,8 @@ pub(crate) async fn prove_with(
 ) -> Result<FactorProof, FactorRefused> {
     let name = match sent {
         // Counted apart: who has the messages alone gets no more tries at what the app alone proves.
-        Some(_) => name_of(store, "codes sent to", customer),
-        None => attempts_name(store, customer),
+        Some(_) => format!("codes sent to {customer}"),
+        None => attempts_name(customer),
     };
     let is_open = counted(store, clock, caller, customer, &name).await?;
     let factors = Factors::of(store, customer).await?;
@@ -204,18 +204,14 @@ pub(crate) async fn prove_with(
         return Err(FactorRefused::NoMatch);
     };
     let mut documents = factors.spending(store, clock, good).await?;
-    documents.push(counter::forget(&name));
+    documents.extend(counter::forget(store, &name));
     Ok(FactorProof { preconditions: vec![credentials.unchanged()], documents })
 }
 
 /// Under which name attempts at a customer's second factor are counted. No address is written like this, so it is no
 /// login's.
-pub(super) fn attempts_name(store: &Store, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
-    name_of(store, "factor of", customer)
-}
-
-fn name_of(store: &Store, what: &str, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
-    store.vault().blind().of(Indexed::LoginIdentifier, &format!("{what} {customer}"))
+pub(super) fn attempts_name(customer: Id<Customer>) -> String {
+    format!("factor of {customer}")
 }
 
 /// Counts an attempt at a customer's second factor, durably; whether anything may be looked at.
@@ -225,7 +221,7 @@ pub(super) async fn attempt(
     caller: &Caller,
     customer: Id<Customer>,
 ) -> Result<bool, BankError> {
-    counted(store, clock, caller, customer, &attempts_name(store, customer)).await
+    counted(store, clock, caller, customer, &attempts_name(customer)).await
 }
 
 /// The same under a name.
@@ -234,7 +230,7 @@ async fn counted(
     clock: &dyn Clock,
     caller: &Caller,
     customer: Id<Customer>,
-    name: &[u8; BLIND_BYTES],
+    name: &str,
 ) -> Result<bool, BankError> {
     let counted = counter::count(store, name, clock.now()).await?;
     if let Counted::Last { until } = counted {

@@ -37,7 +37,7 @@ use crate::notify::{self, Addressee, FACTOR_LINK, Letter};
 use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
+use crate::vault::Subject;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
@@ -245,10 +245,8 @@ impl FactorRecoveries {
         };
         let open = FactorRecovery { proved: Some(proved), ..found.row.open.clone() };
         let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-        commit.documents = vec![
-            waiting(store, open, found.condition()).await?,
-            counter::forget(&attempts_name(store, customer)),
-        ];
+        commit.documents = vec![waiting(store, open, found.condition()).await?];
+        commit.documents.extend(counter::forget(store, &attempts_name(customer)));
         match store.commit(&commit).await {
             Ok(_) => Ok(onward),
             Err(BankError::Unmet(_)) => Err(NewFactorRefused::NoMatch),
@@ -289,14 +287,13 @@ impl FactorRecoveries {
         let record = record.filter(|record| record.row.open.is_active);
         let record = record.ok_or(NewFactorRefused::Over)?;
         let email = email_of(&record).ok_or(NewFactorRefused::Over)?;
-        let name = store.vault().blind().of(Indexed::LoginIdentifier, email.normal());
         let (codes, kept) = recovery_code::made(store, customer).await?;
         let caller = Caller { customer: Some(customer), ..caller.clone() };
         let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
         commit.preconditions = vec![record.unchanged()];
         commit.documents = replacement(store, clock, customer, totp, code).await?;
         commit.documents.extend([found.deletion(), kept]);
-        commit.documents.push(counter::forget(&name));
+        commit.documents.extend(counter::forget(store, email.normal()));
         commit.documents.extend(Sessions::end_all(store, customer).await?);
         let act = changed(customer, "second factor, after the staff's approval");
         commit.documents.push(audit::row(store, clock, &caller, act).await?);

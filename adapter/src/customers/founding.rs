@@ -10,11 +10,11 @@ use super::totp::TotpSecret;
 use crate::audit::Caller;
 use crate::clock::Clock;
 use crate::email::Email;
+use crate::entry::{Claim, Entry};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::store::{Held, Row, Store};
-use crate::vault::Indexed;
-use florin_ledger::DocumentWrite;
+use florin_ledger::Commit;
 use florin_ledger::document::DocumentCondition;
 
 /// Who becomes a user, whose keys are made.
@@ -28,17 +28,16 @@ pub(crate) struct Founder {
     pub(crate) totp: TotpSecret,
 }
 
-/// What a commit must write for somebody to be a user, but for its audit row. The first is what fails if the address is
-/// another's.
+/// Lets a commit make somebody a user, but for its audit row. What is returned tells whether the address is another's.
 pub(crate) async fn founding(
     store: &Store,
     clock: &dyn Clock,
     caller: &Caller,
     founder: Founder,
-) -> Result<Vec<DocumentWrite>, BankError> {
+    commit: &mut Commit,
+) -> Result<Claim, BankError> {
     let Founder { id, kind, first_name, last_name, email, password, totp } = founder;
     let now = clock.now();
-    let address = store.vault().blind().of(Indexed::Email, email.normal());
     let index = Row::<CustomerEmails>::open(EmailOpen { user_id: id });
     let record = Row::<Customers> {
         open: CustomerOpen {
@@ -65,9 +64,8 @@ pub(crate) async fn founding(
     };
     let credentials = Credentials::with_app(id, password, totp);
     let (key, absent) = (id.bytes(), DocumentCondition::Absent);
-    Ok(vec![
-        store.write(&address, &index, absent).await?,
-        store.write(&key, &record, absent).await?,
-        store.write(&key, &credentials, absent).await?,
-    ])
+    let claim = Entry::<CustomerEmails>::claim(store, &[], email.normal(), &index, commit).await?;
+    commit.documents.push(store.write(&key, &record, absent).await?);
+    commit.documents.push(store.write(&key, &credentials, absent).await?);
+    Ok(claim)
 }

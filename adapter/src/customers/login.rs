@@ -16,12 +16,13 @@ use super::decoy;
 use super::factor::{Accepted, Factors};
 use super::lockout::Lock;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
-use super::record::{CustomerEmails, Customers};
+use super::record::{CustomerEmails, Customers, email_of};
 use super::session::{LoginSession, Sessions, Token};
 use super::sms_factor::SentCode;
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs, after};
 use crate::email::Email;
+use crate::entry::Entry;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::LOGIN_CODE;
@@ -107,7 +108,7 @@ pub enum LoginAttempts {}
 /// What is not secret of it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AttemptOpen {
-    /// The counter of the name, in base 64.
+    /// The blind index of the name, in base 64: what it is called on record.
     name: String,
     pub(super) expires_at: UnixNs,
 }
@@ -160,9 +161,8 @@ impl LoginAttempts {
         let email = Email::parse(email).ok();
         let normal = email.as_ref().map_or("", Email::normal);
         let name = store.vault().blind().of(Indexed::LoginIdentifier, normal);
-        let counted = counter::count(store, &name, clock.now()).await?;
-        let key = store.vault().blind().of(Indexed::Email, normal);
-        let found: Option<Found<CustomerEmails>> = store.get(&key).await?;
+        let counted = counter::count(store, normal, clock.now()).await?;
+        let found = Entry::<CustomerEmails>::find(store, &[], normal).await?.into_found();
         let customer = found.map_or_else(decoy::id, |found| found.row.open.user_id);
         store.vault().forget(customer);
         if let Counted::Last { until } = counted {
@@ -221,6 +221,7 @@ impl LoginAttempts {
         let factors = Factors::of(store, sealed.user_id).await?;
         let profile: Option<Found<Customers>> = store.get(&sealed.user_id.bytes()).await?;
         let is_active = profile.as_ref().is_some_and(|profile| profile.row.open.is_active);
+        let email = profile.as_ref().and_then(email_of);
         let credentials = factors.credentials.as_ref();
         let unchanged = credentials.map(Found::unchanged).into_iter();
         let unchanged = unchanged.chain(profile.as_ref().map(Found::unchanged)).collect();
@@ -233,7 +234,9 @@ impl LoginAttempts {
         let good = factors.good_or_sent(store, now, code, accepted, Some(sent));
         match good.filter(|_| is_current && sealed.is_right == 1 && is_active && in_time) {
             Some(good) => {
-                let spent = factors.spending(store, clock, good).await?;
+                let mut spent = factors.spending(store, clock, good).await?;
+                // It is by this address that they were found.
+                spent.extend(email.iter().flat_map(|it| counter::forget(store, it.normal())));
                 let auth_method = good.auth_method();
                 let proved = Proved { customer: sealed.user_id, unchanged, spent, auth_method };
                 login(store, clock, caller, &found, proved, holder).await
@@ -243,7 +246,7 @@ impl LoginAttempts {
     }
 }
 
-/// Who has proved themselves, by what, and what spends the code that it took.
+/// Who has proved themselves, by what, and what spends the code that it took and forgets the attempts before.
 struct Proved {
     customer: Id<Customer>,
     unchanged: Vec<Precondition>,
@@ -274,7 +277,6 @@ async fn login(
     commit.documents.extend(before.into_iter().flat_map(|token| Sessions::end(&token.key())));
     commit.documents.push(attempt.deletion());
     commit.documents.extend(spent);
-    commit.documents.push(counter::forget(&name_of(attempt)?));
     let act = Act {
         action: Action::Login,
         entity: "USER",

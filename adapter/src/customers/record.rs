@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, UnixNs};
 use crate::email::Email;
+use crate::entry::{Blind, Entry, Rekeyed};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::{self, Addressee, Letter};
@@ -122,6 +123,18 @@ impl Kind for CustomerEmails {
     }
 }
 
+impl Blind for CustomerEmails {
+    const INDEXED: Indexed = Indexed::Email;
+}
+
+impl Rekeyed for CustomerEmails {
+    async fn value(store: &Store, found: &Found<Self>) -> Result<Option<String>, BankError> {
+        let record = store.get(&found.row.open.user_id.bytes()).await?;
+        let email = record.as_ref().and_then(email_of);
+        Ok(email.map(|email| String::from(email.normal())))
+    }
+}
+
 /// The user of an e-mail address, customer or not.
 ///
 /// # Errors
@@ -130,9 +143,7 @@ pub(crate) async fn user_of_email(
     store: &Store,
     email: &Email,
 ) -> Result<Option<Found<Customers>>, BankError> {
-    let key = store.vault().blind().of(Indexed::Email, email.normal());
-    let found: Option<Found<CustomerEmails>> = store.get(&key).await?;
-    match found {
+    match Entry::<CustomerEmails>::find(store, &[], email.normal()).await?.into_found() {
         None => Ok(None),
         Some(found) => store.get(&found.row.open.user_id.bytes()).await,
     }

@@ -26,12 +26,13 @@ use super::step_up::{changed, rewritten};
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs, after};
 use crate::email::Email;
+use crate::entry::Entry;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::{self, Addressee, Letter, RECOVERY_LINK};
 use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
+use crate::vault::Subject;
 use florin_ledger::commit::Precondition;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Commit, DocumentWrite, TableId};
@@ -182,10 +183,10 @@ fn is_recoverable(record: &Found<Customers>) -> bool {
     record.row.open.is_active && record.row.open.user_kind.is_customer()
 }
 
-/// The write that forgets failed attempts to log in under a customer's address.
-fn unlocked(store: &Store, record: &Found<Customers>) -> Option<DocumentWrite> {
-    let email = email_of(record)?;
-    Some(counter::forget(&store.vault().blind().of(Indexed::LoginIdentifier, email.normal())))
+/// The writes that forget failed attempts to log in under a customer's address.
+fn unlocked(store: &Store, record: &Found<Customers>) -> Vec<DocumentWrite> {
+    let email = email_of(record);
+    email.map_or_else(Vec::new, |email| counter::forget(store, email.normal()))
 }
 
 /// The commit that begins a recovery, with the letter of it.
@@ -196,8 +197,7 @@ async fn mailed(
     email: &Email,
 ) -> Result<Commit, BankError> {
     let now = clock.now();
-    let address = store.vault().blind().of(Indexed::Email, email.normal());
-    let known: Option<Found<CustomerEmails>> = store.get(&address).await?;
+    let known = Entry::<CustomerEmails>::find(store, &[], email.normal()).await?.into_found();
     let customer = known.map_or_else(decoy::id, |known| known.row.open.user_id);
     // Asked of the ledger each time, so that it takes as long for everybody.
     store.vault().forget(customer);

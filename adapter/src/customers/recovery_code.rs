@@ -2,8 +2,9 @@
 //!
 //! - Ten codes of 80 random bits, shown once, when they are made. Each is good once in the place of a code of the app,
 //!   and spent in the commit that it allows ([`super::factor`]).
-//! - What is stored is a blind index of customer and code. A slow hash adds nothing against who must guess 80 bits, and
-//!   would cost ten times what a password costs, for each code that somebody types.
+//! - What is stored is a hash of customer and code. A slow hash adds nothing against who must guess 80 bits, and
+//!   would cost ten times what a password costs, for each code that somebody types; nor does a key, which could never be
+//!   changed, since nobody knows the codes to put them under another. Those of before this was so are under one.
 //! - New codes take the place of all that were there before.
 
 use super::factor::Accepted;
@@ -19,7 +20,8 @@ use crate::notify::Letter;
 use crate::random;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
+use crate::vault::{BLIND_BYTES, Indexed, Subject};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,9 @@ use std::str::FromStr;
 /// Codes that are made at a time.
 pub const CODES_COUNT: usize = 10;
 const CODE_BYTES: usize = 10;
+const CONTEXT: &str = "florin bank 1 recovery code";
+/// No version of a key.
+const KEYLESS: u8 = 0;
 /// Letters of a group, as people read and type them.
 const GROUP_LETTERS: usize = 4;
 
@@ -45,10 +50,25 @@ impl RecoveryCode {
         RecoveryCode(random::bytes())
     }
 
-    /// As it is stored.
-    fn hash(&self, store: &Store, customer: Id<Customer>) -> String {
-        let named = format!("{customer} {self}");
-        data_encoding::BASE64.encode(&store.vault().blind().of(Indexed::RecoveryCode, &named))
+    fn named(&self, customer: Id<Customer>) -> String {
+        format!("{customer} {self}")
+    }
+
+    /// As it is stored: a zero, where others have the version of a key, and the hash.
+    fn hash(&self, customer: Id<Customer>) -> [u8; BLIND_BYTES] {
+        let hash = blake3::derive_key(CONTEXT, self.named(customer).as_bytes());
+        let mut bytes = [KEYLESS; BLIND_BYTES];
+        bytes[1..].copy_from_slice(&hash);
+        bytes
+    }
+
+    /// Whether it is what was stored.
+    fn is(&self, store: &Store, customer: Id<Customer>, stored: &str) -> bool {
+        let stored = data_encoding::BASE64.decode(stored.as_bytes()).unwrap_or_default();
+        if stored.first() == Some(&KEYLESS) {
+            return verify_slices_are_equal(&self.hash(customer), &stored).is_ok();
+        }
+        store.vault().blind().is_of(Indexed::RecoveryCode, &self.named(customer), &stored)
     }
 }
 
@@ -128,7 +148,8 @@ pub(super) async fn made(
     customer: Id<Customer>,
 ) -> Result<(NewCodes, DocumentWrite), BankError> {
     let codes: NewCodes = std::array::from_fn(|_| RecoveryCode::generate());
-    let hashes = codes.iter().map(|code| code.hash(store, customer)).collect();
+    let stored = |code: &RecoveryCode| data_encoding::BASE64.encode(&code.hash(customer));
+    let hashes = codes.iter().map(stored).collect();
     let write = write(store, customer, hashes, DocumentCondition::Any).await?;
     Ok((codes, write))
 }
@@ -160,9 +181,9 @@ pub(super) fn index_of(
 ) -> Option<CodeIndex> {
     let code = typed.parse::<RecoveryCode>();
     let is_code = code.is_ok();
-    let hash = code.unwrap_or(RecoveryCode([0; CODE_BYTES])).hash(store, customer);
+    let code = code.unwrap_or(RecoveryCode([0; CODE_BYTES]));
     let sealed = found.and_then(|found| found.row.profile.as_known())?;
-    let index = sealed.hashes.iter().position(|known| *known == hash);
+    let index = sealed.hashes.iter().position(|known| code.is(store, customer, known));
     index.map(CodeIndex).filter(|_| is_code)
 }
 
@@ -182,6 +203,17 @@ pub(super) async fn spent(
     let left = hashes.len();
     let write = write(store, found.row.open.user_id, hashes, found.condition()).await?;
     Ok((write, left))
+}
+
+impl Row<RecoveryCodes> {
+    /// Whether some of these codes are under a version of the key of blind indexes.
+    pub(crate) fn are_under(&self, version: u8) -> bool {
+        let sealed = self.profile.as_known();
+        sealed.iter().flat_map(|sealed| &sealed.hashes).any(|stored| {
+            let stored = data_encoding::BASE64.decode(stored.as_bytes()).unwrap_or_default();
+            stored.first() == Some(&version)
+        })
+    }
 }
 
 /// How many codes a customer has left.

@@ -11,7 +11,6 @@ use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::store::Store;
 use crate::vault::Subject;
-use florin_ledger::commit::Unmet;
 
 /// Who wants to be a customer.
 pub struct NewCustomer {
@@ -53,11 +52,11 @@ pub async fn register(
     let (id, kind) = (customer, UserKind::Customer);
     let founder = Founder { id, kind, first_name, last_name, email, password, totp };
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents = founding(store, clock, caller, founder).await?;
+    let claim = founding(store, clock, caller, founder, &mut commit).await?;
     commit.documents.push(audit::row(store, clock, caller, created(customer)).await?);
     match store.commit(&commit).await {
         Ok(_) => Ok(Registered::New(customer)),
-        Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
+        Err(BankError::Unmet(unmet)) if claim.is_taken(&commit, &unmet) => {
             store.vault().unmake_keys(Subject::Customer(customer)).await?;
             Ok(Registered::KnownAddress)
         }

@@ -14,6 +14,7 @@ use crate::accounts::{AccountStatus, Accounts, BankCode, Iban, find_by_number};
 use crate::audit::{self, Act, Action};
 use crate::clock::{Clock, UnixNs};
 use crate::customers::{Customers, caution};
+use crate::entry::{Blind, Entry, Rekeyed, gone};
 use crate::error::BankError;
 use crate::id::{Customer, Id, Payee};
 use crate::line::is_line;
@@ -22,9 +23,11 @@ use crate::tables;
 use crate::vault::{Indexed, Subject};
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
-use florin_ledger::{DocumentWrite, TableId};
+use florin_ledger::{TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// Bytes of an id in a key.
+const ID_BYTES: usize = 16;
 /// Payees of one customer, at most.
 const PAYEES_MAX: u32 = 200;
 /// Characters of a name.
@@ -87,11 +90,11 @@ impl Kind for Payees {
 }
 
 /// That a customer has noted a number. The key is the customer's id and the number's blind index.
-enum PayeeNumbers {}
+pub(crate) enum PayeeNumbers {}
 
 /// Which payee has it.
 #[derive(Serialize, Deserialize)]
-struct NumberOpen {
+pub(crate) struct NumberOpen {
     beneficiary_id: Id<Payee>,
 }
 
@@ -103,6 +106,21 @@ impl Kind for PayeeNumbers {
 
     fn subject(_: &NumberOpen) -> Subject {
         Subject::Bank
+    }
+}
+
+impl Blind for PayeeNumbers {
+    const INDEXED: Indexed = Indexed::AccountNumber;
+    const PREFIX_BYTES: usize = ID_BYTES;
+}
+
+impl Rekeyed for PayeeNumbers {
+    async fn value(store: &Store, found: &Found<Self>) -> Result<Option<String>, BankError> {
+        let payee = found.row.open.beneficiary_id.bytes();
+        let key = [&found.key[..ID_BYTES], &payee].concat();
+        let payee: Option<Found<Payees>> = store.get(&key).await?;
+        let sealed = payee.and_then(|payee| payee.row.profile.known());
+        Ok(sealed.map(|sealed| String::from(sealed.account_number.plain())))
     }
 }
 
@@ -161,9 +179,10 @@ pub async fn add(
     if new.bank_code.as_ref().is_some_and(|code| !is_line(code, BANK_CODE_CHARACTERS_MAX)) {
         return Err(PayeeRefused::BankCode);
     }
-    let number = numbers_key(store, by.customer, &new.number);
+    let customer = by.customer.bytes();
     for _ in 0..TRIES_MAX {
-        if let Some(known) = store.get::<PayeeNumbers>(&number).await? {
+        let entry = Entry::<PayeeNumbers>::find(store, &customer, new.number.plain()).await?;
+        if let Some(known) = entry.found() {
             return Err(PayeeRefused::Known(known.row.open.beneficiary_id));
         }
         if PAYEES_MAX <= count(store, by.customer).await? {
@@ -181,20 +200,21 @@ pub async fn add(
         let mut commit = audit::commit_of(store, &by.caller, audit::commit_id()).await?;
         commit.preconditions.clone_from(&by.authority);
         commit.preconditions.push(caution.unchanged.clone());
-        commit.documents = vec![
-            store.write(&number, &numbered, DocumentCondition::Absent).await?,
+        entry.put(store, &numbered, Timestamp::NONE, &mut commit).await?;
+        commit.documents.extend([
             store.write(&key, &row, DocumentCondition::Absent).await?,
             audit::row(store, clock, &by.caller, act(Action::Create, by.customer, payee)).await?,
-        ];
+        ]);
         match store.commit(&commit).await {
             Ok(_) => {
                 let found = store.get(&key).await?;
                 return found.ok_or(PayeeRefused::NoSuchPayee);
             }
-            // The same number at the same time.
-            Err(BankError::Unmet(Unmet::Write { .. })) => {}
-            // What the customer is reached or proved by, at the same time.
-            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &[caution.unchanged]) => {}
+            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
+                return Err(BankError::Unmet(unmet).into());
+            }
+            // The same number at the same time; what the customer is reached or proved by; or the bank's keys.
+            Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -217,9 +237,8 @@ pub async fn remove(
         commit.preconditions.clone_from(&by.authority);
         commit.documents.push(found.deletion());
         if let Some(sealed) = found.row.profile.as_known() {
-            let key = numbers_key(store, by.customer, &sealed.account_number);
-            let table = PayeeNumbers::TABLE;
-            commit.documents.push(DocumentWrite { table, key, ..DocumentWrite::default() });
+            let (customer, number) = (by.customer.bytes(), sealed.account_number.plain());
+            commit.documents.extend(gone::<PayeeNumbers>(store, &customer, number));
         }
         let act = act(Action::Delete, by.customer, payee);
         commit.documents.push(audit::row(store, clock, &by.caller, act).await?);
@@ -351,11 +370,6 @@ async fn count(store: &Store, customer: Id<Customer>) -> Result<u32, BankError> 
 /// The key of a customer's payee.
 pub(super) fn key_of(customer: Id<Customer>, payee: Id<Payee>) -> Vec<u8> {
     [customer.bytes(), payee.bytes()].concat()
-}
-
-fn numbers_key(store: &Store, customer: Id<Customer>, number: &Iban) -> Vec<u8> {
-    let blind = store.vault().blind().of(Indexed::AccountNumber, number.plain());
-    [&customer.bytes()[..], &blind].concat()
 }
 
 fn act(action: Action, customer: Id<Customer>, payee: Id<Payee>) -> Act {

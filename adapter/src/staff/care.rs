@@ -14,7 +14,7 @@ use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::line::{self, REASON_CHARACTERS_MAX};
 use crate::store::{Found, Row};
-use crate::vault::{Indexed, Subject};
+use crate::vault::Subject;
 
 /// Who looks at what is customers'.
 pub const READERS: [Role; 4] = Role::ALL;
@@ -149,7 +149,6 @@ pub async fn unlock(
     let found = customer(bank, id).await?;
     let email = found.row.profile.as_known().and_then(|it| Email::parse(&it.email).ok());
     let email = email.ok_or(CareRefused::NoSuchCustomer)?;
-    let name = store.vault().blind().of(Indexed::LoginIdentifier, email.normal());
     let act = Act {
         action: Action::Update,
         entity: "USER",
@@ -160,7 +159,7 @@ pub async fn unlock(
     };
     let mut commit = clerk.commit(store).await?;
     commit.preconditions.push(found.unchanged());
-    commit.documents.push(forget_attempts(&name));
+    commit.documents.extend(forget_attempts(store, email.normal()));
     commit.documents.push(audit::row(store, &**clock, clerk.caller(), act).await?);
     match store.commit(&commit).await {
         Ok(_) => Ok(()),

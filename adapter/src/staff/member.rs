@@ -11,14 +11,14 @@ use crate::customers::{
     TotpSecret, UserKind, founding, user_of_email,
 };
 use crate::email::Email;
+use crate::entry;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::line::is_line;
 use crate::random;
 use crate::store::{Found, Kind, Row, Store};
 use crate::tables;
-use crate::vault::{Indexed, Subject};
-use florin_ledger::commit::Unmet;
+use crate::vault::Subject;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{Commit, DocumentWrite, TableId};
 use serde::{Deserialize, Serialize};
@@ -131,14 +131,14 @@ pub async fn add(
     let listed = Row::<StaffDirectory>::open(StaffOpen { user_id: member });
     let act = act(member, Action::Create, None, Some(&new.roles));
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
-    commit.documents = founding(store, &**clock, caller, founder).await?;
+    let claim = founding(store, &**clock, caller, founder, &mut commit).await?;
     commit.documents.extend([
         store.write(&member.bytes(), &listed, DocumentCondition::Absent).await?,
         audit::row(store, &**clock, caller, act).await?,
     ]);
     match store.commit(&commit).await {
         Ok(_) => Ok(member),
-        Err(BankError::Unmet(Unmet::Write { index: 0, .. })) => {
+        Err(BankError::Unmet(unmet)) if claim.is_taken(&commit, &unmet) => {
             store.vault().unmake_keys(subject).await?;
             Err(MemberRefused::KnownAddress)
         }
@@ -228,8 +228,7 @@ pub async fn remove(bank: &Bank, caller: &Caller, email: &Email) -> Result<(), M
         };
         let mut commit = change(bank, caller, &found, changed, Action::Delete).await?;
         let gone = |table, key| DocumentWrite { table, key, ..DocumentWrite::default() };
-        let address = store.vault().blind().of(Indexed::Email, email.normal());
-        commit.documents.push(gone(CustomerEmails::TABLE, address.to_vec()));
+        commit.documents.extend(entry::gone::<CustomerEmails>(store, &[], email.normal()));
         for table in [Credentials::TABLE, FactorUses::TABLE, StaffDirectory::TABLE] {
             commit.documents.push(gone(table, key.clone()));
         }

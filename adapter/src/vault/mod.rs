@@ -14,6 +14,7 @@ mod sealed;
 mod subject;
 mod tree;
 
+pub(crate) use blind::Seen;
 pub use blind::{BLIND_BYTES, BlindIndex, Indexed};
 pub use rotation::{KeyVersion, RotateRefused};
 pub use sealed::{Part, Place};

@@ -5,8 +5,13 @@
 //! is *in use*, and seals. At no time is there something sealed that an adapter can't read. Older versions stay,
 //! and read what they sealed.
 //!
+//! The key of blind indexes is taken into use at once, by adapters that run too: each sees it with its next look-up
+//! ([`super::blind`]). Its older version is read as long as something is under it, and then retired
+//! ([`crate::rekeying`]); until then there is no third.
+//!
 //! Another root key wraps every key anew in one commit: an adapter that runs has what it needs in memory.
 
+use super::blind;
 use super::tree::{
     Listed, Purpose, Tree, read_tree, read_wrapped, tree_write, unwrapped, wrapped_write,
 };
@@ -19,9 +24,8 @@ use florin_ledger::document::DocumentCondition;
 use florin_ledger::{Commit, CommitId, CommitOutcome, DocumentWrite};
 use zeroize::Zeroizing;
 
-/// Purposes whose keys have new versions. What is found by the key of the blind index, and what browsers and apps
-/// were given, is made by the newest version alone.
-pub const ROTATED: [Purpose; 2] = [Purpose::Sealing, Purpose::Passwords];
+/// Purposes whose keys have new versions. What browsers and apps were given is made by the newest version alone.
+pub const ROTATED: [Purpose; 3] = [Purpose::Sealing, Purpose::Passwords, Purpose::BlindIndex];
 
 /// A version of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,11 +44,16 @@ pub struct KeyVersion {
 #[derive(Debug, thiserror::Error)]
 pub enum RotateRefused {
     /// Keys of this purpose have no new versions.
-    #[error("keys for {0} are not rotated: those for sealing and passwords are")]
+    #[error("keys for {0} are not rotated: those for sealing, passwords and blind_index are")]
     NotRotated(Purpose),
     /// A version is prepared already.
     #[error("version {0} is prepared: start every adapter again, then take it into use")]
     Prepared(u8),
+    /// Two are in use, and something may be under the older.
+    #[error(
+        "version {0} is still read: rekey what is under it, and retire it, before there is another"
+    )]
+    StillRead(u8),
     /// None is prepared.
     #[error("no new version is prepared")]
     NothingPrepared,
@@ -87,6 +96,11 @@ pub async fn prepare(
     let (mut tree, condition) = rotated(client, purpose).await?;
     if let Some(prepared) = tree.prepared.iter().find(|listed| listed.purpose == purpose) {
         return Err(RotateRefused::Prepared(prepared.version));
+    }
+    if purpose == Purpose::BlindIndex
+        && let [oldest, _, ..] = blind::in_use((&tree.keys, &tree.prepared))[..]
+    {
+        return Err(RotateRefused::StillRead(oldest));
     }
     let (listed, key) = next(client, root, &tree, purpose).await?;
     tree.keys.push(listed);
@@ -137,6 +151,36 @@ pub async fn use_prepared(client: &Client, purpose: Purpose) -> Result<u8, Rotat
     let listed = tree.prepared.remove(place.ok_or(RotateRefused::NothingPrepared)?);
     commit(client, vec![tree_write(&tree, condition)]).await?;
     Ok(listed.version)
+}
+
+/// Lets the older of two versions of the blind indexes' key go, if the keys are as they were read; whether they were.
+pub(crate) async fn let_go(client: &Client, reading: &Reading) -> Result<bool, BankError> {
+    let mut tree = reading.tree.clone();
+    let gone = Listed { purpose: Purpose::BlindIndex, version: reading.older };
+    tree.keys.retain(|listed| *listed != gone);
+    let documents = vec![tree_write(&tree, reading.condition), gone.deletion()];
+    match commit(client, documents).await {
+        Ok(()) => Ok(true),
+        Err(BankError::Contended) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The bank's keys while two versions of the blind indexes' are in use.
+pub(crate) struct Reading {
+    tree: Tree,
+    condition: DocumentCondition,
+    /// The version that is read.
+    pub(crate) older: u8,
+    /// The version that is written, and read.
+    pub(crate) newest: u8,
+}
+
+/// The bank's keys; `None` if one version of the blind indexes' is in use.
+pub(crate) async fn reading(client: &Client) -> Result<Option<Reading>, BankError> {
+    let (tree, condition) = read_tree(client).await?;
+    let [older, newest] = blind::in_use((&tree.keys, &tree.prepared))[..] else { return Ok(None) };
+    Ok(Some(Reading { tree, condition, older, newest }))
 }
 
 /// Wraps every key with another root key, in one commit: from then on the bank opens with that one alone. How many

@@ -14,7 +14,9 @@ use florin_client::Client;
 use florin_keys::{KeyEncryptionKey, KeyError};
 use florin_ledger::commit::Unmet;
 use florin_ledger::document::DocumentCondition;
-use florin_ledger::{Commit, CommitId, CommitOutcome, DocumentKey, DocumentWrite};
+use florin_ledger::{
+    Commit, CommitId, CommitOutcome, Document, DocumentKey, DocumentWrite, Position,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -103,8 +105,10 @@ pub(super) type Secret = Zeroizing<[u8; 32]>;
 /// The keys, unwrapped.
 pub struct KeyTree {
     keys: Vec<(Listed, Secret)>,
-    /// Of these, which only read as yet.
-    prepared: Vec<Listed>,
+    /// As it was read.
+    tree: Tree,
+    /// The version of the document that it was read from.
+    position: Position,
 }
 
 /// A key that there is.
@@ -146,6 +150,12 @@ impl Listed {
     fn document_key(self) -> DocumentKey {
         DocumentKey { table: tables::KEYS, key: self.name().into_bytes() }
     }
+
+    /// The write that takes its wrapped key away.
+    pub(super) fn deletion(self) -> DocumentWrite {
+        let DocumentKey { table, key } = self.document_key();
+        DocumentWrite { table, key, ..DocumentWrite::default() }
+    }
 }
 
 impl KeyTree {
@@ -167,8 +177,8 @@ impl KeyTree {
                 Purpose::ALL.into_iter().filter(|purpose| !is_there(purpose)).collect();
             // Read before anything is made: with another root key nothing is changed.
             let keys = unwrap_all(client, root, &tree).await?;
-            if missing.is_empty() {
-                return Ok(KeyTree { keys, prepared: tree.prepared });
+            if let (true, DocumentCondition::Version(position)) = (missing.is_empty(), condition) {
+                return Ok(KeyTree { keys, tree, position });
             }
             make(client, root, tree, condition, &missing).await?;
         }
@@ -178,7 +188,7 @@ impl KeyTree {
     /// The newest key of a purpose that is in use, and its version.
     #[must_use]
     pub fn newest(&self, purpose: Purpose) -> (u8, Secret) {
-        let is_used = |listed: &Listed| !self.prepared.contains(listed);
+        let is_used = |listed: &Listed| !self.tree.prepared.contains(listed);
         let of_purpose = self.keys.iter().filter(|(listed, _)| listed.purpose == purpose);
         let of_purpose = of_purpose.filter(|(listed, _)| is_used(listed));
         let newest = of_purpose.max_by_key(|(listed, _)| listed.version);
@@ -192,17 +202,40 @@ impl KeyTree {
         let wanted = Listed { purpose, version };
         self.keys.iter().find(|(listed, _)| *listed == wanted).map(|(_, secret)| secret.clone())
     }
+
+    /// Every version of a purpose's key, those too that only read as yet.
+    pub(super) fn versions(&self, purpose: Purpose) -> Vec<(u8, Secret)> {
+        let of_purpose = self.keys.iter().filter(|(listed, _)| listed.purpose == purpose);
+        of_purpose.map(|(listed, secret)| (listed.version, secret.clone())).collect()
+    }
+
+    /// Which keys there were, and which of these only read.
+    pub(super) fn listed(&self) -> (&[Listed], &[Listed]) {
+        (&self.tree.keys, &self.tree.prepared)
+    }
+
+    /// The version of the document that says so.
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+}
+
+/// The document that says which keys there are.
+pub(super) fn tree_key() -> DocumentKey {
+    DocumentKey { table: tables::KEYS, key: TREE.to_vec() }
+}
+
+/// What that document says.
+pub(super) fn parsed(document: Option<&Document>) -> Result<Tree, BankError> {
+    let value = document.and_then(|document| document.value.as_deref()).unwrap_or_default();
+    Ok(serde_json::from_slice(value).map_err(|_| TreeError::Damaged(String::from("tree")))?)
 }
 
 pub(super) async fn read_tree(client: &Client) -> Result<(Tree, DocumentCondition), BankError> {
-    let key = DocumentKey { table: tables::KEYS, key: TREE.to_vec() };
-    let Some(document) = client.documents(&[key]).await?.pop().flatten() else {
+    let Some(document) = client.documents(&[tree_key()]).await?.pop().flatten() else {
         return Ok((Tree::default(), DocumentCondition::Absent));
     };
-    let value = document.value.unwrap_or_default();
-    let damaged = |_| TreeError::Damaged(String::from("tree"));
-    let tree = serde_json::from_slice(&value).map_err(damaged)?;
-    Ok((tree, DocumentCondition::Version(document.version)))
+    Ok((parsed(Some(&document))?, DocumentCondition::Version(document.version)))
 }
 
 /// The keys of a tree, wrapped.

@@ -260,7 +260,7 @@ pub(super) fn too_often(seconds: u64) -> Response {
 /// What the bank could not do.
 pub(super) fn failed(failure: &BankError) -> Response {
     let unavailable = match failure {
-        BankError::Busy | BankError::Contended => Some(Problem::Busy),
+        BankError::Busy | BankError::Contended | BankError::KeysChanged => Some(Problem::Busy),
         BankError::Ledger(ClientError::NotSent { .. } | ClientError::Refused { .. }) => {
             Some(Problem::Busy)
         }

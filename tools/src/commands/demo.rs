@@ -1,19 +1,21 @@
 //! `florin demo`: a bank to look at, in a fresh directory, served to browsers on this machine.
 
+use super::bank::access::{Wanted, open_at};
 use crate::adapter;
 use crate::certificates::{Certificates, certificates};
+use crate::clock::BankClock;
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::mail::Shown;
 use crate::messages::ShownMessages;
-use crate::target::open_database_with;
+use crate::target::open_database_at;
 use clap::Args;
+use florin_adapter::BankOptions;
 use florin_adapter::accounts::BankCode;
 use florin_adapter::api::REQUESTS_PER_MINUTE;
-use florin_adapter::clock::{MachineClock, TimeZone};
+use florin_adapter::clock::TimeZone;
 use florin_adapter::demo::{self, DemoCustomer, DemoMember};
 use florin_adapter::notify::Couriers;
-use florin_adapter::{Bank, BankOptions};
 use florin_client::Client;
 use florin_core::disk::os::OsDisk;
 use florin_core::{Database, Options, sealing};
@@ -38,6 +40,10 @@ pub(crate) struct Demo {
     /// Where browsers find it on this machine; 0 picks a free port
     #[arg(long, value_name = "PORT", default_value_t = 8443)]
     port: u16,
+
+    /// Let the staff set the bank's clock forward, for tests
+    #[arg(long)]
+    test_clock: bool,
 
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -102,8 +108,9 @@ impl Demo {
             key: Some(sealed(&data, &directory.join("ledger_key"))?),
             ..Options::default()
         };
-        let database = open_database_with(&data, options)?;
-        let served = runtime.block_on(self.serve(&directory, database.clone()));
+        let clock = Arc::new(BankClock::default());
+        let database = open_database_at(&data, clock.clone(), options)?;
+        let served = runtime.block_on(self.serve(&directory, database.clone(), clock));
         // Tasks that still hold the database go first.
         runtime.shutdown_timeout(Duration::from_secs(5));
         let closed = database.close();
@@ -128,7 +135,12 @@ impl Demo {
         }
     }
 
-    async fn serve(&self, directory: &Path, database: Database) -> Result<(), Failure> {
+    async fn serve(
+        &self,
+        directory: &Path,
+        database: Database,
+        clock: Arc<BankClock>,
+    ) -> Result<(), Failure> {
         let stop = super::serve::shutdown_signal()?;
         let certificates = certificates()?;
         let unavailable = |error: &dyn std::fmt::Display| Failure::unavailable(error.to_string());
@@ -160,8 +172,8 @@ impl Demo {
         let server = Server::bind(anywhere, doors, database.clone()).await;
         let server = server.map_err(|error| unavailable(&error))?;
         let client = Client::embedded(database);
-        let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await;
-        let bank = Arc::new(bank.map_err(|error| unavailable(&error))?);
+        let wanted = if self.test_clock { Wanted::SetByHand } else { Wanted::AsItIs };
+        let bank = Arc::new(open_at(client, &root, clock, options, wanted).await?);
         let customers = demo::fill(&bank).await.map_err(|error| unavailable(&error))?;
         let staff = demo::hire(&bank).await.map_err(|error| unavailable(&error))?;
         keep(directory, &certificates)?;

@@ -10,4 +10,5 @@ mod sealed;
 mod shell;
 mod staff;
 mod stored;
+mod test_clock;
 mod traces;

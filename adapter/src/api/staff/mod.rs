@@ -2,6 +2,7 @@
 //! for, and is done by the same service.
 
 mod cases;
+mod clock;
 mod customers;
 mod order;
 mod proposals;
@@ -23,6 +24,8 @@ struct ReasonRequest {
     #[schema(min_length = 1, max_length = 140, example = "asked by telephone")]
     reason: String,
 }
+
+pub(super) use clock::operations as clock;
 
 /// Everything below `/staff`.
 pub(super) fn operations() -> OpenApiRouter<Arc<Bank>> {

@@ -1,18 +1,19 @@
 //! `florin bank`: a bank for browsers, over a ledger in this process or a server; and what whoever runs it looks
 //! after it with.
 
-mod access;
+pub(super) mod access;
 mod activate;
 mod keys;
 mod staff;
 
 use super::serve::shutdown_signal;
 use crate::adapter;
+use crate::clock::BankClock;
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::mail::MailArguments;
 use crate::messages::MessageArguments;
-use access::{Access, unavailable};
+use access::{Access, Wanted, unavailable};
 use clap::{Args, Subcommand};
 use florin_adapter::BankOptions;
 use florin_adapter::accounts::BankCode;
@@ -97,6 +98,10 @@ struct Serving {
     #[arg(long, value_name = "COUNT", default_value_t = REQUESTS_PER_MINUTE)]
     requests_per_minute: u32,
 
+    /// Let the staff set its clock forward, for tests: in a directory that has no bank yet, or had this flag then
+    #[arg(long)]
+    test_clock: bool,
+
     /// Say where it listens as one JSON object
     #[arg(long)]
     json: bool,
@@ -127,11 +132,11 @@ impl BankCommand {
 impl Serving {
     fn run(&self) -> Result<Exit, Failure> {
         self.log.begin()?;
-        self.access.with_client(async |client| self.serve(client).await)?;
+        self.access.with_clock(async |client, clock| self.serve(client, clock).await)?;
         Ok(Exit::Done)
     }
 
-    async fn serve(&self, client: Client) -> Result<(), Failure> {
+    async fn serve(&self, client: Client, clock: Arc<BankClock>) -> Result<(), Failure> {
         let stop = shutdown_signal()?;
         let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else {
             return Err(Failure::usage("name a certificate and its key: --tls-cert, --tls-key"));
@@ -152,9 +157,10 @@ impl Serving {
             sms_per_hour: self.messages.sms_per_hour(),
             sends_push: self.messages.sends_push(),
         };
+        let wanted = if self.test_clock { Wanted::SetByHand } else { Wanted::AsItIs };
         let mail = self.mail.mailer(&adapter::sender(&self.name, &origin))?;
         let couriers = self.messages.join(Couriers { mail, ..Couriers::default() })?;
-        let bank = Arc::new(self.access.bank(client, options).await?);
+        let bank = Arc::new(self.access.bank(client, clock, options, wanted).await?);
         bank.open_own_accounts(None).await.map_err(|error| unavailable(&error))?;
         self.say_ready(&origin, listener.address())?;
         adapter::serve(bank, listener, couriers, stop).await;
