@@ -6,6 +6,7 @@ use crate::target::{Ledger, runtime};
 use clap::Args;
 use florin_client::{Client, ClientError, ClientOptions, LogPiece, PIECE_BYTES_MAX, RefusalKind};
 use florin_core::backup::Source;
+use florin_core::disk::Disk;
 use florin_core::disk::os::OsDisk;
 use florin_core::keyring::copy::KeyringCopy;
 use florin_core::log::FramePosition;
@@ -70,7 +71,8 @@ impl SourceArguments {
         }
         let failed = |error: Error| Failure::unavailable(format!("{}: {error}", data.display()));
         let disk = Arc::new(OsDisk::open(data).map_err(failed)?);
-        let log = StillLog::open(&(disk.clone() as Arc<dyn florin_core::disk::Disk>));
+        let any: Arc<dyn Disk> = disk.clone();
+        let log = StillLog::open(&any);
         Ok(AnySource::Still(Box::new(log.map_err(failed)?), disk))
     }
 }

@@ -35,6 +35,7 @@ const METADATA: Metadata = Metadata {
     sequence: 1,
     chain: [0; 32],
     epoch: 1,
+    life: None,
     rows_position: Lsn(1 << 20),
     totals: Totals {
         last_recorded: Timestamp(1),
