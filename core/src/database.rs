@@ -18,7 +18,6 @@ use crate::opening::{self, LogOptions, bad_segment_bytes, no_directory};
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::sealing;
-use crate::stream::Subscription;
 use crate::tree::{OpenTree, Proving};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
@@ -27,8 +26,8 @@ use florin_ledger::query::{
 };
 use florin_ledger::{
     Account, AccountId, AccountResult, Commit, CommitOutcome, Document, DocumentKey, DocumentWrite,
-    LedgerId, Lsn, Position, StreamFilter, StreamStart, TableId, TableOptions, Timestamp, Transfer,
-    TransferId, TransferResult,
+    LedgerId, Lsn, Position, TableId, TableOptions, Timestamp, Transfer, TransferId,
+    TransferResult,
 };
 use std::fmt;
 use std::path::Path;
@@ -484,21 +483,6 @@ impl Database {
     #[must_use]
     pub fn durable_end(&self) -> Lsn {
         self.shared.watch.durable.get()
-    }
-
-    /// Reads the log from a position on, then what becomes durable: every record that the filter
-    /// wants, in order of effect. Cheap, but for a cursor that names nothing here: that may read a
-    /// segment of the log.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Gone`], [`ErrorKind::Fork`], [`ErrorKind::NotYet`] for a start that this log does
-    /// not have; [`ErrorKind::Invalid`] for a filter that is too large; see [`ErrorKind`].
-    pub fn subscribe(
-        &self,
-        start: StreamStart,
-        filter: StreamFilter,
-    ) -> Result<Subscription, Error> {
-        Subscription::open(self.reads()?, start, filter)
     }
 
     /// Calls `risen` whenever more has become durable, or the log has failed, as long as the database

@@ -14,9 +14,9 @@ use crate::frames::{Broken, Frames, Malformed};
 use crate::key_changes::{self, KeyChanges, KeyRequest};
 use crate::ledger::Ledger;
 use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, KEYRING_AT_ONCE_MAX, KEYRING_WAITING_MAX, LINGER_TIMEOUT,
-    READS_AT_ONCE_MAX, READS_WAITING_MAX, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT,
-    SERVER_BYTES_IN_FLIGHT_MAX,
+    CONNECTION_BYTES_IN_FLIGHT_MAX, COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX, KEYRING_AT_ONCE_MAX,
+    KEYRING_WAITING_MAX, LINGER_TIMEOUT, READS_AT_ONCE_MAX, READS_WAITING_MAX, REQUEST_WEIGHT_MIN,
+    REVOKED_TIMEOUT, SERVER_BYTES_IN_FLIGHT_MAX,
 };
 use crate::lobby::{Lobby, Stranger};
 use crate::members::Members;
@@ -52,6 +52,8 @@ pub(crate) struct Shared<L> {
     pub(crate) reads: Arc<Reads>,
     /// Questions to the keyring: they wait for the disk longer than history may.
     pub(crate) keyring: Reads,
+    /// Pieces of the log and of the keyring: whoever copies a ledger must not be in the way of reads.
+    pub(crate) copies: Reads,
     /// Of those who have not come in.
     pub(crate) lobby: Lobby,
     /// Of those who have.
@@ -103,6 +105,7 @@ impl<L: Ledger> Shared<L> {
                 KEYRING_AT_ONCE_MAX,
                 KEYRING_WAITING_MAX,
             ),
+            copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
             streams,
             lobby: Lobby::default(),
             places,
@@ -358,12 +361,8 @@ fn begin<L: Ledger>(
         }
         Work::Copy(question) => {
             let ledger = shared.ledger.clone();
-            shared.reads.start(
-                deadline,
-                responder,
-                move || ledger.copy(question),
-                Responder::copied,
-            );
+            let copy = move || ledger.copy(question);
+            shared.copies.start(deadline, responder, copy, Responder::copied);
         }
         Work::Await(asked) => {
             let stopping = subscriptions.stopping();

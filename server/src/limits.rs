@@ -39,6 +39,10 @@ pub const REQUEST_WEIGHT_MIN: usize = CONNECTION_BYTES_IN_FLIGHT_MAX / REQUESTS_
 pub const READS_AT_ONCE_MAX: usize = 16;
 /// Reads of history that wait for a thread; more are told `busy`.
 pub const READS_WAITING_MAX: usize = 1_024;
+/// Pieces of the log or the keyring read at the same time for who copies the ledger.
+pub const COPIES_AT_ONCE_MAX: usize = 2;
+/// Such pieces waiting for that; one more is told `busy`.
+pub const COPIES_WAITING_MAX: usize = 64;
 /// Requests to the keyring that run at the same time, each on a thread that may block: they wait for
 /// each other, more would only hold threads.
 pub const KEYRING_AT_ONCE_MAX: usize = 2;

@@ -3,7 +3,7 @@
 
 use crate::directory::{contents, empty};
 use crate::load::connect;
-use crate::process::{Ended, Server, argument, run_florin, verified};
+use crate::process::{Ended, Running, Server, argument, run_florin, verified};
 use florin_client::Client;
 use florin_ledger::{
     Account, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Transfer, TransferId,
@@ -49,7 +49,8 @@ impl Place {
     }
 
     async fn florin(&self, command: &[&str], store: &[&str], signs: bool) -> Ended {
-        let (backups, kek, signing) = (self.path("backups"), self.path("kek"), self.path("signing.pem"));
+        let (backups, kek, signing) =
+            (self.path("backups"), self.path("kek"), self.path("signing.pem"));
         let mut arguments = command.to_vec();
         arguments.extend(store);
         arguments.extend([argument(&backups), "--key-file", argument(&kek), "--json"]);
@@ -82,8 +83,12 @@ async fn post(client: &Client, ids: std::ops::Range<u128>) {
 }
 
 async fn open_accounts(client: &Client) {
-    let account =
-        |id| Account { id: AccountId(id), ledger: LedgerId(978), code: Code(1), ..Account::default() };
+    let account = |id| Account {
+        id: AccountId(id),
+        ledger: LedgerId(978),
+        code: Code(1),
+        ..Account::default()
+    };
     client.create_accounts(&[account(1), account(2)]).await.expect("it serves");
 }
 
@@ -121,8 +126,15 @@ async fn a_served_bank_is_backed_up_and_restored() {
         // A list takes no key.
         assert_eq!(listed.code, Some(2), "{listed:?}");
         let backups = place.path("backups");
-        let list =
-            ["backup", "list", "--from", argument(&backups), "--signed-by", &place.signer, "--json"];
+        let list = [
+            "backup",
+            "list",
+            "--from",
+            argument(&backups),
+            "--signed-by",
+            &place.signer,
+            "--json",
+        ];
         let listed = run_florin(&list, "").await;
         assert_eq!((listed.code, listed.output.lines().count()), (Some(0), 2), "{listed:?}");
         let checked = place.read(&["backup", "verify"]).await;
@@ -154,6 +166,52 @@ async fn a_served_bank_is_backed_up_and_restored() {
             verified(&restored).await;
         }
     }
+}
+
+/// Backups that follow a server are made until somebody ends them, and old ones go.
+#[tokio::test]
+async fn a_server_is_backed_up_again_and_again() {
+    let place = Place::new().await;
+    let server = Server::start(&place.path("data"), &[]).await;
+    let client = connect(&server.address).await;
+    open_accounts(&client).await;
+    let (backups, signing) = (place.path("backups"), place.path("signing.pem"));
+    let create = [
+        "backup",
+        "create",
+        "--connect",
+        &server.address,
+        "--to",
+        argument(&backups),
+        "--signing-key",
+        argument(&signing),
+        "--in-the-clear",
+        "--every",
+        "1",
+        "--keep",
+        "2",
+        "--json",
+    ];
+    let mut archive = Running::start(&create);
+    let mut ends = Vec::new();
+    for round in 0..4 {
+        let line = archive.hear().await.expect("it goes on");
+        let made: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
+        let end: u64 = made["end"].as_str().expect("a position").parse().expect("a number");
+        ends.push(end);
+        post(&client, round * 10 + 1..round * 10 + 11).await;
+    }
+    assert!(ends.is_sorted_by(|one, next| one < next), "{ends:?}");
+    archive.terminate();
+    assert_eq!(archive.ended().await, Some(0));
+    server.stop().await;
+    let list =
+        ["backup", "list", "--from", argument(&backups), "--signed-by", &place.signer, "--json"];
+    let listed = run_florin(&list, "").await;
+    assert_eq!((listed.code, listed.output.lines().count()), (Some(0), 2), "{listed:?}");
+    let verify = ["backup", "verify", "--from", argument(&backups), "--signed-by", &place.signer];
+    let verified = run_florin(&verify, "").await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
 }
 
 /// Fault 44: a damaged backup ends every command that looks at it with exit status 1 and names the object;
@@ -211,8 +269,7 @@ async fn a_key_that_was_destroyed_stays_destroyed_after_a_restore() {
     let backed_up = place.back_up(&server).await;
     assert_eq!(backed_up.code, Some(0), "{backed_up:?}");
     let keyrings = place.path("keyrings");
-    let copy =
-        ["backup", "keyring", "--connect", &server.address, "--to", argument(&keyrings)];
+    let copy = ["backup", "keyring", "--connect", &server.address, "--to", argument(&keyrings)];
     let copied = run_florin(&copy, "").await;
     assert_eq!(copied.code, Some(0), "{copied:?}");
     client.destroy_keys(&[b"bob"]).await.expect("it serves");
@@ -242,7 +299,13 @@ async fn a_directory_is_backed_up_where_it_lies() {
     let (data, backups, signing) =
         (place.path("data"), place.path("backups"), place.path("signing.pem"));
     let create = [
-        "backup", "create", "--data", argument(&data), "--to", argument(&backups), "--signing-key",
+        "backup",
+        "create",
+        "--data",
+        argument(&data),
+        "--to",
+        argument(&backups),
+        "--signing-key",
         argument(&signing),
     ];
     let refused = run_florin(&create, "").await;
@@ -251,7 +314,14 @@ async fn a_directory_is_backed_up_where_it_lies() {
     let made = run_florin(&[&create[..], &["--in-the-clear"]].concat(), "").await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let prune = [
-        "backup", "prune", "--from", argument(&backups), "--signed-by", &place.signer, "--keep", "1",
+        "backup",
+        "prune",
+        "--from",
+        argument(&backups),
+        "--signed-by",
+        &place.signer,
+        "--keep",
+        "1",
     ];
     let pruned = run_florin(&prune, "").await;
     assert_eq!(pruned.output, "removed 0 backups and 0 objects, kept 1 backups\n", "{pruned:?}");

@@ -95,8 +95,11 @@ pub(crate) fn shown(time: Timestamp) -> String {
 /// A span of time for people.
 pub(crate) fn span(nanoseconds: u64) -> String {
     let span = jiff::SignedDuration::from_nanos(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
-    let rounded = jiff::Span::try_from(span)
-        .and_then(|span| span.round(SpanRound::new().largest(jiff::Unit::Day).days_are_24_hours()));
+    let round = SpanRound::new()
+        .smallest(jiff::Unit::Millisecond)
+        .largest(jiff::Unit::Day)
+        .days_are_24_hours();
+    let rounded = jiff::Span::try_from(span).and_then(|span| span.round(round));
     rounded.map_or_else(|_| format!("{span:#}"), |span| format!("{span:#}"))
 }
 

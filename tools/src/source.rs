@@ -6,6 +6,7 @@ use crate::target::{Ledger, runtime};
 use clap::Args;
 use florin_client::{Client, ClientError, ClientOptions, LogPiece, PIECE_BYTES_MAX, RefusalKind};
 use florin_core::backup::Source;
+use florin_core::disk::Disk;
 use florin_core::disk::os::OsDisk;
 use florin_core::keyring::copy::KeyringCopy;
 use florin_core::log::FramePosition;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 /// Pieces that are asked for at the same time.
 const AT_ONCE: usize = 4;
@@ -68,7 +71,8 @@ impl SourceArguments {
         }
         let failed = |error: Error| Failure::unavailable(format!("{}: {error}", data.display()));
         let disk = Arc::new(OsDisk::open(data).map_err(failed)?);
-        let log = StillLog::open(&(disk.clone() as Arc<dyn florin_core::disk::Disk>));
+        let any: Arc<dyn Disk> = disk.clone();
+        let log = StillLog::open(&any);
         Ok(AnySource::Still(Box::new(log.map_err(failed)?), disk))
     }
 }
@@ -86,6 +90,45 @@ impl AnySource {
                 copied.map(|bytes| KeyringCopy::from_bytes(&bytes)).transpose().map_err(failed)
             }
         }
+    }
+}
+
+/// Says that the process is to end.
+pub(crate) struct Stopping {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl AnySource {
+    /// Hears of SIGINT and SIGTERM from now on.
+    pub(crate) fn stopping(&self) -> Result<Stopping, Failure> {
+        let AnySource::Served(Served { runtime, .. }) = self else {
+            return Err(Failure::usage("only the log of a server goes on: name it with --connect"));
+        };
+        let _guard = runtime.enter();
+        let hears = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::unavailable(format!("can't hear signals: {error}")))
+        };
+        Ok(Stopping {
+            interrupted: hears(SignalKind::interrupt())?,
+            terminated: hears(SignalKind::terminate())?,
+        })
+    }
+
+    /// Whether the process is to end, now or within a time.
+    pub(crate) fn is_stopped_within(&self, stopping: &mut Stopping, pause: Duration) -> bool {
+        let AnySource::Served(Served { runtime, .. }) = self else { return true };
+        let Stopping { interrupted, terminated } = stopping;
+        runtime.block_on(async {
+            let stopped = async {
+                tokio::select! {
+                    _ = interrupted.recv() => {}
+                    _ = terminated.recv() => {}
+                }
+            };
+            timeout(pause, stopped).await.is_ok()
+        })
     }
 }
 

@@ -19,6 +19,7 @@ use crate::sealing::{self, DatabaseKey, WrappedKey};
 use crate::snapshot::Snapshot;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::{Lsn, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -68,21 +69,23 @@ pub fn create(
     let public = creation.signer.public();
     let (previous, passed_over) = previous(store, &snapshot, public)?;
     let (sealed, key) = sealing_of(&snapshot, previous.as_ref(), creation)?;
-    let plan = Plan::new(&snapshot, previous.as_ref(), &sealed)?;
+    let plan = Plan::new(store, &snapshot, previous.as_ref(), &sealed)?;
     let uploads = Uploads::new(store);
-    let mut objects = plan.kept.clone();
-    let kept_count = u64::try_from(objects.len()).expect("they are few");
+    let mut objects: Vec<ObjectEntry> = Vec::new();
     thread::scope(|scope| {
         let sender = uploads.start(scope);
-        let mut position = objects.last().map_or(FramePosition::GENESIS, |entry| entry.end);
-        for number in plan.first..=plan.last {
+        for number in 0..=plan.last {
+            if let Some(entry) = plan.kept.get(&number) {
+                objects.push(*entry);
+                continue;
+            }
+            let position = objects.last().map_or(FramePosition::GENESIS, |entry| entry.end);
             let Some(entry) =
                 plan.take(source, &snapshot, number, position, key.as_ref(), &sender)?
             else {
                 // A worker is gone: it says why.
                 break;
             };
-            position = entry.end;
             objects.push(entry);
             let done_bytes = entry.end.lsn.0;
             progress(Progress { done_bytes, total_bytes: snapshot.end.lsn.0 });
@@ -90,6 +93,7 @@ pub fn create(
         Ok::<(), Error>(())
     })?;
     let (stored_count, stored_bytes) = uploads.finish()?;
+    let kept_count = u64::try_from(plan.kept.len()).expect("they are few");
     let last = objects.last().ok_or_else(|| Error::corrupt("the log has no segment"))?;
     if last.end != snapshot.end {
         return Err(Error::corrupt(format!(
@@ -170,8 +174,7 @@ struct Plan {
     geometry: Geometry,
     identity: Identity,
     /// Of those that were left, and are there.
-    kept: Vec<ObjectEntry>,
-    first: u64,
+    kept: BTreeMap<u64, ObjectEntry>,
     last: u64,
     /// Where the manifest before ends, and in which segment: a frame must, here too.
     to_meet: Option<(u64, FramePosition)>,
@@ -179,6 +182,7 @@ struct Plan {
 
 impl Plan {
     fn new(
+        store: &dyn Store,
         snapshot: &Snapshot,
         previous: Option<&Manifest>,
         sealed: &Sealed,
@@ -195,7 +199,7 @@ impl Plan {
                 format!("a backup has at most {BACKUP_OBJECTS_MAX} segments"),
             ));
         }
-        let mut plan = Plan { geometry, identity, kept: Vec::new(), first: 0, last, to_meet: None };
+        let mut plan = Plan { geometry, identity, kept: BTreeMap::new(), last, to_meet: None };
         if let Some(previous) = previous {
             if end.lsn < previous.end.lsn || previous.birth != *birth {
                 return Err(forked(previous));
@@ -203,9 +207,7 @@ impl Plan {
             plan.to_meet = Some((geometry.segment_before(previous.end.lsn), previous.end));
             // What lies under another key can't be named beside what lies under this one.
             if previous.sealing.is_same_key(sealed) {
-                plan.kept.clone_from(&previous.objects);
-                plan.kept.pop();
-                plan.first = u64::try_from(plan.kept.len()).expect("they are few");
+                plan.kept = there(store, previous)?;
             }
         }
         Ok(plan)
@@ -254,6 +256,20 @@ impl Plan {
         let handed = sender.send(Upload { name, hash, stored });
         Ok(handed.is_ok().then_some(entry))
     }
+}
+
+/// The objects of a manifest that are there, but for the last, which may have grown. What somebody has
+/// removed is stored again.
+fn there(store: &dyn Store, manifest: &Manifest) -> Result<BTreeMap<u64, ObjectEntry>, Error> {
+    let prefix = format!("{:032x}/", manifest.incarnation);
+    let listed = store.list(&prefix).map_err(|error| failed(&prefix, &error))?;
+    let listed: BTreeMap<String, u64> =
+        listed.into_iter().map(|object| (object.name, object.bytes)).collect();
+    let (_, left) = manifest.objects.split_last().expect("a manifest has objects");
+    let is_there = |entry: &&ObjectEntry| {
+        listed.get(&manifest.object_name(entry)) == Some(&entry.stored_bytes)
+    };
+    Ok(left.iter().filter(is_there).map(|entry| (entry.number, *entry)).collect())
 }
 
 const FORKED: &str = "the last backup has history that this log does not have: it is a copy that went \

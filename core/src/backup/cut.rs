@@ -73,7 +73,7 @@ impl Lost {
 
 /// Segments of a backup, fetched and checked when they are asked for.
 pub(super) struct Fetched {
-    fetch: Box<dyn Fn(usize) -> Result<Arc<Vec<u8>>, Error> + Send + Sync>,
+    contents: Contents,
     recent: Mutex<VecDeque<(u64, Arc<Vec<u8>>)>>,
     /// What was wrong, in the words of whoever found it: a disk can say less.
     failure: Arc<Mutex<Option<Error>>>,
@@ -82,6 +82,14 @@ pub(super) struct Fetched {
 /// Segments kept in memory.
 const RECENT_MAX: usize = 2;
 
+impl Fetched {
+    fn fetch(&self, index: usize) -> Result<Arc<Vec<u8>>, Error> {
+        let entry = &self.contents.manifest.objects[index];
+        let content = self.contents.checked(index, entry)?;
+        Ok(content.expect("they can be opened"))
+    }
+}
+
 impl Segments for Fetched {
     fn content(&self, number: u64) -> io::Result<Arc<Vec<u8>>> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +97,7 @@ impl Segments for Fetched {
             return Ok(content.clone());
         }
         let index = usize::try_from(number).expect("segments are few");
-        match (self.fetch)(index) {
+        match self.fetch(index) {
             Ok(content) => {
                 if RECENT_MAX <= recent.len() {
                     recent.pop_front();
@@ -126,15 +134,7 @@ impl BackupLog {
             ));
         }
         let failure: Arc<Mutex<Option<Error>>> = Arc::default();
-        let fetched = Fetched {
-            fetch: Box::new(move |index| {
-                let entry = &contents.manifest.objects[index];
-                let content = contents.checked(index, entry)?;
-                Ok(content.expect("they can be opened"))
-            }),
-            recent: Mutex::default(),
-            failure: failure.clone(),
-        };
+        let fetched = Fetched { contents, recent: Mutex::default(), failure: failure.clone() };
         let count = u64::try_from(manifest.objects.len()).expect("they are few");
         let disk = Arc::new(SegmentDisk::new(fetched, count, log_key));
         Ok(BackupLog { manifest, reader: LogReader::new(disk, identity), failure })

@@ -12,6 +12,7 @@ pub(crate) mod items;
 mod matcher;
 pub(crate) mod names;
 
+use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::limits::STREAM_RECORDS_MAX;
 use crate::log::resume::{NoWay, Resume};
@@ -79,6 +80,23 @@ impl fmt::Debug for StreamBatch {
             .field("items_count", &view.items_count())
             .field("end", &view.end())
             .finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Reads the log from a position on, then what becomes durable: every record that the filter
+    /// wants, in order of effect. Cheap, but for a cursor that names nothing here: that may read a
+    /// segment of the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`], [`ErrorKind::Fork`], [`ErrorKind::NotYet`] for a start that this log does
+    /// not have; [`ErrorKind::Invalid`] for a filter that is too large; see [`ErrorKind`].
+    pub fn subscribe(
+        &self,
+        start: StreamStart,
+        filter: StreamFilter,
+    ) -> Result<Subscription, Error> {
+        Subscription::open(self.reads()?, start, filter)
     }
 }
 

@@ -33,6 +33,25 @@ fn a_later_backup_stores_what_was_added() {
     }
 }
 
+/// Fault 39: what somebody has removed from the store is stored again, not named as if it were there.
+#[test]
+fn what_was_removed_is_stored_again() {
+    for kind in Kind::ALL {
+        let mut bank = Bank::found(kind);
+        bank.day(1);
+        bank.day(1);
+        let store = MemoryStore::new();
+        let made = bank.back_up(&store).unwrap();
+        let removed = made.manifest.object_name(&made.manifest.objects[1]);
+        let before = store.objects().remove(&removed);
+        florin_core::backup::Store::remove(&store, &removed).unwrap();
+        let again = bank.back_up_at(&store, later(1)).unwrap();
+        assert_eq!((again.stored_count, again.kept_count), (1, 1));
+        assert_eq!(store.objects().remove(&removed), before);
+        assert_eq!(checked(kind, &store).unwrap().findings, [""; 0]);
+    }
+}
+
 /// A running database is backed up while it posts: what was durable is in it, and nothing half.
 #[test]
 fn a_running_bank_is_backed_up_and_goes_on() {

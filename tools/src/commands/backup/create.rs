@@ -3,14 +3,17 @@
 use crate::backup::{failure, manifest_json, manifest_text};
 use crate::exit::{Exit, Failure};
 use crate::key::KeyArguments;
-use crate::source::SourceArguments;
+use crate::source::{AnySource, SourceArguments};
 use crate::{progress, store};
 use clap::Args;
-use florin_core::backup::{self, Creation, Signer};
+use florin_core::backup::{self, Creation, Signer, Store};
 use florin_core::clock::{Clock, SystemClock};
+use florin_keys::KeyEncryptionKey;
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Back up a ledger, or what was added to it since the last time
 #[derive(Args, Debug)]
@@ -39,6 +42,14 @@ pub(crate) struct Create {
     #[arg(long, conflicts_with = "key_file", conflicts_with = "pkcs11_module")]
     in_the_clear: bool,
 
+    /// Go on, so many seconds after each backup, until SIGINT or SIGTERM
+    #[arg(long, value_name = "SECONDS", requires = "connect")]
+    every: Option<NonZeroU32>,
+
+    /// Remove all but the newest N backups each time
+    #[arg(long, value_name = "N")]
+    keep: Option<NonZeroU32>,
+
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -50,18 +61,47 @@ impl Create {
         let key = self.key.open()?;
         let store = store::make(&self.to)?;
         let source = self.source.open()?;
+        let Some(every) = self.every else {
+            return self.create(&source, store.as_ref(), &signer, key.as_deref());
+        };
+        let pause = Duration::from_secs(every.get().into());
+        let mut stopping = source.stopping()?;
+        loop {
+            // What fails now may not the next time; what was stored is found then.
+            let result = self.create(&source, store.as_ref(), &signer, key.as_deref());
+            if let Err(failure) = &result {
+                writeln!(io::stderr(), "florin: no backup this time: {failure}")?;
+            }
+            if source.is_stopped_within(&mut stopping, pause) {
+                return result;
+            }
+        }
+    }
+
+    fn create(
+        &self,
+        source: &AnySource,
+        store: &dyn Store,
+        signer: &Signer,
+        key: Option<&dyn KeyEncryptionKey>,
+    ) -> Result<Exit, Failure> {
         let creation = Creation {
-            signer: &signer,
-            key: key.as_deref(),
+            signer,
+            key,
             in_the_clear: self.in_the_clear,
             now: SystemClock::new().now(),
         };
         let bar = progress::bytes(None, "backing up");
-        let created = backup::create(&source, store.as_ref(), &creation, &mut |progress| {
+        let created = backup::create(source, store, &creation, &mut |progress| {
             bar.set_position(progress.done_bytes);
         });
         bar.finish_and_clear();
         let created = created.map_err(failure)?;
+        if let Some(keep) = self.keep {
+            let keep = usize::try_from(keep.get()).expect("it fits");
+            let life = created.manifest.incarnation;
+            backup::prune(store, life, keep, &[signer.public()]).map_err(failure)?;
+        }
         let mut output = io::stdout().lock();
         if self.json {
             let mut line = manifest_json(&created.name, &created.manifest);
@@ -70,6 +110,7 @@ impl Create {
             line["kept_objects"] = created.kept_count.into();
             line["findings"] = created.passed_over.clone().into();
             writeln!(output, "{line}")?;
+            output.flush()?;
         } else {
             write!(output, "{}", manifest_text(&created.name, &created.manifest))?;
             writeln!(
