@@ -1,8 +1,8 @@
 //! How fast the tree of proofs is, and what it costs those who post: in a directory of its own that is removed.
 //!
-//! cargo run --release -p florin-core --example tree_speed -- [TRANSFERS] [ACCOUNTS]
+//! cargo run --release -p florin-core --example tree_speed -- [TRANSFERS] [ACCOUNTS] [A-SECOND]
 //!
-//! Posts transfers in batches of 8,190, sixteen in flight, as fast as they are taken: without a tree, then
+//! Posts transfers in batches of 8,190, sixteen in flight, as fast as they are taken or so many a second: without a tree, then
 //! with one. Says how far the tree was behind at worst, how long it needed to come to the end, and how fast it
 //! is when nobody posts.
 
@@ -23,18 +23,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let transfers: u128 = arguments.next().map_or(Ok(10_000_000), |it| it.parse())?;
     let accounts: u128 = arguments.next().map_or(Ok(10_000), |it| it.parse())?;
+    let rate_max: u128 = arguments.next().map_or(Ok(u128::MAX), |it| it.parse())?;
     println!("{transfers} transfers over {accounts} accounts");
     let room = tempfile::tempdir()?;
     let without = room.path().join("without");
     let database = Database::open(&without, Options::default())?;
-    let took = post(&database, transfers, accounts)?;
+    let took = post(&database, transfers, accounts, rate_max)?;
     database.close()?;
     println!("without a tree: {} a second", rate(transfers, took));
     drop(database);
 
     let with = room.path().join("with");
     let database = Database::open(&with, proving())?;
-    let took = post(&database, transfers, accounts)?;
+    let took = post(&database, transfers, accounts, rate_max)?;
     let figures = database.metrics().tree.ok_or("there is a tree")?;
     println!("with a tree:    {} a second", rate(transfers, took));
     println!("  behind when the last was posted: {} records", figures.behind_records);
@@ -86,6 +87,7 @@ fn post(
     database: &Database,
     transfers: u128,
     accounts: u128,
+    rate_max: u128,
 ) -> Result<Duration, Box<dyn std::error::Error>> {
     let ids: Vec<u128> = (1..=accounts).collect();
     for some in ids.chunks(8_190) {
@@ -101,7 +103,10 @@ fn post(
     let (sender, answers) = mpsc::channel();
     let (mut next, mut owed, mut told) = (1, 0, Instant::now());
     while next <= transfers || 0 < owed {
-        if next <= transfers && owed < IN_FLIGHT {
+        let is_due = next * 1_000 / rate_max <= begun.elapsed().as_millis();
+        if next <= transfers && owed < IN_FLIGHT && (is_due || owed == 0) {
+            let due = Duration::from_millis(u64::try_from(next * 1_000 / rate_max)?);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
             let count = BATCH.min(transfers + 1 - next);
             let batch: Vec<Transfer> =
                 (next..next + count).map(|id| transfer(id, accounts)).collect();

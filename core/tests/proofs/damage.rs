@@ -28,7 +28,7 @@ fn verify(disk: &SimulatedDisk) -> Vec<String> {
     verify_on(&disk, &mut |_| {}).unwrap().unwrap().findings
 }
 
-/// Every part of a file, of every file.
+/// Every part of a file, of every file. Fault 58: a checker that does not look everywhere.
 #[test]
 fn a_damaged_tile_is_derived_again_and_every_proof_holds() {
     let books = kept_books();
