@@ -1,10 +1,11 @@
 //! How fast the tree of proofs is, and what it costs those who post: in a directory of its own that is removed.
 //!
-//! cargo run --release -p florin-core --example tree_speed -- [TRANSFERS] [ACCOUNTS]
+//! cargo run --release -p florin-core --example tree_speed -- [TRANSFERS] [ACCOUNTS] [A-SECOND]
 //!
-//! Posts transfers in batches of 8,190, sixteen in flight, as fast as they are taken: without a tree, then
+//! Posts transfers in batches of 8,190, sixteen in flight, as fast as they are taken or so many a second: without a tree, then
 //! with one. Says how far the tree was behind at worst, how long it needed to come to the end, and how fast it
-//! is when nobody posts.
+//! is when nobody posts. Decision 0025 quotes it.
+#![expect(clippy::print_stdout, reason = "what it measures is its answer")]
 
 use florin_core::proof::SigningKey;
 use florin_core::request::{Request, TransferBatch};
@@ -17,24 +18,27 @@ use std::time::{Duration, Instant};
 
 const BATCH: u128 = 8_190;
 const IN_FLIGHT: usize = 16;
+/// What takes longer does not happen any more.
+const PATIENCE: Duration = Duration::from_secs(60);
 const LEDGER: LedgerId = LedgerId(978);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let transfers: u128 = arguments.next().map_or(Ok(10_000_000), |it| it.parse())?;
     let accounts: u128 = arguments.next().map_or(Ok(10_000), |it| it.parse())?;
+    let rate_max: u128 = arguments.next().map_or(Ok(u128::MAX), |it| it.parse())?;
     println!("{transfers} transfers over {accounts} accounts");
     let room = tempfile::tempdir()?;
     let without = room.path().join("without");
     let database = Database::open(&without, Options::default())?;
-    let took = post(&database, transfers, accounts)?;
+    let took = post(&database, transfers, accounts, rate_max)?;
     database.close()?;
     println!("without a tree: {} a second", rate(transfers, took));
     drop(database);
 
     let with = room.path().join("with");
     let database = Database::open(&with, proving())?;
-    let took = post(&database, transfers, accounts)?;
+    let took = post(&database, transfers, accounts, rate_max)?;
     let figures = database.metrics().tree.ok_or("there is a tree")?;
     println!("with a tree:    {} a second", rate(transfers, took));
     println!("  behind when the last was posted: {} records", figures.behind_records);
@@ -86,6 +90,7 @@ fn post(
     database: &Database,
     transfers: u128,
     accounts: u128,
+    rate_max: u128,
 ) -> Result<Duration, Box<dyn std::error::Error>> {
     let ids: Vec<u128> = (1..=accounts).collect();
     for some in ids.chunks(8_190) {
@@ -101,7 +106,10 @@ fn post(
     let (sender, answers) = mpsc::channel();
     let (mut next, mut owed, mut told) = (1, 0, Instant::now());
     while next <= transfers || 0 < owed {
-        if next <= transfers && owed < IN_FLIGHT {
+        let due = Duration::from_millis(u64::try_from(next * 1_000 / rate_max)?);
+        let may_send = next <= transfers && owed < IN_FLIGHT;
+        let wait = if may_send { due.saturating_sub(begun.elapsed()) } else { PATIENCE };
+        if wait.is_zero() {
             let count = BATCH.min(transfers + 1 - next);
             let batch: Vec<Transfer> =
                 (next..next + count).map(|id| transfer(id, accounts)).collect();
@@ -113,8 +121,10 @@ fn post(
             (next, owed) = (next + count, owed + 1);
             continue;
         }
-        assert!(answers.recv()?, "a transfer was refused");
-        owed -= 1;
+        if let Ok(is_answered) = answers.recv_timeout(wait) {
+            assert!(is_answered, "a batch was refused");
+            owed -= 1;
+        }
         if Duration::from_secs(1) <= told.elapsed() {
             told = Instant::now();
             if let Some(tree) = database.metrics().tree {

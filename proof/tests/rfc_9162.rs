@@ -63,7 +63,7 @@ impl Complete {
     fn new(leaves: &[Vec<u8>]) -> Complete {
         let mut levels = vec![leaves.iter().map(|leaf| leaf_hash(leaf)).collect::<Vec<Hash>>()];
         while 1 < levels.last().map_or(0, Vec::len) {
-            let (pairs, _) = levels.last().unwrap().as_chunks::<2>();
+            let (pairs, _) = levels[levels.len() - 1].as_chunks::<2>();
             let level = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
             levels.push(level);
         }
@@ -75,7 +75,8 @@ impl Nodes for Complete {
     type Error = Infallible;
 
     fn node(&mut self, level: u32, index: u64) -> Result<Hash, Infallible> {
-        Ok(self.0[usize::try_from(level).unwrap()][usize::try_from(index).unwrap()])
+        Ok(self.0[usize::try_from(level).expect("a small number")]
+            [usize::try_from(index).expect("a small number")])
     }
 }
 
@@ -84,7 +85,7 @@ fn leaves(count: usize) -> Vec<Vec<u8>> {
 }
 
 fn wide(number: usize) -> u64 {
-    u64::try_from(number).unwrap()
+    u64::try_from(number).expect("a small number")
 }
 
 const SIZE_MAX: usize = 300;

@@ -21,7 +21,7 @@ impl Nodes for Books {
 
     fn node(&mut self, level: u32, index: u64) -> Result<Hash, Infallible> {
         if level == 0 {
-            return Ok(leaf_hash(&self.0[usize::try_from(index).unwrap()]));
+            return Ok(leaf_hash(&self.0[usize::try_from(index).expect("a small number")]));
         }
         let Ok(left) = self.node(level - 1, index * 2);
         let Ok(right) = self.node(level - 1, index * 2 + 1);
@@ -80,7 +80,7 @@ fn head(books: &mut Books, size: u64) -> SignedHead {
 fn inclusion(index: u64, size: u64) -> InclusionProof {
     let mut books = books(size);
     let Ok(path) = inclusion_path(&mut books, index, size);
-    let leaf = books.0[usize::try_from(index).unwrap()].clone();
+    let leaf = books.0[usize::try_from(index).expect("a small number")].clone();
     InclusionProof { head: head(&mut books, size), index, path, leaf }
 }
 
@@ -98,11 +98,11 @@ fn receipt() -> SignedReceipt {
 }
 
 /// The file holds; nothing that differs from it in a byte, is cut or goes on does.
-fn check(file: &[u8], verify: &dyn Fn(&[u8], &PublicKey) -> Result<(), ProofError>) {
+fn check(file: &[u8], verify: impl Fn(&[u8], &PublicKey) -> Result<(), ProofError>) {
     let public = key().public();
     assert_eq!(verify(file, &public), Ok(()));
     let stranger = SigningKey::from_seed(&[8; 32]).public();
-    assert_eq!(verify(file, &stranger).unwrap_err().flaw, Flaw::OtherKey);
+    assert_eq!(verify(file, &stranger).map_err(|error| error.flaw), Err(Flaw::OtherKey));
     for at in 0..file.len() {
         for change in [1, 0x80, 0xff] {
             let mut changed = file.to_vec();
@@ -129,7 +129,7 @@ fn check(file: &[u8], verify: &dyn Fn(&[u8], &PublicKey) -> Result<(), ProofErro
 #[test]
 fn a_changed_head_is_refused() {
     let head = head(&mut books(5), 5);
-    check(&head.to_bytes(), &|bytes, key| SignedHead::read(bytes)?.verify(key));
+    check(&head.to_bytes(), |bytes, key| SignedHead::read(bytes)?.verify(key));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_changed_inclusion_proof_is_refused() {
     for (index, size) in [(0, 1), (1, 2), (2, 3), (6, 7), (9, 13), (7, 16)] {
         let proof = inclusion(index, size);
         assert_eq!(InclusionProof::read(&proof.to_bytes()), Ok(proof.clone()));
-        check(&proof.to_bytes(), &|bytes, key| InclusionProof::read(bytes)?.verify(key).map(drop));
+        check(&proof.to_bytes(), |bytes, key| InclusionProof::read(bytes)?.verify(key).map(drop));
     }
 }
 
@@ -151,13 +151,13 @@ fn a_changed_consistency_proof_is_refused() {
             assert_eq!(proof.verify(&key().public()), Ok(()));
             continue;
         }
-        check(&proof.to_bytes(), &|bytes, key| ConsistencyProof::read(bytes)?.verify(key));
+        check(&proof.to_bytes(), |bytes, key| ConsistencyProof::read(bytes)?.verify(key));
     }
 }
 
 #[test]
 fn a_changed_receipt_is_refused() {
-    check(&receipt().to_bytes(), &|bytes, key| SignedReceipt::read(bytes)?.verify(key).map(drop));
+    check(&receipt().to_bytes(), |bytes, key| SignedReceipt::read(bytes)?.verify(key).map(drop));
 }
 
 /// Prevents: a promise that is kept with another payment, or by another bank.

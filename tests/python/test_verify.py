@@ -49,17 +49,18 @@ class VerifyTest(unittest.TestCase):
             check_redeemed(said["receipt"], said["document"])
 
     def test_whatever_is_changed_is_refused(self):
-        for name, data in self.files.items():
+        # One of each kind: a signature takes some milliseconds here.
+        for name in ("head", "receipt", "transfer", "consistency"):
+            data = self.files[name]
             with self.subTest(file=name):
                 for at in range(len(data)):
-                    for change in (1, 0x80):
-                        changed = bytearray(data)
-                        changed[at] ^= change
-                        self.refuses(bytes(changed))
+                    changed = bytearray(data)
+                    changed[at] ^= 1 << at % 8
+                    self.refuses(bytes(changed))
 
     def test_whatever_is_cut_or_goes_on_is_refused(self):
         for data in self.files.values():
-            for length in range(0, len(data), 7):
+            for length in range(0, len(data), 16):
                 self.refuses(data[:length])
             self.refuses(data + b"\0")
             self.refuses(b"\0" + data)

@@ -82,7 +82,7 @@ impl Destination {
         }
     }
 
-    /// The same for a directory that is named, with its tree of proofs.
+    /// The same for a directory that is named, with its tree of proofs, built to the end.
     ///
     /// # Errors
     /// As [`Destination::open`].
@@ -97,7 +97,9 @@ impl Destination {
         let key = self.key.open()?;
         let _guard = runtime.enter();
         let options = Options { key, proving: Some(proving), ..Options::default() };
-        Ok(Ledger::of(open_database_with(path, options)?))
+        let database = open_database_with(path, options)?;
+        database.await_tree().map_err(|error| Failure::unavailable(error.to_string()))?;
+        Ok(Ledger::of(database))
     }
 
     /// Asking about a ledger must not make one.

@@ -34,8 +34,8 @@ impl Builder {
         for number in tree.tiles.numbers()?.into_iter().rev() {
             let Some(head) = tree.tiles.read_head(number)? else { continue };
             // One of a history that was left, or of a copy, names what this log does not have.
-            let resume = tree.reads.log().resume_after(head.last, durable);
-            if let Ok(Ok(Resume { from, cursor })) = resume {
+            if let Ok(resume) = tree.reads.log().resume_after(head.last, durable)? {
+                let Resume { from, cursor } = resume;
                 begin = (head.peaks, from, cursor.lsn);
                 break;
             }

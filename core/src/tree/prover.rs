@@ -227,11 +227,13 @@ impl Tree {
         })
     }
 
-    /// The edge as it is now.
+    /// The edge as it is now. Right after an opening there is none, for a moment.
     fn edge_now(&self) -> Result<Edge, Error> {
-        let edge = self.edge().clone();
+        let waited =
+            self.moved.wait_timeout_while(self.edge(), PATIENCE, |edge| edge.last.is_none());
+        let (edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if edge.last.is_some() {
-            return Ok(edge);
+            return Ok(edge.clone());
         }
         Err(Error::new(ErrorKind::NotYet, "the tree has only begun to be built: ask again"))
     }

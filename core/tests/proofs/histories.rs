@@ -3,12 +3,11 @@
 
 use crate::house::{
     TILE_LEAVES, TILE_LEVEL, assert_tree, open, open_accounts, open_with, options, post,
-    public_key, tiles,
+    public_key, tiles, verify,
 };
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::disk::{Access, Disk};
 use florin_core::rebuild::rebuild_on;
-use florin_core::verify::verify_on;
 use florin_ledger::{Subject, TransferId};
 use std::sync::Arc;
 
@@ -86,9 +85,8 @@ fn tiles_of_another_history_are_not_taken_for_this_one_s() {
         let _ = right.remove(&tile);
         right.create(&tile, Access::Buffered).unwrap().write_all_at(&bytes, 0).unwrap();
     }
-    let found =
-        verify_on(&(Arc::new(right.copy()) as Arc<dyn Disk>), &mut |_| {}).unwrap().unwrap();
-    assert!(found.findings.iter().any(|it| it.contains("tree of proofs")), "{found:?}");
+    let findings = verify(&right);
+    assert!(findings.iter().any(|it| it.contains("tree of proofs")), "{findings:?}");
     let database = open(&right).unwrap();
     assert_tree(&database);
     for id in [1, 500, 20_000, 21_400] {
@@ -115,8 +113,8 @@ fn other_sizes_and_rebuilding_come_to_the_same_tree() {
         assert_eq!(database.tree_head(Some(head.head.size)).unwrap(), head);
         database.close().unwrap();
     }
-    let found = verify_on(&(Arc::new(disk.copy()) as Arc<dyn Disk>), &mut |_| {}).unwrap().unwrap();
-    assert_eq!(found.findings, Vec::<String>::new());
+    let findings = verify(&disk);
+    assert_eq!(findings, Vec::<String>::new());
     let files = tiles(&disk).len();
     assert!(3 < files);
     let rebuilt: Arc<dyn Disk> = Arc::new(disk.clone());

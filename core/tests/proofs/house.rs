@@ -1,10 +1,12 @@
 //! A bank with a tree of small tiles, and the tree that it must have.
 
 use florin_core::clock::FixedClock;
+use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::proof::{Hash, Leaf, PublicKey, SigningKey, leaf_hash, node_hash};
 use florin_core::tree::Proving;
+use florin_core::verify::verify_on;
 use florin_core::{Database, Error, Options};
 use florin_ledger::commit::{Event, Topic};
 use florin_ledger::document::DocumentCondition;
@@ -171,8 +173,13 @@ pub(crate) fn assert_tree(database: &Database) -> Vec<Told> {
 
 /// The files of the tree.
 pub(crate) fn tiles(disk: &SimulatedDisk) -> Vec<String> {
-    use florin_core::disk::Disk;
     disk.list("tree").unwrap_or_default().iter().map(|file| format!("tree/{file}")).collect()
+}
+
+/// What `florin verify` finds.
+pub(crate) fn verify(disk: &SimulatedDisk) -> Vec<String> {
+    let disk: Arc<dyn Disk> = Arc::new(disk.copy());
+    verify_on(&disk, &mut |_| {}).unwrap().unwrap().findings
 }
 
 /// A position that no leaf has.

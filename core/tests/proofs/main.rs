@@ -1,6 +1,7 @@
 //! Proofs of a database over a disk that can be damaged and lose power, against a naive tree over what its
 //! stream tells. What would go wrong without them: a customer whose proof fails, or one that proves what never
 //! happened.
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails that should not")]
 
 mod crashes;
 mod damage;

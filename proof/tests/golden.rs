@@ -1,0 +1,90 @@
+//! The bytes of every kind of file, as they were when the format was fixed. Prevents: files that customers keep
+//! for years and no newer verifier reads.
+
+use florin_ledger::stream::ItemContent;
+use florin_ledger::{
+    AccountId, Amount, Code, LedgerId, Lsn, Position, Timestamp, Transfer, TransferId,
+};
+use florin_proof::receipt::ON_OWN_DISK;
+use florin_proof::{
+    ConsistencyProof, Hash, InclusionProof, Leaf, Receipt, SignedHead, SignedReceipt, SigningKey,
+    TreeHead, leaf_hash, node_hash,
+};
+
+fn key() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
+}
+
+fn leaf() -> Vec<u8> {
+    let transfer = Transfer {
+        id: TransferId(0x1111),
+        debit_account_id: AccountId(1),
+        credit_account_id: AccountId(2),
+        amount: Amount(2_500),
+        user_data_64: 5,
+        ledger: LedgerId(978),
+        code: Code(7),
+        timestamp: Timestamp(1_700_000_000_000_000_000),
+        ..Transfer::default()
+    };
+    let leaf = Leaf {
+        position: Position { epoch: 3, lsn: Lsn(4_272) },
+        time: Timestamp(1_700_000_000_000_000_000),
+        content: ItemContent::Transfer(transfer),
+    };
+    leaf.to_bytes()
+}
+
+fn head(size: u64, root: Hash) -> SignedHead {
+    let head = TreeHead {
+        incarnation: 0xabcd,
+        epoch: 3,
+        size,
+        lsn: Lsn(5_000 + size),
+        time: Timestamp(1_700_000_000_000_000_000 + size),
+        chain: [9; 32],
+        root,
+    };
+    head.sign(&key())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn every_kind_of_file_has_the_bytes_that_it_had() {
+    let (first, second) = (leaf_hash(&leaf()), leaf_hash(b"another"));
+    let root = node_hash(&first, &second);
+    let inclusion =
+        InclusionProof { head: head(2, root), index: 0, path: vec![second], leaf: leaf() };
+    let consistency =
+        ConsistencyProof { first: head(1, first), second: head(2, root), path: vec![second] };
+    let receipt = Receipt {
+        incarnation: 0xabcd,
+        lsn: Lsn(5_001),
+        chain: [9; 32],
+        durable: ON_OWN_DISK,
+        leaf: leaf(),
+    };
+    let receipt = receipt.sign(&key());
+    assert_eq!(hex(&leaf()), LEAF);
+    assert_eq!(hex(&head(2, root).to_bytes()), HEAD);
+    // Of the longer ones the hash of all bytes.
+    let files = [inclusion.to_bytes(), consistency.to_bytes(), receipt.to_bytes()];
+    let hashes = files.each_ref().map(|file| leaf_hash(file).to_string());
+    assert_eq!(hashes, [INCLUSION, CONSISTENCY, RECEIPT]);
+    let public = key().public();
+    assert_eq!(hex(&public.0), PUBLIC_KEY);
+    assert!(inclusion.verify(&public).is_ok());
+    assert_eq!(consistency.verify(&public), Ok(()));
+    assert!(SignedReceipt::read(&files[2]).is_ok_and(|read| read == receipt));
+    assert!(receipt.verify(&public).is_ok());
+}
+
+const PUBLIC_KEY: &str = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
+const LEAF: &str = "0300000000000000b01000000000000000002a36fe9c97170400000000000000111100000000000000000000000000000100000000000000000000000000000002000000000000000000000000000000c4090000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000005000000000000000000000000000000d20300000700000000002a36fe9c9717";
+const HEAD: &str = "464c4f52494e54480100000000000000cdab0000000000000000000000000000030000000000000002000000000000008a1300000000000002002a36fe9c9717090909090909090909090909090909090909090909090909090909090909090976e598ece59168c36330e229c5e47d9957ff58635fedcbd0b5bf19ced72e9488ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22ccdbf8f5258cffd8b40b2cd2f24c19494da7a49111942ae1d0a5c119b5cb1e6c456c2f4a3cd11f75864488e2b8b3448c4cdf242f29e428f41ee084b7f705dfc09";
+const INCLUSION: &str = "5881d95e40ba48cfa613ba9bde13d0adb0ad55fe8a72663d5d49e40968f5bc6d";
+const CONSISTENCY: &str = "bfbfcc26474a6de8deb1bd59736fc1e2d9f008c32e90dd07deb689331b0567e6";
+const RECEIPT: &str = "9649932df3438a034827c8285db20c53023b1b8d48ffa32583d555d97a2a56a0";
