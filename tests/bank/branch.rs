@@ -246,6 +246,11 @@ impl Branch {
         Branch { bank: Arc::new(bank), client, clock, disk, database, keys }
     }
 
+    /// What the ledger was asked to do, by kind, since it was opened.
+    pub(crate) fn requests(&self) -> Vec<u64> {
+        self.database.metrics().requests.by_kind.iter().map(|(_, count)| *count).collect()
+    }
+
     /// Everything that is on the ledger's disk, file by file.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut files = Vec::new();

@@ -12,7 +12,7 @@ use florin_adapter::accounts::{self, Iban};
 use florin_adapter::alerts::{Devices, PushToken};
 use florin_adapter::audit::Caller;
 use florin_adapter::clock::{HOUR, MINUTE, SECOND};
-use florin_adapter::customers::{Recoveries, erase};
+use florin_adapter::customers::{EraseRefused, Recoveries, erase};
 use florin_adapter::email::Email;
 use florin_adapter::id::{Account, Id};
 use florin_adapter::notify::Platform;
@@ -218,6 +218,9 @@ async fn an_adapter_that_has_not_the_key_says_so_and_takes_nobody() {
     let page = browser.posts("/login", &form).await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(matches!(rekey(store).await, Err(BankError::KeysChanged)));
+    // Nor does it forget somebody whom the newer key still leads to.
+    let erased = erase(store, &**clock, &Caller::bank(), ada.id).await;
+    assert!(matches!(erased, Err(EraseRefused::Bank(BankError::KeysChanged))), "{erased:?}");
     assert!(lets_in(&new, &ada, PASSWORD).await);
     let again = old.at(old.another(&root).await.unwrap());
     assert!(lets_in(&again, &ada, PASSWORD).await, "once it was started again");

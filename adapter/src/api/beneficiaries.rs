@@ -1,7 +1,7 @@
 //! Whom the customer pays again and again.
 
 use super::answers::{BeneficiaryProblems, ChangeProblems, NamedProblems, ReadProblems};
-use super::app::App;
+use super::app::{App, not_valid};
 use super::json::{Body, Flaw, FlawCode};
 use super::path::Named;
 use super::problem::{Code, Problem};
@@ -173,6 +173,8 @@ fn problem(refused: PayeeRefused) -> Problem {
         PayeeRefused::Name => invalid("name"),
         PayeeRefused::BankCode => invalid("bank_code"),
         PayeeRefused::TooSoon(until) => Problem::too_soon(until),
+        // Their login was ended in this moment.
+        PayeeRefused::Over => not_valid(),
         PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
         PayeeRefused::Bank(error) => error.into(),
     }

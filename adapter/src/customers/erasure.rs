@@ -207,7 +207,7 @@ async fn farewell(
     let gone =
         |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
     if let Some(email) = email_of(&found) {
-        commit.documents.extend(entry::gone::<CustomerEmails>(store, &[], email.normal()));
+        entry::take_away::<CustomerEmails>(store, &[], email.normal(), commit).await?;
     }
     // While what they were is known: afterwards nothing leads there.
     commit.documents.extend(Devices::forget_tokens(store, customer).await?);
