@@ -190,6 +190,7 @@ fn options(client_name: &str) -> BankOptions {
         sends_sms: true,
         sms_per_hour: 1_000,
         sends_push: true,
+        countries: None,
     }
 }
 
@@ -512,7 +513,7 @@ impl Branch {
             &Caller::bank(),
             attempt,
             code,
-            Holder::Browser(None),
+            Holder::Browser(None, None),
         )
         .await
     }
@@ -559,6 +560,7 @@ pub(crate) fn orderer(person: &Person) -> Orderer {
         customer: person.id,
         authority: Vec::new(),
         auth_method: String::from("password+totp"),
+        device_since: None,
     }
 }
 
