@@ -80,7 +80,8 @@ pub(super) async fn all(
     Ok(Json(BeneficiariesResponse { data: found.iter().filter_map(response).collect() }))
 }
 
-/// Notes a beneficiary. A number is noted once: the same again is `409 beneficiary_exists`, with its id.
+/// Notes a beneficiary. A number is noted once: the same again is `409 beneficiary_exists`, with its id. So it needs no
+/// `Idempotency-Key`: whoever got no answer sends it again, and has it either way.
 #[utoipa::path(
     post, path = "/beneficiaries", operation_id = "add_beneficiary", tag = "Beneficiaries",
     request_body = BeneficiaryRequest,
