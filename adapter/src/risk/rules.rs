@@ -291,7 +291,7 @@ mod tests {
             ),
             (
                 "the same between one's own",
-                Features { is_own: true, ..at(device, 100_000) },
+                Features { is_own: true, is_new_payee: false, ..at(device, 100_000) },
                 ["allow", "allow"],
             ),
             (
