@@ -223,6 +223,17 @@ impl Branch {
         }
     }
 
+    /// How often the ledger has asked something of its disk.
+    pub(crate) fn operations_count(&self) -> usize {
+        self.disk.operations_count()
+    }
+
+    /// The bank as it could be found after a power cut at some moment.
+    pub(crate) async fn after_a_power_cut(&self, operations_count: usize) -> Branch {
+        let disk = self.disk.crash_image(operations_count, 7);
+        Branch::over(disk, Arc::clone(&self.keys), self.clock.clone()).await
+    }
+
     /// No adapter gets an answer of it any more.
     pub(crate) fn closes_the_ledger(&self) {
         self.database.close().unwrap();
