@@ -8,6 +8,7 @@ use crate::error::BankError;
 use crate::id::{Audit, Customer, Id, Login};
 use crate::packed::{hexadecimal, pack};
 use crate::random;
+use crate::risk::Country;
 use crate::store::{Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::{Indexed, Part, Place, Subject};
@@ -53,13 +54,21 @@ pub struct Caller {
     pub correlation: String,
     /// Where it came from.
     pub address: Option<IpAddr>,
+    /// In which country that is, if the bank can tell.
+    pub country: Option<Country>,
 }
 
 impl Caller {
     /// The bank itself: what no request asked for.
     #[must_use]
     pub fn bank() -> Caller {
-        Caller { customer: None, login: None, correlation: correlation(), address: None }
+        Caller {
+            customer: None,
+            login: None,
+            correlation: correlation(),
+            address: None,
+            country: None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::BankError;
 use crate::live::Live;
 use crate::money::Currency;
 use crate::payments::References;
+use crate::risk::Countries;
 use crate::store::Store;
 use crate::tables;
 use crate::test_clock::TestClock;
@@ -48,6 +49,8 @@ pub struct BankOptions {
     pub sms_per_hour: u32,
     /// Whether it has somebody who takes notices for apps.
     pub sends_push: bool,
+    /// In which country addresses of the internet are, if it was told.
+    pub countries: Option<Arc<Countries>>,
 }
 
 /// A bank.

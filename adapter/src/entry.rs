@@ -61,7 +61,7 @@ impl<K: Blind> Entry<K> {
             let keys: Vec<_> = keys.iter().map(|key| [prefix, key].concat()).collect();
             let mut asked: Vec<DocumentKey> = keys.iter().cloned().map(key_of::<K>).collect();
             asked.push(BlindIndex::asks());
-            let mut answers = store.client().documents(&asked).await?;
+            let mut answers = store.documents(&asked).await?;
             let tree = answers.pop().flatten();
             if !blind.sees(&seen, tree.as_ref())? {
                 continue;
@@ -207,7 +207,22 @@ pub(crate) async fn seen_now(store: &Store) -> Result<Seen, BankError> {
     Err(BankError::Contended)
 }
 
-/// The writes that take a value away, under whichever version it is.
+/// Lets a commit take a value away, under whichever version it is. That none has come meanwhile is a condition of it.
+///
+/// # Errors
+/// [`BankError::KeysChanged`]: it may be under a version that this adapter has not; [`BankError`].
+pub(crate) async fn take_away<K: Blind>(
+    store: &Store,
+    prefix: &[u8],
+    value: &str,
+    commit: &mut Commit,
+) -> Result<(), BankError> {
+    commit.preconditions.push(seen_now(store).await?.unchanged());
+    commit.documents.extend(gone::<K>(store, prefix, value));
+    Ok(())
+}
+
+/// The writes that take a value away, under whichever version this adapter has: for what nobody is found by.
 pub(crate) fn gone<K: Blind>(store: &Store, prefix: &[u8], value: &str) -> Vec<DocumentWrite> {
     let keys = store.vault().blind().everywhere(K::INDEXED, value);
     let gone = |key| DocumentWrite { table: K::TABLE, key, ..DocumentWrite::default() };

@@ -63,6 +63,8 @@ kinds! {
     Challenge "chl_"
     /// A transaction that a person has to look at.
     Case "cas_"
+    /// What a member of the staff asks for, and another must approve.
+    Proposed "prp_"
 }
 
 /// The id of a `K`.

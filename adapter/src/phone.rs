@@ -7,6 +7,15 @@ use std::fmt;
 const DIGITS_MAX: usize = 15;
 /// Fewer are no number that messages can be sent to.
 const DIGITS_MIN: usize = 8;
+/// Countries whose numbers begin with a zero that belongs to them: Italy, Ivory Coast, Benin, Gabon, Congo, San Marino and
+/// the Vatican. Of those in which no number begins with one, the digits are left as they are: North America, Russia.
+const ZEROS_STAY: [&str; 9] = ["1", "7", "39", "225", "229", "241", "242", "378", "379"];
+/// Countries' codes of two digits; those that begin with 1 or 7 have one, all others three (ITU-T E.164).
+const OF_TWO_DIGITS: [&str; 44] = [
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+];
 /// Digits that are shown of a number.
 const SHOWN_COUNT: usize = 2;
 
@@ -22,7 +31,8 @@ pub struct NotAPhoneNumber;
 
 impl PhoneNumber {
     /// Reads a number as people write it: a country's code after `+` or `00`, and spaces, hyphens, dots, slashes or
-    /// brackets between digits. `(0)`, which is dialled within a country alone, is left out.
+    /// brackets between digits. The zero that is dialled within a country alone, `(0)` or `0` after its code, is left out,
+    /// but where numbers have it from abroad too.
     ///
     /// # Errors
     /// [`NotAPhoneNumber`].
@@ -36,6 +46,10 @@ impl PhoneNumber {
                 ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' => {}
                 _ => return Err(NotAPhoneNumber),
             }
+        }
+        let code = country_code(&digits);
+        if !ZEROS_STAY.contains(&code) && digits[code.len()..].starts_with('0') {
+            digits.remove(code.len());
         }
         let is_sound =
             (DIGITS_MIN..=DIGITS_MAX).contains(&digits.len()) && !digits.starts_with('0');
@@ -59,6 +73,16 @@ impl PhoneNumber {
         let (hidden, shown) = self.0.split_at(self.0.len() - SHOWN_COUNT);
         format!("{}{shown}", "•".repeat(hidden.len()))
     }
+}
+
+/// The country's code that digits begin with.
+fn country_code(digits: &str) -> &str {
+    let length = match digits.get(..2) {
+        Some(two) if two.starts_with(['1', '7']) => 1,
+        Some(two) if OF_TWO_DIGITS.contains(&two) => 2,
+        _ => 3,
+    };
+    digits.get(..length).unwrap_or(digits)
 }
 
 /// Nothing but the last digits: numbers are nobody's to print.
@@ -95,6 +119,9 @@ mod tests {
             "+49 (0)170/123-45.67",
             "0049 170 1234567",
             "+49\u{a0}170 1234567",
+            "+49 0170 1234567",
+            "0049 0170 1234567",
+            "+49 (0170) 1234567",
         ] {
             assert_eq!(PhoneNumber::parse(text).unwrap().plain(), "+491701234567", "{text:?}");
         }
@@ -114,6 +141,25 @@ mod tests {
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(NotAPhoneNumber), "{text:?}");
         }
+    }
+
+    /// Prevents: a number of Rome that loses the zero that it has, and one of Lisbon or Helsinki that keeps one.
+    #[test]
+    fn a_zero_is_left_out_where_it_is_dialled_at_home_alone() {
+        for (text, plain) in [
+            ("+39 06 12345678", "+390612345678"),
+            ("+225 01 23 45 67 89", "+2250123456789"),
+            ("+229 01 23 45 67 89", "+2290123456789"),
+            ("+44 020 7946 0000", "+442079460000"),
+            ("+358 040 1234567", "+358401234567"),
+            ("+351 0912 345 678", "+351912345678"),
+            ("+98 0912 345 6789", "+989123456789"),
+            ("+1 012 345 6789", "+10123456789"),
+        ] {
+            assert_eq!(PhoneNumber::parse(text).unwrap().plain(), plain, "{text}");
+        }
+        let plain = PhoneNumber::nobodys();
+        assert_eq!(PhoneNumber::parse(plain.plain()), Ok(plain), "what is stored reads as it was");
     }
 
     #[test]

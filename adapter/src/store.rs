@@ -37,6 +37,8 @@ use florin_ledger::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What documents of a table are.
 pub trait Kind {
@@ -171,6 +173,7 @@ pub fn is_one_of(commit: &Commit, unmet: &Unmet, wanted: &[Precondition]) -> boo
 pub struct Store {
     client: Client,
     vault: Vault,
+    asked_count: Arc<AtomicU64>,
 }
 
 /// A page of a scan.
@@ -185,7 +188,27 @@ impl Store {
     /// Documents of a ledger, sealed by a vault.
     #[must_use]
     pub fn new(client: Client, vault: Vault) -> Store {
-        Store { client, vault }
+        Store { client, vault, asked_count: Arc::default() }
+    }
+
+    /// For how many documents, and pages of them, was asked here since the adapter started: for as many where
+    /// somebody types a stranger's address as a customer's.
+    #[must_use]
+    pub fn asked_count(&self) -> u64 {
+        self.asked_count.load(Ordering::SeqCst)
+    }
+
+    /// Documents of any kinds, however many.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub(crate) async fn documents(
+        &self,
+        keys: &[DocumentKey],
+    ) -> Result<Vec<Option<Document>>, BankError> {
+        let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        self.asked_count.fetch_add(count, Ordering::SeqCst);
+        Ok(self.client.documents(keys).await?)
     }
 
     /// The ledger.
@@ -217,7 +240,7 @@ impl Store {
         &self,
         keys: [DocumentKey; N],
     ) -> Result<[Option<Document>; N], BankError> {
-        let found = self.client.documents(&keys).await?;
+        let found = self.documents(&keys).await?;
         found.try_into().map_err(|_| BankError::odd(&"another number of documents"))
     }
 
@@ -245,7 +268,7 @@ impl Store {
     ) -> Result<Vec<Found<K>>, BankError> {
         let keys: Vec<DocumentKey> = keys.into_iter().map(key_of::<K>).collect();
         let mut found = Vec::with_capacity(keys.len());
-        for document in self.client.documents(&keys).await?.into_iter().flatten() {
+        for document in self.documents(&keys).await?.into_iter().flatten() {
             found.push(self.opened(document).await?);
         }
         Ok(found)
@@ -298,6 +321,7 @@ impl Store {
     /// # Errors
     /// [`BankError`].
     pub async fn scan<K: Kind>(&self, scan: DocumentScan) -> Result<Page<K>, BankError> {
+        self.asked_count.fetch_add(1, Ordering::SeqCst);
         let page = self.client.scan_documents(&DocumentScan { table: K::TABLE, ..scan }).await?;
         let mut found = Vec::with_capacity(page.items.len());
         for document in page.items {

@@ -127,6 +127,8 @@ tables! {
     ACTIVATIONS 80 "activations" PLAIN;
     /// What orders of the staff that may come twice came to.
     STAFF_REQUESTS 100 "staff_requests" PLAIN;
+    /// What customers log in with, and where from.
+    FAMILIAR 102 "familiar" PLAIN;
     /// That the bank's clock is set by hand, and how far it is ahead.
     TEST_CLOCKS 101 "test_clocks" PLAIN;
     /// Proofs of apps' keys that were used.

@@ -3,6 +3,7 @@
 
 use crate::app::{Answer, App, text};
 use crate::branch::{Branch, Person};
+use crate::browser::Browser;
 use axum::http::{Method, Request, header};
 use florin_adapter::audit::Action;
 use florin_adapter::id::{Account, Id, Transaction};
@@ -294,6 +295,46 @@ async fn a_reversal_takes_two_and_moves_the_money_once_however_often_it_is_sent(
     // Another member's name is another name.
     let olga = scene.hires("olga@example.org", Role::Operations).await;
     assert_eq!(olga.orders(APPROVE, "a", &decided).await.code(), (409, "not_proposed"));
+}
+
+/// Row 60: prevents an approval of what was asked for with good words, taken back, and asked for again.
+#[tokio::test]
+async fn who_approves_what_they_have_seen_approves_no_other() {
+    let scene = scene().await;
+    let maker = scene.hires("otto@example.org", Role::Operations).await;
+    let amy = scene.branch.hires("amy@example.org", &[Role::Admin]).await;
+    let checker = App::logged_in(&scene.branch, &amy).await;
+    let mut page = Browser::logged_in(&scene.branch, &amy).await;
+    let asks = async |key: &str| {
+        maker.orders(PROPOSALS, key, &because(&scene.reversal())).await.good();
+        let mut decided = scene.reversal();
+        decided["proposal_id"] =
+            checker.gets(PROPOSALS).await.good()["data"][0]["proposal_id"].clone();
+        decided
+    };
+    let first = asks("p").await;
+    let csrf = page.token("/staff/approvals").await;
+    let seen = format!(r#"name="proposal" value="{}""#, text(&first, "proposal_id"));
+    assert!(page.gets("/staff/approvals").await.text.contains(&seen));
+    maker.orders(REJECT, "taken-back", &first).await.good();
+    let second = asks("q").await;
+    assert_ne!(first["proposal_id"], second["proposal_id"]);
+    for path in [APPROVE, REJECT] {
+        let answer = checker.orders(path, "first", &first).await;
+        assert_eq!(answer.code(), (409, "not_proposed"), "{path}");
+    }
+    let form = |decided: &Value| {
+        let (id, proposal) = (text(decided, "id"), text(decided, "proposal_id"));
+        format!("csrf={csrf}&matter=reversal&id={id}&proposal={proposal}&decision=approve")
+    };
+    let answer = page.posts("/staff/approvals", &form(&first)).await;
+    assert!(answer.text.contains("nobody asks for this any more"), "{}", answer.text);
+    let mut odd = second.clone();
+    odd["proposal_id"] = json!("nothing");
+    assert_eq!(checker.orders(APPROVE, "odd", &odd).await.code(), (400, "invalid_request"));
+    assert_eq!(scene.balances().await, (400, 600), "nothing has happened");
+    assert_eq!(page.is_led_to("/staff/approvals", &form(&second)).await, "/staff/approvals");
+    assert_eq!(scene.balances().await, (1_000, 0));
 }
 
 /// Row 43, at the same time: one reversal, one answer.

@@ -190,6 +190,7 @@ fn options(client_name: &str) -> BankOptions {
         sends_sms: true,
         sms_per_hour: 1_000,
         sends_push: true,
+        countries: None,
     }
 }
 
@@ -222,6 +223,17 @@ impl Branch {
         }
     }
 
+    /// How often the ledger has asked something of its disk.
+    pub(crate) fn operations_count(&self) -> usize {
+        self.disk.operations_count()
+    }
+
+    /// The bank as it could be found after a power cut at some moment.
+    pub(crate) async fn after_a_power_cut(&self, operations_count: usize) -> Branch {
+        let disk = self.disk.crash_image(operations_count, 7);
+        Branch::over(disk, Arc::clone(&self.keys), self.clock.clone()).await
+    }
+
     /// No adapter gets an answer of it any more.
     pub(crate) fn closes_the_ledger(&self) {
         self.database.close().unwrap();
@@ -244,6 +256,11 @@ impl Branch {
         let bank = Bank::open(client.clone(), &root, clock.clone(), options("Bank")).await.unwrap();
         bank.open_own_accounts(None).await.unwrap();
         Branch { bank: Arc::new(bank), client, clock, disk, database, keys }
+    }
+
+    /// What the ledger was asked to do, by kind, since it was opened.
+    pub(crate) fn requests(&self) -> Vec<u64> {
+        self.database.metrics().requests.by_kind.iter().map(|(_, count)| *count).collect()
     }
 
     /// Everything that is on the ledger's disk, file by file.
@@ -507,7 +524,7 @@ impl Branch {
             &Caller::bank(),
             attempt,
             code,
-            Holder::Browser(None),
+            Holder::Browser(None, None),
         )
         .await
     }
@@ -554,6 +571,7 @@ pub(crate) fn orderer(person: &Person) -> Orderer {
         customer: person.id,
         authority: Vec::new(),
         auth_method: String::from("password+totp"),
+        device_since: None,
     }
 }
 

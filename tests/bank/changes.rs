@@ -4,9 +4,10 @@
 //! something else happen.
 
 use crate::branch::{Branch, Person};
+use crate::email_changes::asked;
 use florin_adapter::Bank;
 use florin_adapter::accounts::{self, AccountOpen, AccountStatus, Accounts};
-use florin_adapter::customers::Sessions;
+use florin_adapter::customers::{EmailChanges, Link, Sessions};
 use florin_adapter::id::{Account, Id};
 use florin_adapter::money::{Currency, Money};
 use florin_adapter::payments::payee::{self, NewPayee};
@@ -46,6 +47,7 @@ enum Change {
     LimitLowered,
     LoggedOut,
     ChallengeSpent,
+    AddressChanged,
 }
 
 /// IN4: whatever is changed while a transfer is decided, nothing is held.
@@ -60,6 +62,7 @@ async fn a_transfer_is_not_held_if_anything_that_decided_it_has_changed() {
         Change::LimitLowered,
         Change::LoggedOut,
         Change::ChallengeSpent,
+        Change::AddressChanged,
     ] {
         // When everything was read, and in the midst of it.
         for moment in [calls - 1, calls / 2] {
@@ -99,6 +102,12 @@ async fn meanwhile(it: Change, moment: usize) -> usize {
     let code = ada.totp.code(branch.now());
     payments::prove(store, &**clock, &by, challenge, &code).await.unwrap();
 
+    let link = waiting_address(&branch, &ada, it).await;
+    // A login that is over is a reason of its own.
+    let by = match it {
+        Change::AddressChanged => Orderer { authority: Vec::new(), ..by },
+        _ => by,
+    };
     let (bank, person) = (Arc::clone(&strict), by.clone());
     let spending = NewTransfer { request: RequestKey::generate(), ..order.clone() };
     let happened = branch.clock.at_call(moment, async move {
@@ -120,6 +129,12 @@ async fn meanwhile(it: Change, moment: usize) -> usize {
             Change::ChallengeSpent => {
                 payments::initiate(&bank, &person, &spending).await.unwrap();
             }
+            // Nothing else of what decides is another then.
+            Change::AddressChanged => {
+                let caller = florin_adapter::audit::Caller::bank();
+                let (link, clock) = (link.unwrap(), &*bank.clock);
+                EmailChanges::confirm(store, clock, &caller, &link).await.unwrap();
+            }
         }
     });
     let sent = payments::initiate(&strict, &by, &order).await;
@@ -136,6 +151,14 @@ async fn meanwhile(it: Change, moment: usize) -> usize {
     }
     assert!(has_happened || moment == usize::MAX, "{it:?} never came to {moment}");
     calls
+}
+
+/// The link that confirms an address, if that is what is to be changed.
+async fn waiting_address(branch: &Branch, ada: &Person, it: Change) -> Option<Link> {
+    match it {
+        Change::AddressChanged => Some(asked(branch, ada, "quill@example.org").await),
+        _ => None,
+    }
 }
 
 async fn noted(

@@ -66,6 +66,25 @@ async fn a_device_is_registered_once_and_at_most_five_are() {
     }
 }
 
+/// Prevents: somebody who has had another's app in their hands for a moment, and reads along from then on.
+#[tokio::test]
+async fn who_gets_a_device_is_told_by_mail_once() {
+    let (branch, mailbox) = (Branch::open().await, Mailbox::new());
+    let ada = branch.customer("ada@example.org").await;
+    let app = App::logged_in(&branch, &ada).await;
+    for status in [201, 200] {
+        assert_eq!(registers(&app, "token-1").await.status, status);
+    }
+    mailbox.fills(&branch).await;
+    let letter = mailbox.only(ada.email);
+    assert_eq!(letter.subject, "A device shows what Bank tells you");
+    assert!(
+        letter.text.contains("/recover") && !letter.text.contains("token-1"),
+        "{}",
+        letter.text
+    );
+}
+
 /// Prevents: more than five, of who asks for them at the same time.
 #[tokio::test]
 async fn of_many_that_are_registered_at_once_five_are() {

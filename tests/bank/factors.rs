@@ -7,6 +7,7 @@ use florin_adapter::customers::{Accepted, FactorProof, FactorRefused, prove};
 use florin_adapter::id::{Customer, Id};
 use florin_adapter::{Bank, BankError};
 use florin_ledger::Commit;
+use futures_util::future::join_all;
 
 async fn proves(
     branch: &Branch,
@@ -46,6 +47,36 @@ async fn anothers_code_proves_nothing() {
     assert!(matches!(proves(&branch, ada.id, &code).await, Err(FactorRefused::NoMatch)));
     let nobody = Id::from_number(77);
     assert!(proves(&branch, nobody, &code).await.is_err(), "nobody has no factor");
+}
+
+/// Row 35: of a hundred codes at the same time five are looked at, whichever adapter they come to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn row_35_of_a_hundred_codes_at_once_five_are_looked_at() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let other = branch.another(&branch.root()).await.unwrap();
+    let other = branch.at(other);
+    // Every one of them is right: what is not proved was not looked at.
+    let code = ada.totp.code(branch.now());
+    let proving = (0..100).map(|number| {
+        let branch = if number % 2 == 0 { &branch } else { &other };
+        patiently(branch, ada.id, &code)
+    });
+    let proved = join_all(proving).await;
+    assert_eq!(proved.iter().filter(|is_proved| **is_proved).count(), 5);
+    assert!(matches!(proves(&branch, ada.id, &code).await, Err(FactorRefused::NoMatch)), "locked");
+}
+
+/// Whether a code was looked at, again as long as others are counted at the same time.
+async fn patiently(branch: &Branch, customer: Id<Customer>, code: &str) -> bool {
+    loop {
+        match proves(branch, customer, code).await {
+            Ok(_) => return true,
+            Err(FactorRefused::NoMatch) => return false,
+            Err(FactorRefused::Bank(BankError::Contended)) => {}
+            Err(FactorRefused::Bank(error)) => panic!("{error}"),
+        }
+    }
 }
 
 /// Row 35: after five in a row no code is looked at, not even the right one; and a login is not in the way.

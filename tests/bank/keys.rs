@@ -72,9 +72,16 @@ async fn a_new_version_is_read_by_every_adapter_before_it_seals_anything() {
             .await
             .unwrap();
             let code = person.totp.code(branch.now());
-            LoginAttempts::finish(store, clock, &caller, &begun, &code, Holder::Browser(None))
-                .await
-                .unwrap();
+            LoginAttempts::finish(
+                store,
+                clock,
+                &caller,
+                &begun,
+                &code,
+                Holder::Browser(None, None),
+            )
+            .await
+            .unwrap();
         }
     }
     for purpose in [Purpose::TokenSigning, Purpose::Forms] {

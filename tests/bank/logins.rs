@@ -2,9 +2,65 @@
 //! in as a customer; or learns who is one.
 
 use crate::branch::{Branch, PASSWORD};
+use florin_adapter::Bank;
+use florin_adapter::audit::Caller;
 use florin_adapter::clock::{HOUR, MINUTE, SECOND};
-use florin_adapter::customers::LoginError;
+use florin_adapter::customers::{LoginError, Recoveries};
+use florin_adapter::email::Email;
 use std::sync::Arc;
+
+/// What something costs: documents that are asked for, what the ledger is asked to do, passwords that are hashed.
+async fn cost(branch: &Branch, done: impl Future<Output = ()>) -> (u64, Vec<u64>, u64) {
+    let Bank { store, passwords, .. } = &*branch.bank;
+    let figures = || (store.asked_count(), branch.requests(), passwords.hashed_count());
+    let before = figures();
+    done.await;
+    let after = figures();
+    let requests = after.1.iter().zip(before.1).map(|(after, before)| after - before).collect();
+    (after.0 - before.0, requests, after.2 - before.2)
+}
+
+/// Row 36, counted and not timed: what is typed of a customer costs as many reads, writes and hashes as what is typed of a
+/// stranger, or of nobody's address. So no clock tells them apart, however many samples somebody takes.
+#[tokio::test]
+async fn row_36_a_strangers_name_costs_what_a_customers_does() {
+    let branch = Branch::open().await;
+    branch.customer("ada@example.org").await;
+    let Bank { store, clock, .. } = &*branch.bank;
+    // Each time somebody else, so that none has a counter or a budget.
+    branch.customer("ben@example.org").await;
+    let mut costs = Vec::new();
+    for email in ["ada@example.org", "zoe@example.org"] {
+        let login = cost(&branch, async {
+            assert!(!branch.lets_in(email, "a wrong password", "000000").await);
+        });
+        let login = login.await;
+        let right = cost(&branch, async {
+            assert!(!branch.lets_in(email, PASSWORD, "000000").await);
+        });
+        let right = right.await;
+        let locked = cost(&branch, async {
+            for _ in 0..6 {
+                assert!(!branch.lets_in(email, "a wrong password", "000000").await);
+            }
+        });
+        let locked = locked.await;
+        let forgotten = cost(&branch, async {
+            let email = Email::parse(email).unwrap();
+            Recoveries::begin(store, &**clock, &Caller::bank(), &email).await.unwrap();
+        });
+        let forgotten = forgotten.await;
+        let registered = cost(&branch, crate::registration::asks(&branch, email)).await;
+        costs.push([login, right, locked, forgotten, registered]);
+    }
+    assert_eq!(costs[0], costs[1]);
+    let [login, ..] = &costs[0];
+    assert!(3 < login.0 && login.2 == 1, "{login:?}");
+    let nobodys = cost(&branch, async {
+        assert!(!branch.lets_in("no address", "a wrong password", "000000").await);
+    });
+    assert_eq!(&nobodys.await, login);
+}
 
 #[tokio::test]
 async fn name_password_and_code_are_a_login_and_nothing_less_is() {

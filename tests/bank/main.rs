@@ -58,6 +58,7 @@ mod sealing;
 mod sessions;
 mod sms_factor;
 mod staff;
+mod surroundings;
 mod sweep;
 mod telephones;
 mod test_clock;

@@ -12,9 +12,10 @@ use florin_adapter::id::{Account, Id, Payee};
 use florin_adapter::money::{Currency, Money};
 use florin_adapter::payments::payee::{self, NewPayee, PayeeRefused, PayeeType};
 use florin_adapter::payments::{
-    self, Destination, NameCheck, NewTransfer, RequestKey, TransferRefused,
+    self, Destination, NameCheck, NewTransfer, Orderer, RequestKey, TransferRefused,
 };
 use florin_adapter::{Bank, BankError, tables};
+use florin_ledger::DocumentWrite;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use serde_json::json;
 
@@ -144,6 +145,60 @@ async fn payees_are_erased_with_the_profile_of_who_noted_them() {
     }
     let write = store.write(&found.key, &found.row, DocumentCondition::Any).await;
     assert!(matches!(write, Err(BankError::Erased)), "and no key is there that seals another");
+}
+
+/// Prevents: a customer who is told that the bank is broken, because their login was over in that moment.
+#[tokio::test]
+async fn who_is_logged_out_meanwhile_must_log_in_again_and_nothing_is_changed() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let number = "DE89370400440532013000".parse().unwrap();
+    let (payee, ..) = notes(&branch, &ada, "Otto Sommer", &number).await.unwrap();
+    let token = branch.login(&ada).await;
+    let found = branch.finds(&token).await.unwrap();
+    let by = Orderer { authority: found.unchanged.into(), ..branch.orderer(&ada) };
+    branch.ends(&token).await;
+    let Bank { store, clock, options, .. } = &*branch.bank;
+    let marked = payee::mark(store, &**clock, &by, payee, true).await.map(drop);
+    let new = "GB29NWBK60161331926819".parse().unwrap();
+    let new = NewPayee { name: String::from("Otto"), number: new, bank_code: None };
+    let added = payee::add(store, &**clock, &by, options.code, &new).await.map(drop);
+    let removed = payee::remove(store, &**clock, &by, payee).await;
+    for refused in [marked, added, removed] {
+        assert!(matches!(refused, Err(PayeeRefused::Over)), "{refused:?}");
+    }
+    let payees = payee::list(store, ada.id).await.unwrap();
+    assert_eq!(payees.iter().map(|it| it.row.open.is_favorite).collect::<Vec<_>>(), [false]);
+
+    // At the door of programs: the login ends after it was found.
+    let app = App::logged_in(&branch, &ada).await;
+    let path = format!("/v1/beneficiaries/{payee}");
+    let mut moment = 0;
+    loop {
+        let app = App::logged_in(&branch, &ada).await;
+        let client = branch.client.clone();
+        let ends = async move {
+            let scan =
+                DocumentScan { table: tables::LOGINS, limit: 100, ..DocumentScan::default() };
+            let gone = |key| DocumentWrite { table: tables::LOGINS, key, ..Default::default() };
+            let logins = client.scan_documents(&scan).await.unwrap().items;
+            let gone: Vec<_> = logins.into_iter().map(|login| gone(login.key)).collect();
+            client.write_documents(&gone).await.unwrap();
+        };
+        let happened = branch.clock.at_call(moment, ends);
+        let is_favorite = json!({ "is_favorite": moment % 2 == 0 });
+        let request = json_request(&path).method(Method::PATCH);
+        let answer = app.asks(request, is_favorite.to_string()).await;
+        if !branch.clock.has_happened(happened).0 {
+            assert_eq!(answer.status, StatusCode::OK);
+            break;
+        }
+        let status = answer.status.as_u16();
+        assert!([200, 401].contains(&status), "at call {moment}: {status} {}", answer.json);
+        moment += 1;
+    }
+    assert!(1 < moment, "the clock is hardly asked at all");
+    drop(app);
 }
 
 /// T4: prevents a favourite that is set for another customer, or that is forgotten.

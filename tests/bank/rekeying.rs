@@ -12,7 +12,7 @@ use florin_adapter::accounts::{self, Iban};
 use florin_adapter::alerts::{Devices, PushToken};
 use florin_adapter::audit::Caller;
 use florin_adapter::clock::{HOUR, MINUTE, SECOND};
-use florin_adapter::customers::{Recoveries, erase};
+use florin_adapter::customers::{EraseRefused, Recoveries, erase};
 use florin_adapter::email::Email;
 use florin_adapter::id::{Account, Id};
 use florin_adapter::notify::Platform;
@@ -25,9 +25,7 @@ use florin_adapter::vault::{Purpose, RotateRefused};
 use florin_adapter::{Bank, BankError};
 use florin_ledger::TableId;
 use florin_ledger::document::DocumentScan;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 const BLIND: Purpose = Purpose::BlindIndex;
 
@@ -218,6 +216,9 @@ async fn an_adapter_that_has_not_the_key_says_so_and_takes_nobody() {
     let page = browser.posts("/login", &form).await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(matches!(rekey(store).await, Err(BankError::KeysChanged)));
+    // Nor does it forget somebody whom the newer key still leads to.
+    let erased = erase(store, &**clock, &Caller::bank(), ada.id).await;
+    assert!(matches!(erased, Err(EraseRefused::Bank(BankError::KeysChanged))), "{erased:?}");
     assert!(lets_in(&new, &ada, PASSWORD).await);
     let again = old.at(old.another(&root).await.unwrap());
     assert!(lets_in(&again, &ada, PASSWORD).await, "once it was started again");
@@ -277,7 +278,7 @@ async fn register_or_stale(bank: &Bank) -> bool {
 /// Prevents: a customer who is found under neither key, because moving them was interrupted.
 #[tokio::test]
 async fn moving_that_is_killed_anywhere_goes_on_and_loses_nobody() {
-    let mut branch = Branch::open().await;
+    let branch = Branch::open().await;
     let ada = branch.customer("ada@example.org").await;
     let clerk = branch.hires("amy@example.org", &[Role::Admin]).await;
     let account = branch.account(&ada, 0).await;
@@ -286,33 +287,29 @@ async fn moving_that_is_killed_anywhere_goes_on_and_loses_nobody() {
     registers_device(&branch, &ada, "token").await;
     prepare(&branch.client, &branch.root(), BLIND).await.unwrap();
     use_prepared(&branch.client, BLIND).await.unwrap();
-    let mut steps = 0;
-    loop {
-        branch = branch.reopened().await;
-        let moved = {
-            let mut moving = pin!(rekey(&branch.bank.store));
-            let mut left = steps;
-            std::future::poll_fn(|context| {
-                if left == 0 {
-                    return Poll::Ready(None);
-                }
-                left -= 1;
-                moving.as_mut().poll(context).map(Some)
-            })
-            .await
-        };
-        let clerk = branch.clerk(&clerk).await;
-        let found = care::find(&branch.bank, &clerk, ada.email).await.unwrap();
-        assert_eq!(found, ada.id, "after {steps} steps");
-        let found = accounts::find_by_number(&branch.bank.store, &number).await.unwrap();
-        assert_eq!(found, Some(account), "after {steps} steps");
-        let noted = notes(&branch, &ada, &number).await;
-        assert!(matches!(noted, Err(PayeeRefused::Known(_))), "after {steps} steps");
-        if let Some(moved) = moved {
-            assert_eq!(stays(&moved.unwrap().unwrap().left), []);
-            break;
+    let branch = branch.at(branch.another(&branch.root()).await.unwrap());
+    let before = branch.operations_count();
+    let moved = rekey(&branch.bank.store).await.unwrap().unwrap();
+    // Both addresses, the account, the payee and the device.
+    assert_eq!(moved.count, 5);
+    let after = branch.operations_count();
+    let mut under_the_older = Vec::new();
+    for moment in (before..=after).step_by(((after - before) / 16).max(1)) {
+        let branch = branch.after_a_power_cut(moment).await;
+        under_the_older.push(under(&branch, tables::CUSTOMER_EMAILS, 1).await);
+        for is_moved in [false, true] {
+            if is_moved {
+                let moved = rekey(&branch.bank.store).await.unwrap().unwrap();
+                assert_eq!(stays(&moved.left), [], "cut at {moment}");
+            }
+            let clerk = branch.clerk(&clerk).await;
+            let found = care::find(&branch.bank, &clerk, ada.email).await.unwrap();
+            assert_eq!(found, ada.id, "cut at {moment}");
+            let found = accounts::find_by_number(&branch.bank.store, &number).await.unwrap();
+            assert_eq!(found, Some(account), "cut at {moment}");
+            let noted = notes(&branch, &ada, &number).await;
+            assert!(matches!(noted, Err(PayeeRefused::Known(_))), "cut at {moment}");
         }
-        steps += 1;
     }
-    assert!(5 < steps, "{steps}");
+    assert_eq!((under_the_older.first(), under_the_older.last()), (Some(&2), Some(&0)));
 }

@@ -92,8 +92,9 @@ async fn whoever_has_a_hundred_logins_ends_the_oldest_with_the_next() {
     let mut tokens = Vec::new();
     for _ in 0..102 {
         branch.pass(SECOND);
-        let begun =
-            Sessions::begin(store, ada.id, branch.now(), "password+totp", None).await.unwrap();
+        let begun = Sessions::begin(store, ada.id, branch.now(), "password+totp", None, None)
+            .await
+            .unwrap();
         let (token, _, writes) = begun;
         branch.client.write_documents(&writes).await.unwrap();
         tokens.push(token);

@@ -5,6 +5,7 @@ use crate::app::{App, text};
 use crate::branch::{Branch, Person};
 use axum::http::{Method, Request};
 use florin_adapter::clock::{HOUR, MINUTE, SECOND};
+use florin_adapter::packed::{Bytes, pack};
 use florin_adapter::payments::{TransactionStatus, TransferRefused};
 use florin_adapter::staff::Role;
 use florin_adapter::test_clock::{self, SetRefused, TestClock};
@@ -12,6 +13,7 @@ use florin_adapter::{BankError, tables};
 use florin_ledger::document::DocumentScan;
 use florin_ledger::{DocumentWrite, Timestamp};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const API: &str = "/v1/staff/test-clock";
 const DAY: u64 = 24 * HOUR;
@@ -152,14 +154,14 @@ async fn in_a_bank_that_was_not_made_for_it_there_is_no_such_clock() {
     let made = open().await;
     let scan = DocumentScan { table: tables::TEST_CLOCKS, limit: 1, ..DocumentScan::default() };
     let mark = made.client.scan_documents(&scan).await.unwrap().items.pop().unwrap();
-    let write = DocumentWrite {
-        table: tables::TEST_CLOCKS,
-        key: mark.key,
-        value: mark.value,
-        ..DocumentWrite::default()
-    };
-    branch.client.write_documents(&[write]).await.unwrap();
-    let resumed = TestClock::resume(&mut bank, branch.clock.clone()).await;
-    assert!(matches!(resumed, Err(BankError::Damaged(_))), "{resumed:?}");
+    let open = BTreeMap::from([("ahead_ns", DAY)]);
+    let unsealed = [&[2][..], &pack(&(open, None::<Bytes>, None::<Bytes>))].concat();
+    for value in [mark.value, Some(unsealed)] {
+        let (table, key) = (tables::TEST_CLOCKS, mark.key.clone());
+        let write = DocumentWrite { table, key, value, ..DocumentWrite::default() };
+        branch.client.write_documents(&[write]).await.unwrap();
+        let resumed = TestClock::resume(&mut bank, branch.clock.clone()).await;
+        assert!(matches!(resumed, Err(BankError::Damaged(_))), "{resumed:?}");
+    }
     assert!(bank.clock.now() < later);
 }

@@ -24,9 +24,9 @@ mod operation;
 mod page_of_stream;
 mod progress;
 mod shell;
+mod signing_key;
 mod source;
 mod store;
-mod signing_key;
 mod table;
 mod target;
 

@@ -4,14 +4,16 @@
 //!   at the same time.
 //! - What the service of a device knows an app by is one customer's: who logs in on another's device takes it over, and
 //!   the other's notices are not shown there any more.
+//! - Whoever registers one, its customer is told by mail: who has got into an app for a moment would read along for ever.
 //! - A device of which its service says that nobody is there is forgotten.
 
 use crate::audit::{self, Act, Action, Caller};
 use crate::clock::{Clock, UnixNs};
-use crate::entry::{Blind, Entry, Rekeyed, gone};
+use crate::customers::tell;
+use crate::entry::{Blind, Entry, Rekeyed, gone, take_away};
 use crate::error::BankError;
 use crate::id::{Customer, Device, Id};
-use crate::notify::{Place, Platform};
+use crate::notify::{Letter, Place, Platform};
 use crate::payments::Orderer;
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
@@ -177,6 +179,7 @@ impl Devices {
             commit.preconditions = authority.clone();
             commit.documents.push(write(store, *customer, own.as_ref(), devices).await?);
             take_over(store, *customer, token, &mut commit).await?;
+            commit.documents.push(tell(store, clock, *customer, Letter::DeviceAdded).await?);
             let act = act(*customer, Action::Create, device_id);
             commit.documents.push(audit::row(store, clock, caller, act).await?);
             match store.commit(&commit).await {
@@ -307,7 +310,7 @@ async fn forgetting(
     let removed = devices.remove(place);
     let mut commit = audit::commit_of(store, caller, audit::commit_id()).await?;
     commit.documents.push(write(store, customer, found.as_ref(), devices).await?);
-    commit.documents.extend(gone::<DeviceTokens>(store, &[], &removed.token));
+    take_away::<DeviceTokens>(store, &[], &removed.token, &mut commit).await?;
     let act = act(customer, Action::Delete, device);
     commit.documents.push(audit::row(store, clock, caller, act).await?);
     Ok(Some(commit))

@@ -59,6 +59,7 @@ impl App {
             customer: session.user_id,
             authority: unchanged.into(),
             auth_method: session.auth_method.clone(),
+            device_since: session.device_since,
         };
         App { orderer, login: claims.login.clone(), session, until: claims.expires() }
     }

@@ -1,7 +1,7 @@
 //! Whom the customer pays again and again.
 
 use super::answers::{BeneficiaryProblems, ChangeProblems, NamedProblems, ReadProblems};
-use super::app::App;
+use super::app::{App, not_valid};
 use super::json::{Body, Flaw, FlawCode};
 use super::path::Named;
 use super::problem::{Code, Problem};
@@ -80,7 +80,8 @@ pub(super) async fn all(
     Ok(Json(BeneficiariesResponse { data: found.iter().filter_map(response).collect() }))
 }
 
-/// Notes a beneficiary. A number is noted once: the same again is `409 beneficiary_exists`, with its id.
+/// Notes a beneficiary. A number is noted once: the same again is `409 beneficiary_exists`, with its id. So it needs no
+/// `Idempotency-Key`: whoever got no answer sends it again, and has it either way.
 #[utoipa::path(
     post, path = "/beneficiaries", operation_id = "add_beneficiary", tag = "Beneficiaries",
     request_body = BeneficiaryRequest,
@@ -173,6 +174,8 @@ fn problem(refused: PayeeRefused) -> Problem {
         PayeeRefused::Name => invalid("name"),
         PayeeRefused::BankCode => invalid("bank_code"),
         PayeeRefused::TooSoon(until) => Problem::too_soon(until),
+        // Their login was ended in this moment.
+        PayeeRefused::Over => not_valid(),
         PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
         PayeeRefused::Bank(error) => error.into(),
     }

@@ -14,6 +14,7 @@ use super::credentials::{Credentials, FactorUses};
 use super::email_change::EmailChanges;
 use super::factor_change::FactorChanges;
 use super::factor_recovery::FactorRecoveries;
+use super::familiar::Familiar;
 use super::phone_change::PhoneChanges;
 use super::record::{CustomerEmails, CustomerOpen, Customers, email_of};
 use super::recovery::Recoveries;
@@ -35,7 +36,7 @@ use florin_ledger::document::DocumentScan;
 use florin_ledger::{Commit, DocumentWrite, TableId};
 
 /// What a customer has one document of, under their id.
-const OF_ONE_CUSTOMER: [TableId; 10] = [
+const OF_ONE_CUSTOMER: [TableId; 11] = [
     Credentials::TABLE,
     FactorUses::TABLE,
     RecoveryCodes::TABLE,
@@ -46,6 +47,7 @@ const OF_ONE_CUSTOMER: [TableId; 10] = [
     PhoneChanges::TABLE,
     Preferences::TABLE,
     Devices::TABLE,
+    Familiar::TABLE,
 ];
 /// Read, decide, commit: again as long as others change what was read.
 const TRIES_MAX: usize = 8;
@@ -207,7 +209,7 @@ async fn farewell(
     let gone =
         |table: TableId, key: Vec<u8>| DocumentWrite { table, key, ..DocumentWrite::default() };
     if let Some(email) = email_of(&found) {
-        commit.documents.extend(entry::gone::<CustomerEmails>(store, &[], email.normal()));
+        entry::take_away::<CustomerEmails>(store, &[], email.normal(), commit).await?;
     }
     // While what they were is known: afterwards nothing leads there.
     commit.documents.extend(Devices::forget_tokens(store, customer).await?);

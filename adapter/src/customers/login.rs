@@ -14,6 +14,7 @@ use super::counter::{self, Counted};
 use super::credentials::Credentials;
 use super::decoy;
 use super::factor::{Accepted, Factors};
+use super::familiar::{self, Device, DeviceMark, Met};
 use super::lockout::Lock;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
 use super::record::{CustomerEmails, Customers, email_of};
@@ -57,8 +58,8 @@ pub enum LoginError {
 /// Who gets the login.
 #[derive(Clone, Copy, Debug)]
 pub enum Holder<'a> {
-    /// A browser. The login that it had before is over then.
-    Browser(Option<&'a Token>),
+    /// A browser that may be known again by its mark. The login that it had before is over then.
+    Browser(Option<&'a Token>, Option<&'a DeviceMark>),
     /// An app of the bank that has the key with this thumbprint.
     App(&'a str),
 }
@@ -263,17 +264,21 @@ async fn login(
     holder: Holder<'_>,
 ) -> Result<(Token, LoginSession), LoginError> {
     let Proved { customer, unchanged, spent, auth_method } = proved;
-    let (app, before) = match holder {
-        Holder::Browser(before) => (None, before),
-        Holder::App(key) => (Some(key), None),
+    let (app, before, device) = match holder {
+        Holder::Browser(before, mark) => (None, before, mark.map(Device::Browser)),
+        Holder::App(key) => (Some(key), None, Some(Device::App(key))),
     };
-    let begun = Sessions::begin(store, customer, clock.now(), auth_method, app).await?;
+    let now = clock.now();
+    let Met { device_since, write } =
+        familiar::meet(store, now, customer, device, caller.country).await?;
+    let begun = Sessions::begin(store, customer, now, auth_method, app, device_since).await?;
     let (token, session, writes) = begun;
     let caller =
         Caller { customer: Some(customer), login: Some(session.session_id), ..caller.clone() };
     let mut commit = audit::commit_of(store, &caller, audit::commit_id()).await?;
     commit.preconditions = unchanged;
     commit.documents.extend(writes);
+    commit.documents.extend(write);
     commit.documents.extend(before.into_iter().flat_map(|token| Sessions::end(&token.key())));
     commit.documents.push(attempt.deletion());
     commit.documents.extend(spent);

@@ -16,6 +16,7 @@ mod erasure;
 mod factor;
 mod factor_change;
 mod factor_recovery;
+mod familiar;
 mod founding;
 mod link;
 mod lockout;
@@ -48,6 +49,8 @@ pub use factor_change::{FactorChanges, NewFactorRefused};
 pub use factor_recovery::{
     FactorRecoveries, FactorRecoveryRefused, approve_factor_recovery, request_factor_recovery,
 };
+pub use familiar::{DeviceMark, NotAMark};
+pub(crate) use familiar::{is_new, is_new_country};
 pub(crate) use founding::{Founder, founding};
 pub use link::{Link, NotALink};
 pub use login::{Attempt, Holder, LoginAttempts, LoginError};

@@ -9,6 +9,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
@@ -79,6 +80,7 @@ struct Inner {
     nobodys: HashedPassword,
     threads: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    hashed_count: AtomicU64,
 }
 
 /// A place among those whose password is looked at.
@@ -107,7 +109,14 @@ impl Passwords {
             nobodys,
             threads: Arc::new(Semaphore::new(threads_count.max(1))),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            hashed_count: AtomicU64::new(0),
         }))
+    }
+
+    /// How often something was hashed since the adapter started: as often for strangers as for customers.
+    #[must_use]
+    pub fn hashed_count(&self) -> u64 {
+        self.0.hashed_count.load(Ordering::SeqCst)
     }
 
     /// A place in the queue: had before anything is counted, so that a flood locks nobody out.
@@ -159,6 +168,7 @@ impl Passwords {
     ) -> Result<T, BankError> {
         let thread = Arc::clone(&self.0.threads).acquire_owned().await;
         let thread = thread.map_err(|_| BankError::Busy)?;
+        self.0.hashed_count.fetch_add(1, Ordering::SeqCst);
         let hashing = tokio::task::spawn_blocking(move || {
             let done = work();
             drop((thread, waiting));

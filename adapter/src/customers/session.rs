@@ -173,6 +173,9 @@ pub struct LoginSession {
     /// The thumbprint of the key that it is bound to, if an app has it and no browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<String>,
+    /// Since when the customer logs in with this device, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_since: Option<UnixNs>,
 }
 
 impl Kind for Logins {
@@ -232,6 +235,7 @@ impl Sessions {
         now: Timestamp,
         auth_method: &str,
         app: Option<&str>,
+        device_since: Option<UnixNs>,
     ) -> Result<(Token, LoginSession, Vec<DocumentWrite>), BankError> {
         let token = Token::generate(customer);
         let key = token.key().bytes();
@@ -243,6 +247,7 @@ impl Sessions {
             created_at: now.into(),
             expires_at: expires.into(),
             dpop_jkt: app.map(String::from),
+            device_since,
         };
         let row = Row::<Logins>::open(session.clone());
         let login = store.write(&key, &row, DocumentCondition::Absent).await?;

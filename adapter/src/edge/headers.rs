@@ -58,13 +58,15 @@ pub(super) fn dress(headers: &mut HeaderMap) {
 }
 
 /// Tells handlers who asks, and the caller by what name the request is known.
-pub async fn caller(State(_): State<Arc<Bank>>, mut request: Request, next: Next) -> Response {
+pub async fn caller(State(bank): State<Arc<Bank>>, mut request: Request, next: Next) -> Response {
     // The caller's name for the request is told back and not kept: it may say anything about anybody.
     let correlation = audit::correlation();
     let interaction = named(request.headers()).unwrap_or_else(|| correlation.clone());
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let values = [(INTERACTION, interaction), (CORRELATION, correlation.clone())];
-    let caller = Caller { customer: None, login: None, correlation, address };
+    let countries = bank.options.countries.as_ref();
+    let country = countries.zip(address).and_then(|(countries, address)| countries.of(address));
+    let caller = Caller { customer: None, login: None, correlation, address, country };
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     for (name, value) in values {

@@ -129,6 +129,8 @@ pub enum Letter {
     },
     /// To a customer who is told of other things than before.
     NotificationsChanged,
+    /// To a customer of whom a device was registered that notices are shown on.
+    DeviceAdded,
     /// To a customer to whose account money has come.
     MoneyIn(Movement),
     /// To a customer from whose account money has gone.
@@ -280,6 +282,13 @@ struct NotificationsChanged<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "letters/device_added.txt")]
+struct DeviceAdded<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
 #[template(path = "letters/money.txt")]
 struct MoneyLetter<'a> {
     sender: &'a Sender,
@@ -327,6 +336,7 @@ impl Letter {
             Letter::NotificationsChanged => {
                 format!("What {bank} tells you of was changed")
             }
+            Letter::DeviceAdded => format!("A device shows what {bank} tells you"),
             Letter::MoneyIn(_) => format!("Money has come to your account at {bank}"),
             Letter::MoneyOut(_) => format!("Money has gone from your account at {bank}"),
             Letter::MoneyOutFailed(_) => format!("A payment from your account at {bank} failed"),
@@ -412,6 +422,7 @@ impl Letter {
             Letter::PhoneChanged => PhoneChanged { sender, time }.render(),
             Letter::PhoneRemoved => PhoneRemoved { sender, time }.render(),
             Letter::NotificationsChanged => NotificationsChanged { sender, time }.render(),
+            Letter::DeviceAdded => DeviceAdded { sender, time }.render(),
             Letter::MoneyIn(movement)
             | Letter::MoneyOut(movement)
             | Letter::MoneyOutFailed(movement) => {
@@ -446,6 +457,7 @@ impl Letter {
             | Letter::PhoneRemoved
             | Letter::SmsFactorChanged { .. }
             | Letter::NotificationsChanged
+            | Letter::DeviceAdded
             | Letter::MoneyIn(_)
             | Letter::MoneyOut(_)
             | Letter::MoneyOutFailed(_) => NEWS,

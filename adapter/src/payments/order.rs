@@ -99,6 +99,8 @@ pub struct Orderer {
     pub authority: Vec<Precondition>,
     /// What their login was proved by.
     pub auth_method: String,
+    /// Since when they log in with the device of that login, if that is known.
+    pub device_since: Option<UnixNs>,
 }
 
 /// The transfer as it was begun.

@@ -14,14 +14,13 @@ use crate::accounts::{AccountStatus, Accounts, BankCode, Iban, find_by_number};
 use crate::audit::{self, Act, Action};
 use crate::clock::{Clock, UnixNs};
 use crate::customers::{Customers, caution};
-use crate::entry::{Blind, Entry, Rekeyed, gone};
+use crate::entry::{Blind, Entry, Rekeyed, take_away};
 use crate::error::BankError;
 use crate::id::{Customer, Id, Payee};
 use crate::line::is_line;
 use crate::store::{Found, Held, Kind, Row, Store, is_one_of};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
-use florin_ledger::commit::Unmet;
 use florin_ledger::document::{DocumentCondition, DocumentScan};
 use florin_ledger::{TableId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -153,6 +152,9 @@ pub enum PayeeRefused {
     /// What the customer is reached or proved by was changed a short time ago: from this moment on they may be.
     #[error("{}", too_soon(*.0))]
     TooSoon(UnixNs),
+    /// Their login is over, or they are no customer any more.
+    #[error("log in again")]
+    Over,
     /// There are too many.
     #[error("you have {PAYEES_MAX} payees: remove one first")]
     TooMany,
@@ -211,7 +213,7 @@ pub async fn add(
                 return found.ok_or(PayeeRefused::NoSuchPayee);
             }
             Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
-                return Err(BankError::Unmet(unmet).into());
+                return Err(PayeeRefused::Over);
             }
             // The same number at the same time; what the customer is reached or proved by; or the bank's keys.
             Err(error) if error.is_stale() => {}
@@ -238,13 +240,16 @@ pub async fn remove(
         commit.documents.push(found.deletion());
         if let Some(sealed) = found.row.profile.as_known() {
             let (customer, number) = (by.customer.bytes(), sealed.account_number.plain());
-            commit.documents.extend(gone::<PayeeNumbers>(store, &customer, number));
+            take_away::<PayeeNumbers>(store, &customer, number, &mut commit).await?;
         }
         let act = act(Action::Delete, by.customer, payee);
         commit.documents.push(audit::row(store, clock, &by.caller, act).await?);
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
-            Err(BankError::Unmet(Unmet::Write { .. })) => {}
+            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
+                return Err(PayeeRefused::Over);
+            }
+            Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -282,7 +287,11 @@ pub async fn mark(
         ];
         match store.commit(&commit).await {
             // As it is now, whoever has marked it.
-            Ok(_) | Err(BankError::Unmet(Unmet::Write { .. })) => {}
+            Ok(_) => {}
+            Err(BankError::Unmet(unmet)) if is_one_of(&commit, &unmet, &by.authority) => {
+                return Err(PayeeRefused::Over);
+            }
+            Err(error) if error.is_stale() => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -7,7 +7,7 @@ use crate::clock::UnixNs;
 use crate::id::{Account, Case, Customer, Id, Login, Transaction};
 use crate::money::Currency;
 use crate::packed::hexadecimal;
-use crate::risk::Assessment;
+use crate::risk::{Assessment, Country};
 use crate::store::Kind;
 use crate::tables;
 use crate::vault::Subject;
@@ -241,14 +241,27 @@ pub(super) struct TransferOpen {
     pub case_id: Option<Id<Case>>,
 }
 
+/// What it was ordered with, and where from, as far as that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Surroundings {
+    /// Since when the device is the customer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_since: Option<UnixNs>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
+    /// Whether the country was new to the customer then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_new_country: Option<bool>,
+}
+
 impl Kind for TransfersOpen {
     const TABLE: TableId = tables::TRANSFERS_OPEN;
     type Open = TransferOpen;
     type Profile = ();
-    type Statutory = ();
+    type Statutory = Surroundings;
 
-    fn subject(_: &TransferOpen) -> Subject {
-        Subject::Bank
+    fn subject(open: &TransferOpen) -> Subject {
+        Subject::Customer(open.initiated_by)
     }
 }
 

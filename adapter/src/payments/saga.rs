@@ -8,14 +8,15 @@
 use super::hold::{self, Round};
 use super::parked::Parked;
 use super::record::{
-    Ended, InReview, PaidBefore, PaidOpen, TransactionOpen, TransactionSealed, TransactionStatus,
-    Transactions, TransferOpen, TransfersOpen, paid_key, step, step_key,
+    Ended, InReview, PaidBefore, PaidOpen, Surroundings, TransactionOpen, TransactionSealed,
+    TransactionStatus, Transactions, TransferOpen, TransfersOpen, paid_key, step, step_key,
 };
 use super::review::{CaseOpen, CaseStatus, Cases, CasesOpen, Waiting};
 use crate::accounts::{AccountStatus, Accounts, chart};
 use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
 use crate::clock::{HOUR, MINUTE, after};
+use crate::customers::is_new;
 use crate::error::BankError;
 use crate::id::{Account, Case, Customer, Id, Transaction};
 use crate::risk::{Assessment, Features, Verdict, assess};
@@ -269,6 +270,8 @@ async fn features(bank: &Bank, transfer: &UnderWay) -> Result<Features, BankErro
         recent.extend(holds.map(|hold| (hold.user_data_128, hold.amount.0)));
         recent.remove(&open.transaction_id.number());
     }
+    let surroundings = transfer.open.row.statutory.as_known().copied().unwrap_or_default();
+    let Surroundings { device_since, country, is_new_country } = surroundings;
     let time = jiff::Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
     let hour = time.to_zoned_datetime(bank.options.time_zone.clone()).hour();
     Ok(Features {
@@ -278,6 +281,9 @@ async fn features(bank: &Bank, transfer: &UnderWay) -> Result<Features, BankErro
         recent_count: u32::try_from(recent.len()).unwrap_or(u32::MAX),
         recent_cents: u64::try_from(recent.values().sum::<u128>()).unwrap_or(u64::MAX),
         hour: u8::try_from(hour).unwrap_or_default(),
+        is_new_device: device_since.map(|since| is_new(since, now)),
+        is_new_country,
+        country,
     })
 }
 
@@ -382,11 +388,15 @@ async fn review_of(
             ..TransactionSealed::default()
         }),
     };
-    let held = Row::<TransfersOpen>::open(TransferOpen {
-        case_id: Some(case),
-        held_until: Round::Review.ends(now).into(),
-        ..open.clone()
-    });
+    let held = Row::<TransfersOpen> {
+        open: TransferOpen {
+            case_id: Some(case),
+            held_until: Round::Review.ends(now).into(),
+            ..open.clone()
+        },
+        profile: Held::Absent,
+        statutory: transfer.open.row.statutory.clone(),
+    };
     let opened = Row::<Cases>::open(CaseOpen {
         case_id: case,
         transaction_id: transaction,

@@ -12,16 +12,16 @@ use super::order::{
 };
 use super::parties::{Parties, Seen};
 use super::record::{
-    Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, TransactionOpen,
-    TransactionSealed, TransactionStatus, TransactionType, Transactions, TransferOpen,
-    TransfersOpen, step, step_key,
+    Copies, CopyOpen, CopySealed, RequestOpen, RequestSealed, Requests, Started, Surroundings,
+    TransactionOpen, TransactionSealed, TransactionStatus, TransactionType, Transactions,
+    TransferOpen, TransfersOpen, step, step_key,
 };
 use super::request;
 use crate::accounts::{AccountOpen, AccountStatus, Balances};
 use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::clock::{Clock, after};
-use crate::customers::{Customers, caution};
+use crate::customers::{Customers, caution, is_new_country};
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::line::{DESCRIPTION_CHARACTERS_MAX, is_line};
@@ -291,7 +291,7 @@ async fn documents(
             ..described(&new.description)
         }),
     };
-    let open = Row::<TransfersOpen>::open(TransferOpen {
+    let open = TransferOpen {
         transaction_id: transaction,
         source_account_id: new.source,
         destination_account_id: destination,
@@ -303,7 +303,9 @@ async fn documents(
         has_limits: true,
         is_own: parties.destination.row.open.user_id == owner,
         case_id: None,
-    });
+    };
+    let statutory = surroundings(bank, by, open.is_own).await?;
+    let open = Row::<TransfersOpen> { open, profile: Held::Absent, statutory };
     let act = Act {
         action: Action::Transaction,
         entity: "TRANSACTION",
@@ -318,6 +320,26 @@ async fn documents(
         store.write(&transaction.bytes(), &open, absent).await?,
         audit::row(store, &**clock, &by.caller, act).await?,
     ])
+}
+
+/// What a transfer is ordered with, and where from; what moves between one's own accounts is not judged by it.
+async fn surroundings(
+    bank: &Bank,
+    by: &Orderer,
+    is_own: bool,
+) -> Result<Held<Surroundings>, BankError> {
+    let country = by.caller.country;
+    if is_own || (by.device_since.is_none() && country.is_none()) {
+        return Ok(Held::Absent);
+    }
+    let is_new_country = match country {
+        None => None,
+        Some(country) => {
+            let now = bank.clock.now();
+            Some(is_new_country(&bank.store, now, by.customer, country).await?)
+        }
+    };
+    Ok(Held::Known(Surroundings { device_since: by.device_since, country, is_new_country }))
 }
 
 /// What the payee is told, under their own keys.

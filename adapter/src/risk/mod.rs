@@ -5,9 +5,11 @@
 //! - A set of rules in shadow judges too, without effect, and what it would have said is kept beside.
 
 mod assessment;
+mod countries;
 mod features;
 mod rules;
 
 pub use assessment::{Assessment, assess};
+pub use countries::{Countries, CountriesError, Country, NotACountry};
 pub use features::Features;
 pub use rules::{Decision, FraudScore, Rules, Verdict};

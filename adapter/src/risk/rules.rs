@@ -51,12 +51,16 @@ pub struct Rules {
     night_cents: u64,
     /// Transfers in an hour, from which on the next are looked at.
     velocity_count: u32,
+    /// To somebody who is new, from a device that is: looked at.
+    new_device_cents: u64,
+    /// The same from a country that is.
+    new_country_cents: u64,
 }
 
 /// Hours of the night, the end not included.
 const NIGHT: std::ops::Range<u8> = 0..5;
 
-/// Every set that ever was in force; the last is.
+/// Every set that ever judged, in force or in shadow, in order of their versions.
 const EVER: &[Rules] = &[
     Rules {
         version: 1,
@@ -64,6 +68,8 @@ const EVER: &[Rules] = &[
         new_payee_cents: u64::MAX,
         night_cents: u64::MAX,
         velocity_count: u32::MAX,
+        new_device_cents: u64::MAX,
+        new_country_cents: u64::MAX,
     },
     Rules {
         version: 2,
@@ -71,45 +77,71 @@ const EVER: &[Rules] = &[
         new_payee_cents: 250_000,
         night_cents: 100_000,
         velocity_count: 20,
+        new_device_cents: u64::MAX,
+        new_country_cents: u64::MAX,
+    },
+    // It was in shadow alone.
+    Rules {
+        version: 3,
+        unusual_cents: 200_000_000,
+        new_payee_cents: 100_000,
+        night_cents: 50_000,
+        velocity_count: 10,
+        new_device_cents: u64::MAX,
+        new_country_cents: u64::MAX,
+    },
+    Rules {
+        version: 4,
+        unusual_cents: 500_000_000,
+        new_payee_cents: 250_000,
+        night_cents: 100_000,
+        velocity_count: 20,
+        new_device_cents: 100_000,
+        new_country_cents: 50_000,
+    },
+    Rules {
+        version: 5,
+        unusual_cents: 200_000_000,
+        new_payee_cents: 100_000,
+        night_cents: 50_000,
+        velocity_count: 10,
+        new_device_cents: 50_000,
+        new_country_cents: 20_000,
     },
 ];
 
-/// The set that is tried out, if one is: what it says has no effect.
-const SHADOW: Option<Rules> = Some(Rules {
-    version: 3,
-    unusual_cents: 200_000_000,
-    new_payee_cents: 100_000,
-    night_cents: 50_000,
-    velocity_count: 10,
-});
+/// The version that is in force.
+const CURRENT: u32 = 4;
+/// The version that is tried out, if one is: what it says has no effect.
+const SHADOW: Option<u32> = Some(5);
 
 impl Rules {
     /// The set that is in force.
     #[must_use]
     pub fn current() -> Rules {
-        *EVER.last().expect("there are rules")
+        Rules::of_version(CURRENT).expect("it is one of these")
     }
 
     /// The set that is tried out.
     #[must_use]
     pub fn shadow() -> Option<Rules> {
-        SHADOW
+        SHADOW.and_then(Rules::of_version)
     }
 
     /// A set that was in force, or in shadow, once.
     #[must_use]
     pub fn of_version(version: u32) -> Option<Rules> {
-        EVER.iter().copied().chain(SHADOW).find(|rules| rules.version == version)
+        EVER.iter().copied().find(|rules| rules.version == version)
     }
 
     /// Judges. The first rule that applies decides.
     #[must_use]
     pub fn decide(&self, features: &Features) -> Decision {
-        let Features { amount_cents, is_own, is_new_payee, recent_count, recent_cents, hour } =
+        let Features { amount_cents, is_own, is_new_payee, recent_count, recent_cents, .. } =
             *features;
         // In pieces it is as much.
         let lately_cents = amount_cents.saturating_add(recent_cents);
-        let is_night = NIGHT.contains(&hour);
+        let is_night = NIGHT.contains(&features.hour);
         let said =
             |verdict, score, reason| Decision { verdict, score, reason: String::from(reason) };
         if self.unusual_cents < amount_cents {
@@ -123,6 +155,14 @@ impl Rules {
         }
         if is_new_payee && is_night && self.night_cents <= lately_cents {
             return said(Verdict::Review, FraudScore::High, "new_payee_at_night");
+        }
+        let is_new_device = features.is_new_device == Some(true);
+        if is_new_payee && is_new_device && self.new_device_cents <= lately_cents {
+            return said(Verdict::Review, FraudScore::High, "new_device");
+        }
+        let is_new_country = features.is_new_country == Some(true);
+        if is_new_payee && is_new_country && self.new_country_cents <= lately_cents {
+            return said(Verdict::Review, FraudScore::High, "new_country");
         }
         if self.velocity_count <= recent_count {
             return said(Verdict::Review, FraudScore::Medium, "velocity");
@@ -143,6 +183,9 @@ mod tests {
         recent_count: 0,
         recent_cents: 0,
         hour: 12,
+        is_new_device: None,
+        is_new_country: None,
+        country: None,
     };
 
     fn said(features: Features) -> (Verdict, String) {
@@ -218,12 +261,60 @@ mod tests {
                 ["amount_unusual", "amount_unusual", "amount_unusual"],
             ),
         ] {
-            for (version, said) in (1..).zip(said) {
-                let rules = Rules::of_version(version).unwrap();
-                let expected = decision(said, &features);
-                assert_eq!(rules.decide(&features), expected, "version {version}: {what}");
+            // Of what neither device nor country is known the fourth judges as the second, and the fifth as the third.
+            for (version, said) in (1..).zip(said).chain([(4, said[1]), (5, said[2])]) {
+                judges(version, said, features, what);
             }
         }
+    }
+
+    /// The same of device and country, for the versions that look at them; those of before do not.
+    #[test]
+    fn a_version_judges_devices_and_countries_as_it_did() {
+        const NEW: Features = Features { is_new_payee: true, ..PLAIN };
+        let device = Features { is_new_device: Some(true), ..NEW };
+        let country = Features { is_new_country: Some(true), ..NEW };
+        let known = Features { is_new_device: Some(false), is_new_country: Some(false), ..NEW };
+        for (what, features, said) in [
+            ("€199.99 from a new country", at(country, 19_999), ["allow", "allow"]),
+            ("€200 from a new country", at(country, 20_000), ["allow", "new_country"]),
+            ("€499.99 from a new device", at(device, 49_999), ["allow", "allow"]),
+            ("€500 from a new device", at(device, 50_000), ["allow", "new_device"]),
+            ("€500 from a new country", at(country, 50_000), ["new_country", "new_country"]),
+            ("€999.99 from a new device", at(device, 99_999), ["allow", "new_device"]),
+            ("€1,000 from a new device", at(device, 100_000), ["new_device", "new_payee_large"]),
+            ("the same from a known one", at(known, 99_999), ["allow", "allow"]),
+            (
+                "the same to somebody known",
+                Features { is_new_payee: false, ..at(device, 100_000) },
+                ["allow", "allow"],
+            ),
+            (
+                "the same between one's own",
+                Features { is_own: true, is_new_payee: false, ..at(device, 100_000) },
+                ["allow", "allow"],
+            ),
+            (
+                "€500 in pieces from a new country",
+                Features { recent_cents: 49_000, ..at(country, 1_000) },
+                ["new_country", "new_country"],
+            ),
+        ] {
+            for (version, said) in [4, 5].into_iter().zip(said) {
+                judges(version, said, features, what);
+            }
+            let unknown = Features { is_new_device: None, is_new_country: None, ..features };
+            for version in [1, 2, 3] {
+                let rules = Rules::of_version(version).unwrap();
+                assert_eq!(rules.decide(&features), rules.decide(&unknown), "{version}: {what}");
+            }
+        }
+    }
+
+    fn judges(version: u32, said: &str, features: Features, what: &str) {
+        let rules = Rules::of_version(version).unwrap();
+        let expected = decision(said, &features);
+        assert_eq!(rules.decide(&features), expected, "version {version}: {what}");
     }
 
     /// What a word of the table stands for.
@@ -246,8 +337,9 @@ mod tests {
     /// F02: prevents a version that can't be had any more, and two of one number.
     #[test]
     fn versions_rise_one_by_one() {
-        let versions: Vec<u32> = EVER.iter().chain(&SHADOW).map(|rules| rules.version).collect();
-        // As many as the table above has columns.
-        assert_eq!(versions, [1, 2, 3]);
+        let versions: Vec<u32> = EVER.iter().map(|rules| rules.version).collect();
+        // As many as the tables above judge by.
+        assert_eq!(versions, [1, 2, 3, 4, 5]);
+        assert_eq!((Rules::current().version, Rules::shadow().unwrap().version), (4, 5));
     }
 }

@@ -6,7 +6,7 @@ use crate::audit::{self, Caller};
 use crate::bank::Bank;
 use crate::customers::{FoundLogin, UserKind};
 use crate::error::BankError;
-use crate::id::{Customer, Id};
+use crate::id::{Customer, Id, Proposed};
 use crate::store::{Store, is_one_of};
 use florin_ledger::commit::{Precondition, Unmet};
 use florin_ledger::{Commit, DocumentWrite};
@@ -21,6 +21,8 @@ pub struct Clerk {
     authority: Vec<Precondition>,
     /// What keeps, in the commit of what they order, that it was done; `None` if the order has no name.
     kept: Option<DocumentWrite>,
+    /// The proposal that they decide about; `None` if whatever is asked for will do.
+    seen: Option<Id<Proposed>>,
 }
 
 /// A member of the staff without the role that something takes. Nothing happened.
@@ -35,7 +37,7 @@ impl Clerk {
         let UserKind::Staff(roles) = found.user_kind else { return None };
         let id = found.session.user_id;
         let caller = Caller { customer: Some(id), login: Some(found.session.session_id), ..caller };
-        Some(Clerk { caller, id, roles, authority: found.unchanged.into(), kept: None })
+        Some(Clerk { caller, id, roles, authority: found.unchanged.into(), kept: None, seen: None })
     }
 
     /// The same member, ordering something under a name.
@@ -44,6 +46,17 @@ impl Clerk {
     /// [`BankError`].
     pub async fn ordering(self, bank: &Bank, order: &Order) -> Result<Clerk, BankError> {
         Ok(Clerk { kept: Some(order.done(bank).await?), ..self })
+    }
+
+    /// The same member, who decides about the proposal that they have seen, and about no other.
+    #[must_use]
+    pub fn seeing(self, seen: Option<Id<Proposed>>) -> Clerk {
+        Clerk { seen, ..self }
+    }
+
+    /// Whether this is what they decide about.
+    pub(super) fn has_seen(&self, proposed: Option<Id<Proposed>>) -> bool {
+        self.seen.is_none() || self.seen == proposed
     }
 
     /// What the commit of their order writes beside it, so that the same again is not done again.

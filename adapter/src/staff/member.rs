@@ -228,7 +228,7 @@ pub async fn remove(bank: &Bank, caller: &Caller, email: &Email) -> Result<(), M
         };
         let mut commit = change(bank, caller, &found, changed, Action::Delete).await?;
         let gone = |table, key| DocumentWrite { table, key, ..DocumentWrite::default() };
-        commit.documents.extend(entry::gone::<CustomerEmails>(store, &[], email.normal()));
+        entry::take_away::<CustomerEmails>(store, &[], email.normal(), &mut commit).await?;
         for table in [Credentials::TABLE, FactorUses::TABLE, StaffDirectory::TABLE] {
             commit.documents.push(gone(table, key.clone()));
         }

@@ -2,6 +2,8 @@
 //!
 //! - A proposal is a document, one for each matter, as long as nobody has decided. Whoever approves deletes it, in
 //!   the commit that does what was asked: of two who approve at the same time, one does.
+//! - Whoever decides says which proposal they have seen: one that was taken back, and made again with other words, is
+//!   another.
 //! - Who asked is in the document, whose version is a condition of that commit. That it is somebody else who
 //!   approves is what [`FourEyes`] is: it can't be had of one and the same, nor read.
 
@@ -11,7 +13,7 @@ use crate::audit::{self, Act, Action};
 use crate::bank::Bank;
 use crate::clock::UnixNs;
 use crate::error::BankError;
-use crate::id::{Customer, Id, Transaction};
+use crate::id::{Customer, Id, Proposed, Transaction};
 use crate::line::{self, REASON_CHARACTERS_MAX};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
@@ -148,6 +150,9 @@ pub struct Proposal {
     pub maker: Id<Customer>,
     /// When.
     pub proposed_at: UnixNs,
+    /// Tells it from another about the same matter; those of before this was so have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal_id: Option<Id<Proposed>>,
 }
 
 /// Why.
@@ -207,8 +212,10 @@ pub(crate) async fn propose(
     clerk.needs(matter.makers())?;
     let reason = line::reason(reason).ok_or(ProposalRefused::Reason)?;
     let Bank { store, clock, .. } = bank;
+    let now = clock.now();
+    let (maker, proposal_id) = (clerk.id(), Some(Id::at(now)));
     let row = Row::<Proposals> {
-        open: Proposal { matter, user_id, maker: clerk.id(), proposed_at: clock.now().into() },
+        open: Proposal { matter, user_id, maker, proposed_at: now.into(), proposal_id },
         profile: Held::Absent,
         statutory: Held::Known(ProposalReason { reason: String::from(reason) }),
     };
@@ -263,7 +270,7 @@ pub(crate) async fn approval(
 ) -> Result<(FourEyes, Commit), ProposalRefused> {
     clerk.needs(matter.checkers())?;
     let Bank { store, clock, .. } = bank;
-    let found = proposal(store, matter).await?.ok_or(ProposalRefused::NoSuchProposal)?;
+    let found = seen(store, clerk, matter).await?;
     let Proposal { user_id, maker, .. } = found.row.open;
     let eyes = FourEyes::new(maker, clerk.id())?;
     let act = act(matter, user_id, Some("PROPOSED"), "APPROVED", Some(maker));
@@ -272,6 +279,17 @@ pub(crate) async fn approval(
         vec![found.deletion(), audit::row(store, &**clock, clerk.caller(), act).await?];
     commit.documents.extend(clerk.kept());
     Ok((eyes, commit))
+}
+
+/// The proposal that a member decides about, if it is there still.
+async fn seen(
+    store: &Store,
+    clerk: &Clerk,
+    matter: Matter,
+) -> Result<Found<Proposals>, ProposalRefused> {
+    let found = proposal(store, matter).await?;
+    let found = found.filter(|found| clerk.has_seen(found.row.open.proposal_id));
+    found.ok_or(ProposalRefused::NoSuchProposal)
 }
 
 /// Turns down what somebody asked for; whoever asked may do so too. Returns when that is durable.
@@ -283,7 +301,7 @@ pub async fn reject(bank: &Bank, clerk: &Clerk, matter: Matter) -> Result<(), Pr
     if !clerk.may(matter.checkers()) && !clerk.may(matter.makers()) {
         return Err(Forbidden.into());
     }
-    let found = proposal(store, matter).await?.ok_or(ProposalRefused::NoSuchProposal)?;
+    let found = seen(store, clerk, matter).await?;
     let Proposal { user_id, maker, .. } = found.row.open;
     if maker != clerk.id() {
         clerk.needs(matter.checkers())?;

@@ -13,6 +13,11 @@ pub(super) const FACTOR_RECOVERY: &str = "__Host-factor-recovery";
 /// Tells browsers apart that have no login: their forms belong to it.
 pub(super) const VISITOR: &str = "__Host-visitor";
 
+/// Carries what a browser is known again by, by customers who have logged in with it.
+pub(super) const DEVICE: &str = "__Host-device";
+/// As long as browsers keep a cookie.
+const LONG_S: u64 = 400 * 24 * 3_600;
+
 /// The value of a cookie; of several of one name none is believed.
 pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -28,6 +33,12 @@ pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Sets a cookie until the browser is closed.
 pub(super) fn set(headers: &mut HeaderMap, name: &str, value: &str) {
     append(headers, &format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict"));
+}
+
+/// Sets a cookie that stays when the browser is closed.
+pub(super) fn set_for_long(headers: &mut HeaderMap, name: &str, value: &str) {
+    let rules = format!("Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={LONG_S}");
+    append(headers, &format!("{name}={value}; {rules}"));
 }
 
 /// Takes a cookie back.

@@ -7,7 +7,9 @@ use super::query::Query;
 use super::session::User;
 use crate::audit::Caller;
 use crate::bank::Bank;
-use crate::customers::{Attempt, Holder, LoginAttempts, LoginError, Sessions, UserKind, log_out};
+use crate::customers::{
+    Attempt, DeviceMark, Holder, LoginAttempts, LoginError, Sessions, UserKind, log_out,
+};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -142,10 +144,12 @@ pub(super) async fn code(
 ) -> Response {
     let attempt = cookies::value(&headers, cookies::ATTEMPT).unwrap_or_default();
     let before = cookies::value(&headers, cookies::LOGIN).and_then(|token| token.parse().ok());
+    let mark = cookies::value(&headers, cookies::DEVICE).and_then(|mark| mark.parse().ok());
+    let mark = mark.unwrap_or_else(DeviceMark::generate);
     let finished = match attempt.parse::<Attempt>() {
         Ok(attempt) => {
             let Bank { store, clock, .. } = &*bank;
-            let holder = Holder::Browser(before.as_ref());
+            let holder = Holder::Browser(before.as_ref(), Some(&mark));
             LoginAttempts::finish(store, &**clock, &caller, &attempt, &fields.code, holder).await
         }
         Err(error) => Err(error),
@@ -160,6 +164,7 @@ pub(super) async fn code(
             let user = found.map_or(UserKind::Customer, |found| found.user_kind);
             let mut response = Redirect::to(first_page(&user)).into_response();
             cookies::set(response.headers_mut(), cookies::LOGIN, &token.to_string());
+            cookies::set_for_long(response.headers_mut(), cookies::DEVICE, &mark.to_string());
             response
         }
         Err(LoginError::NoMatch) => Redirect::to("/login?problem=1").into_response(),

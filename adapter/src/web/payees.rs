@@ -127,6 +127,7 @@ pub(super) async fn add(
     match payee::add(store, &**clock, &session.orderer, options.code, &new).await {
         Ok(_) => Redirect::to("/payees").into_response(),
         Err(PayeeRefused::Bank(error)) => pages::failed(&error),
+        Err(PayeeRefused::Over) => Redirect::to("/login").into_response(),
         Err(refused) => show(&bank, &session, typed, refused.to_string()).await,
     }
 }
@@ -156,6 +157,7 @@ async fn changed(bank: &Bank, session: &Session, done: Result<(), PayeeRefused>)
     match done {
         Ok(()) => Redirect::to("/payees").into_response(),
         Err(PayeeRefused::Bank(error)) => pages::failed(&error),
+        Err(PayeeRefused::Over) => Redirect::to("/login").into_response(),
         Err(PayeeRefused::NoSuchPayee) => no_such(),
         Err(refused) => show(bank, session, PayeeFields::default(), refused.to_string()).await,
     }

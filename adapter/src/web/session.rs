@@ -131,6 +131,7 @@ impl FromRequestParts<Arc<Bank>> for Session {
             customer: login.user_id,
             authority: unchanged.into(),
             auth_method: login.auth_method.clone(),
+            device_since: login.device_since,
         };
         Ok(Session { token, login, orderer, csrf })
     }

@@ -415,6 +415,7 @@ async fn open(client: Client, directory: &Path, origin: &str) -> Result<Arc<Bank
         sends_sms: false,
         sms_per_hour: 0,
         sends_push: false,
+        countries: None,
     };
     let bank = Bank::open(client, &root, Arc::new(MachineClock), options).await.map_err(failed)?;
     bank.open_own_accounts(None).await.map_err(failed)?;
@@ -456,11 +457,11 @@ async fn teller(bank: &Bank, number: u64, app: &App) -> Result<Teller, BankError
         return Err(odd(&"the deposit was refused"));
     }
     let (token, _, writes) =
-        Sessions::begin(store, customer, clock.now(), AUTH_METHOD, None).await?;
+        Sessions::begin(store, customer, clock.now(), AUTH_METHOD, None, None).await?;
     store.client().write_documents(&writes).await?;
     let thumbprint = Some(app.thumbprint.as_str());
     let (key, session, writes) =
-        Sessions::begin(store, customer, clock.now(), AUTH_METHOD, thumbprint).await?;
+        Sessions::begin(store, customer, clock.now(), AUTH_METHOD, thumbprint, None).await?;
     store.client().write_documents(&writes).await?;
     let app_login = Arc::new(AppLogin::new(bank, session, key.key()));
     Ok(Teller { token, app_login, sends: opened[0], is_paid: opened[1], customer })
@@ -543,6 +544,7 @@ async fn order(bank: &Bank, teller: &Teller) -> Result<Option<Id<Transaction>>, 
         customer: teller.customer,
         authority: found.unchanged.into(),
         auth_method: found.session.auth_method,
+        device_since: found.session.device_since,
     };
     let money = Money::positive(CURRENCY, 1).expect("a cent is money");
     let new = NewTransfer {

@@ -161,6 +161,7 @@ impl Demo {
             sends_sms: true,
             sms_per_hour: MESSAGES_PER_HOUR,
             sends_push: true,
+            countries: None,
         };
         let sender = adapter::sender(&options.name, &origin);
         let mailer = Arc::new(Shown::new(&directory.join("mail"), sender, self.json)?);

@@ -4,6 +4,7 @@ mod bank_keys;
 mod bench;
 mod closed;
 mod command_line;
+mod countries;
 mod exec;
 mod process;
 mod sealed;

@@ -10,6 +10,7 @@ use crate::bank::Bank;
 use crate::customers::{
     approve_erasure, approve_factor_recovery, request_erasure, request_factor_recovery,
 };
+use crate::id::{Id, Proposed};
 use crate::payments::{approve_reversal, request_reversal};
 use crate::staff::{self, Clerk, Matter, Proposal, Proposals};
 use crate::store::Found;
@@ -41,9 +42,21 @@ pub(super) struct MatterRequest {
     /// The id of the transaction, or of the customer.
     #[schema(example = "txn_01jdsh2m0v9x3f4t8kzq6w5r7n")]
     id: String,
+    /// The proposal that was seen: send it, and no other that was made since is decided. Left out, it is whatever is
+    /// asked for now.
+    #[serde(default)]
+    #[schema(example = "prp_01jdsh2m0v9x3f4t8kzq6w5r7n")]
+    proposal_id: Option<String>,
 }
 
-/// The same, and why.
+impl MatterRequest {
+    fn seen(&self) -> Result<Option<Id<Proposed>>, Problem> {
+        let seen = self.proposal_id.as_deref().map(str::parse).transpose();
+        seen.map_err(|error| Problem::improper("proposal_id", &error))
+    }
+}
+
+/// What is asked for, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProposalRequest {
@@ -66,9 +79,16 @@ fn matter_of(kind: MatterKind, id: &str) -> Result<Matter, Problem> {
     matter.map_err(|error| Problem::improper("id", &error))
 }
 
+/// What a decision means; as before proposals had ids, where it names none.
+fn meaning(matter: Matter, seen: Option<Id<Proposed>>) -> String {
+    seen.map_or_else(|| format!("{matter:?}"), |seen| format!("{matter:?} {seen}"))
+}
+
 /// What somebody asks for.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProposalResponse {
+    /// What a decision names.
+    proposal_id: Option<String>,
     #[schema(inline)]
     matter: MatterKind,
     /// The id of the transaction, or of the customer.
@@ -108,13 +128,14 @@ pub(super) async fn all(
 }
 
 fn response(clerk: &Clerk, found: &Found<Proposals>) -> ProposalResponse {
-    let Proposal { matter, user_id, maker, proposed_at } = found.row.open;
+    let Proposal { matter, user_id, maker, proposed_at, proposal_id } = found.row.open;
     let (kind, id) = match matter {
         Matter::Reversal(id) => (MatterKind::Reversal, id.to_string()),
         Matter::Erasure(id) => (MatterKind::Erasure, id.to_string()),
         Matter::FactorRecovery(id) => (MatterKind::FactorRecovery, id.to_string()),
     };
     ProposalResponse {
+        proposal_id: proposal_id.map(|id| id.to_string()),
         matter: kind,
         id,
         customer_id: user_id.to_string(),
@@ -180,8 +201,8 @@ pub(super) async fn approve(
     headers: HeaderMap,
     Body(request): Body<MatterRequest>,
 ) -> Result<Response, Problem> {
-    let matter = matter_of(request.matter, &request.id)?;
-    let meaning = format!("{matter:?}");
+    let (matter, seen) = (matter_of(request.matter, &request.id)?, request.seen()?);
+    let (meaning, clerk) = (meaning(matter, seen), clerk.seeing(seen));
     let wanted = Wanted {
         operation: "POST /v1/staff/proposals/approve",
         meaning: &meaning,
@@ -215,8 +236,8 @@ pub(super) async fn reject(
     headers: HeaderMap,
     Body(request): Body<MatterRequest>,
 ) -> Result<Response, Problem> {
-    let matter = matter_of(request.matter, &request.id)?;
-    let meaning = format!("{matter:?}");
+    let (matter, seen) = (matter_of(request.matter, &request.id)?, request.seen()?);
+    let (meaning, clerk) = (meaning(matter, seen), clerk.seeing(seen));
     let wanted = Wanted {
         operation: "POST /v1/staff/proposals/reject",
         meaning: &meaning,

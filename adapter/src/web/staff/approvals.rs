@@ -20,6 +20,8 @@ struct ProposalRow {
     /// As the form names it.
     matter: &'static str,
     id: String,
+    /// Which proposal it is: what was made since is another.
+    proposal: String,
     title: &'static str,
     path: String,
     reason: String,
@@ -53,7 +55,7 @@ async fn page(bank: &Bank, session: &StaffSession, problem: String) -> Result<Re
 }
 
 fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
-    let Proposal { matter, maker, proposed_at, .. } = found.row.open;
+    let Proposal { matter, maker, proposed_at, proposal_id, .. } = found.row.open;
     let (name, id, title, path) = match matter {
         Matter::Reversal(id) => {
             ("reversal", id.to_string(), "Reverse a transfer", format!("/staff/transactions/{id}"))
@@ -72,6 +74,7 @@ fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
     ProposalRow {
         matter: name,
         id,
+        proposal: proposal_id.map(|id| id.to_string()).unwrap_or_default(),
         title,
         path,
         reason: found.row.statutory.as_known().map(|it| it.reason.clone()).unwrap_or_default(),
@@ -87,6 +90,8 @@ fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
 pub(super) struct DecisionFields {
     matter: String,
     id: String,
+    #[serde(default)]
+    proposal: String,
     decision: Decision,
 }
 
@@ -108,7 +113,13 @@ pub(super) async fn decide(
         _ => None,
     };
     let Some(matter) = matter else { return pages::problem(Problem::Malformed) };
-    let done = decided(&bank, &session.clerk, matter, typed.decision).await;
+    let seen = match &*typed.proposal {
+        "" => Ok(None),
+        proposal => proposal.parse().map(Some),
+    };
+    let Ok(seen) = seen else { return pages::problem(Problem::Malformed) };
+    let clerk = session.clerk.clone().seeing(seen);
+    let done = decided(&bank, &clerk, matter, typed.decision).await;
     let again = async |problem| page(&bank, &session, problem).await;
     answered("/staff/approvals", done, again).await
 }

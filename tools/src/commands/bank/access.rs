@@ -151,6 +151,7 @@ impl Access {
                 sends_sms: false,
                 sms_per_hour: 0,
                 sends_push: false,
+                countries: None,
             };
             work(&self.bank(client, clock, options, Wanted::AsItIs).await?).await
         })

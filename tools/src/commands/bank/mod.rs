@@ -20,6 +20,7 @@ use florin_adapter::accounts::BankCode;
 use florin_adapter::api::REQUESTS_PER_MINUTE;
 use florin_adapter::clock::{TimeZone, time_zone};
 use florin_adapter::notify::Couriers;
+use florin_adapter::risk::Countries;
 use florin_client::Client;
 use serde::Serialize;
 use std::fs;
@@ -94,6 +95,10 @@ struct Serving {
     #[arg(long, value_name = "CENTS", default_value_t = 0)]
     step_up_above: u64,
 
+    /// In which country addresses of the internet are: a file of first,last,country; left out, nobody knows
+    #[arg(long, value_name = "FILE")]
+    countries: Option<PathBuf>,
+
     /// Requests that a customer's apps may send in a minute
     #[arg(long, value_name = "COUNT", default_value_t = REQUESTS_PER_MINUTE)]
     requests_per_minute: u32,
@@ -156,6 +161,7 @@ impl Serving {
             sends_sms: self.messages.sends_sms(),
             sms_per_hour: self.messages.sms_per_hour(),
             sends_push: self.messages.sends_push(),
+            countries: self.countries.as_deref().map(countries).transpose()?,
         };
         let wanted = if self.test_clock { Wanted::SetByHand } else { Wanted::AsItIs };
         let mail = self.mail.mailer(&adapter::sender(&self.name, &origin))?;
@@ -185,6 +191,13 @@ impl Serving {
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::unavailable(format!("can't read {}: {error}", path.display()));
     fs::read(path).map_err(failed)
+}
+
+fn countries(path: &Path) -> Result<Arc<Countries>, Failure> {
+    let text = String::from_utf8(read(path)?).map_err(|error| error.to_string());
+    let read = text.and_then(|text| Countries::parse(&text).map_err(|error| error.to_string()));
+    let failed = |error| Failure::usage(format!("{}: {error}", path.display()));
+    read.map(Arc::new).map_err(failed)
 }
 
 fn bank_code(text: &str) -> Result<BankCode, String> {
