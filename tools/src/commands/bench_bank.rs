@@ -248,7 +248,7 @@ impl BenchBank {
                 for teller in some {
                     let now = bank.clock.now();
                     let begun =
-                        Sessions::begin(&bank.store, teller.customer, now, AUTH_METHOD, None);
+                        Sessions::begin(&bank.store, teller.customer, now, AUTH_METHOD, None, None);
                     let (token, _, documents) = begun.await.map_err(failed)?;
                     writes.extend(documents);
                     all.push(Teller { token, ..teller.clone() });
