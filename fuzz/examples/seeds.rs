@@ -42,6 +42,7 @@ use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{AddressRole, Challenge, Proof, PublicKey, Verdict};
 use florin_wire::role::{Role, Roles};
+use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::io;
@@ -215,7 +216,31 @@ fn keyrings() -> io::Result<()> {
     keyring::write_results(DestroyResult::ALL, &mut out);
     save("keys_destroyed", 39, &out.split())?;
     keyring::write_status(&KeyringStatus { keys_count: 3, destroyed_count: 1 }, &mut out);
-    save("keyring_status", 40, &out)
+    save("keyring_status", 40, &out)?;
+    copies()
+}
+
+fn copies() -> io::Result<()> {
+    let save = |name: &str, choice, body: &[u8]| save("wire_decode", name, choice, body);
+    let snapshot = Snapshot {
+        birth: 1,
+        incarnation: 2,
+        epoch: 3,
+        segment_bytes: 64 << 20,
+        is_sealed: true,
+        end: Lsn(5_072),
+        sequence: 6,
+        chain: [7; 32],
+        time: INSTANT,
+        wrapped_key: vec![9; 40],
+    };
+    let mut out = BytesMut::new();
+    snapshot.write(&mut out);
+    save("snapshot", 42, &out.split())?;
+    save("log_piece", 43, &LogPiece { segment: 1, offset: 2, bytes: 3 }.to_bytes())?;
+    save("keyring_piece", 44, &KeyringPiece { offset: 1, hash: [8; 32] }.to_bytes())?;
+    CopiedKeyring { bytes: 3, hash: [8; 32], piece: vec![1, 2, 3] }.write(&mut out);
+    save("copied_keyring", 45, &out)
 }
 
 fn proofs() -> io::Result<()> {

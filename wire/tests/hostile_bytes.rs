@@ -13,6 +13,7 @@ use florin_ledger::{
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
 use florin_wire::keyring::{self, HeldKey};
+use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
@@ -69,6 +70,10 @@ fn check_all(bytes: &[u8]) {
     check(bytes, keyring::decode_held(bytes), |held, out| keyring::write_held(held, out));
     check(bytes, keyring::decode_results(bytes), |it, out| keyring::write_results(it, out));
     check(bytes, keyring::decode_status(bytes), keyring::write_status);
+    check(bytes, Snapshot::decode(bytes), Snapshot::write);
+    check(bytes, LogPiece::decode(bytes), |it, out| out.extend_from_slice(&it.to_bytes()));
+    check(bytes, KeyringPiece::decode(bytes), |it, out| out.extend_from_slice(&it.to_bytes()));
+    check(bytes, CopiedKeyring::decode(bytes), CopiedKeyring::write);
     check_array::<Account>(bytes);
     check_array::<Option<Account>>(bytes);
     check_array::<Transfer>(bytes);
