@@ -32,6 +32,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::FramePosition;
 use crate::reads::Reads;
 use edge::{BLOCK_LEVEL, Edge, Peaks, Shape};
+use florin_ledger::Lsn;
 use florin_proof::SigningKey;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -74,6 +75,9 @@ pub(crate) struct Tree {
     edge: Mutex<Edge>,
     /// The edge has moved.
     moved: Condvar,
+    /// What was durable at the opening. No head is stated before the tree has come so far: it could be of
+    /// fewer leaves than one that was stated before a restart.
+    opened: Lsn,
     key: Option<SigningKey>,
     /// Held by whoever derives tiles again.
     deriving: Mutex<()>,
@@ -91,6 +95,7 @@ impl Tree {
         proving: &Proving,
     ) -> Result<Tree, Error> {
         let shape = proving.shape()?;
+        let opened = reads.durable().get();
         let incarnation = reads.log().identity().incarnation;
         Ok(Tree {
             reads,
@@ -98,6 +103,7 @@ impl Tree {
             tiles: Tiles::new(disk, incarnation, shape),
             edge: Mutex::new(Edge::new(shape, Peaks::default(), FramePosition::GENESIS.lsn)),
             moved: Condvar::new(),
+            opened,
             key: proving.signing_key.clone(),
             deriving: Mutex::default(),
             derived_count: AtomicU64::new(0),

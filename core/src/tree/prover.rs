@@ -227,15 +227,19 @@ impl Tree {
         })
     }
 
-    /// The edge as it is now. Right after an opening there is none, for a moment.
+    /// The edge as it is now, once it has come past all that was there at the opening.
     fn edge_now(&self) -> Result<Edge, Error> {
-        let waited =
-            self.moved.wait_timeout_while(self.edge(), PATIENCE, |edge| edge.last.is_none());
-        let (edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if edge.last.is_some() {
+        let is_before = |edge: &mut Edge| edge.scanned < self.opened || edge.last.is_none();
+        let waited = self.moved.wait_timeout_while(self.edge(), PATIENCE, is_before);
+        let (mut edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if !is_before(&mut edge) {
             return Ok(edge.clone());
         }
-        Err(Error::new(ErrorKind::NotYet, "the tree has only begun to be built: ask again"))
+        let message = format!(
+            "the tree has come to {}, and not to {} yet, where the log was opened: ask again",
+            edge.scanned, self.opened
+        );
+        Err(Error::new(ErrorKind::NotYet, message))
     }
 
     /// Waits until everything that is durable now is in the tree, and its full tiles are files.

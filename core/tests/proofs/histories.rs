@@ -7,6 +7,7 @@ use crate::house::{
 };
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::disk::{Access, Disk};
+use florin_core::proof::SignedHead;
 use florin_core::rebuild::rebuild_on;
 use florin_ledger::{Subject, TransferId};
 use std::sync::Arc;
@@ -18,11 +19,14 @@ fn a_database_that_is_closed_and_opened_goes_on_with_the_same_tree() {
     let mut heads = Vec::new();
     for opening in 0..6_u128 {
         let database = open(&disk).unwrap();
+        // The first head after a restart is no smaller than the last before it.
+        let begun = database.tree_head(None).unwrap().head.size;
+        assert!(heads.last().is_none_or(|last: &SignedHead| last.head.size < begun));
         open_accounts(&database);
         post(&database, opening * 1_000 + 1..opening * 1_000 + 320);
         assert_tree(&database);
         for head in &heads {
-            let florin_core::proof::SignedHead { head, .. } = head;
+            let SignedHead { head, .. } = head;
             let proof = database.prove_consistency(head.size, None).unwrap();
             proof.verify(&public_key()).unwrap();
             assert_eq!(proof.first.head, *head, "an old head is what it was");

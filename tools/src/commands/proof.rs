@@ -140,9 +140,9 @@ impl Proof {
                 writeln!(io::stdout(), "{}", key.public())?;
                 Ok(Exit::Done)
             }
-            Action::Head { asked, size } => {
-                asked.answer(async |client| client.tree_head(*size).await.map(Evidence::Head))
-            }
+            Action::Head { asked, size } => asked.answer(async |client| {
+                patiently(async || client.tree_head(*size).await).await.map(Evidence::Head)
+            }),
             Action::Inclusion { asked, subject, size } => {
                 let subject = subject.subject();
                 asked.answer(async |client| {
@@ -151,7 +151,8 @@ impl Proof {
                 })
             }
             Action::Consistency { asked, from, to } => asked.answer(async |client| {
-                client.prove_consistency(*from, *to).await.map(Evidence::Consistency)
+                let prove = async || client.prove_consistency(*from, *to).await;
+                patiently(prove).await.map(Evidence::Consistency)
             }),
             Action::Receipt { asked, subject } => {
                 let subject = subject.subject();
