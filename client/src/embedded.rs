@@ -200,6 +200,7 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         ErrorKind::Gone => RefusalKind::Gone,
         ErrorKind::Fork => RefusalKind::Fork,
         ErrorKind::NotYet => RefusalKind::NotYet,
+        ErrorKind::Standby => RefusalKind::Standby,
     };
     let effect = match error.kind() {
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
@@ -211,7 +212,8 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         | ErrorKind::Unusable
         | ErrorKind::Gone
         | ErrorKind::Fork
-        | ErrorKind::NotYet => Effect::None,
+        | ErrorKind::NotYet
+        | ErrorKind::Standby => Effect::None,
     };
     Refusal { kind, effect, message: error.to_string() }
 }

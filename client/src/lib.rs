@@ -45,8 +45,7 @@
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
 //! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call`,
 //! `keyring_call`, `copy_call` and `proof_call` say how each question looks, `stream` reads the log, `consumer` keeps
-//! how far it was
-//! read.
+//! how far it was read; `follower` feeds a standby in this process.
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -65,6 +64,8 @@ mod entrance;
 mod error;
 mod failure;
 mod flights;
+#[cfg(feature = "embedded")]
+mod follower;
 mod key;
 mod keyring;
 mod keyring_call;
@@ -74,6 +75,7 @@ mod options;
 mod path;
 mod proof_call;
 mod proofs;
+mod replication;
 mod singles;
 mod stream;
 mod tls;
@@ -84,7 +86,10 @@ pub use error::{ClientError, ConnectError, ConsumerError};
 pub use florin_wire::keyring::{DestroyResult, HeldKey, KeyringStatus};
 /// Bytes of one piece of a log.
 pub use florin_wire::limits::PIECE_BYTES_MAX;
+pub use florin_wire::replication::{ReplicaStatus, ReplicationStatus, StandbyStatus};
 pub use florin_wire::{LogPiece, PublicKey, RefusalKind, Snapshot, Status};
+#[cfg(feature = "embedded")]
+pub use follower::follow;
 pub use key::SecretKey;
 pub use options::ClientOptions;
 pub use stream::{StreamBatch, Subscription};

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 use florin_client::{Client, ClientError, Consumer, ConsumerError, RefusalKind, StreamBatch};
+use florin_core::SEGMENT_BYTES_MIN;
 use florin_core::clock::FixedClock;
-use florin_core::database::SEGMENT_BYTES_MIN;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options};

@@ -6,20 +6,19 @@ use crate::disk::Disk;
 use crate::disk::os::OsDisk;
 use crate::driver::inbox::{Inbox, Task};
 use crate::driver::promise::{Promise, stopped};
-use crate::driver::{Threads, Watching};
+use crate::driver::release::Release;
+use crate::driver::{Role, Running, RunningParts, Threads, Watching};
 use crate::error::{Error, ErrorKind};
-use crate::event::Observer;
+use crate::following::standing::Standing;
 use crate::keyring::custody::Custody;
-use crate::limits::CHECKPOINT_INTERVAL_BYTES;
-use crate::log::geometry::SEGMENT_BYTES_DEFAULT;
-use crate::log::{Geometry, PreparerOptions};
 use crate::metrics::{MetricsSnapshot, Watch};
-use crate::opening::{self, LogOptions, bad_segment_bytes, no_directory};
+use crate::opening::{self, LogOptions, Opened, no_directory};
+use crate::options::Options;
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::sealing;
-use crate::tree::{OpenTree, Proving};
-use florin_keys::KeyEncryptionKey;
+use crate::shipping::Replication;
+use crate::tree::OpenTree;
 use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage, TrialBalance,
@@ -35,48 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
-/// How to open a database.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Fixes the clock: the first event takes the next nanosecond after this, each later event one
-    /// more. For comparisons and tests.
-    pub clock_start: Option<Timestamp>,
-    /// Bytes of a log segment in a new database; one that exists keeps what it was made with.
-    /// At least [`SEGMENT_BYTES_MIN`].
-    pub segment_bytes: u64,
-    /// How room in the log is made ahead.
-    pub preparer: PreparerOptions,
-    /// Bytes of log after which the next checkpoint begins: what an opening replays at most, more
-    /// or less.
-    pub checkpoint_bytes: u64,
-    /// Bytes a second that the scrubber reads at most; 0: there is none. See [`crate::scrub`].
-    pub scrub_bytes_per_second: u64,
-    /// Who is told of what happens inside.
-    pub observer: Observer,
-    /// How what is recorded is proved; `None`: there are no proofs. See [`crate::tree`].
-    pub proving: Option<Proving>,
-    /// What the database key of an encrypted database is wrapped with ([`crate::sealing::create`]
-    /// makes one); `None` for a database that is not encrypted.
-    pub key: Option<Arc<dyn KeyEncryptionKey>>,
-}
-
-/// Bytes of a segment at least: it must hold the largest request.
-pub const SEGMENT_BYTES_MIN: u64 = 8 << 20;
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            clock_start: None,
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            preparer: PreparerOptions::default(),
-            checkpoint_bytes: CHECKPOINT_INTERVAL_BYTES,
-            scrub_bytes_per_second: 0,
-            observer: Observer::default(),
-            proving: None,
-            key: None,
-        }
-    }
-}
+const ON_A_STANDBY: &str = "this is a standby, and the keyring is its primary's: ask that";
 
 /// An open database; clones are handles to the same one. Dropping the last closes it.
 ///
@@ -163,23 +121,29 @@ impl Database {
         options: Options,
         new_life: Option<u128>,
     ) -> Result<Database, Error> {
-        let geometry = Geometry::new(options.segment_bytes)
-            .filter(|geometry| SEGMENT_BYTES_MIN <= geometry.segment_bytes())
-            .ok_or_else(|| bad_segment_bytes(options.segment_bytes))?;
-        let log = LogOptions {
-            geometry,
-            preparer: options.preparer,
-            checkpoint_bytes: options.checkpoint_bytes,
-            new_life,
-        };
+        let log = LogOptions { new_life, ..options.log()? };
         let disk = sealing::unlock(disk, options.key.as_deref())?;
         let opened = opening::open(&disk, log, clock.as_ref())?;
+        Ok(Database::start(opened, disk, clock, options, Role::Deciding)?.0)
+    }
+
+    /// Starts the threads of an open log.
+    pub(crate) fn start(
+        opened: Opened,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        role: Role,
+    ) -> Result<(Database, RunningParts), Error> {
+        let decides = matches!(role, Role::Deciding);
         let watching = Watching {
             observer: options.observer.clone(),
             scrub_bytes_per_second: options.scrub_bytes_per_second,
+            digest_bytes: options.digest_bytes,
         };
-        let (threads, reads, watch) = Threads::start(opened, disk.clone(), clock, watching)
+        let running = Threads::start(opened, disk.clone(), clock, watching, role)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
+        let Running { threads, reads, watch, parts } = running;
         let reads = Arc::new(reads);
         let mut database = Shared {
             inbox: reads.inbox(),
@@ -194,8 +158,12 @@ impl Database {
         }
         let database = Database { shared: Arc::new(database) };
         // Nobody has the handle yet, so no key is handed out before.
-        database.custody().settle(&database, &disk, options.key, &options.observer);
-        Ok(database)
+        if decides {
+            database.custody().settle(&database, &disk, options.key, &options.observer);
+        } else {
+            database.custody().decline(ON_A_STANDBY);
+        }
+        Ok((database, parts))
     }
 
     /// Hands a request to the engine; requests take effect in the order in which they are handed
@@ -479,7 +447,13 @@ impl Database {
         self.reads()?.wait_for(position, patience)
     }
 
-    /// Everything before this is durable. It rises.
+    /// Its part in replication: who follows it and how far, or whom it follows. Waits for nothing.
+    #[must_use]
+    pub fn replication(&self) -> Replication {
+        self.shared.watch.replication()
+    }
+
+    /// Everything before this is durable, and in synchronous mode acknowledged by standbys. It rises.
     #[must_use]
     pub fn durable_end(&self) -> Lsn {
         self.shared.watch.durable.get()
@@ -539,6 +513,15 @@ impl Database {
 
     pub(crate) fn open_tree(&self) -> Option<&OpenTree> {
         self.shared.tree.as_ref()
+    }
+
+    pub(crate) fn release(&self) -> Arc<Release> {
+        self.shared.watch.release.clone()
+    }
+
+    /// `None` if it decides.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.shared.watch.standing.as_deref()
     }
 
     pub(crate) fn custody(&self) -> &Custody {

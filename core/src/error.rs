@@ -43,6 +43,8 @@ pub enum ErrorKind {
     /// The position lies behind the log's end: the log was rewound, or this copy is behind. Wait for
     /// it, or treat it as a fork.
     NotYet,
+    /// This is a standby, which decides nothing: ask its primary. Nothing happened.
+    Standby,
 }
 
 impl ErrorKind {
@@ -59,6 +61,7 @@ impl ErrorKind {
         ErrorKind::Gone,
         ErrorKind::Fork,
         ErrorKind::NotYet,
+        ErrorKind::Standby,
     ];
 
     /// The name that figures carry.
@@ -76,6 +79,7 @@ impl ErrorKind {
             ErrorKind::Gone => "gone",
             ErrorKind::Fork => "fork",
             ErrorKind::NotYet => "not_yet",
+            ErrorKind::Standby => "standby",
         }
     }
 

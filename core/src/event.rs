@@ -24,6 +24,8 @@ pub enum Event {
     KeysDestroyedAgain(u64),
     /// The tree of proofs stands still, and why; the ledger does not. It is tried again every second.
     TreeStuck(Error),
+    /// This standby follows no more: its state is not the primary's, or its log can't be written.
+    StandbyStopped(Error),
 }
 
 type Tell = dyn Fn(&Event) + Send + Sync;

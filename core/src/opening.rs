@@ -8,17 +8,19 @@
 
 use crate::checkpoint::{self, CheckpointStore};
 use crate::clock::{Clock, LATEST};
-use crate::database::SEGMENT_BYTES_MIN;
 use crate::derived::Derived;
-use crate::disk::Disk;
 use crate::disk::overlay::Overlay;
+use crate::disk::{Disk, PAGE_BYTES};
 use crate::engine::{Checkpointing, Engine, LogEnd, Past};
 use crate::error::{Error, ErrorKind};
+use crate::following::mark::{self, MarkState, StandbyMark};
 use crate::log::recovery::{Writing, begin_writing, judge};
+use crate::log::segment::{HeaderState, SegmentHeader};
 use crate::log::{
-    End, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer, PreparerOptions,
-    identify,
+    CopyWriter, End, FramePosition, Geometry, Identity, LogReader, LogWriter, Preparer,
+    PreparerOptions, identify,
 };
+use crate::options::SEGMENT_BYTES_MIN;
 use crate::runs::{self, RunName};
 use crate::sealing;
 use florin_ledger::Lsn;
@@ -41,11 +43,19 @@ pub(crate) struct LogOptions {
 /// An open log and everything derived from it, before any thread runs.
 pub(crate) struct Opened {
     pub(crate) engine: Engine,
-    pub(crate) writer: LogWriter,
-    pub(crate) preparer: Preparer,
+    /// What writes the log from here on; `None` if its frames come from elsewhere.
+    pub(crate) ending: Option<(LogWriter, Preparer)>,
     pub(crate) store: CheckpointStore,
     pub(crate) reader: LogReader,
     pub(crate) durable: Lsn,
+}
+
+/// An open log that is a copy of another.
+pub(crate) struct Copying {
+    pub(crate) opened: Opened,
+    pub(crate) writer: CopyWriter,
+    /// Names the directory.
+    pub(crate) node: u128,
 }
 
 /// Opens the database in a directory, or makes one in an empty directory.
@@ -60,6 +70,7 @@ pub(crate) fn open(
             "the clock is beyond the year 2116: set it right, then open again",
         ));
     }
+    refuse_standby(disk.as_ref())?;
     let identity = match identify(disk.as_ref())? {
         Some(identity) => {
             check_key(disk.as_ref(), identity)?;
@@ -67,38 +78,15 @@ pub(crate) fn open(
         }
         None => new_identity(disk.as_ref(), options.geometry)?,
     };
-    let segment_bytes = identity.geometry.segment_bytes();
-    if segment_bytes < SEGMENT_BYTES_MIN {
-        return Err(Error::new(
-            ErrorKind::Unusable,
-            format!(
-                "segments of {segment_bytes} bytes can't hold the largest request: this log was not \
-                 made by florin as released"
-            ),
-        ));
-    }
-    options.preparer.check(segment_bytes)?;
+    check_geometry(identity)?;
+    options.preparer.check(identity.geometry.segment_bytes())?;
     let checkpoint = load(disk, identity)?;
     let end = judge_from(&LogReader::new(disk.clone(), identity), &checkpoint)?;
     let writing = begin_writing(disk.clone(), identity, end, options.preparer)?;
-    // Not the reader that judged: it has segments open that lay past the end and are gone now.
-    let reader = LogReader::new(disk.clone(), identity);
-    let (store, mut derived) = settle(disk, checkpoint)?;
-    let checkpointing = Checkpointing::new(derived.position.lsn, options.checkpoint_bytes);
-    replay(disk, &reader, &mut derived, end)?;
-    let life = derived.life.unwrap_or(LifeRecord::birth(identity.incarnation));
-    let log = LogEnd {
-        life,
-        epoch: derived.epoch,
-        geometry: identity.geometry,
-        next: writing.start,
-        sequence: end.sequence,
-        applied: end.lsn,
-        is_witnessed: false,
-    };
-    let past = Past::new(derived.indexes, reader.clone(), end.lsn);
-    let mut engine = Engine::new(derived.ledger, past, log, checkpointing);
-    let Writing { mut writer, preparer, .. } = writing;
+    let replayed = replayed(disk, identity, checkpoint, end, options.checkpoint_bytes)?;
+    let Replayed { mut engine, life, reader, store } = replayed;
+    let Writing { mut writer, preparer, start } = writing;
+    engine.go_on_at(start);
     engine.set_room(preparer.room());
     let life = options.new_life.map(|incarnation| life.after(incarnation));
     let durable = begin_epoch(&mut engine, &mut writer, life, end.lsn, clock)?;
@@ -107,7 +95,140 @@ pub(crate) fn open(
         // Not before the log holds something: a checkpoint file and no log say that the log is lost.
         None => CheckpointStore::open(disk)?,
     };
-    Ok(Opened { engine, writer, preparer, store, reader, durable })
+    Ok(Opened { engine, ending: Some((writer, preparer)), store, reader, durable })
+}
+
+/// Opens the copy of a log in a directory to go on copying: judged and replayed as any log, but no epoch is
+/// begun and nothing is written that is not the primary's. In an empty directory it becomes one, which
+/// begins with the header that `origin` gives.
+pub(crate) fn follow(
+    disk: &Arc<dyn Disk>,
+    options: LogOptions,
+    primary: &str,
+    origin: impl FnOnce() -> Result<Vec<u8>, Error>,
+) -> Result<Copying, Error> {
+    let mark = StandbyMark::read(disk.as_ref())?;
+    if mark.as_ref().is_some_and(|mark| mark.state == MarkState::Promoted) {
+        return Err(Error::new(
+            ErrorKind::Unusable,
+            format!(
+                "this standby was promoted and decides by itself: serve it without --follow; to copy \
+                 the log of {primary} instead, follow with an empty directory"
+            ),
+        ));
+    }
+    let identity = identify(disk.as_ref())?;
+    let header = match identity {
+        Some(identity) => {
+            check_key(disk.as_ref(), identity)?;
+            None
+        }
+        None => Some(first_header(disk.as_ref(), &origin()?)?),
+    };
+    let node = match &mark {
+        Some(mark) => mark.node,
+        None => random_u128()?,
+    };
+    let present = StandbyMark { state: MarkState::Follows, node, primary: primary.to_owned() };
+    if mark.as_ref() != Some(&present) {
+        present.write(disk.as_ref())?;
+    }
+    let identity = match (identity, header) {
+        (Some(identity), _) => identity,
+        (None, header) => {
+            let header = header.expect("without a log there is one");
+            CopyWriter::found(disk.as_ref(), &header)?
+        }
+    };
+    check_geometry(identity)?;
+    let checkpoint = load(disk, identity)?;
+    let end = judge_from(&LogReader::new(disk.clone(), identity), &checkpoint)?;
+    let free_bytes_min = options.preparer.free_bytes_min;
+    let writer = CopyWriter::resume(disk.clone(), identity, end, free_bytes_min)?;
+    let replayed = replayed(disk, identity, checkpoint, end, options.checkpoint_bytes)?;
+    let Replayed { mut engine, reader, store, .. } = replayed;
+    engine.set_durable(end.lsn);
+    let store = store.map_or_else(|| CheckpointStore::open(disk), Ok)?;
+    let opened = Opened { engine, ending: None, store, reader, durable: end.lsn };
+    Ok(Copying { opened, writer, node })
+}
+
+/// The header of the first segment, for a directory that is free for a copy and has the key that it needs.
+fn first_header(disk: &dyn Disk, origin: &[u8]) -> Result<[u8; PAGE_BYTES], Error> {
+    let malformed =
+        || Error::corrupt("what the primary says its log begins with is no segment header");
+    let header: [u8; PAGE_BYTES] = origin.try_into().map_err(|_| malformed())?;
+    check_free(disk)?;
+    match SegmentHeader::decode(&header, 0)? {
+        HeaderState::Whole(decoded) => check_key(disk, decoded.identity)?,
+        HeaderState::Absent => return Err(malformed()),
+    }
+    Ok(header)
+}
+
+/// A directory that follows is not opened for deciding by mistake: that would be a fork.
+fn refuse_standby(disk: &dyn Disk) -> Result<(), Error> {
+    match StandbyMark::read(disk)? {
+        Some(StandbyMark { state: MarkState::Follows, primary, .. }) => Err(Error::new(
+            ErrorKind::Unusable,
+            format!(
+                "this is the directory of a standby of {primary}: serve it with --follow, or make it the \
+                 primary with florin promote once the old one is stopped for good"
+            ),
+        )),
+        Some(StandbyMark { state: MarkState::Promoted, .. }) | None => Ok(()),
+    }
+}
+
+fn check_geometry(identity: Identity) -> Result<(), Error> {
+    let segment_bytes = identity.geometry.segment_bytes();
+    if SEGMENT_BYTES_MIN <= segment_bytes {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unusable,
+        format!(
+            "segments of {segment_bytes} bytes can't hold the largest request: this log was not \
+             made by florin as released"
+        ),
+    ))
+}
+
+/// What recovery comes to, before anything is decided.
+struct Replayed {
+    engine: Engine,
+    life: LifeRecord,
+    reader: LogReader,
+    /// `None`: a new checkpoint file is to be made.
+    store: Option<CheckpointStore>,
+}
+
+/// Derives everything from the log up to its end, which is durable and behind which all is clear.
+fn replayed(
+    disk: &Arc<dyn Disk>,
+    identity: Identity,
+    checkpoint: Checkpoint,
+    end: FramePosition,
+    checkpoint_bytes: u64,
+) -> Result<Replayed, Error> {
+    // Not the reader that judged: it has segments open that lay past the end and are gone now.
+    let reader = LogReader::new(disk.clone(), identity);
+    let (store, mut derived) = settle(disk, checkpoint)?;
+    let checkpointing = Checkpointing::new(derived.position.lsn, checkpoint_bytes);
+    replay(disk, &reader, &mut derived, end)?;
+    let life = derived.life.unwrap_or(LifeRecord::birth(identity.incarnation));
+    let log = LogEnd {
+        life,
+        epoch: derived.epoch,
+        geometry: identity.geometry,
+        next: identity.geometry.place_after(end.lsn),
+        sequence: end.sequence,
+        applied: end.lsn,
+        is_witnessed: false,
+    };
+    let past = Past::new(derived.indexes, reader.clone(), end.lsn);
+    let engine = Engine::new(derived.ledger, past, log, checkpointing);
+    Ok(Replayed { engine, life, reader, store })
 }
 
 /// What the checkpoint file and the runs gave.
@@ -248,8 +369,18 @@ fn begin_epoch(
 
 /// A name for a new database, if the directory is free for one.
 fn new_identity(disk: &dyn Disk, geometry: Geometry) -> Result<Identity, Error> {
+    check_free(disk)?;
+    Ok(match disk.database_key() {
+        None => Identity { incarnation: random_u128()?, geometry, is_sealed: false },
+        Some(key) => Identity { incarnation: key.incarnation(), geometry, is_sealed: true },
+    })
+}
+
+/// Whether a directory without a log may get one.
+fn check_free(disk: &dyn Disk) -> Result<(), Error> {
     let files = disk.list("").map_err(|error| io_error("the data directory", &error))?;
-    let ours = ["lock", sealing::FILE_NAME, sealing::PARTIAL_NAME];
+    let ours =
+        ["lock", sealing::FILE_NAME, sealing::PARTIAL_NAME, mark::FILE_NAME, mark::PARTIAL_NAME];
     if let Some(foreign) = files.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(Error::new(
             ErrorKind::Unusable,
@@ -259,10 +390,7 @@ fn new_identity(disk: &dyn Disk, geometry: Geometry) -> Result<Identity, Error> 
             ),
         ));
     }
-    Ok(match disk.database_key() {
-        None => Identity { incarnation: random_u128()?, geometry, is_sealed: false },
-        Some(key) => Identity { incarnation: key.incarnation(), geometry, is_sealed: true },
-    })
+    Ok(())
 }
 
 /// Whether the log is encrypted with the database key that was given, or with none if none was.
@@ -304,15 +432,5 @@ pub(crate) fn no_directory(directory: &Path) -> Error {
     Error::new(
         ErrorKind::Unusable,
         format!("there is no directory {directory}: name it, or make it with `florin init`"),
-    )
-}
-
-pub(crate) fn bad_segment_bytes(segment_bytes: u64) -> Error {
-    Error::new(
-        ErrorKind::Invalid,
-        format!(
-            "segments of {segment_bytes} bytes: must be a multiple of 16384 from \
-             {SEGMENT_BYTES_MIN} to 1 GiB"
-        ),
     )
 }

@@ -1,13 +1,14 @@
 //! Rebuilding: everything but the log is deleted and derived again.
 
 use crate::clock::SystemClock;
-use crate::database::{Database, Options};
+use crate::database::Database;
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::judge;
 use crate::log::{End, FramePosition, LogReader, identify};
 use crate::opening::check_key;
+use crate::options::Options;
 use crate::tree::{self, Proving};
 use crate::{checkpoint, request::Status, runs, sealing};
 use florin_keys::KeyEncryptionKey;

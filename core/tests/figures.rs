@@ -2,8 +2,8 @@
 //! place at three in the morning, and figures that need the engine are missing when it has stopped.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+use florin_core::SEGMENT_BYTES_MIN;
 use florin_core::clock::FixedClock;
-use florin_core::database::SEGMENT_BYTES_MIN;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::metrics::RequestKind;

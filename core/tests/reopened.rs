@@ -3,7 +3,7 @@
 //! look damaged, cleared ones would come back.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
-use florin_core::database::SEGMENT_BYTES_MIN;
+use florin_core::SEGMENT_BYTES_MIN;
 use florin_core::{Database, Options};
 use florin_ledger::{Account, AccountId, Amount, Code, LedgerId, Transfer, TransferId};
 use std::path::Path;

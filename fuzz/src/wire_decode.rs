@@ -20,6 +20,7 @@ use florin_wire::keyring;
 use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{Challenge, Proof, Verdict};
+use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
 use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Refusal, Status};
@@ -79,6 +80,9 @@ pub fn run(bytes: &[u8]) {
         43 => whole(body, LogPiece::decode, |piece, out| out.put_slice(&piece.to_bytes())),
         44 => whole(body, KeyringPiece::decode, |piece, out| out.put_slice(&piece.to_bytes())),
         45 => whole(body, CopiedKeyring::decode, CopiedKeyring::write),
+        46 => whole(body, Follow::decode, |value, out| out.put_slice(&value.to_bytes())),
+        47 => whole(body, Acknowledge::decode, |value, out| out.put_slice(&value.to_bytes())),
+        51 => whole(body, ReplicationStatus::decode, ReplicationStatus::write),
         48 => understood(body, Challenge::decode, Challenge::write),
         49 => whole(body, Proof::decode, Proof::write),
         50 => understood(body, Verdict::decode, Verdict::write),

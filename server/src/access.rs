@@ -145,14 +145,19 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Read::TreeHead(_)
             | Read::Inclusion(_)
             | Read::Consistency(_)
-            | Read::Receipt(_),
+            | Read::Receipt(_)
+            | Read::LogOrigin
+            | Read::Replication
+            | Read::Promote,
         ) => None,
         // A stream that could not be subscribed to can't be fed either.
         Work::Subscribe(_)
         | Work::Credit(_)
         | Work::Unsubscribe(_)
         | Work::Keyring(_)
-        | Work::Copy(_) => None,
+        | Work::Copy(_)
+        | Work::Follow(_)
+        | Work::Acknowledge(_) => None,
         Work::Submit(
             Request::Status
             | Request::WriteDocuments(_)
@@ -175,7 +180,8 @@ fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
         Work::Subscribe(_)
         | Work::Keyring(_)
         | Work::Copy(_)
-        | Work::Read(Read::Inclusion(_) | Read::Receipt(_)) => true,
+        | Work::Follow(_)
+        | Work::Read(Read::Inclusion(_) | Read::Receipt(_) | Read::LogOrigin) => true,
         Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
         | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
@@ -291,6 +297,9 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
         | Read::TreeHead(_)
         | Read::Inclusion(_)
         | Read::Consistency(_)
-        | Read::Receipt(_) => None,
+        | Read::Receipt(_)
+        | Read::LogOrigin
+        | Read::Replication
+        | Read::Promote => None,
     }
 }

@@ -119,8 +119,9 @@ impl Content {
             Content::Copy(CopyAnswer::Log(piece)) => out.put_slice(piece),
             Content::Copy(CopyAnswer::Keyring(piece)) => piece.write(out),
             Content::Found(Found::Outcome(decided)) => outcome::write(decided, out),
-            Content::Found(Found::Proof(proof)) => out.put_slice(proof),
-            Content::Found(Found::Reached) | Content::Done => {}
+            Content::Found(Found::Proof(bytes) | Found::Stored(bytes)) => out.put_slice(bytes),
+            Content::Found(Found::Replication(status)) => status.write(out),
+            Content::Found(Found::Reached | Found::Promoted) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),
         }

@@ -25,6 +25,7 @@ use crate::options::ServerOptions;
 use crate::positions;
 use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
+use crate::shipping::Shipping;
 use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
 use florin_core::request::{Request, Status};
@@ -61,6 +62,7 @@ pub(crate) struct Shared<L> {
     pub(crate) members: Members,
     pub(crate) metrics: Arc<ServerMetrics>,
     pub(crate) streams: Streams,
+    pub(crate) shipping: Shipping,
     /// Who may come in; `None`: everyone who reaches the address.
     pub(crate) keys: Option<Arc<dyn KeyDirectory>>,
     pub(crate) key_changes: KeyChanges,
@@ -93,6 +95,7 @@ impl<L: Ledger> Shared<L> {
         let Status { incarnation, epoch, .. } = *status;
         let places = Arc::new(Semaphore::new(options.connections_max));
         let streams = Streams::new(&ledger, incarnation, Arc::clone(&metrics));
+        let shipping = Shipping::new(&ledger);
         Shared {
             ledger,
             options,
@@ -107,6 +110,7 @@ impl<L: Ledger> Shared<L> {
             ),
             copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
             streams,
+            shipping,
             lobby: Lobby::default(),
             places,
             members: Members::default(),
@@ -377,6 +381,15 @@ fn begin<L: Ledger>(
         }
         Work::Unsubscribe(unsubscribe) => {
             subscriptions.end(unsubscribe);
+            responder.done();
+        }
+        Work::Follow(follow) => {
+            let name = asker.key().map(|_| asker.caller().name().to_owned());
+            let consignee = subscriptions.consignee();
+            consignee.begin(&shared.shipping, &shared.ledger, id, *follow, name, responder);
+        }
+        Work::Acknowledge(acknowledge) => {
+            subscriptions.consignee().acknowledge(acknowledge);
             responder.done();
         }
         Work::Refuse(refusal) => responder.refuse(refusal),

@@ -3,10 +3,12 @@
 use crate::copies::{self, CopyAnswer, CopyQuestion};
 use crate::documents;
 use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
+use crate::replication;
 use florin_core::commits::CommitRequest;
 use florin_core::request::{Reply, Request};
+use florin_core::shipping::{Acknowledger, FollowFrom, Shipment};
 use florin_core::stream::{StreamBatch, Subscription};
-use florin_core::{Database, Error};
+use florin_core::{Database, Error, ErrorKind};
 use florin_ledger::document::DocumentScan;
 use florin_ledger::query::{
     AccountFilter, AccountPage, BalanceAt, BalancePage, QueryFilter, TransferPage,
@@ -17,6 +19,7 @@ use florin_ledger::{
 };
 use florin_wire::cold::{AsOf, HistoryOf};
 use florin_wire::documents::fit_page;
+use florin_wire::replication::ReplicationStatus;
 use florin_wire::tree::{ConsistencyOf, InclusionOf};
 use std::time::Duration;
 
@@ -63,6 +66,71 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// Calls `changed` whenever documents of [`TableId::CLIENT_KEYS`] have changed, from any thread:
     /// what is read from then on says so.
     fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static);
+
+    /// Ships the log to a standby. Blocks; called on threads that may.
+    ///
+    /// # Errors
+    /// Those of the engine. One that ships nothing says so.
+    fn ship(&self, from: &FollowFrom, name: &str) -> Result<Box<dyn LogShipment>, Error> {
+        let _ = (from, name);
+        Err(Error::new(ErrorKind::Invalid, "this server has no log to follow"))
+    }
+
+    /// Calls `risen` whenever more can be shipped, from any thread.
+    fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
+        self.on_durable(risen);
+    }
+}
+
+/// What one standby is sent.
+pub trait LogShipment: Send {
+    /// The next batch of at most so many bytes behind its head, see [`florin_core::shipping`]. Blocks.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn next(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error>;
+
+    /// Whether everything that is durable was handed out.
+    fn is_live(&self) -> bool;
+
+    /// The end of the last frame that was read for it.
+    fn position(&self) -> Lsn;
+
+    /// What the standby acknowledges through.
+    fn acknowledger(&self) -> Box<dyn ShipmentAck>;
+}
+
+/// What a standby acknowledges through.
+pub trait ShipmentAck: Send {
+    /// It has everything before a position, durably. Waits for nothing.
+    ///
+    /// # Errors
+    /// If nobody has that.
+    fn acknowledge(&self, position: Lsn) -> Result<(), Error>;
+}
+
+impl LogShipment for Shipment {
+    fn next(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error> {
+        Shipment::next(self, bytes_max)
+    }
+
+    fn is_live(&self) -> bool {
+        Shipment::is_live(self)
+    }
+
+    fn position(&self) -> Lsn {
+        Shipment::position(self)
+    }
+
+    fn acknowledger(&self) -> Box<dyn ShipmentAck> {
+        Box::new(Shipment::acknowledger(self))
+    }
+}
+
+impl ShipmentAck for Acknowledger {
+    fn acknowledge(&self, position: Lsn) -> Result<(), Error> {
+        Acknowledger::acknowledge(self, position)
+    }
 }
 
 /// A reader of the log.
@@ -110,6 +178,12 @@ pub enum Read {
     Consistency(ConsistencyOf),
     /// That a record is in the log.
     Receipt(Subject),
+    /// The header of the log's first segment.
+    LogOrigin,
+    /// How replication stands.
+    Replication,
+    /// Begins to promote a standby.
+    Promote,
 }
 
 /// The answer to a [`Read`].
@@ -135,6 +209,12 @@ pub enum Found {
     Reached,
     /// A file of `florin-proof`.
     Proof(Vec<u8>),
+    /// Bytes as they are stored.
+    Stored(Vec<u8>),
+    /// How replication stands.
+    Replication(ReplicationStatus),
+    /// It is begun.
+    Promoted,
 }
 
 impl LogStream for Subscription {
@@ -164,6 +244,14 @@ impl Ledger for Database {
 
     fn submit(&self, request: Request, reply: impl FnOnce(Result<Reply, Error>) + Send + 'static) {
         Database::submit(self, request, reply);
+    }
+
+    fn ship(&self, from: &FollowFrom, name: &str) -> Result<Box<dyn LogShipment>, Error> {
+        Ok(Box::new(Database::ship(self, from, name)?))
+    }
+
+    fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
+        Database::on_synced(self, risen);
     }
 
     fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error> {
@@ -205,6 +293,12 @@ impl Ledger for Database {
                 Found::Proof(self.prove_consistency(*first, *second)?.to_bytes())
             }
             Read::Receipt(subject) => Found::Proof(self.receipt(subject)?.to_bytes()),
+            Read::LogOrigin => Found::Stored(self.origin()?),
+            Read::Replication => Found::Replication(replication::status(&self.replication())),
+            Read::Promote => {
+                self.ask_for_promotion()?;
+                Found::Promoted
+            }
         })
     }
 }

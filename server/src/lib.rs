@@ -11,7 +11,7 @@
 //!
 //! Reading order: [`server`] accepts, [`doors`] says whom, [`entrance`] lets them in,
 //! [`connection`] is one peer's life, [`question`] what it asks, [`access`] whether it may,
-//! [`answer`] what it is told, `streams` what it is told without asking again, [`ledger`] who knows
+//! [`answer`] what it is told, `streams` what it is told without asking again, `shipping` what standbys are, [`ledger`] who knows
 //! the answer, [`keyring`] who has the keys. [`metrics`] counts, and [`observe`] shows the figures to whoever watches.
 #![forbid(unsafe_code)]
 
@@ -47,7 +47,9 @@ mod rate;
 mod reads;
 mod refusal;
 mod refusal_sink;
+mod replication;
 mod server;
+mod shipping;
 mod stream_positions;
 mod streams;
 mod table_keys;

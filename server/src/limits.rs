@@ -60,6 +60,14 @@ pub const STREAM_BATCH_BYTES_MAX: usize = 512 << 10;
 pub const STREAM_CREDIT_MIN: u64 = 128 << 10;
 /// Bytes that a stream may be granted at most; what is granted beyond is lost.
 pub const STREAM_CREDIT_MAX: u64 = 64 << 20;
+/// Standbys that follow at the same time; one more is told `busy`. Each has up to some MiB of memory.
+pub const FOLLOWERS_MAX: usize = 16;
+/// Standbys for which the log is read at the same time, each on a thread that may block.
+pub const SHIP_READS_AT_ONCE_MAX: usize = 8;
+/// Bytes of one batch of the log for a standby, its head not counted.
+pub const SHIP_BATCH_BYTES_MAX: usize = 512 << 10;
+/// Bytes that are shipped ahead of what a standby has acknowledged.
+pub const SHIP_WINDOW_BYTES: u64 = 8 << 20;
 /// Replies taken at once for one write.
 pub const REPLIES_PER_WRITE_MAX: usize = REQUESTS_IN_FLIGHT_MAX;
 /// Bytes of replies gathered before they are written although more replies wait.

@@ -17,6 +17,7 @@ use florin_wire::keyring::{HELD_BYTES, KeyNames, decode_names};
 use florin_wire::limits::{
     DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAMES_MAX,
 };
+use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
 use florin_wire::{
@@ -64,6 +65,10 @@ pub(crate) enum Work {
     Credit(Credit),
     /// Ends a stream.
     Unsubscribe(Unsubscribe),
+    /// Ships the log to a standby.
+    Follow(Box<Follow>),
+    /// Says what a standby has.
+    Acknowledge(Acknowledge),
     /// Well-formed, but nothing that can be done.
     Refuse(Refusal),
 }
@@ -122,6 +127,9 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         | Operation::ListTables
         | Operation::KeyringStatus
         | Operation::Snapshot
+        | Operation::LogOrigin
+        | Operation::ReplicationStatus
+        | Operation::Promote
             if !body.is_empty() =>
         {
             return Err(DecodeError::new(0, Reason::TooLong));
@@ -164,6 +172,11 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::ProveInclusion => Work::Read(Read::Inclusion(InclusionOf::decode(&body)?)),
         Operation::ProveConsistency => Work::Read(Read::Consistency(ConsistencyOf::decode(&body)?)),
         Operation::Receipt => Work::Read(Read::Receipt(tree::decode_subject(&body)?)),
+        Operation::LogOrigin => Work::Read(Read::LogOrigin),
+        Operation::FollowLog => Work::Follow(Box::new(Follow::decode(&body)?)),
+        Operation::AcknowledgeLog => Work::Acknowledge(Acknowledge::decode(&body)?),
+        Operation::ReplicationStatus => Work::Read(Read::Replication),
+        Operation::Promote => Work::Read(Read::Promote),
     })
 }
 
@@ -302,11 +315,22 @@ impl Work {
             // commit that is because a timestamp answers 128 bytes and a position at least 41, but
             // for events, whose positions are at most 16 KiB.
             Work::Submit(_)
-            | Work::Read(Read::BalanceAsOf(_) | Read::DryRunAsOf(..) | Read::Reached(_))
+            | Work::Read(
+                Read::BalanceAsOf(_)
+                | Read::DryRunAsOf(..)
+                | Read::Reached(_)
+                | Read::LogOrigin
+                | Read::Replication
+                | Read::Promote,
+            )
             | Work::Await(_)
             | Work::Refuse(_) => (0, 0),
-            // What a stream sends is bounded by its credit.
-            Work::Subscribe(_) | Work::Credit(_) | Work::Unsubscribe(_) => (0, 0),
+            // What a stream sends is bounded by its credit, what a standby is sent by its window.
+            Work::Subscribe(_)
+            | Work::Credit(_)
+            | Work::Unsubscribe(_)
+            | Work::Follow(_)
+            | Work::Acknowledge(_) => (0, 0),
         };
         items * item_bytes
     }

@@ -16,6 +16,7 @@ pub(crate) fn of_error(error: &Error, operation: u16) -> Refusal {
         ErrorKind::Gone => RefusalKind::Gone,
         ErrorKind::Fork => RefusalKind::Fork,
         ErrorKind::NotYet => RefusalKind::NotYet,
+        ErrorKind::Standby => RefusalKind::Standby,
     };
     Refusal { kind, effect: effect(error.kind(), operation), message: error.to_string() }
 }
@@ -40,7 +41,8 @@ fn effect(kind: ErrorKind, operation: u16) -> Effect {
         | ErrorKind::Unusable
         | ErrorKind::Gone
         | ErrorKind::Fork
-        | ErrorKind::NotYet => Effect::None,
+        | ErrorKind::NotYet
+        | ErrorKind::Standby => Effect::None,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io => Effect::None,
     }

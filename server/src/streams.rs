@@ -14,6 +14,7 @@ use crate::limits::{
     STREAM_READS_AT_ONCE_MAX, SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX,
 };
 use crate::metrics::ServerMetrics;
+use crate::shipping::Consignee;
 use crate::stream_positions::StreamPosition;
 use florin_core::{Error, ErrorKind};
 use florin_ledger::StreamCursor;
@@ -64,12 +65,19 @@ impl Streams {
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     feeds: HashMap<u64, Arc<Feed>>,
+    consignee: Consignee,
     stopping: watch::Receiver<bool>,
 }
 
 impl Subscriptions {
     pub(crate) fn new(stopping: watch::Receiver<bool>) -> Subscriptions {
-        Subscriptions { feeds: HashMap::new(), stopping }
+        let consignee = Consignee::new(stopping.clone());
+        Subscriptions { feeds: HashMap::new(), consignee, stopping }
+    }
+
+    /// The standby that follows over this connection, if one does.
+    pub(crate) fn consignee(&mut self) -> &mut Consignee {
+        &mut self.consignee
     }
 
     /// Says when the connection ends.

@@ -21,6 +21,7 @@ mod differential;
 mod directory;
 mod exactly_once;
 mod examples;
+mod failover;
 mod keyring;
 mod kill;
 mod load;

@@ -24,6 +24,15 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
+    /// Of files that other flags name.
+    pub(crate) fn of(
+        tls_ca: Option<PathBuf>,
+        tls_server_name: Option<String>,
+        key: Option<PathBuf>,
+    ) -> Credentials {
+        Credentials { tls_ca, tls_server_name, key }
+    }
+
     /// That there are none: a directory asks for none.
     ///
     /// # Errors

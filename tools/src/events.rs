@@ -64,6 +64,7 @@ pub(crate) fn observer() -> Observer {
             info!(count, "keys destroyed that the log says are destroyed");
         }
         Event::TreeStuck(error) => error!("the tree of proofs stands still: {error}"),
+        Event::StandbyStopped(error) => error!("this standby follows no more: {error}"),
         _ => {}
     })
 }

@@ -15,6 +15,7 @@ mod events;
 mod evidence;
 mod exit;
 mod figure;
+mod follow;
 mod inspect;
 mod json;
 mod key;

@@ -6,8 +6,9 @@
 //! Reading order: [`frame`] is the envelope, [`hello`] the first frame of each side, [`proof`] how
 //! a client shows its key, [`operation`] what can be asked, [`role`] by whom, [`array`], [`page`],
 //! [`documents`] and [`outcome`] the bodies on the hot path, [`stream`] those that open a stream,
-//! [`keyring`] those of keys that must be destroyable, [`snapshot`] those of backups, [`tree`] those for proofs,
-//! [`cold`] all others, [`refusal`] what is said instead of an answer. docs/PROTOCOL.md says the
+//! [`replication`] those of standbys, [`keyring`] those of keys that must be destroyable, [`snapshot`] those of
+//! backups, [`tree`] those for proofs, [`cold`] all others, [`refusal`] what is said instead of an answer.
+//! docs/PROTOCOL.md says the
 //! same without Rust.
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod outcome;
 pub mod page;
 pub mod proof;
 pub mod refusal;
+pub mod replication;
 pub mod role;
 pub mod snapshot;
 pub mod status;

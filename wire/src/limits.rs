@@ -25,6 +25,8 @@ pub const KEYRING_NAMES_MAX: usize = 1_024;
 pub const KEYRING_NAME_BYTES_MAX: usize = 128;
 /// Bytes of one piece of the log, or of a copy of the keyring.
 pub const PIECE_BYTES_MAX: usize = 960 << 10;
+/// Standbys that a status names.
+pub const REPLICAS_MAX: usize = 64;
 /// Bytes of a cold body.
 pub const COLD_BYTES_MAX: usize = 4_096;
 

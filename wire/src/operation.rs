@@ -94,6 +94,16 @@ operations! {
     DestroyKeys = 58 "destroy_keys",
     /// Nothing; how many names there are.
     KeyringStatus = 59 "keyring_status",
+    /// Nothing; the header of the log's first segment.
+    LogOrigin = 64 "log_origin",
+    /// Follow; batches of the log, then nothing.
+    FollowLog = 65 "follow_log",
+    /// Acknowledgement; nothing.
+    AcknowledgeLog = 66 "acknowledge_log",
+    /// Nothing; how replication stands.
+    ReplicationStatus = 67 "replication_status",
+    /// Nothing; nothing, once it is begun.
+    Promote = 68 "promote",
     /// Nothing; snapshot.
     Snapshot = 72 "snapshot",
     /// Piece of a segment; its bytes.
@@ -179,7 +189,11 @@ impl Operation {
             Operation::Snapshot | Operation::ReadLog | Operation::CopyKeyring => &[Role::Replicate],
             // For whoever then reads, or writes what rests on it; it takes a place while it waits.
             Operation::AwaitPosition => &[Role::Read, Role::Write, Role::Stream, Role::Audit],
-            Operation::Status => &[],
+            Operation::LogOrigin | Operation::FollowLog | Operation::AcknowledgeLog => {
+                &[Role::Replicate]
+            }
+            Operation::Promote => &[Role::Operate],
+            Operation::Status | Operation::ReplicationStatus => &[],
         }
     }
 }

@@ -95,6 +95,8 @@ kinds! {
     Fork = 17 "fork",
     /// The cursor lies behind the log's end: the log was rewound, or the server is behind.
     NotYet = 18 "not yet",
+    /// This server is a standby and decides nothing: ask the primary, the message says where it is.
+    Standby = 19 "standby",
 }
 
 impl RefusalKind {

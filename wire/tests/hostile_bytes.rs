@@ -13,6 +13,7 @@ use florin_ledger::{
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
 use florin_wire::keyring::{self, HeldKey};
+use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
 use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
@@ -65,6 +66,9 @@ fn check_writes(bytes: &[u8]) {
 fn check_all(bytes: &[u8]) {
     check(bytes, Subscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, Credit::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, Follow::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, Acknowledge::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, ReplicationStatus::decode(bytes), |value, out| value.write(out));
     check(bytes, Unsubscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, keyring::decode_names(bytes), keyring::write_names);
     check(bytes, keyring::decode_held(bytes), |held, out| keyring::write_held(held, out));

@@ -37,6 +37,12 @@ impl Durable {
         self.notify();
     }
 
+    /// Nothing is known to be so any more, until it is raised again: standbys are demanded that have to say so
+    /// first.
+    pub(crate) fn take_back(&self) {
+        self.position.store(0, Ordering::Release);
+    }
+
     /// A write or sync failed: nothing more will ever be durable.
     pub(crate) fn fail(&self) {
         self.failed.store(true, Ordering::Release);

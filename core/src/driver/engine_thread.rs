@@ -7,13 +7,17 @@
 use super::backstage::Backstage;
 use super::durable::Durable;
 use super::inbox::{Inbox, Task};
+use super::intake::{Intake, Taken};
 use super::log_thread::{TurnOutput, Waiting};
 use super::promise::{Promise, stopped};
+use super::release::Release;
 use super::room::RoomAhead;
 use crate::clock::{Clock, ClockWatch};
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{HAND_OVER_BYTES, RECENT_BYTES_MAX};
+use crate::event::{Event, Observer};
+use crate::following::standing::Standing;
+use crate::limits::{DIGEST_ITEMS_MAX, FOLLOW_TURN_BYTES, HAND_OVER_BYTES, RECENT_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
 use florin_ledger::{Lsn, Timestamp};
@@ -32,6 +36,7 @@ pub(crate) struct EngineThread {
     pub(crate) engine: Engine,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) log: SyncSender<TurnOutput>,
+    /// What answers may speak of; at a standby, what may be applied.
     pub(crate) durable: Arc<Durable>,
     pub(crate) room: Arc<RoomAhead>,
     pub(crate) backstage: Backstage,
@@ -40,6 +45,23 @@ pub(crate) struct EngineThread {
     /// Something is due that can't be done now: a full disk, indexes that are behind, a clock that
     /// can't be trusted. It is tried again after [`RETRY_AFTER`], or when something arrives.
     pub(crate) is_blocked: bool,
+    /// What it applies, if another decides.
+    pub(crate) following: Option<Following>,
+    /// Who follows this one.
+    pub(crate) release: Arc<Release>,
+    /// Where the last digest for those was taken.
+    pub(crate) digested: Lsn,
+    /// Log bytes between two of them.
+    pub(crate) digest_bytes: u64,
+    pub(crate) observer: Observer,
+}
+
+/// The standby's part of an engine.
+pub(crate) struct Following {
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) standing: Arc<Standing>,
+    /// Nothing is applied any more.
+    pub(crate) is_at_end: bool,
 }
 
 impl EngineThread {
@@ -80,6 +102,10 @@ impl EngineThread {
         if self.is_blocked {
             return RETRY_AFTER;
         }
+        if let Some(following) = &self.following {
+            let is_done = following.is_at_end || following.intake.is_empty();
+            return if is_done { SLEEP_MAX } else { Duration::ZERO };
+        }
         let until_witness = if self.engine.is_witnessed() { SLEEP_MAX } else { WITNESS_AFTER };
         let now = self.clock.now();
         let until_expiry = self.engine.next_expiry().map_or(SLEEP_MAX, |due| {
@@ -98,9 +124,14 @@ impl EngineThread {
         self.engine.set_room(self.room.room());
         let mut output = TurnOutput::default();
         let (mut closing, mut room) = (None, RECENT_BYTES_MAX);
-        let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
-        self.is_blocked = !expired;
-        let is_idle = tasks.is_empty();
+        if self.following.is_some() {
+            self.is_blocked = !self.apply_what_came();
+        } else {
+            let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
+            self.is_blocked = !expired;
+        }
+        let is_idle = tasks.is_empty() && self.following.is_none();
+        let is_gated = self.release.is_gated();
         let mut decided_bytes = 0;
         for task in tasks.drain(..) {
             decided_bytes += task.bytes();
@@ -108,14 +139,14 @@ impl EngineThread {
                 Task::Request(request, promise) => {
                     let reply = self.execute(&request, now, &mut output);
                     self.metrics.engine.executed(&request, &reply);
-                    let waiting = output.waiting(self.engine.is_all_durable());
+                    let waiting = output.waiting(self.engine.is_all_durable() && !is_gated);
                     waiting.push(Waiting::Reply(promise, reply));
                 }
                 Task::Ask(ask, promise) => {
                     let answer = self.engine.answer(&ask, &mut room);
                     let is_durable = self.engine.is_all_durable()
                         || answer.as_ref().is_ok_and(|it| self.engine.is_durable(&ask, it));
-                    output.waiting(is_durable).push(Waiting::Answer(promise, answer));
+                    output.waiting(is_durable && !is_gated).push(Waiting::Answer(promise, answer));
                 }
                 Task::Close(promise) => closing = Some(promise),
             }
@@ -130,8 +161,51 @@ impl EngineThread {
             self.is_blocked |= !self.engine.witness();
         }
         self.hand_over(&mut output);
+        self.digest_if_due();
         self.backstage.step(&mut self.engine);
         closing
+    }
+
+    /// Applies frames that are durable here, a turn's worth; `false` if there are some and the indexes have
+    /// no room for them now.
+    fn apply_what_came(&mut self) -> bool {
+        let Some(following) = &mut self.following else { return true };
+        let mut bytes = 0;
+        while bytes < FOLLOW_TURN_BYTES && !following.is_at_end {
+            if !self.engine.has_room_to_follow() {
+                return following.intake.is_empty();
+            }
+            let Some(taken) = following.intake.take() else { return true };
+            let applied = match taken {
+                Taken::Frame(frame) => {
+                    bytes += frame.bytes();
+                    // It was durable before it came here.
+                    self.engine.set_durable(self.durable.get());
+                    self.engine
+                        .follow(&frame.view())
+                        .map(|()| self.release.apply(self.engine.applied()))
+                }
+                Taken::Digest(at, digest) => compare(&self.engine, following, at, digest),
+            };
+            if let Err(error) = applied {
+                following.is_at_end = true;
+                following.intake.refuse(error.clone());
+                following.standing.stopped(&error);
+                self.observer.tell(&Event::StandbyStopped(error));
+            }
+        }
+        true
+    }
+
+    /// For those who follow: what the state hashes to, now and then.
+    fn digest_if_due(&mut self) {
+        let applied = self.engine.applied();
+        let is_due = self.digest_bytes <= applied.0 - self.digested.0
+            && self.engine.digest_items() <= DIGEST_ITEMS_MAX;
+        if self.following.is_none() && is_due && self.release.is_followed() {
+            self.digested = applied;
+            self.release.remember_digest(applied, self.engine.digest());
+        }
     }
 
     fn execute(
@@ -140,6 +214,11 @@ impl EngineThread {
         now: Result<Timestamp, Duration>,
         output: &mut TurnOutput,
     ) -> Result<Reply, Error> {
+        if let Some(following) = &self.following
+            && request.is_write()
+        {
+            return Err(on_a_standby(following.standing.primary()));
+        }
         let now = match now {
             Ok(now) => now,
             Err(jump) if request.is_write() => return Err(clock_jumped(jump)),
@@ -207,7 +286,9 @@ impl EngineThread {
     /// Answers what was accepted, checkpoints, and says so.
     fn close(mut self, promise: Promise<()>) {
         self.inbox.close();
-        self.engine.witness();
+        if self.following.is_none() {
+            self.engine.witness();
+        }
         self.hand_over(&mut TurnOutput::default());
         let checkpointed = self.backstage.finish(&mut self.engine);
         drop(self.log);
@@ -222,6 +303,31 @@ impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close_because(stopped());
     }
+}
+
+/// Compares the state with what the primary's was at the same position.
+fn compare(engine: &Engine, following: &Following, at: Lsn, digest: [u8; 32]) -> Result<(), Error> {
+    if at != engine.applied() {
+        // Of a position before the one that this copy went on from.
+        return Ok(());
+    }
+    if engine.digest() == digest {
+        following.standing.compared(at);
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the state at log position {at} is not the primary's: keep this directory for whoever finds out \
+         why, and copy the log anew into an empty one"
+    )))
+}
+
+fn on_a_standby(primary: &str) -> Error {
+    Error::new(
+        ErrorKind::Standby,
+        format!(
+            "this is a standby and decides nothing; nothing happened: its primary is {primary}"
+        ),
+    )
 }
 
 fn clock_jumped(jump: Duration) -> Error {

@@ -2,16 +2,16 @@
 //!
 //! It is also the **outbox**: every answer that speaks of something that is not durable yet, be it a refusal
 //! or a read, passes through its queue behind the frames that it depends on, and leaves after the sync that
-//! covers them. All that queued up
+//! covers them, and, in synchronous mode, after standbys have acknowledged it ([`super::release`]). All that queued up
 //! during one sync shares the next: group commit without a timer.
 //!
 //! A failed write or sync is final: the durable position never rises again, every answer that waits
 //! becomes `stopped`, and nothing more is written. A sync is never tried twice, because after a
 //! failure the kernel may have dropped the very pages that it would then report as clean.
 
-use super::durable::Durable;
 use super::inbox::Inbox;
 use super::promise::Promise;
+use super::release::{LOOK_EVERY, Release};
 use crate::clock::Clock;
 use crate::engine::ask::Answer;
 use crate::error::{Error, ErrorKind};
@@ -21,7 +21,7 @@ use crate::request::Reply;
 use florin_ledger::Lsn;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 /// What one turn of the engine leaves behind, or a piece of one: frames, and the answers that wait for
@@ -61,10 +61,12 @@ const WRITE_BYTES_MAX: usize = 16 << 20;
 
 pub(crate) struct LogThread {
     pub(crate) writer: LogWriter,
+    /// The end of what was made durable.
+    pub(crate) end: Lsn,
     /// Whoever follows the log reads what is durable through it.
     pub(crate) reader: LogReader,
     pub(crate) turns: Receiver<TurnOutput>,
-    pub(crate) durable: Arc<Durable>,
+    pub(crate) release: Arc<Release>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) metrics: Arc<Metrics>,
     /// Tells how long writes and syncs take.
@@ -75,17 +77,30 @@ impl LogThread {
     /// Runs until the engine hangs up and all is written, or the log fails.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut guard =
-            Guard { durable: self.durable.clone(), inbox: self.inbox.clone(), is_armed: true };
-        while let Ok(turn) = self.turns.recv() {
+            Guard { release: self.release.clone(), inbox: self.inbox.clone(), is_armed: true };
+        while let Some(turn) = self.next_turn() {
             let mut answers = Vec::new();
             if let Err(error) = self.commit(turn, &mut answers) {
                 guard.say_why(&error);
                 return Err(error);
             }
-            answers.into_iter().for_each(Waiting::release);
+            self.release.make(self.end, answers);
         }
         guard.is_armed = false;
         self.writer.close()
+    }
+
+    /// The next turn; `None` once the engine hangs up. Looks now and then whether standbys that are waited
+    /// for have been missing for too long.
+    fn next_turn(&self) -> Option<TurnOutput> {
+        while self.release.may_degrade() {
+            match self.turns.recv_timeout(LOOK_EVERY) {
+                Ok(turn) => return Some(turn),
+                Err(RecvTimeoutError::Timeout) => self.release.look_again(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.turns.recv().ok()
     }
 
     /// Writes this turn and all that have queued up behind it, and syncs once.
@@ -97,7 +112,7 @@ impl LogThread {
         let mut next = Some(first);
         while let Some(turn) = next {
             for frame in &turn.frames {
-                stamped.push(self.writer.append(frame, self.durable.get())?);
+                stamped.push(Arc::new(self.writer.append(frame, self.end)?));
                 bytes += frame.bytes().len();
                 frames_count += 1;
                 end = Some(frame.end());
@@ -127,14 +142,14 @@ impl LogThread {
     fn make_durable(
         &mut self,
         end: Lsn,
-        stamped: Vec<Stamped>,
+        stamped: Vec<Arc<Stamped>>,
     ) -> io::Result<(Duration, Duration)> {
         let started = self.clock.elapsed();
         self.writer.write()?;
         let written = self.clock.elapsed();
         self.writer.sync()?;
         self.reader.remember(stamped);
-        self.durable.raise(end);
+        self.end = end;
         let synced = self.clock.elapsed();
         Ok((written.saturating_sub(started), synced.saturating_sub(written)))
     }
@@ -142,7 +157,7 @@ impl LogThread {
 
 /// However the log thread ends but by the engine hanging up, the log has failed.
 struct Guard {
-    durable: Arc<Durable>,
+    release: Arc<Release>,
     inbox: Arc<Inbox>,
     is_armed: bool,
 }
@@ -160,7 +175,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.is_armed {
-            self.durable.fail();
+            self.release.fail();
             self.inbox.close();
         }
     }

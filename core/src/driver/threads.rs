@@ -3,17 +3,20 @@
 use super::background::Background;
 use super::backstage::Backstage;
 use super::durable::Durable;
-use super::engine_thread::EngineThread;
+use super::engine_thread::{EngineThread, Following};
 use super::inbox::{Inbox, Task};
+use super::intake::Intake;
 use super::log_thread::LogThread;
 use super::promise::{Promise, stopped};
 use super::read_ahead::ReadAhead;
+use super::release::Release;
 use super::room::{self, RoomAhead};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::event::Observer;
-use crate::log::{LogReader, PrepareError, Preparer};
+use crate::following::standing::Standing;
+use crate::log::{LogReader, PrepareError, Preparer, Room};
 use crate::metrics::{Metrics, ScrubMetrics, Watch};
 use crate::opening::Opened;
 use crate::reads::Reads;
@@ -36,11 +39,13 @@ const JOBS_AHEAD_MAX: usize = 4;
 /// The running threads.
 pub(crate) struct Threads {
     inbox: Arc<Inbox>,
-    durable: Arc<Durable>,
+    release: Arc<Release>,
     room: Arc<RoomAhead>,
     engine: JoinHandle<()>,
-    log: JoinHandle<io::Result<()>>,
-    preparer: JoinHandle<Preparer>,
+    /// The log thread and the preparer, of a database that decides.
+    log: Option<(JoinHandle<io::Result<()>>, JoinHandle<Preparer>)>,
+    /// Of one that follows.
+    intake: Option<Arc<Intake>>,
     background: JoinHandle<()>,
     /// With what ends it; `None` if it was not asked for.
     scrubber: Option<(Sender<()>, JoinHandle<()>)>,
@@ -53,10 +58,17 @@ impl Threads {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         watching: Watching,
-    ) -> io::Result<(Threads, Reads, Watch)> {
+        role: Role,
+    ) -> io::Result<Running> {
         let inbox = Arc::new(Inbox::default());
-        let durable = Arc::new(Durable::new(opened.durable));
-        let room = Arc::new(RoomAhead::new(opened.preparer.room(), opened.durable));
+        let is_standby = role.standing().is_some();
+        let synced = Arc::new(Durable::new(opened.durable));
+        let release = Arc::new(Release::new(synced.clone(), clock.clone(), is_standby));
+        let durable = release.released().clone();
+        // Who follows never asks for room.
+        let none = Room { ordinary: opened.durable, reserved: opened.durable };
+        let made = opened.ending.as_ref().map_or(none, |(_, preparer)| preparer.room());
+        let room = Arc::new(RoomAhead::new(made, opened.durable));
         let (log_sender, turns) = mpsc::sync_channel(TURNS_AHEAD_MAX);
         let (job_sender, jobs) = mpsc::sync_channel(JOBS_AHEAD_MAX);
         let (done_sender, done) = mpsc::channel();
@@ -70,7 +82,7 @@ impl Threads {
             // A reader of its own: what it is there for is the disk, not what the others have in memory.
             log: LogReader::new(disk.clone(), opened.reader.identity()),
             disk: disk.clone(),
-            durable: durable.clone(),
+            durable: synced.clone(),
             inbox: inbox.clone(),
             findings: findings.clone(),
             metrics: scrub.clone(),
@@ -85,8 +97,22 @@ impl Threads {
             room: room.clone(),
             clock: clock.clone(),
             client_keys: opened.engine.client_keys(),
+            release: release.clone(),
+            standing: role.standing().cloned(),
         };
+        let following = role.standing().map(|standing| Following {
+            intake: Arc::default(),
+            standing: standing.clone(),
+            is_at_end: false,
+        });
+        let intake = following.as_ref().map(|following| following.intake.clone());
+        let observer = watching.observer.clone();
         let engine = EngineThread {
+            following,
+            release: release.clone(),
+            observer,
+            digested: opened.durable,
+            digest_bytes: watching.digest_bytes,
             backstage: Backstage::new(
                 job_sender,
                 done,
@@ -97,27 +123,33 @@ impl Threads {
             metrics: metrics.clone(),
             inbox: inbox.clone(),
             log: log_sender,
-            durable: durable.clone(),
+            durable: if is_standby { synced.clone() } else { durable.clone() },
             room: room.clone(),
             clock: clock.clone(),
             is_blocked: false,
             engine: opened.engine,
         };
-        let log = LogThread {
-            writer: opened.writer,
-            reader: opened.reader.clone(),
-            turns,
-            durable: durable.clone(),
-            inbox: inbox.clone(),
-            metrics: metrics.clone(),
-            clock,
-        };
+        let reader = opened.reader.clone();
+        let log = opened.ending.map(|(writer, preparer)| {
+            let log = LogThread {
+                end: opened.durable,
+                writer,
+                reader: opened.reader.clone(),
+                turns,
+                release: release.clone(),
+                inbox: inbox.clone(),
+                metrics: metrics.clone(),
+                clock,
+            };
+            (log, preparer)
+        });
         let background = Background {
             runs: engine.engine.run_names().collect(),
             disk,
             reader: opened.reader,
             store: opened.store,
-            durable: durable.clone(),
+            // A checkpoint is of what is durable here, whoever else has it.
+            durable: synced,
             jobs,
             done: done_sender,
             inbox: inbox.clone(),
@@ -125,19 +157,28 @@ impl Threads {
             ahead: ReadAhead::new(Instant::now()),
             metrics,
         };
-        let (preparer, preparer_room) = (opened.preparer, room.clone());
+        let log = match log {
+            None => None,
+            Some((log, preparer)) => {
+                let preparer_room = room.clone();
+                let log = named("florin-log").spawn(move || log.run())?;
+                let preparer =
+                    named("florin-preparer").spawn(move || room::run(preparer, &preparer_room))?;
+                Some((log, preparer))
+            }
+        };
         let threads = Threads {
-            inbox,
-            durable,
+            inbox: inbox.clone(),
+            release: release.clone(),
             room,
             engine: named("florin-engine").spawn(move || engine.run())?,
-            log: named("florin-log").spawn(move || log.run())?,
-            preparer: named("florin-preparer")
-                .spawn(move || room::run(preparer, &preparer_room))?,
+            log,
+            intake: intake.clone(),
             background: named("florin-background").spawn(move || background.run())?,
             scrubber: start_scrubber(eyes, watching.scrub_bytes_per_second)?,
         };
-        Ok((threads, reads, watch))
+        let parts = RunningParts { intake, release, inbox, reader };
+        Ok(Running { threads, reads, watch, parts })
     }
 
     /// Finishes what was accepted, writes a witness and a checkpoint, and ends all threads.
@@ -152,32 +193,71 @@ impl Threads {
         self.inbox.submit(Task::Close(promise));
         let answer = receiver.recv().unwrap_or_else(|_| Err(stopped()));
         let engine = self.engine.join();
+        if let Some(intake) = self.intake {
+            intake.refuse(stopped());
+        }
         // Before the log thread cuts its segment: the preparer must not make it longer again.
         self.room.stop();
-        let preparer = self.preparer.join();
-        let log = self.log.join();
+        let log = self.log.map(|(log, preparer)| (preparer.join(), log.join()));
         // Whoever waits for more waits in vain.
-        self.durable.fail();
+        self.release.fail();
         let background = self.background.join();
         if engine.is_err() || background.is_err() {
             return Err(stopped());
         }
-        let (Ok(log), Ok(preparer)) = (log, preparer) else { return Err(stopped()) };
-        let log = log.and_then(|()| match preparer.close(self.durable.get()) {
-            Ok(()) | Err(PrepareError::DiskFull) => Ok(()),
-            Err(PrepareError::Io(error)) => Err(error),
-        });
-        answer?;
-        log.map_err(|error| closing_error(&error))
+        if let Some((preparer, log)) = log {
+            let (Ok(log), Ok(preparer)) = (log, preparer) else { return Err(stopped()) };
+            let end = self.release.synced().get();
+            let log = log.and_then(|()| match preparer.close(end) {
+                Ok(()) | Err(PrepareError::DiskFull) => Ok(()),
+                Err(PrepareError::Io(error)) => Err(error),
+            });
+            answer?;
+            return log.map_err(|error| closing_error(&error));
+        }
+        answer
     }
 
     /// Whether this is one of them: a reply is called from one, and must not wait for its end.
     pub(crate) fn is_this_one(&self) -> bool {
         let this = std::thread::current().id();
-        let handles = [self.engine.thread(), self.log.thread(), self.background.thread()];
+        let handles = [self.engine.thread(), self.background.thread()];
+        let log = self.log.iter().map(|(log, _)| log.thread());
         let scrubber = self.scrubber.iter().map(|(_, scrubber)| scrubber.thread());
-        handles.into_iter().chain(scrubber).any(|thread| thread.id() == this)
+        handles.into_iter().chain(log).chain(scrubber).any(|thread| thread.id() == this)
     }
+}
+
+/// Whether the database decides, or applies what another decides.
+pub(crate) enum Role {
+    Deciding,
+    Following(Arc<Standing>),
+}
+
+impl Role {
+    fn standing(&self) -> Option<&Arc<Standing>> {
+        match self {
+            Role::Deciding => None,
+            Role::Following(standing) => Some(standing),
+        }
+    }
+}
+
+/// What runs, and what others reach it by.
+pub(crate) struct Running {
+    pub(crate) threads: Threads,
+    pub(crate) reads: Reads,
+    pub(crate) watch: Watch,
+    pub(crate) parts: RunningParts,
+}
+
+/// What a follower needs of it.
+pub(crate) struct RunningParts {
+    /// `None` if the database decides.
+    pub(crate) intake: Option<Arc<Intake>>,
+    pub(crate) release: Arc<Release>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) reader: LogReader,
 }
 
 /// What is done beside serving.
@@ -185,6 +265,8 @@ pub(crate) struct Watching {
     pub(crate) observer: Observer,
     /// 0: no scrubber.
     pub(crate) scrub_bytes_per_second: u64,
+    /// Log bytes between two digests.
+    pub(crate) digest_bytes: u64,
 }
 
 fn start_scrubber(

@@ -20,6 +20,7 @@ mod decided;
 mod documents;
 mod expiries;
 mod fetched;
+mod following;
 mod jobs;
 mod journal;
 mod past;
@@ -122,12 +123,20 @@ impl Engine {
         }
     }
 
+    /// The next frame starts there, in a segment of its own.
+    pub(crate) fn go_on_at(&mut self, start: Lsn) {
+        self.log.next = start;
+    }
+
     pub(crate) fn set_room(&mut self, room: Room) {
         self.room = room;
     }
 
+    /// Everything before it is durable. Less than was said before says nothing: then standbys are waited for.
     pub(crate) fn set_durable(&mut self, durable: Lsn) {
-        self.past.set_durable(durable);
+        if self.past.durable() <= durable {
+            self.past.set_durable(durable);
+        }
     }
 
     /// Rises whenever a client's key is written, deleted or expires.

@@ -92,6 +92,11 @@ impl Custody {
         }
     }
 
+    /// There is none to be had here, for a reason.
+    pub(crate) fn decline(&self, reason: &'static str) {
+        *self.lock() = State::None(reason);
+    }
+
     /// Lets go of the directory.
     pub(crate) fn close(&self) {
         *self.lock() = State::Closed;

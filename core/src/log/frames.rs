@@ -121,6 +121,25 @@ impl Frames {
         Some(FrameView::new(opened, &self.blocks, self.position))
     }
 
+    /// Appends the frame that [`Frames::next`] handed out last to `out`, byte for byte as it is stored.
+    /// Nothing is appended once the limit was moved.
+    ///
+    /// # Errors
+    /// [`ReadError`], if the frame is in memory and the header of its segment can't be read.
+    pub fn append_stored(&self, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if let Some(recent) = &self.recent {
+            let number = self.reader.geometry().segment(recent.view().start());
+            let lsn = self.reader.geometry().lsn(number, 0);
+            let segment = self.reader.segment(number)?;
+            let segment = segment.ok_or(Corruption { lsn, what: Damage::SegmentHeader })?;
+            recent.append_stored(&segment, out);
+        } else if let Some(start) = self.current {
+            let (first, last) = (self.window.offset(start), self.window.offset(self.position.lsn));
+            out.extend_from_slice(&self.window.bytes[first..last]);
+        }
+        Ok(())
+    }
+
     /// Copies the frame that starts at `start`, if it is sealed, and opens the body of each of its
     /// blocks there.
     fn open_bodies(&mut self, start: Lsn) {
@@ -192,7 +211,9 @@ impl Frames {
         let cell = self.reader.cell(&segment, start)?;
         let first = usize::try_from(geometry.offset(start)).expect("a header is small");
         match segment.header.block(&cell[first..], start) {
-            Ok(header) if self.follows(&header, start, 0, self.position.chain).is_ok() => {}
+            Ok(header)
+                if follows(self.position, None, &header, start, 0, self.position.chain).is_ok() => {
+            }
             Ok(_) => return Ok(Err(Corruption { lsn: start, what: Damage::Chain })),
             Err(what) => return Ok(Err(Corruption { lsn: start, what })),
         }
@@ -220,7 +241,8 @@ impl Frames {
             let bytes = &self.window.bytes[first..cell_end];
             let header =
                 segment.header.block(bytes, at).map_err(|what| Corruption { lsn: at, what })?;
-            self.follows(&header, start, self.blocks.len(), chain)?;
+            let first = self.blocks.first().map(|block| &block.header);
+            follows(self.position, first, &header, start, self.blocks.len(), chain)?;
             let whole = header.body_of(bytes).is_some_and(|body| header.body_is_whole(body));
             if !whole {
                 return Err(Corruption { lsn: at, what: Damage::BlockBody }.into());
@@ -239,31 +261,6 @@ impl Frames {
                 return Err(Corruption { lsn: end, what: Damage::Chain }.into());
             }
         }
-    }
-
-    /// Rules 5 and 6: whether a whole block is the next one of this very log.
-    fn follows(
-        &self,
-        header: &BlockHeader,
-        start: Lsn,
-        index: usize,
-        chain: [u8; 32],
-    ) -> Result<(), Corruption> {
-        let same = match self.blocks.first().filter(|_| 0 < index) {
-            None => true,
-            Some(ViewBlock { header: first, .. }) => {
-                first.timestamp == header.timestamp
-                    && first.epoch == header.epoch
-                    && first.durable == header.durable
-            }
-        };
-        let follows = header.frame_lsn == start
-            && header.sequence == self.position.sequence
-            && u32::try_from(index) == Ok(header.index)
-            && header.chain == chain
-            && same;
-        let damage = Corruption { lsn: header.lsn, what: Damage::Chain };
-        if follows { Ok(()) } else { Err(damage) }
     }
 
     /// The bytes from `gap` to `at` must be zero.
@@ -301,6 +298,30 @@ impl Frames {
         }
         Ok(None)
     }
+}
+
+/// Rules 5 and 6: whether a whole block is the next one of this very log. `first` is the first block of
+/// its frame, unless it is that itself.
+pub(super) fn follows(
+    position: FramePosition,
+    first: Option<&BlockHeader>,
+    header: &BlockHeader,
+    start: Lsn,
+    index: usize,
+    chain: [u8; 32],
+) -> Result<(), Corruption> {
+    let same = first.is_none_or(|first| {
+        first.timestamp == header.timestamp
+            && first.epoch == header.epoch
+            && first.durable == header.durable
+    });
+    let follows = header.frame_lsn == start
+        && header.sequence == position.sequence
+        && u32::try_from(index) == Ok(header.index)
+        && header.chain == chain
+        && same;
+    let damage = Corruption { lsn: header.lsn, what: Damage::Chain };
+    if follows { Ok(()) } else { Err(damage) }
 }
 
 /// Whether damage at a segment's start shows that a frame was begun there.

@@ -9,12 +9,14 @@
 //! - No byte from the disk is trusted: readers answer with an error and a position, never a panic.
 //!
 //! Who does what: the engine lays out frames ([`FrameBuilder`], pure); the log thread stamps,
-//! writes and syncs them ([`LogWriter`]); a thread of its own makes segments ahead ([`Preparer`]);
+//! writes and syncs them ([`LogWriter`]; a copy of a log is written by a [`CopyWriter`]); a thread of its own makes segments ahead ([`Preparer`]);
 //! everybody reads through a [`LogReader`]; opening judges the end ([`recovery`]).
 //!
 //! `docs/FORMAT.md` draws every byte.
 
 pub mod block;
+pub mod copied;
+pub mod copy_writer;
 mod documents;
 pub mod error;
 pub mod frame;
@@ -31,11 +33,14 @@ pub mod recovery;
 pub mod resume;
 pub mod search;
 pub mod segment;
+pub(crate) mod unproven;
 pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use copied::CopiedFrame;
+pub use copy_writer::CopyWriter;
 pub(crate) use documents::StoredDocument;
 pub use error::{Corruption, Damage, LogError, ReadError};
 pub use frame::{Frame, FrameBuilder, Mark};

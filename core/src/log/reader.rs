@@ -130,7 +130,7 @@ impl LogReader {
     }
 
     /// Takes frames that are durable from now on, in order: scans have them without reading the disk.
-    pub fn remember(&self, stamped: impl IntoIterator<Item = Stamped>) {
+    pub fn remember(&self, stamped: impl IntoIterator<Item = impl Into<Arc<Stamped>>>) {
         self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner).extend(stamped);
     }
 
@@ -294,7 +294,7 @@ impl LogReader {
     }
 
     /// An open segment; kept open, with bounds. A segment that is being prepared is `None`.
-    pub(super) fn segment(&self, number: u64) -> Result<Option<Segment>, ReadError> {
+    pub(crate) fn segment(&self, number: u64) -> Result<Option<Segment>, ReadError> {
         let segments = &self.shared.segments;
         let kept = segments.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
         if kept.is_some() {

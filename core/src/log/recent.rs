@@ -5,18 +5,36 @@
 //! position that it was stamped at: what the disk would say, bit by bit, but for headers.
 
 use crate::log::FramePosition;
+use crate::log::block::BLOCK_HEADER_BYTES;
 use crate::log::frame::Frame;
 use crate::log::frame_view::{FrameView, ViewBlock};
+use crate::log::segment::Segment;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A frame that was stamped.
+/// A frame that was stamped, here or where it was copied from.
 #[derive(Debug)]
 pub struct Stamped {
-    frame: Arc<Frame>,
+    bytes: Opened,
     blocks: Vec<ViewBlock>,
     before: FramePosition,
     after: FramePosition,
+}
+
+/// Its bytes, the bodies of its blocks open. What stands where headers are is not looked at.
+#[derive(Debug)]
+enum Opened {
+    Made(Arc<Frame>),
+    Copied(Vec<u8>),
+}
+
+impl Opened {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Opened::Made(frame) => frame.bytes(),
+            Opened::Copied(bytes) => bytes,
+        }
+    }
 }
 
 impl Stamped {
@@ -26,12 +44,36 @@ impl Stamped {
         before: FramePosition,
         after: FramePosition,
     ) -> Stamped {
-        Stamped { frame, blocks, before, after }
+        Stamped { bytes: Opened::Made(frame), blocks, before, after }
+    }
+
+    pub(super) fn copied(
+        opened: Vec<u8>,
+        blocks: Vec<ViewBlock>,
+        before: FramePosition,
+        after: FramePosition,
+    ) -> Stamped {
+        Stamped { bytes: Opened::Copied(opened), blocks, before, after }
     }
 
     /// Bytes of memory that it takes.
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Stamped>() + size_of_val(self.blocks.as_slice()) + self.frame.bytes().len()
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Stamped>() + size_of_val(self.blocks.as_slice()) + self.bytes.bytes().len()
+    }
+
+    /// Appends it as it is stored: a seal is a function of the key, the place and the body, so sealing
+    /// the same again gives the same bytes.
+    pub(super) fn append_stored(&self, segment: &Segment, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(self.bytes.bytes());
+        for block in &self.blocks {
+            let bytes = &mut out[start + block.range.start..start + block.range.end];
+            let (_, body) = bytes.split_at_mut(BLOCK_HEADER_BYTES);
+            let mut header = block.header;
+            segment.seal(&mut header, body);
+            assert_eq!(header.seal, block.header.seal, "the same is sealed to the same");
+            header.write(&segment.header.key, bytes);
+        }
     }
 
     /// The position after it.
@@ -40,8 +82,8 @@ impl Stamped {
     }
 
     /// It, as a scan hands it out.
-    pub(super) fn view(&self) -> FrameView<'_> {
-        FrameView::new(self.frame.bytes(), &self.blocks, self.after)
+    pub(crate) fn view(&self) -> FrameView<'_> {
+        FrameView::new(self.bytes.bytes(), &self.blocks, self.after)
     }
 }
 
@@ -59,12 +101,13 @@ impl RecentFrames {
     }
 
     /// Adds frames that are durable, after all others.
-    pub(super) fn extend(&mut self, stamped: impl IntoIterator<Item = Stamped>) {
+    pub(super) fn extend(&mut self, stamped: impl IntoIterator<Item = impl Into<Arc<Stamped>>>) {
         for stamped in stamped {
+            let stamped: Arc<Stamped> = stamped.into();
             let last = self.frames.back();
             assert!(last.is_none_or(|last| last.after == stamped.before), "a frame follows");
             self.bytes += stamped.bytes();
-            self.frames.push_back(Arc::new(stamped));
+            self.frames.push_back(stamped);
         }
         while self.bytes_max < self.bytes {
             let oldest = self.frames.pop_front().expect("what takes bytes is here");

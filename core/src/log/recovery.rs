@@ -3,7 +3,8 @@
 //! One sync covers many frames, and a power cut leaves any subset of what was not synced. So a
 //! whole frame past a gap proves nothing: the gap may never have been durable. What proves it is a
 //! position beyond the gap that somebody knew to be durable: the one in any block past the gap
-//! whose tag is right, or a witness from elsewhere (a checkpoint, a standby). A segment's header is
+//! whose tag is right, or a witness from elsewhere (a checkpoint, a standby); but for blocks that a copy wrote
+//! together with what they speak of ([`super::unproven`]). A segment's header is
 //! synced before anything is written after it, so a damaged header with anything after it is
 //! proof as well.
 
@@ -16,6 +17,7 @@ use crate::log::geometry::{BLOCK_ALIGNMENT, CELL_BYTES, page_up};
 use crate::log::preparer::{PrepareError, Preparer, PreparerOptions};
 use crate::log::reader::{LogReader, read_or_zeros};
 use crate::log::segment::{self, DIRECTORY, Identity, Segment};
+use crate::log::unproven::Unproven;
 use crate::log::writer::LogWriter;
 use florin_ledger::Lsn;
 use std::sync::Arc;
@@ -112,14 +114,17 @@ pub fn judge_end(reader: &LogReader, frames: &Frames, witnesses: &[Lsn]) -> Resu
     let damage = frames.stopped().unwrap_or(Corruption { lsn: place, what: Damage::NoBlock });
     let lost =
         |witness: Lsn, damage: Corruption| Ok(End::Corrupt(Lost { at: at.lsn, damage, witness }));
-    if let Some(witness) = witnesses.iter().copied().find(|witness| at.lsn < *witness) {
+    let unproven = Unproven::read(reader.disk())?;
+    let begun = unproven.iter().map(|unproven| unproven.from);
+    if let Some(witness) = witnesses.iter().copied().chain(begun).find(|witness| at.lsn < *witness)
+    {
         return lost(witness, damage);
     }
     let mut torn = false;
     for number in segments_from(reader, at)? {
         let header = reader.geometry().lsn(number, 0);
         match reader.segment(number) {
-            Ok(Some(segment)) => match Beyond::scan(reader, &segment, at.lsn)? {
+            Ok(Some(segment)) => match Beyond::scan(reader, &segment, at.lsn, unproven)? {
                 Beyond::Zeros => {}
                 Beyond::Bytes => torn = true,
                 Beyond::Witness(witness) => return lost(witness, damage),
@@ -161,6 +166,8 @@ pub fn begin_writing(
         let file = disk.open(&segment::file_name(used), Access::Buffered)?;
         clear_after(file.as_ref(), at.lsn.0 - identity.geometry.lsn(used, 0).0)?;
     }
+    // The positions that it speaks of are used again.
+    Unproven::remove(disk.as_ref())?;
     let mut preparer = Preparer::new(Arc::clone(&disk), identity, options, number);
     let start = identity.geometry.first_place(number);
     match preparer.advance(start) {
@@ -174,7 +181,7 @@ pub fn begin_writing(
 /// Cuts a segment after its last page, zeroes the rest of that page, and syncs it. Always: a process
 /// that was killed before its sync leaves frames and cuts that look done and would come undone in a
 /// power cut.
-fn clear_after(file: &dyn DiskFile, used_bytes: u64) -> Result<(), LogError> {
+pub(super) fn clear_after(file: &dyn DiskFile, used_bytes: u64) -> Result<(), LogError> {
     let page_end = page_up(used_bytes);
     if page_end < file.bytes()? {
         file.set_bytes(page_end)?;
@@ -220,7 +227,12 @@ enum Beyond {
 impl Beyond {
     /// Looks at every place where a block could start: the gap may have swallowed the block whose
     /// end would say where the next one starts.
-    fn scan(reader: &LogReader, segment: &Segment, end: Lsn) -> Result<Beyond, ReadError> {
+    fn scan(
+        reader: &LogReader,
+        segment: &Segment,
+        end: Lsn,
+        unproven: Option<Unproven>,
+    ) -> Result<Beyond, ReadError> {
         let geometry = reader.geometry();
         let number = segment.header.number;
         let start = geometry.first_place(number).max(end);
@@ -235,7 +247,7 @@ impl Beyond {
             if part.iter().any(|byte| *byte != 0) {
                 beyond = Beyond::Bytes;
                 let lsn = Lsn(at.0.max(start.0));
-                if let Some(witness) = witness_in(part, lsn, segment, end) {
+                if let Some(witness) = witness_in(part, lsn, segment, end, unproven) {
                     return Ok(Beyond::Witness(witness));
                 }
             }
@@ -245,7 +257,13 @@ impl Beyond {
     }
 }
 
-fn witness_in(part: &[u8], lsn: Lsn, segment: &Segment, end: Lsn) -> Option<Lsn> {
+fn witness_in(
+    part: &[u8],
+    lsn: Lsn,
+    segment: &Segment,
+    end: Lsn,
+    unproven: Option<Unproven>,
+) -> Option<Lsn> {
     let alignment = usize::try_from(BLOCK_ALIGNMENT).expect("16");
     (0..part.len()).step_by(alignment).find_map(|offset| {
         let bytes = &part[offset..];
@@ -253,6 +271,9 @@ fn witness_in(part: &[u8], lsn: Lsn, segment: &Segment, end: Lsn) -> Option<Lsn>
             return None;
         }
         let at = Lsn(lsn.0 + u64::try_from(offset).expect("a cell is small"));
+        if unproven.is_some_and(|unproven| unproven.covers(at, end)) {
+            return None;
+        }
         let header = segment.header.block(bytes, at).ok()?;
         Some(header.durable).filter(|durable| end < *durable)
     })

@@ -188,6 +188,13 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// A segment of this header and file, able to open what is sealed if the disk is.
+    pub(super) fn new(disk: &dyn Disk, header: SegmentHeader, file: Arc<dyn DiskFile>) -> Segment {
+        let database_key = disk.database_key().filter(|_| header.identity.is_sealed);
+        let key = database_key.map(|database_key| database_key.sealing_key(PURPOSE, &header.salt));
+        Segment { header, file, key }
+    }
+
     /// Seals the body of a block; to be called before its hash is taken, once for each block. The
     /// nonce is the block's position.
     ///
@@ -265,9 +272,7 @@ pub fn open(
     if header.identity.is_sealed != identity.is_sealed {
         return Err(LogError::Sealing { segment: number });
     }
-    let database_key = disk.database_key().filter(|_| identity.is_sealed);
-    let key = database_key.map(|database_key| database_key.sealing_key(PURPOSE, &header.salt));
-    Ok(Found::Segment(Segment { header, file, key }))
+    Ok(Found::Segment(Segment::new(disk, header, file)))
 }
 
 /// Reads the header of a segment's file; a file shorter than a header was being made.

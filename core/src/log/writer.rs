@@ -11,7 +11,7 @@ use crate::log::FramePosition;
 use crate::log::block::{BLOCK_HEADER_BYTES, BlockHeader};
 use crate::log::frame::Frame;
 use crate::log::frame_view::ViewBlock;
-use crate::log::geometry::page_up;
+use crate::log::geometry::{SEGMENT_HEADER_BYTES, page_up};
 use crate::log::recent::Stamped;
 use crate::log::segment::{self, Found, Identity, Segment};
 use florin_ledger::Lsn;
@@ -143,6 +143,56 @@ impl LogWriter {
     #[must_use]
     pub fn counters(&self) -> WriterCounters {
         self.counters
+    }
+
+    /// Goes on in a segment that is there, behind what is used of it.
+    pub(super) fn go_on_in(&mut self, segment: Segment) -> io::Result<()> {
+        let base = self.identity.geometry.lsn(segment.header.number, 0);
+        let used_bytes = self.at.lsn.0 - base.0;
+        let page = u64::try_from(PAGE_BYTES).expect("a page is small");
+        self.staged_start = used_bytes - used_bytes % page;
+        self.staged_end = used_bytes;
+        let begun = usize::try_from(used_bytes % page).expect("less than a page");
+        self.staged.resize(begun);
+        segment.file.read_exact_at(&mut self.staged.as_mut_bytes()[..begun], self.staged_start)?;
+        self.segment = Some(segment);
+        Ok(())
+    }
+
+    /// Leaves the segment, durable and cut, for the next one, of which nothing is used.
+    pub(super) fn leave_for(&mut self, segment: Segment) -> io::Result<()> {
+        self.latched(LogWriter::leave_segment)?;
+        self.staged.resize(0);
+        self.staged_start = SEGMENT_HEADER_BYTES;
+        self.staged_end = SEGMENT_HEADER_BYTES;
+        self.segment = Some(segment);
+        Ok(())
+    }
+
+    /// Stages a frame that was stamped elsewhere and was found to follow.
+    ///
+    /// # Panics
+    /// If it does not lie in the segment behind what was staged.
+    pub(super) fn stage_copy(&mut self, start: Lsn, bytes: &[u8], after: FramePosition) {
+        let geometry = self.identity.geometry;
+        let segment = self.segment.as_ref().expect("a copy has a segment");
+        assert_eq!(geometry.segment(start), segment.header.number, "a segment was begun for it");
+        let offset = geometry.offset(start);
+        assert!(self.staged_end <= offset, "frames do not overlap");
+        let in_buffer = |offset: u64| {
+            usize::try_from(offset - self.staged_start).expect("a segment fits into memory")
+        };
+        let first = in_buffer(offset);
+        self.staged.resize(first + bytes.len());
+        self.staged.as_mut_bytes()[first..first + bytes.len()].copy_from_slice(bytes);
+        self.staged_end = offset + u64::try_from(bytes.len()).expect("a frame is in memory");
+        self.unwritten = true;
+        self.at = after;
+    }
+
+    /// The segment that is written to.
+    pub(super) fn segment(&self) -> Option<&Segment> {
+        self.segment.as_ref()
     }
 
     fn check(&self) -> io::Result<()> {

@@ -2,6 +2,11 @@
 //! alone, so that it can be told when the engine has stopped.
 
 use super::MetricsSnapshot;
+use crate::shipping::Replication;
+use std::time::Duration;
+
+/// How long answers may wait for standbys before an operator should look.
+const MISSING_AFTER: Duration = Duration::from_secs(1);
 
 /// How a database is doing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,12 +26,20 @@ pub enum Trouble {
     DiskFull,
     /// The machine's clock has jumped ahead.
     ClockJumped,
+    /// This standby does not follow any more, until a person sees to it.
+    StandbyStopped,
+    /// This is a standby.
+    Standby,
     /// Debits and credits differ on some ledger.
     Unbalanced,
     /// The scrubber found something that does not hold.
     Findings,
     /// There are no more checkpoints until the next opening.
     CheckpointFailed,
+    /// What is answered may be on this machine alone, although standbys are asked for.
+    Degraded,
+    /// Answers wait for standbys.
+    StandbysMissing,
 }
 
 impl Trouble {
@@ -36,9 +49,13 @@ impl Trouble {
         Trouble::Stopped,
         Trouble::DiskFull,
         Trouble::ClockJumped,
+        Trouble::StandbysMissing,
+        Trouble::StandbyStopped,
+        Trouble::Standby,
         Trouble::Unbalanced,
         Trouble::Findings,
         Trouble::CheckpointFailed,
+        Trouble::Degraded,
     ];
 
     /// The name that figures and probes carry.
@@ -52,6 +69,10 @@ impl Trouble {
             Trouble::CheckpointFailed => "checkpoint_failed",
             Trouble::Unbalanced => "unbalanced",
             Trouble::Findings => "findings",
+            Trouble::StandbyStopped => "standby_stopped",
+            Trouble::Standby => "standby",
+            Trouble::Degraded => "degraded",
+            Trouble::StandbysMissing => "standbys_missing",
         }
     }
 
@@ -72,6 +93,16 @@ impl Trouble {
             Trouble::CheckpointFailed => {
                 "there are no more checkpoints: make room or mend the disk, then restart"
             }
+            Trouble::StandbyStopped => {
+                "this standby follows no more: see its status, then copy the log anew"
+            }
+            Trouble::Standby => "this is a standby: writes go to its primary",
+            Trouble::Degraded => {
+                "too few standbys acknowledge, and answers go without them: see to the standbys"
+            }
+            Trouble::StandbysMissing => {
+                "answers have waited for standbys for more than a second: see to the standbys"
+            }
         }
     }
 
@@ -79,10 +110,17 @@ impl Trouble {
     #[must_use]
     pub const fn refuses_writes(self) -> bool {
         match self {
-            Trouble::LogFailed | Trouble::Stopped | Trouble::DiskFull | Trouble::ClockJumped => {
-                true
-            }
-            Trouble::CheckpointFailed | Trouble::Unbalanced | Trouble::Findings => false,
+            Trouble::LogFailed
+            | Trouble::Stopped
+            | Trouble::DiskFull
+            | Trouble::ClockJumped
+            | Trouble::StandbysMissing
+            | Trouble::StandbyStopped
+            | Trouble::Standby => true,
+            Trouble::CheckpointFailed
+            | Trouble::Unbalanced
+            | Trouble::Findings
+            | Trouble::Degraded => false,
         }
     }
 
@@ -97,6 +135,16 @@ impl Trouble {
                 metrics.scrub.conservation.as_ref().is_some_and(|sums| !sums.unbalanced.is_empty())
             }
             Trouble::Findings => metrics.scrub.checks.iter().any(|check| check.standing != 0),
+            Trouble::Standby => matches!(metrics.replication, Replication::Standby(..)),
+            Trouble::StandbyStopped => matches!(
+                &metrics.replication,
+                Replication::Standby(standing, _) if standing.has_stopped
+            ),
+            Trouble::Degraded => metrics.replication.synchrony().is_degraded,
+            Trouble::StandbysMissing => {
+                let waiting = metrics.replication.synchrony().waiting;
+                waiting.is_some_and(|waiting| MISSING_AFTER <= waiting)
+            }
         }
     }
 }

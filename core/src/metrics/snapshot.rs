@@ -6,9 +6,12 @@ use super::{Metrics, RequestKind, ScrubMetrics};
 use crate::clock::Clock;
 use crate::driver::durable::Durable;
 use crate::driver::inbox::Inbox;
+use crate::driver::release::Release;
 use crate::driver::room::RoomAhead;
 use crate::error::ErrorKind;
+use crate::following::standing::Standing;
 use crate::scrub::Findings;
+use crate::shipping::Replication;
 use crate::tree::TreeFigures;
 use florin_ledger::{CreateAccountStatus, CreateTransferStatus, Lsn, Timestamp};
 use std::sync::Arc;
@@ -33,6 +36,8 @@ pub struct MetricsSnapshot {
     pub scrub: ScrubFigures,
     /// The tree of proofs; `None` if the database was opened without.
     pub tree: Option<TreeFigures>,
+    /// Standbys, or the primary.
+    pub replication: Replication,
 }
 
 /// What was asked, and what came of it.
@@ -169,6 +174,9 @@ pub(crate) struct Watch {
     pub(crate) findings: Arc<Findings>,
     /// Rises whenever a client's key is written, deleted or expires.
     pub(crate) client_keys: Arc<AtomicU64>,
+    pub(crate) release: Arc<Release>,
+    /// `None` if the database decides.
+    pub(crate) standing: Option<Arc<Standing>>,
 }
 
 impl Watch {
@@ -181,6 +189,19 @@ impl Watch {
             checkpoint: self.checkpoint(),
             scrub: self.scrub.figures(self.findings.all(), self.clock.elapsed()),
             tree: None,
+            replication: self.replication(),
+        }
+    }
+
+    /// The part in replication.
+    pub(crate) fn replication(&self) -> Replication {
+        let synchrony = self.release.standing();
+        match &self.standing {
+            None => Replication::Primary(synchrony),
+            Some(standing) => {
+                let applied = Lsn(self.metrics.engine.applied.get());
+                Replication::Standby(standing.standing(synchrony.synced, applied), synchrony)
+            }
         }
     }
 
@@ -221,7 +242,7 @@ impl Watch {
         let log = &self.metrics.log;
         let applied = self.metrics.engine.applied.get();
         LogFigures {
-            durable: self.durable.get(),
+            durable: self.release.synced().get(),
             frames: log.frames.get(),
             frame_bytes: log.frame_bytes.get(),
             written_bytes: log.written_bytes.get(),

@@ -7,12 +7,12 @@ use super::trial_pass::TrialPass;
 use super::{Check, Eyes, Finding, Findings, Next, Scrubber};
 use crate::checkpoint::CheckpointStore;
 use crate::clock::{Clock, FixedClock};
-use crate::database::SEGMENT_BYTES_MIN;
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Access, Disk};
 use crate::event::Observer;
 use crate::log::{LogReader, PreparerOptions, identify};
 use crate::metrics::ScrubMetrics;
+use crate::options::SEGMENT_BYTES_MIN;
 use crate::{Database, Options};
 use florin_ledger::{
     Account, AccountId, AccountReferences, AccountRow, Amount, Code, DocumentWrite, LedgerId, Lsn,

@@ -8,6 +8,7 @@ use florin_core::metrics::{
     CheckpointFigures, ConservationFigures, EngineFigures, LogFigures, QueueFigures,
     RequestFigures, ScrubFigures, Trouble,
 };
+use florin_core::shipping::Replication;
 use florin_core::tree::TreeFigures;
 use florin_wire::{Operation, RefusalKind};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
     log(&mut page, &ledger.log);
     durations(&mut page, &ledger.log);
     checkpoint(&mut page, &ledger.checkpoint);
+    replication(&mut page, &ledger.replication);
     scrubber(&mut page, &ledger.scrub);
     conservation(&mut page, ledger.scrub.conservation.as_ref());
     tree(&mut page, &ledger.tree.unwrap_or_default());
@@ -203,6 +205,72 @@ fn checkpoint(page: &mut Exposition, checkpoint: &CheckpointFigures) {
         "florin_merge_failures_total",
         "Merges of runs given up until the next opening.",
         checkpoint.merge_failures,
+    );
+}
+
+fn replication(page: &mut Exposition, replication: &Replication) {
+    let standby = match replication {
+        Replication::Primary(_) => None,
+        Replication::Standby(standing, _) => Some(standing),
+    };
+    let synchrony = replication.synchrony();
+    page.gauge("florin_standby", "1 if this follows a primary.", u8::from(standby.is_some()));
+    page.gauge(
+        "florin_standby_connected",
+        "1 while a standby hears of its primary.",
+        u8::from(standby.is_some_and(|standby| standby.is_connected)),
+    );
+    page.gauge(
+        "florin_standby_lag_bytes",
+        "Bytes of log that the primary is known to have and this standby has not.",
+        standby.map_or(0, |standby| {
+            standby.primary_end.map_or(0, |end| end.0.saturating_sub(standby.durable.0))
+        }),
+    );
+    page.gauge(
+        "florin_standby_lag_seconds",
+        "Time since this standby was known to have all that its primary had.",
+        seconds(standby.map_or(Duration::ZERO, |standby| standby.lag)),
+    );
+    page.gauge(
+        "florin_sync_standbys",
+        "Standbys that must have what is answered.",
+        synchrony.synchrony.standbys,
+    );
+    page.gauge(
+        "florin_sync_degraded",
+        "1 while answers go without standbys that are asked for.",
+        u8::from(synchrony.is_degraded),
+    );
+    page.counter(
+        "florin_sync_degradations_total",
+        "Times that answers began to go without standbys.",
+        synchrony.degradations,
+    );
+    page.gauge(
+        "florin_sync_waiting_seconds",
+        "Time that answers have waited for standbys.",
+        seconds(synchrony.waiting.unwrap_or_default()),
+    );
+    page.gauge("florin_replicas", "Standbys that follow.", synchrony.replicas.len());
+    // What all of them have, then each by itself.
+    let least = synchrony.replicas.iter().map(|replica| replica.acknowledged.0).min();
+    let each = || {
+        let replicas = synchrony.replicas.iter();
+        let named = replicas.map(|it| (format!("{:032x}", it.node), it.acknowledged.0));
+        std::iter::once((String::from("all"), least.unwrap_or(synchrony.synced.0))).chain(named)
+    };
+    page.gauges(
+        "florin_replica_acknowledged_position_bytes",
+        "What each standby has, durably, and what all of them have.",
+        "node",
+        each(),
+    );
+    page.gauges(
+        "florin_replica_behind_bytes",
+        "Bytes of durable log that each standby has not acknowledged, and that not all have.",
+        "node",
+        each().map(|(node, lsn)| (node, synchrony.synced.0.saturating_sub(lsn))),
     );
 }
 

@@ -6,8 +6,8 @@ mod documented;
 mod pictures;
 mod scrape;
 
+use florin_core::SEGMENT_BYTES_MIN;
 use florin_core::clock::FixedClock;
-use florin_core::database::SEGMENT_BYTES_MIN;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::log::PreparerOptions;
 use florin_core::{Database, Options};

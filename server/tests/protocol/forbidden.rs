@@ -25,6 +25,7 @@ use florin_server::{
 };
 use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
 use florin_wire::keyring::{self, KeyNames};
+use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
 use florin_wire::{
@@ -168,6 +169,14 @@ async fn two_ledgers() -> Bank {
 }
 
 /// One line per operation: who may ask, who not, and what the refusal names.
+/// A standby of a database that nobody has.
+fn follow() -> Bytes {
+    let name = String::from("standby");
+    let nobody =
+        Follow { incarnation: 1, node: 1, lsn: Lsn(4_096), sequence: 1, chain: [0; 32], name };
+    nobody.to_bytes()
+}
+
 #[tokio::test]
 async fn every_operation_needs_its_role() {
     let roles: Vec<_> = (1..).zip(Role::ALL.iter().copied()).collect();
@@ -197,7 +206,7 @@ async fn every_operation_needs_its_role() {
     let subject = Subject::Transfer(TransferId(1));
     let inclusion = InclusionOf { subject, size: None };
     let consistency = ConsistencyOf { first: 1, second: None };
-    let cases: [(Operation, Bytes, &[Role]); 36] = [
+    let cases: [(Operation, Bytes, &[Role]); 41] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -234,26 +243,35 @@ async fn every_operation_needs_its_role() {
         (Operation::ProveInclusion, inclusion.to_bytes(), reading),
         (Operation::ProveConsistency, consistency.to_bytes(), reading),
         (Operation::Receipt, tree::subject_to_bytes(&inclusion.subject), reading),
+        (Operation::LogOrigin, Bytes::new(), &[Role::Replicate]),
+        (Operation::FollowLog, follow(), &[Role::Replicate]),
+        (
+            Operation::AcknowledgeLog,
+            Acknowledge { following: 9, lsn: Lsn(4_096) }.to_bytes(),
+            &[Role::Replicate],
+        ),
+        (Operation::ReplicationStatus, Bytes::new(), everyone),
+        (Operation::Promote, Bytes::new(), &[Role::Operate]),
     ];
     assert_eq!(cases.len(), Operation::ALL.len(), "every operation has its line");
     for (number, role) in roles {
         let mut peer = bank.admitted(number).await;
         for (operation, body, allowed) in &cases {
+            let refused = match operation {
+                // A stream without credit, a position without a record, and a primary that shall be
+                // promoted are refused, but not for want of the role.
+                Operation::Subscribe | Operation::DryRunAsOf | Operation::Promote => {
+                    Some(RefusalKind::Invalid)
+                }
+                // So is a standby of another database.
+                Operation::FollowLog => Some(RefusalKind::Fork),
+                _ => None,
+            };
             if allowed.contains(&role)
-                && matches!(
-                    operation,
-                    Operation::Subscribe
-                        | Operation::DryRunAsOf
-                        | Operation::TreeHead
-                        | Operation::ProveInclusion
-                        | Operation::ProveConsistency
-                        | Operation::Receipt
-                )
+                && let Some(kind) = refused
             {
-                // A stream without credit, a position without a record and a database without a tree
-                // are refused, but not for want of the role.
                 peer.ask(1, operation.number(), 0, body).await;
-                assert_eq!(peer.reply().await.refusal().kind, RefusalKind::Invalid);
+                assert_eq!(peer.reply().await.refusal().kind, kind);
             } else if allowed.contains(&role) {
                 peer.answered(*operation, body).await;
             } else {
@@ -265,7 +283,7 @@ async fn every_operation_needs_its_role() {
     }
     let heard = bank.heard.0.lock().unwrap().clone();
     // By how many roles each operation may be asked for: one, two, three, four of the seven.
-    let expected_count = (5 + 3 + 1 + 2 + 3) * 6 + (16 + 1) * 5 + 3 * 4 + 3;
+    let expected_count = (5 + 3 + 1 + 2 + 3 + 4) * 6 + (16 + 1) * 5 + 3 * 4 + 3;
     assert_eq!(heard.len(), expected_count, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
     bank.close().await;

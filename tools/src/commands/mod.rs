@@ -11,6 +11,7 @@ mod inspect;
 mod kek;
 mod keyring;
 mod keys;
+mod promote;
 mod proof;
 mod rebuild;
 mod restore;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Kek(kek::Kek),
     Keyring(keyring::Keyring),
     Keys(keys::Keys),
+    Promote(promote::Promote),
     Proof(proof::Proof),
     VerifyReceipt(verify_receipt::VerifyReceipt),
     Bench(bench::Bench),
@@ -72,6 +74,7 @@ impl Command {
             Command::Kek(kek) => kek.run(),
             Command::Keyring(keyring) => keyring.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Promote(promote) => promote.run(),
             Command::Proof(proof) => proof.run(),
             Command::VerifyReceipt(verify) => verify.run(),
             Command::Bench(bench) => bench.run(),

@@ -1,14 +1,16 @@
 //! `florin serve`: a data directory, served over TCP until it is told to stop.
 
-use crate::doors::{DoorFlags, Doorkeeper};
+use crate::doors::DoorFlags;
 use crate::events;
 use crate::exit::{Exit, Failure};
+use crate::follow::{FollowFlags, SyncFlags};
 use crate::key::KeyArguments;
 use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
+use florin_core::following;
 use florin_core::tree::Proving;
-use florin_core::{Database, Options};
+use florin_core::{Database, ErrorKind, Options};
 use florin_ledger::Timestamp;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
 use serde::Serialize;
@@ -16,10 +18,18 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+
+/// What a server is, as it says of itself.
+const PRIMARY: &str = "primary";
+const STANDBY: &str = "standby";
+/// How long a directory that was served may be in use afterwards.
+const LET_GO_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is tried meanwhile.
+const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serve a data directory over TCP until SIGINT or SIGTERM
 #[derive(Args, Debug)]
@@ -52,6 +62,11 @@ pub(crate) struct Serve {
     #[command(flatten)]
     doors: DoorFlags,
 
+    #[command(flatten)]
+    follow: FollowFlags,
+    #[command(flatten)]
+    sync: SyncFlags,
+
     /// End a connection that has asked nothing for so long
     #[arg(long, value_name = "SECONDS")]
     idle_timeout: Option<NonZeroU32>,
@@ -73,6 +88,15 @@ struct Ready<'a> {
     observe: Option<String>,
     data: &'a str,
     process_id: u32,
+    role: &'a str,
+}
+
+/// Why a server ended well.
+enum Served {
+    /// It was told to stop.
+    Stopped,
+    /// It was a standby, and shall be the primary.
+    Promoted,
 }
 
 impl Serve {
@@ -82,15 +106,56 @@ impl Serve {
             .build()
             .map_err(|error| Failure::unavailable(format!("can't start threads: {error}")))?;
         let address = runtime.block_on(resolve(&self.listen))?;
-        let doorkeeper = self.doors.doors()?;
-        doorkeeper
+        self.doors
+            .doors()?
             .doors
             .check_address(address)
             .map_err(|error| Failure::usage(error.to_string()))?;
         refuse_taken(address)?;
         let observe = self.observe_address(&runtime)?;
         self.log.begin()?;
-        let options = Options {
+        let mut places = Places { address, observe };
+        if let Some(primary) = self.follow.primary()? {
+            let (database, follower) = primary.open(&runtime, &self.data, self.options()?)?;
+            let served = runtime.block_on(async {
+                let feeding = primary.feed(follower);
+                let served = self.serve(&mut places, database.clone(), STANDBY).await;
+                feeding.end().await;
+                served
+            });
+            let closed = database.close();
+            drop(database);
+            let served = served?;
+            closed.map_err(|error| Failure::at_close(&error))?;
+            match served {
+                Served::Stopped => return Ok(Exit::Done),
+                Served::Promoted => self.promote()?,
+            }
+        }
+        let database = open_database_with(&self.data, self.options()?)?;
+        let served = runtime.block_on(self.serve(&mut places, database.clone(), PRIMARY));
+        let closed = database.close();
+        served?;
+        closed.map_err(|error| Failure::at_close(&error))?;
+        Ok(Exit::Done)
+    }
+
+    /// Makes the standby's directory a primary's. Readers that were cut off may take a moment to let go of it.
+    fn promote(&self) -> Result<(), Failure> {
+        let until = Instant::now() + LET_GO_PATIENCE;
+        loop {
+            match following::promote(&self.data) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Unusable && Instant::now() < until => {
+                    std::thread::sleep(LET_GO_PAUSE);
+                }
+                Err(error) => return Err(Failure::new(Exit::Stopped, error.to_string())),
+            }
+        }
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
             clock_start: self.clock_start.map(Timestamp),
             scrub_bytes_per_second: self.scrub_mib << 20,
             observer: events::observer(),
@@ -100,13 +165,7 @@ impl Serve {
                 ..Proving::default()
             }),
             ..Options::default()
-        };
-        let database = open_database_with(&self.data, options)?;
-        let served = runtime.block_on(self.serve(address, observe, doorkeeper, database.clone()));
-        let closed = database.close();
-        served?;
-        closed.map_err(|error| Failure::at_close(&error))?;
-        Ok(Exit::Done)
+        })
     }
 
     fn observe_address(&self, runtime: &Runtime) -> Result<Option<SocketAddr>, Failure> {
@@ -120,38 +179,56 @@ impl Serve {
 
     async fn serve(
         &self,
-        address: SocketAddr,
-        observe: Option<SocketAddr>,
-        doorkeeper: Doorkeeper,
+        places: &mut Places,
         database: Database,
-    ) -> Result<(), Failure> {
+        role: &str,
+    ) -> Result<Served, Failure> {
+        let doorkeeper = self.doors.doors()?;
+        let Places { address, observe } = *places;
         let signalled = shutdown_signal()?;
         let hangup = listen_for(SignalKind::hangup())?;
         let (sender, stopped) = oneshot::channel();
         // The receiver is gone when the server was told to stop before.
         database.on_stop(move |reason| drop(sender.send(reason)));
+        let (sender, promoted) = oneshot::channel();
+        database.on_promotion(move || {
+            // The receiver is gone when the server was told to stop before.
+            let _ = sender.send(());
+        });
         let unavailable = |error: ServerError| Failure::unavailable(error.to_string());
         let mut options = ServerOptions::behind(doorkeeper.doors.clone());
         options.idle_timeout =
             self.idle_timeout.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
         let server = Server::bind(address, options, database.clone()).await.map_err(unavailable)?;
+        if role == PRIMARY {
+            // Not before: what it takes to let standbys in must not wait for them.
+            database.demand_standbys(self.sync.synchrony());
+        }
         doorkeeper.warn_of_no_keys(&self.data, server.metrics().keys_active());
         let observe = match observe {
             Some(address) => {
-                let bound = Observe::bind(address, database, server.metrics()).await;
+                let bound = Observe::bind(address, database.clone(), server.metrics()).await;
                 Some(bound.map_err(unavailable)?)
             }
             None => None,
         };
-        say_ready(server.address(), observe.as_ref().map(Observe::address), self)?;
+        // Where it listens again if it is promoted.
+        *places =
+            Places { address: server.address(), observe: observe.as_ref().map(Observe::address) };
+        say_ready(places, role, self)?;
         // It shows how the server ends, too, and goes with the runtime.
         let observing = observe.map(|observe| tokio::spawn(observe.serve(std::future::pending())));
         let mut reason = None;
+        let mut served = Served::Stopped;
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
                 stopped = stopped => reason = stopped.ok(),
+                // Of a primary nobody asks it, and its sender is gone.
+                Ok(()) = promoted => served = Served::Promoted,
             }
+            // Standbys are told that it stops, and will acknowledge nothing more.
+            database.give_up_on_standbys();
         };
         tokio::select! {
             () = server.serve(shutdown) => {}
@@ -162,9 +239,16 @@ impl Serve {
         }
         match reason {
             Some(reason) => Err(Failure::new(Exit::Stopped, reason.to_string())),
-            None => Ok(()),
+            None => Ok(served),
         }
     }
+}
+
+/// Where it listens.
+#[derive(Clone, Copy)]
+struct Places {
+    address: SocketAddr,
+    observe: Option<SocketAddr>,
 }
 
 async fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
@@ -201,12 +285,9 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unavailable(format!("can't await signals: {error}")))
 }
 
-fn say_ready(
-    address: SocketAddr,
-    observe: Option<SocketAddr>,
-    serve: &Serve,
-) -> Result<(), Failure> {
+fn say_ready(places: &Places, role: &str, serve: &Serve) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
+    let Places { address, observe } = *places;
     let data = &serve.data;
     if serve.json {
         let ready = Ready {
@@ -214,13 +295,15 @@ fn say_ready(
             observe: observe.map(|observe| observe.to_string()),
             data: &data.to_string_lossy(),
             process_id: std::process::id(),
+            role,
         };
         let line = serde_json::to_string(&ready).expect("strings and numbers can't fail");
         writeln!(output, "{line}")?;
     } else {
         let observe = observe.map(|observe| format!(", figures on http://{observe}/metrics"));
         let observe = observe.unwrap_or_default();
-        writeln!(output, "florin listens on {address}, data in {}{observe}", data.display())?;
+        let role = if role == PRIMARY { "" } else { " as a standby" };
+        writeln!(output, "florin listens on {address}{role}, data in {}{observe}", data.display())?;
     }
     output.flush()?;
     Ok(())

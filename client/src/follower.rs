@@ -1,0 +1,186 @@
+//! A standby in this process, fed by a server: connects, takes what comes, acknowledges what is durable,
+//! and begins again whenever something ends it.
+//!
+//! - Frames are checked, written and synced on a thread that may block, one batch after the other; the
+//!   connection reads ahead meanwhile, at most a window that the server keeps.
+//! - Whatever goes wrong with the connection is tried again, with pauses that grow and are random. A primary
+//!   that has another history is asked again, too, slowly: an operator may bring back the right one. Only a
+//!   database that has stopped ends it.
+
+use crate::backoff;
+use crate::connection::{Connection, Feed};
+use crate::failure::Failure;
+use crate::link::Link;
+use crate::options::ClientOptions;
+use bytes::Bytes;
+use florin_core::following::Follower;
+use florin_core::{Error, ErrorKind};
+use florin_ledger::Lsn;
+use florin_wire::Operation;
+use florin_wire::replication::{Acknowledge, Follow};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Pause after a refusal that only a person ends, as a rule.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
+
+/// Feeds a standby from the server at `HOST:PORT` until `stop` says so, or its database takes nothing more;
+/// then it returns why. When it returns, it has let go of the directory; one that is dropped may take a
+/// moment more.
+///
+/// # Errors
+/// Why the database takes nothing more.
+pub async fn follow(
+    follower: Follower,
+    address: &str,
+    options: ClientOptions,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let mut feeder = Feeder { follower: Some(follower), name: options.name.clone() };
+    // One that is bound to the database that it found first: another one would be refused all the same.
+    let link = Link::new(address, options);
+    let mut attempt = 0;
+    loop {
+        let interruption = feeder.feed(&link, &mut attempt, &mut stop).await;
+        let (reason, pause) = match interruption {
+            Interruption::Told => return Ok(()),
+            Interruption::Ended(error) => return Err(error),
+            Interruption::Refused(reason) => (reason, REFUSED_PAUSE),
+            Interruption::Lost(reason) => (reason, backoff::pause(attempt)),
+        };
+        attempt = attempt.saturating_add(1);
+        feeder.follower().disconnected(&reason);
+        tokio::select! {
+            biased;
+            () = told(&mut stop) => return Ok(()),
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// Whoever would tell it is gone: then it shall stop, too.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+struct Feeder {
+    /// Not here while a thread works with it.
+    follower: Option<Follower>,
+    name: String,
+}
+
+/// Why nothing comes any more.
+enum Interruption {
+    /// Whoever asked for it wants no more.
+    Told,
+    /// The connection, or the server behind it.
+    Lost(String),
+    /// What one of the two said of the other's log.
+    Refused(String),
+    /// The database here.
+    Ended(Error),
+}
+
+impl Feeder {
+    async fn feed(
+        &mut self,
+        link: &Link,
+        attempt: &mut u32,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Interruption {
+        let connection = tokio::select! {
+            biased;
+            () = told(stop) => return Interruption::Told,
+            connection = link.connection() => connection,
+        };
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(failure) => return interruption(failure),
+        };
+        let from = self.follower().begin();
+        let follow = Follow {
+            incarnation: from.incarnation,
+            node: from.node,
+            lsn: from.position.lsn,
+            sequence: from.position.sequence,
+            chain: from.position.chain,
+            name: self.name.clone(),
+        };
+        let feed = connection.subscribe(Operation::FollowLog, follow.to_bytes()).await;
+        let interruption = match feed {
+            Ok(feed) => self.take_batches(&connection, feed, attempt, stop).await,
+            Err(failure) => interruption(failure),
+        };
+        // What is still on its way would come to whoever follows next over this connection.
+        connection.end(String::from("following ended"));
+        interruption
+    }
+
+    async fn take_batches(
+        &mut self,
+        connection: &Arc<Connection>,
+        mut feed: Feed,
+        attempt: &mut u32,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Interruption {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = told(stop) => return Interruption::Told,
+                batch = feed.next() => batch,
+            };
+            let Some(batch) = batch else {
+                return match feed.ended().await {
+                    Ok(_) => Interruption::Lost(String::from("the primary ended it")),
+                    Err(failure) => interruption(failure),
+                };
+            };
+            let lsn = match self.take(batch).await {
+                Ok(lsn) => lsn,
+                Err(error) if error.kind() == ErrorKind::Stopped => {
+                    return Interruption::Ended(error);
+                }
+                Err(error) => return Interruption::Refused(error.to_string()),
+            };
+            *attempt = 0;
+            self.follower().connected();
+            let acknowledge = Acknowledge { following: feed.id(), lsn };
+            // Without a place now, the next batch's says more; there is one every second.
+            let _ = connection.tell(Operation::AcknowledgeLog, acknowledge.to_bytes(), &mut feed);
+        }
+    }
+
+    /// Takes a batch, on a thread that may block; returns up to where it is durable.
+    async fn take(&mut self, batch: Bytes) -> Result<Lsn, Error> {
+        let mut follower = self.follower.take().expect("one batch after the other");
+        let taking = tokio::task::spawn_blocking(move || {
+            let taken = follower.take(&batch).map(|position| position.lsn);
+            (follower, taken)
+        });
+        let (follower, taken) = taking.await.expect("taking a batch does not panic");
+        self.follower = Some(follower);
+        taken
+    }
+
+    fn follower(&mut self) -> &mut Follower {
+        self.follower.as_mut().expect("it is here between two batches")
+    }
+}
+
+fn interruption(failure: Failure) -> Interruption {
+    match failure {
+        Failure::NotSent(message) | Failure::Lost(message) => Interruption::Lost(message),
+        Failure::Hopeless(message) => Interruption::Refused(message),
+        Failure::Refused(refusal) => {
+            let reason = format!("the primary refused ({}): {}", refusal.kind, refusal.message);
+            match refusal.kind {
+                florin_wire::RefusalKind::Stopped | florin_wire::RefusalKind::Busy => {
+                    Interruption::Lost(reason)
+                }
+                _ => Interruption::Refused(reason),
+            }
+        }
+    }
+}

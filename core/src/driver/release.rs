@@ -1,0 +1,316 @@
+//! What may leave: answers, and the position that readers and streams see. Without synchronous standbys
+//! that is what is durable here; with them, what enough of them have acknowledged too.
+//!
+//! Invariants:
+//! - the released position rises, but for the moment in which standbys are demanded, and never passes what is durable here, nor, at a standby, what is applied;
+//! - only standbys that follow now count, each once, however often it connects;
+//! - an acknowledgement is a number in a table: whoever brings it waits for no turn of the engine and no
+//!   sync, and no sync waits for it.
+//!
+//! Answers leave on the thread that brings what they waited for: the log thread, or whoever brings an
+//! acknowledgement.
+
+use super::durable::Durable;
+use super::log_thread::Waiting;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::shipping::{Missing, ReplicaStanding, Synchrony, SynchronyStanding};
+use florin_ledger::Lsn;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often the log thread looks whether standbys have been missing for too long.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How near standbys must have come, once they were missing, to be waited for again.
+const CAUGHT_UP_BYTES: u64 = 1 << 20;
+/// Digests that are remembered for standbys that are behind.
+const DIGESTS_MAX: usize = 16;
+
+/// Shared by the log thread, those who bring acknowledgements, and those who ship.
+pub(crate) struct Release {
+    synced: Arc<Durable>,
+    released: Arc<Durable>,
+    clock: Arc<dyn Clock>,
+    /// Whether what was there when standbys were demanded is not known to be theirs yet: then nothing at all is
+    /// told, whatever the engine knows to be durable here.
+    is_gated: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What was durable here when standbys were demanded; `None` once they have it.
+    gate: Option<Lsn>,
+    /// Of a standby, how far its engine has applied: what it tells is not older.
+    applied: Option<Lsn>,
+    synchrony: Synchrony,
+    replicas: BTreeMap<u64, Replica>,
+    next_id: u64,
+    /// Answers, and the position that must be released before them.
+    waiting: VecDeque<(Lsn, Vec<Waiting>)>,
+    /// Since when something has waited for standbys.
+    waiting_since: Option<Duration>,
+    /// What was durable here when standbys had been missing for too long; `None` while they are not.
+    degraded_at: Option<Lsn>,
+    degradations: u64,
+    /// Nobody waits for standbys any more: what would is answered that the database stops.
+    has_given_up: bool,
+    /// What the whole state hashed to, by position.
+    digests: VecDeque<(Lsn, [u8; 32])>,
+}
+
+struct Replica {
+    node: u128,
+    name: String,
+    acknowledged: Lsn,
+    /// When it said so last.
+    heard: Duration,
+}
+
+impl Release {
+    /// Of a database that is durable so far; `is_standby`: what it tells is what it has applied.
+    pub(crate) fn new(synced: Arc<Durable>, clock: Arc<dyn Clock>, is_standby: bool) -> Release {
+        let released = Arc::new(Durable::new(synced.get()));
+        let state = State {
+            gate: None,
+            applied: is_standby.then(|| synced.get()),
+            synchrony: Synchrony::default(),
+            replicas: BTreeMap::new(),
+            next_id: 0,
+            waiting: VecDeque::new(),
+            waiting_since: None,
+            degraded_at: None,
+            degradations: 0,
+            has_given_up: false,
+            digests: VecDeque::new(),
+        };
+        let (is_gated, state) = (AtomicBool::new(false), Mutex::new(state));
+        Release { synced, released, clock, is_gated, state }
+    }
+
+    /// Everything before it is durable here.
+    pub(crate) fn synced(&self) -> &Arc<Durable> {
+        &self.synced
+    }
+
+    /// Everything before it may be told.
+    pub(crate) fn released(&self) -> &Arc<Durable> {
+        &self.released
+    }
+
+    /// Asks for acknowledgements from now on, or for others than before; of what is here already, too: the end
+    /// of the log may be what a crash left, that no standby ever had and nobody was told.
+    pub(crate) fn demand(&self, synchrony: Synchrony) {
+        let mut state = self.lock();
+        if state.synchrony.standbys < synchrony.standbys {
+            state.gate = Some(self.synced.get());
+            self.is_gated.store(true, Ordering::Release);
+            self.released.take_back();
+        }
+        state.synchrony = synchrony;
+        state.degraded_at = None;
+        self.look(state);
+    }
+
+    /// Whether nothing may be told before standbys have what was here when they were demanded.
+    pub(crate) fn is_gated(&self) -> bool {
+        self.is_gated.load(Ordering::Acquire)
+    }
+
+    /// Everything up to `end` is durable here; `answers` wait for it to be released.
+    pub(crate) fn make(&self, end: Lsn, answers: Vec<Waiting>) {
+        if self.synced.get() < end {
+            self.synced.raise(end);
+        }
+        let mut state = self.lock();
+        if state.synchrony.standbys == 0 && state.applied.is_none() {
+            self.raise(end);
+            drop(state);
+            return answers.into_iter().for_each(Waiting::release);
+        }
+        if !answers.is_empty() {
+            state.waiting.push_back((end, answers));
+        }
+        self.look(state);
+    }
+
+    /// A standby's engine has applied everything before a position.
+    pub(crate) fn apply(&self, position: Lsn) {
+        let mut state = self.lock();
+        state.applied = Some(position);
+        self.look(state);
+    }
+
+    /// Nothing more will be durable: what waits is answered that the engine has stopped.
+    pub(crate) fn fail(&self) {
+        self.synced.fail();
+        self.released.fail();
+        self.give_up();
+    }
+
+    /// Lets go, as stopped, the answers that wait for standbys now or would later: they may or may not have
+    /// taken effect.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.lock();
+        state.has_given_up = true;
+        self.look(state);
+    }
+
+    /// Whether time alone could release something.
+    pub(crate) fn may_degrade(&self) -> bool {
+        let state = self.lock();
+        state.waiting_since.is_some() && matches!(state.synchrony.missing, Missing::Degrade(_))
+    }
+
+    /// Releases what may be released by now.
+    pub(crate) fn look_again(&self) {
+        self.look(self.lock());
+    }
+
+    /// A standby follows from now on. It counts once: what an earlier connection of it says does not any more.
+    pub(crate) fn join(&self, node: u128, name: &str, acknowledged: Lsn) -> u64 {
+        let mut state = self.lock();
+        state.replicas.retain(|_, replica| replica.node != node);
+        state.next_id += 1;
+        let id = state.next_id;
+        let (name, heard) = (name.to_owned(), self.clock.elapsed());
+        state.replicas.insert(id, Replica { node, name, acknowledged, heard });
+        self.look(state);
+        id
+    }
+
+    /// A standby has everything before a position, durably.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if nothing of it was sent: then it is not a standby of this log.
+    pub(crate) fn acknowledge(&self, id: u64, position: Lsn) -> Result<(), Error> {
+        let synced = self.synced.get();
+        if synced < position {
+            let message =
+                format!("{position} was acknowledged, and the log is durable only to {synced}");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let heard = self.clock.elapsed();
+        let mut state = self.lock();
+        if let Some(replica) = state.replicas.get_mut(&id) {
+            replica.acknowledged = replica.acknowledged.max(position);
+            replica.heard = heard;
+            self.look(state);
+        }
+        Ok(())
+    }
+
+    /// A standby does not follow any more. What was released stays so.
+    pub(crate) fn leave(&self, id: u64) {
+        self.lock().replicas.remove(&id);
+    }
+
+    /// Whether anybody follows.
+    pub(crate) fn is_followed(&self) -> bool {
+        !self.lock().replicas.is_empty()
+    }
+
+    /// Remembers what the whole state hashed to. To be called before anything behind the position is
+    /// decided: so no frame behind it is shipped before this is known.
+    pub(crate) fn remember_digest(&self, at: Lsn, digest: [u8; 32]) {
+        let mut state = self.lock();
+        state.digests.push_back((at, digest));
+        if DIGESTS_MAX < state.digests.len() {
+            state.digests.pop_front();
+        }
+    }
+
+    /// What the whole state hashed to at a position, if it was asked.
+    pub(crate) fn digest_at(&self, at: Lsn) -> Option<[u8; 32]> {
+        let state = self.lock();
+        state.digests.iter().find(|(lsn, _)| *lsn == at).map(|(_, digest)| *digest)
+    }
+
+    /// How it stands.
+    pub(crate) fn standing(&self) -> SynchronyStanding {
+        let state = self.lock();
+        let now = self.clock.elapsed();
+        let replicas = state.replicas.values().map(|replica| ReplicaStanding {
+            node: replica.node,
+            name: replica.name.clone(),
+            acknowledged: replica.acknowledged,
+            silent: now.saturating_sub(replica.heard),
+        });
+        SynchronyStanding {
+            synchrony: state.synchrony,
+            is_degraded: state.degraded_at.is_some(),
+            degradations: state.degradations,
+            waiting: state.waiting_since.map(|since| now.saturating_sub(since)),
+            synced: self.synced.get(),
+            released: self.released.get(),
+            replicas: replicas.collect(),
+        }
+    }
+
+    /// Releases what may be released, and lets the answers go that waited for it.
+    fn look(&self, mut state: MutexGuard<'_, State>) {
+        let synced = self.synced.get();
+        let now = self.clock.elapsed();
+        let acknowledged = state.acknowledged().min(synced);
+        if state.degraded_at.is_some_and(|at| at <= acknowledged)
+            && synced.0 - acknowledged.0 <= CAUGHT_UP_BYTES
+        {
+            state.degraded_at = None;
+        }
+        let has_come = self.released.get() < acknowledged;
+        if acknowledged == synced || state.degraded_at.is_some() {
+            state.waiting_since = None;
+        } else if has_come || state.waiting_since.is_none() {
+            state.waiting_since = Some(now);
+        } else if let (Missing::Degrade(patience), Some(since)) =
+            (state.synchrony.missing, state.waiting_since)
+            && patience <= now.saturating_sub(since)
+        {
+            state.degraded_at = Some(synced);
+            state.degradations += 1;
+            state.waiting_since = None;
+        }
+        let position = if state.degraded_at.is_some() { synced } else { acknowledged };
+        let mut left = Vec::new();
+        while state.waiting.front().is_some_and(|(end, _)| *end <= position) {
+            left.extend(state.waiting.pop_front());
+        }
+        let given_up =
+            if state.has_given_up { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
+        // Under the lock, so that it rises in order; what hears of it asks nothing here.
+        self.raise(position.min(state.applied.unwrap_or(position)));
+        if state.gate.is_some_and(|gate| gate <= position) {
+            state.gate = None;
+            self.is_gated.store(false, Ordering::Release);
+        }
+        drop(state);
+        drop(given_up);
+        left.into_iter().flat_map(|(_, answers)| answers).for_each(Waiting::release);
+    }
+
+    fn raise(&self, position: Lsn) {
+        if self.released.get() < position {
+            self.released.raise(position);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change under the lock is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What enough standbys have; everything, if none is asked for.
+    fn acknowledged(&self) -> Lsn {
+        let Some(last) =
+            usize::try_from(self.synchrony.standbys).unwrap_or(usize::MAX).checked_sub(1)
+        else {
+            return Lsn(u64::MAX);
+        };
+        let mut positions: Vec<Lsn> = self.replicas.values().map(|it| it.acknowledged).collect();
+        positions.sort_unstable_by(|one, other| other.cmp(one));
+        positions.get(last).copied().unwrap_or(Lsn::NONE)
+    }
+}

@@ -1,0 +1,117 @@
+//! How a standby stands to its primary: told by the follower and the engine, read by whoever asks.
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::shipping::StandbyStanding;
+use florin_ledger::Lsn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Shared by the follower, the engine and whoever asks.
+pub(crate) struct Standing {
+    primary: String,
+    node: u128,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+type Promote = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct State {
+    is_connected: bool,
+    primary_end: Option<Lsn>,
+    /// When all that the primary had was last here.
+    in_step: Duration,
+    compared: Lsn,
+    trouble: Option<String>,
+    has_stopped: bool,
+    promote: Option<Promote>,
+}
+
+impl Standing {
+    pub(crate) fn new(primary: &str, node: u128, clock: Arc<dyn Clock>) -> Standing {
+        let state = State { in_step: clock.elapsed(), ..State::default() };
+        Standing { primary: primary.to_owned(), node, clock, state: Mutex::new(state) }
+    }
+
+    /// Where the primary is.
+    pub(crate) fn primary(&self) -> &str {
+        &self.primary
+    }
+
+    pub(super) fn connected(&self) {
+        let mut state = self.lock();
+        state.is_connected = true;
+        if !state.has_stopped {
+            state.trouble = None;
+        }
+    }
+
+    pub(super) fn disconnected(&self, reason: &str) {
+        let mut state = self.lock();
+        state.is_connected = false;
+        if !state.has_stopped {
+            state.trouble = Some(reason.to_owned());
+        }
+    }
+
+    pub(super) fn heard(&self, primary_end: Lsn, position: Lsn) {
+        let now = self.clock.elapsed();
+        let mut state = self.lock();
+        state.primary_end = Some(primary_end);
+        if primary_end <= position {
+            state.in_step = now;
+        }
+    }
+
+    /// The state was found to be the primary's.
+    pub(crate) fn compared(&self, at: Lsn) {
+        self.lock().compared = at;
+    }
+
+    /// Following has ended for good.
+    pub(crate) fn stopped(&self, reason: &Error) {
+        let mut state = self.lock();
+        state.has_stopped = true;
+        state.trouble = Some(reason.to_string());
+    }
+
+    pub(super) fn on_promotion(&self, promote: Promote) {
+        self.lock().promote = Some(promote);
+    }
+
+    pub(super) fn ask_for_promotion(&self) -> Result<(), Error> {
+        let promote = self.lock().promote.take();
+        let Some(promote) = promote else {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "nobody here promotes: it is under way, or this database is embedded",
+            ));
+        };
+        promote();
+        Ok(())
+    }
+
+    pub(crate) fn standing(&self, durable: Lsn, applied: Lsn) -> StandbyStanding {
+        let now = self.clock.elapsed();
+        let state = self.lock();
+        StandbyStanding {
+            primary: self.primary.clone(),
+            node: self.node,
+            is_connected: state.is_connected,
+            durable,
+            applied,
+            primary_end: state.primary_end,
+            lag: now.saturating_sub(state.in_step),
+            compared: state.compared,
+            trouble: state.trouble.clone(),
+            has_stopped: state.has_stopped,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change under the lock is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,346 @@
+//! Log shipping, the primary's side: durable frames as they are stored, in order, for a standby; and how
+//! far standbys are.
+//!
+//! What is shipped is an endless run of items, cut anywhere into batches:
+//!
+//! ```text
+//! batch:  offset  bytes  field
+//!              0      8  everything before this log position is durable at the primary
+//!              8      8  epoch of the primary
+//!             16         the run goes on
+//!
+//! item:        0      8  lsn: of a frame, where it starts; of a segment, where it begins; of a digest,
+//!                        the end of the frame that it is of
+//!              8      4  kind: 1 segment, 2 frame, 3 digest
+//!             12      4  bytes that follow
+//!             16         1: the header of the segment; 2: the frame as it is stored; 3: BLAKE3 of the
+//!                        whole state
+//! ```
+//! All little-endian. A segment's item comes before its first frame. `docs/PROTOCOL.md` says the same.
+
+mod standing;
+
+use crate::database::Database;
+use crate::disk::Access;
+use crate::driver::release::Release;
+use crate::error::{Error, ErrorKind};
+use crate::log::segment::{self, Found};
+use crate::log::{Corruption, Damage, FramePosition, Frames, LogReader, ReadError};
+use florin_ledger::Lsn;
+use std::fmt;
+use std::sync::Arc;
+
+pub use standing::{
+    Missing, ReplicaStanding, Replication, StandbyStanding, Synchrony, SynchronyStanding,
+};
+
+/// Bytes before the run goes on in a batch.
+pub const BATCH_HEAD_BYTES: usize = 16;
+/// Bytes of an item's head.
+pub(crate) const ITEM_HEAD_BYTES: usize = 16;
+/// Bytes of items that are gathered before they are handed out.
+const GATHER_BYTES: usize = 512 << 10;
+
+/// The kinds of items. The numbers are the protocol's and never change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ItemKind {
+    Segment = 1,
+    Frame = 2,
+    Digest = 3,
+}
+
+impl ItemKind {
+    pub(crate) fn from_number(number: u32) -> Option<ItemKind> {
+        match number {
+            1 => Some(ItemKind::Segment),
+            2 => Some(ItemKind::Frame),
+            3 => Some(ItemKind::Digest),
+            _ => None,
+        }
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            ItemKind::Segment => 1,
+            ItemKind::Frame => 2,
+            ItemKind::Digest => 3,
+        }
+    }
+}
+
+/// Who wants to follow, and from where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FollowFrom {
+    /// The database that it has; a primary of another refuses it.
+    pub incarnation: u128,
+    /// Names the standby's directory: it counts once, however often it connects.
+    pub node: u128,
+    /// The end of its log.
+    pub position: FramePosition,
+}
+
+/// What one standby is sent. Dropping it ends the standby's part in synchronous mode.
+pub struct Shipment {
+    frames: Frames,
+    release: Arc<Release>,
+    reader: LogReader,
+    epoch: u64,
+    /// Names it in the table of those who follow.
+    id: u64,
+    /// Items that were gathered; the first bytes of them are handed out.
+    gathered: Vec<u8>,
+    handed_out: usize,
+    /// The last position whose digest was sent.
+    digested: Lsn,
+}
+
+/// The standby's end of it: what it has acknowledged.
+#[derive(Clone)]
+pub struct Acknowledger {
+    release: Arc<Release>,
+    id: u64,
+}
+
+impl Acknowledger {
+    /// The standby has everything before a position, durably. Waits for nothing; whoever waited for it is
+    /// answered on this thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a position that nobody has.
+    pub fn acknowledge(&self, position: Lsn) -> Result<(), Error> {
+        self.release.acknowledge(self.id, position)
+    }
+}
+
+impl fmt::Debug for Acknowledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acknowledger").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Ships the log to a standby from the end of its own on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fork`] if this log does not have that end: the message says what to do;
+    /// [`ErrorKind::NotYet`] if it ends before; see [`ErrorKind`].
+    pub fn ship(&self, from: &FollowFrom, name: &str) -> Result<Shipment, Error> {
+        let reads = self.reads()?;
+        let release = self.release();
+        let (reader, synced) = (reads.log().clone(), release.synced().get());
+        check_start(&reader, from, synced)?;
+        let frames = reader.frames(from.position, synced);
+        let id = release.join(from.node, name, from.position.lsn);
+        Ok(Shipment {
+            frames,
+            epoch: self.metrics().engine.epoch,
+            release,
+            reader,
+            id,
+            gathered: Vec::new(),
+            handed_out: 0,
+            digested: Lsn::NONE,
+        })
+    }
+
+    /// The header of the first segment: what a copy of this log begins with.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn origin(&self) -> Result<Vec<u8>, Error> {
+        let reads = self.reads()?;
+        let reader = reads.log();
+        let found = segment::open(reader.disk(), reader.identity(), 0, Access::Read)?;
+        match found {
+            Found::Segment(segment) => Ok(segment.header.encode().to_vec()),
+            Found::Nothing => {
+                Err(Error::new(ErrorKind::Gone, "the log does not reach back to its beginning"))
+            }
+        }
+    }
+
+    /// How many standbys must have a frame before anything that rests on it is answered, from now on. To be
+    /// called before anybody is served: nothing is told until they have what is here already.
+    pub fn demand_standbys(&self, synchrony: Synchrony) {
+        self.release().demand(synchrony);
+    }
+
+    /// Answers whoever waits for a standby that the database stops: what was asked may or may not have
+    /// taken effect. For a server that is stopping.
+    pub fn give_up_on_standbys(&self) {
+        self.release().give_up();
+    }
+
+    /// Calls `risen` whenever more can be shipped, as [`Database::on_durable`] does when more can be told.
+    pub fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
+        self.release().synced().watch(risen);
+    }
+}
+
+/// Whether this log has the position that a standby ends at.
+fn check_start(reader: &LogReader, from: &FollowFrom, synced: Lsn) -> Result<(), Error> {
+    let identity = reader.identity();
+    let at = from.position.lsn;
+    if from.incarnation != identity.incarnation {
+        return Err(Error::new(
+            ErrorKind::Fork,
+            format!(
+                "this is database {:032x}, the standby has {:032x}: name the right primary, or follow \
+                 with an empty directory",
+                identity.incarnation, from.incarnation
+            ),
+        ));
+    }
+    if synced < at {
+        return Err(Error::new(
+            ErrorKind::NotYet,
+            format!(
+                "the standby's log ends at {at}, this one at {synced}: the standby has what this primary \
+                 has lost or never had; compare them before either goes on"
+            ),
+        ));
+    }
+    // Where this log has no block another history may well have one.
+    let is_other =
+        |damage: Corruption| matches!(damage.what, Damage::NoBlock | Damage::SegmentMissing);
+    match reader.position_at(at, synced) {
+        Ok(found) if found == from.position => Ok(()),
+        Err(ReadError::Corrupt(damage)) if !is_other(damage) => Err(ReadError::from(damage).into()),
+        Ok(_) | Err(ReadError::NoRecord { .. } | ReadError::Corrupt(_)) => Err(Error::new(
+            ErrorKind::Fork,
+            format!(
+                "the standby's log has another history before {at}: keep its directory for comparison, \
+                 and follow with an empty one"
+            ),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Shipment {
+    /// What the standby acknowledges through.
+    #[must_use]
+    pub fn acknowledger(&self) -> Acknowledger {
+        Acknowledger { release: Arc::clone(&self.release), id: self.id }
+    }
+
+    /// The next batch, of at most `bytes_max` bytes behind its head; nothing behind it if nothing more is
+    /// durable. Reads the disk for what is not in memory any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: the log can't be read further;
+    /// [`ErrorKind::Stopped`].
+    pub fn next(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error> {
+        if self.handed_out == self.gathered.len() {
+            self.gathered.clear();
+            self.handed_out = 0;
+            self.gather()?;
+        }
+        let synced = self.release.synced();
+        if self.gathered.is_empty() && synced.has_failed() {
+            return Err(Error::new(
+                ErrorKind::Stopped,
+                "the primary has stopped and nothing more will be durable",
+            ));
+        }
+        let left = self.gathered.len() - self.handed_out;
+        let part = &self.gathered[self.handed_out..self.handed_out + left.min(bytes_max)];
+        let mut batch = Vec::with_capacity(BATCH_HEAD_BYTES + part.len());
+        batch.extend_from_slice(&synced.get().0.to_le_bytes());
+        batch.extend_from_slice(&self.epoch.to_le_bytes());
+        batch.extend_from_slice(part);
+        self.handed_out += part.len();
+        Ok(batch)
+    }
+
+    /// Whether everything that is durable was handed out.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let is_all = self.handed_out == self.gathered.len();
+        is_all && self.release.synced().get() <= self.frames.position().lsn
+    }
+
+    /// The end of the last frame that was gathered: what is handed out lies before it.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.frames.position().lsn
+    }
+
+    fn gather(&mut self) -> Result<(), Error> {
+        while self.gathered.len() < GATHER_BYTES {
+            self.gather_digest();
+            if self.frames.next()?.is_none() {
+                self.frames.check_whole()?;
+                self.frames.set_until(self.release.synced().get());
+                if self.frames.next()?.is_none() {
+                    self.frames.check_whole()?;
+                    // One may have been taken since.
+                    self.gather_digest();
+                    return Ok(());
+                }
+            }
+            self.gather_frame()?;
+        }
+        Ok(())
+    }
+
+    /// The digest of the state at the position before the next frame, if there is one.
+    fn gather_digest(&mut self) {
+        let at = self.frames.position().lsn;
+        if at == self.digested {
+            return;
+        }
+        if let Some(digest) = self.release.digest_at(at) {
+            self.digested = at;
+            self.put(at, ItemKind::Digest, |out| out.extend_from_slice(&digest));
+        }
+    }
+
+    /// The frame that was just read, in front of the first of a segment that segment's header.
+    fn gather_frame(&mut self) -> Result<(), Error> {
+        let start = self.frames.current().expect("a frame was just read").start();
+        let geometry = self.reader.identity().geometry;
+        let number = geometry.segment(start);
+        if start == geometry.first_place(number) {
+            let lsn = geometry.lsn(number, 0);
+            let missing = || Error::corrupt(format!("log segment {number} is missing"));
+            let header = self.reader.segment(number)?.ok_or_else(missing)?.header.encode();
+            self.put(lsn, ItemKind::Segment, |out| out.extend_from_slice(&header));
+        }
+        let head = self.gathered.len();
+        self.put(start, ItemKind::Frame, |_| {});
+        self.frames.append_stored(&mut self.gathered)?;
+        let bytes = self.gathered.len() - head - ITEM_HEAD_BYTES;
+        self.gathered[head + 12..head + 16].copy_from_slice(&length(bytes));
+        Ok(())
+    }
+
+    fn put(&mut self, lsn: Lsn, kind: ItemKind, body: impl FnOnce(&mut Vec<u8>)) {
+        let out = &mut self.gathered;
+        out.extend_from_slice(&lsn.0.to_le_bytes());
+        out.extend_from_slice(&kind.number().to_le_bytes());
+        let at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        body(out);
+        let bytes = out.len() - at - 4;
+        out[at..at + 4].copy_from_slice(&length(bytes));
+    }
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).expect("a frame fits a segment").to_le_bytes()
+}
+
+impl Drop for Shipment {
+    fn drop(&mut self) {
+        self.release.leave(self.id);
+    }
+}
+
+impl fmt::Debug for Shipment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shipment")
+            .field("position", &self.frames.position())
+            .finish_non_exhaustive()
+    }
+}

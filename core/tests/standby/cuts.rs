@@ -1,0 +1,149 @@
+//! Prevents: a standby that is judged broken after a power cut although nothing that it acknowledged is lost,
+//! or that has lost what it acknowledged. Fault 45: what must be synced before what.
+
+use crate::pair::{Pair, Wire, await_applied, batches, follow, open_accounts, post, verified};
+use florin_core::disk::Disk;
+
+/// Cuts the power at every operation of a standby's copying, in several ways each.
+fn check(pair: &Pair, batch_bytes: usize, seeds: u64) {
+    open_accounts(&pair.primary);
+    post(&pair.primary, 1, 6);
+    let (standby, mut follower) = pair.follow();
+    let begun = pair.standby_disk.operations_count();
+    let shipped = batches(&pair.primary, &mut follower, batch_bytes);
+    for batch in &shipped {
+        let end = follower.take(batch).unwrap();
+        pair.standby_disk.mark(end.lsn.0);
+    }
+    let copied = pair.standby_disk.operations_count();
+    drop((standby, follower));
+    for at in begun..=copied {
+        let acknowledged = pair.standby_disk.marks_before(at).last().copied().unwrap_or(4_096);
+        for seed in 0..seeds {
+            let disk = pair.standby_disk.crash_image(at, seed);
+            let (again, mut follower) = follow(&disk, &pair.clock, &pair.primary)
+                .unwrap_or_else(|error| panic!("cut at {at}, seed {seed}: {error}"));
+            let position = follower.begin().position.lsn.0;
+            assert!(
+                acknowledged <= position,
+                "cut at {at}, seed {seed}: {acknowledged} was acknowledged"
+            );
+            // A sample of them goes on; all of them would take minutes.
+            if (at + usize::try_from(seed).unwrap()) % 17 == 0 {
+                let mut wire = Wire::new(&pair.primary, &mut follower);
+                let end = wire.carry(&mut follower, batch_bytes);
+                await_applied(&again, end);
+                drop(wire);
+                again.close().unwrap();
+                drop((again, follower));
+                assert_eq!(verified(&disk).transfers_count, 6, "cut at {at}, seed {seed}");
+            }
+        }
+    }
+}
+
+/// Frames that the primary synced one by one come in one batch: each says that those before it are durable.
+#[test]
+fn a_standby_that_catches_up_is_judged_right_after_a_power_cut_at_any_operation() {
+    check(&Pair::new(), 1 << 20, 6);
+}
+
+#[test]
+fn so_is_one_that_is_in_step() {
+    check(&Pair::new(), 300, 4);
+}
+
+#[test]
+fn so_is_an_encrypted_one() {
+    check(&Pair::encrypted(), 1 << 20, 3);
+}
+
+/// Prevents: a directory that is neither empty nor a copy, because its making was cut off.
+#[test]
+fn the_first_opening_of_a_standby_survives_a_power_cut_at_any_operation() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (standby, follower) = pair.follow();
+    let done = pair.standby_disk.operations_count();
+    drop((standby, follower));
+    for at in 0..=done {
+        for seed in 0..6 {
+            let disk = pair.standby_disk.crash_image(at, seed);
+            let (again, mut follower) = follow(&disk, &pair.clock, &pair.primary)
+                .unwrap_or_else(|error| panic!("cut at {at}, seed {seed}: {error}"));
+            let mut wire = Wire::new(&pair.primary, &mut follower);
+            let end = wire.carry(&mut follower, 1 << 20);
+            await_applied(&again, end);
+        }
+    }
+}
+
+/// Prevents: a write or sync that failed and was tried again, or an acknowledgement in spite of it.
+#[test]
+fn any_call_of_the_disk_that_fails_ends_copying_or_is_tried_again_and_loses_nothing() {
+    for calls in 0..60 {
+        let pair = Pair::new();
+        open_accounts(&pair.primary);
+        let (standby, mut follower) = pair.follow();
+        let mut wire = Wire::new(&pair.primary, &mut follower);
+        let mut acknowledged = wire.carry(&mut follower, 1 << 20);
+        post(&pair.primary, 1, 5);
+        pair.standby_disk.fail_call(calls);
+        loop {
+            let batch = wire.shipment.next(500).unwrap();
+            match follower.take(&batch) {
+                Ok(position) => acknowledged = position.lsn,
+                Err(_) => break,
+            }
+            if wire.shipment.is_live() {
+                break;
+            }
+        }
+        pair.standby_disk.lift_faults();
+        drop((wire, standby, follower));
+        let image = pair.standby_disk.crash_image(pair.standby_disk.operations_count(), calls);
+        let (again, mut follower) = follow(&image, &pair.clock, &pair.primary).unwrap();
+        assert!(acknowledged <= follower.begin().position.lsn, "call {calls}");
+        let mut wire = Wire::new(&pair.primary, &mut follower);
+        let end = wire.carry(&mut follower, 1 << 20);
+        await_applied(&again, end);
+        assert_eq!(again.status().unwrap().transfers_count, 5, "call {calls}");
+    }
+}
+
+/// Fault 46: a full disk ends nothing; with room the standby goes on where it was.
+#[test]
+fn a_standby_whose_disk_is_full_says_so_and_goes_on_with_room() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (standby, mut follower) = pair.follow();
+    let mut wire = Wire::new(&pair.primary, &mut follower);
+    wire.carry(&mut follower, 1 << 20);
+    let batch: Vec<_> = (1..=8_000).map(crate::pair::transfer).collect();
+    for _ in 0..3 {
+        pair.primary.create_transfers(&batch).unwrap();
+    }
+    let batch: Vec<_> = (8_001..=16_000).map(crate::pair::transfer).collect();
+    pair.primary.create_transfers(&batch).unwrap();
+    let used: u64 = ["", "log", "runs"]
+        .iter()
+        .flat_map(|directory| pair.standby_disk.list(directory).unwrap_or_default())
+        .count()
+        .try_into()
+        .unwrap();
+    assert!(used != 0);
+    pair.standby_disk.set_capacity(Some(0));
+    let error = loop {
+        match follower.take(&wire.shipment.next(1 << 20).unwrap()) {
+            Ok(_) => assert!(!wire.shipment.is_live(), "the disk is full"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), florin_core::ErrorKind::DiskFull, "{error}");
+    pair.standby_disk.set_capacity(None);
+    drop(wire);
+    let mut wire = Wire::new(&pair.primary, &mut follower);
+    let end = wire.carry(&mut follower, 1 << 20);
+    await_applied(&standby, end);
+    assert_eq!(standby.status().unwrap().transfers_count, 16_000);
+}

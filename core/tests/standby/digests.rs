@@ -1,0 +1,60 @@
+//! Prevents: a standby that applies the same log to another state and goes on as if nothing were. Fault 43: a
+//! digest that is handed from one to the other instead of being made of what each has.
+
+use crate::pair::{Pair, Wire, await_applied, open_accounts, post, standing, verified};
+use florin_core::ErrorKind;
+
+#[test]
+fn the_whole_state_is_compared_at_positions_that_both_have() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (standby, mut follower) = pair.follow();
+    let mut wire = Wire::new(&pair.primary, &mut follower);
+    wire.carry(&mut follower, 1 << 20);
+    for round in 0..20 {
+        post(&pair.primary, 1 + round * 20, 20);
+        let end = wire.carry(&mut follower, 900);
+        await_applied(&standby, end);
+    }
+    let standing = standing(&standby);
+    assert!(0 < standing.compared.0 && standing.compared <= standing.applied, "{standing:?}");
+    assert_eq!(standing.trouble, None);
+}
+
+/// A digest as it is shipped.
+fn batch(primary_end: u64, at: u64, digest: &[u8; 32]) -> Vec<u8> {
+    let mut batch = [primary_end.to_le_bytes(), 1_u64.to_le_bytes(), at.to_le_bytes()].concat();
+    batch.extend(3_u32.to_le_bytes());
+    batch.extend(32_u32.to_le_bytes());
+    batch.extend(digest);
+    batch
+}
+
+#[test]
+fn another_state_ends_following_for_good() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    post(&pair.primary, 1, 5);
+    let (standby, mut follower) = pair.follow();
+    let end = Wire::new(&pair.primary, &mut follower).carry(&mut follower, 1 << 20);
+    await_applied(&standby, end);
+    let right = verified(&pair.standby_disk).digest;
+    follower.take(&batch(end.0, end.0, &right)).unwrap();
+    while standing(&standby).compared != end {
+        standby.status().unwrap();
+    }
+    let mut wrong = right;
+    wrong[31] ^= 1;
+    follower.take(&batch(end.0, end.0, &wrong)).unwrap();
+    while !standing(&standby).has_stopped {
+        standby.status().unwrap();
+    }
+    let trouble = standing(&standby).trouble.unwrap();
+    assert!(trouble.contains("not the primary's"), "{trouble}");
+    // Nothing more is taken, so nothing more is acknowledged; reads go on.
+    post(&pair.primary, 6, 5);
+    let mut wire = Wire::new(&pair.primary, &mut follower);
+    let error = follower.take(&wire.shipment.next(1 << 20).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+    assert_eq!(standby.status().unwrap().transfers_count, 5);
+}

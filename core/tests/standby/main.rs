@@ -1,0 +1,17 @@
+//! A standby is a copy: byte for byte, state for state, answer for answer. What these tests prevent: a copy
+//! that differs and says nothing; one that is judged broken after a power cut, or loses what it acknowledged;
+//! a fork that is followed; an answer in synchronous mode that only one machine has.
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod clock;
+mod cuts;
+#[path = "../documents/dice.rs"]
+mod dice;
+mod digests;
+#[path = "../keys/mod.rs"]
+mod keys;
+mod pair;
+mod promoted;
+mod refused;
+mod same;
+mod synchronous;

@@ -1,0 +1,204 @@
+//! Prevents: an answer, a read or a stream that speaks of what only one machine has, although two were asked
+//! for. Faults 51 and 52.
+
+use crate::pair::{PATIENCE, Pair, Wire, follow, open_accounts, post, transfer};
+use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::request::{Reply, Request, TransferBatch};
+use florin_core::shipping::{Missing, Synchrony};
+use florin_core::{Database, Error, ErrorKind};
+use florin_ledger::{AccountId, Lsn, StreamFilter, StreamStart, TransferId};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
+
+const ONE: Synchrony = Synchrony { standbys: 1, missing: Missing::Wait };
+
+/// Posts a transfer; the answer comes when it may.
+fn ask(database: &Database, id: u64) -> Receiver<Result<Reply, Error>> {
+    let (sender, receiver) = channel();
+    let batch = TransferBatch::new(&[transfer(id)]).unwrap();
+    database.submit(Request::CreateTransfers(batch), move |reply| drop(sender.send(reply)));
+    receiver
+}
+
+fn synced(database: &Database) -> Lsn {
+    database.replication().synchrony().synced
+}
+
+/// Waits until what was asked is durable at the primary.
+fn await_synced(database: &Database, past: Lsn) {
+    while synced(database) <= past {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn nothing_is_told_before_a_standby_has_it() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let primary = &pair.primary;
+    let (_standby, mut follower) = pair.follow();
+    let mut wire = Wire::new(primary, &mut follower);
+    wire.carry(&mut follower, 1 << 20);
+    primary.demand_standbys(ONE);
+    wire.carry(&mut follower, 1 << 20);
+    let released = primary.durable_end();
+    let mut stream = primary.subscribe(StreamStart::End, StreamFilter::default()).unwrap();
+    let answer = ask(primary, 1);
+    await_synced(primary, released);
+    // Durable here, and nobody is told: no answer, no stream, no history.
+    let batch = wire.shipment.next(1 << 20).unwrap();
+    let position = follower.take(&batch).unwrap();
+    assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Empty);
+    assert_eq!(primary.durable_end(), released);
+    assert_eq!(stream.next(1 << 20, Duration::ZERO).unwrap().view().items_count(), 0);
+    let (sender, looked_up) = channel();
+    let ids = Request::LookupAccounts(vec![AccountId(2)]);
+    primary.submit(ids, move |reply| drop(sender.send(reply)));
+    assert!(looked_up.recv_timeout(Duration::from_millis(20)).is_err(), "a read waits, too");
+    // Now it has it.
+    wire.shipment.acknowledger().acknowledge(position.lsn).unwrap();
+    answer.recv_timeout(PATIENCE).unwrap().unwrap();
+    // A witness may have been written in between, which the read waits for.
+    while looked_up.try_recv().is_err() {
+        wire.carry(&mut follower, 1 << 20);
+    }
+    assert!(released < primary.durable_end());
+    // Nobody acknowledges beside this thread, so what asks the engine on the way may wait for a witness.
+    primary.demand_standbys(Synchrony::default());
+    assert_ne!(stream.next(1 << 20, PATIENCE).unwrap().view().items_count(), 0);
+    assert!(primary.lookup_transfers(&[TransferId(1)]).unwrap()[0].is_some());
+}
+
+/// A primary that crashed before its standby had a transfer knows it when it is back; nobody else does, and it
+/// may die for good before anybody does.
+#[test]
+fn what_a_crash_left_is_not_told_before_a_standby_has_it_either() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    post(&pair.primary, 1, 1);
+    let disk = pair.primary_disk.crash_image(pair.primary_disk.operations_count(), 1);
+    let primary = crate::pair::open(&disk, &pair.clock).unwrap();
+    primary.demand_standbys(ONE);
+    let again = ask(&primary, 1);
+    let (sender, looked_up) = channel();
+    primary
+        .submit(Request::LookupAccounts(vec![AccountId(2)]), move |reply| drop(sender.send(reply)));
+    let mut stream = primary.subscribe(StreamStart::Begin, StreamFilter::default()).unwrap();
+    assert!(again.recv_timeout(Duration::from_millis(50)).is_err());
+    assert!(looked_up.try_recv().is_err());
+    assert_eq!(stream.next(1 << 20, Duration::ZERO).unwrap().view().items_count(), 0);
+    let (_standby, mut follower) = follow(&pair.standby_disk, &pair.clock, &primary).unwrap();
+    let mut wire = Wire::new(&primary, &mut follower);
+    while again.try_recv().is_err() {
+        wire.carry(&mut follower, 1 << 20);
+    }
+    while looked_up.try_recv().is_err() {
+        wire.carry(&mut follower, 1 << 20);
+    }
+    primary.demand_standbys(Synchrony::default());
+    assert_ne!(stream.next(1 << 20, PATIENCE).unwrap().view().items_count(), 0);
+}
+
+/// One directory that connects twice is one standby: K of them are K machines.
+#[test]
+fn a_standby_counts_once_however_often_it_connects() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (_one, mut first) = pair.follow();
+    let other_disk = SimulatedDisk::new();
+    let (_two, mut second) = follow(&other_disk, &pair.clock, &pair.primary).unwrap();
+    pair.primary.demand_standbys(Synchrony { standbys: 2, missing: Missing::Wait });
+    let mut wire = Wire::new(&pair.primary, &mut first);
+    wire.carry(&mut first, 1 << 20);
+    let mut again = Wire::new(&pair.primary, &mut first);
+    let answer = ask(&pair.primary, 1);
+    await_synced(&pair.primary, first.begin().position.lsn);
+    again.carry(&mut first, 1 << 20);
+    wire.shipment.acknowledger().acknowledge(synced(&pair.primary)).unwrap();
+    assert_eq!(pair.primary.replication().synchrony().replicas.len(), 1);
+    assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Empty);
+    Wire::new(&pair.primary, &mut second).carry(&mut second, 1 << 20);
+    answer.recv_timeout(PATIENCE).unwrap().unwrap();
+}
+
+/// One that has gone does not count any more, whatever it has.
+#[test]
+fn a_standby_that_has_gone_holds_answers_until_it_is_back() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (_standby, mut follower) = pair.follow();
+    pair.primary.demand_standbys(ONE);
+    let mut wire = Wire::new(&pair.primary, &mut follower);
+    wire.carry(&mut follower, 1 << 20);
+    drop(wire);
+    let before = synced(&pair.primary);
+    let answer = ask(&pair.primary, 1);
+    await_synced(&pair.primary, before);
+    assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Empty);
+    Wire::new(&pair.primary, &mut follower).carry(&mut follower, 1 << 20);
+    answer.recv_timeout(PATIENCE).unwrap().unwrap();
+}
+
+/// What nobody sent can't be acknowledged: it would release what is not even written.
+#[test]
+fn a_position_that_nobody_has_is_not_acknowledged() {
+    let pair = Pair::new();
+    let (_standby, mut follower) = pair.follow();
+    let wire = Wire::new(&pair.primary, &mut follower);
+    let beyond = Lsn(synced(&pair.primary).0 + 1);
+    let error = wire.shipment.acknowledger().acknowledge(beyond).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+/// Degrading is a setting, takes its time, is loud, and ends when the standby has caught up.
+#[test]
+fn without_standbys_answers_go_on_only_if_that_was_asked_for() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let primary = &pair.primary;
+    primary.demand_standbys(Synchrony {
+        standbys: 1,
+        missing: Missing::Degrade(Duration::from_secs(5)),
+    });
+    let answer = ask(primary, 1);
+    assert_eq!(
+        answer.recv_timeout(Duration::from_millis(120)).map(|_| ()),
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+    );
+    pair.clock.pass_until(pair.clock.nanoseconds() + 6_000_000_000);
+    answer.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert!(primary.replication().synchrony().is_degraded);
+    assert_eq!(primary.replication().synchrony().degradations, 1);
+    let troubles = primary.metrics().health().troubles;
+    assert!(troubles.iter().any(|trouble| trouble.name() == "degraded"), "{troubles:?}");
+    // Degraded, nothing waits; a standby that is behind changes nothing, one that has caught up does.
+    post(primary, 2, 3);
+    let (_standby, mut follower) = pair.follow();
+    let mut wire = Wire::new(primary, &mut follower);
+    assert!(primary.replication().synchrony().is_degraded);
+    wire.carry(&mut follower, 1 << 20);
+    assert!(!primary.replication().synchrony().is_degraded);
+    let answer = ask(primary, 5);
+    assert_eq!(
+        answer.recv_timeout(Duration::from_millis(20)).map(|_| ()),
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+    );
+    wire.carry(&mut follower, 1 << 20);
+    answer.recv_timeout(PATIENCE).unwrap().unwrap();
+}
+
+/// A primary that is closed does not wait for standbys for ever, and loses nothing that it wrote.
+#[test]
+fn a_close_does_not_wait_for_standbys() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    pair.primary.demand_standbys(ONE);
+    let before = synced(&pair.primary);
+    let answer = ask(&pair.primary, 1);
+    await_synced(&pair.primary, before);
+    pair.primary.close().unwrap();
+    let error = answer.recv_timeout(PATIENCE).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+    let again = crate::pair::open(&pair.primary_disk, &pair.clock).unwrap();
+    assert!(again.lookup_transfers(&[TransferId(1)]).unwrap()[0].is_some());
+}

@@ -1,0 +1,256 @@
+//! A primary that is killed under load, and its standby, promoted each time. What would go wrong without it: in
+//! synchronous mode a payment that was confirmed and is gone with its machine, or one that moves twice because
+//! its owner asked again. Faults 41, 51 and 52.
+
+use crate::chance::Chance;
+use crate::directory::empty;
+use crate::process::{Server, argument, run_florin, verified, within};
+use florin_client::{Client, ClientError, ClientOptions, RefusalKind};
+use florin_ledger::{
+    Account, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Timestamp, Transfer,
+    TransferId,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+/// As many failovers as a test may take; many more by hand: `FLORIN_FAILOVERS=100`.
+const FAILOVERS: u64 = 5;
+const CLIENTS: u64 = 4;
+const ACCOUNTS: u128 = 8;
+/// Answers in a round before the kill, at most.
+const ANSWERS_MAX: u64 = 400;
+
+/// What a client knows of its transfers.
+#[derive(Default)]
+struct Record {
+    /// Confirmed, and when.
+    confirmed: BTreeMap<u128, Timestamp>,
+    /// Sent, and nobody knows.
+    unknown: Vec<u128>,
+}
+
+fn transfer(id: u128) -> Transfer {
+    Transfer {
+        id: TransferId(id),
+        debit_account_id: AccountId(1 + id % ACCOUNTS),
+        credit_account_id: AccountId(1 + (id + 1) % ACCOUNTS),
+        amount: Amount(1 + id % 97),
+        ledger: LedgerId(978),
+        code: Code(1),
+        ..Transfer::default()
+    }
+}
+
+/// Tries everything once: what it does not know, it writes down.
+fn options() -> ClientOptions {
+    ClientOptions { attempts_max: 1, deadline: Duration::from_secs(20), ..ClientOptions::default() }
+}
+
+async fn connect(address: &str) -> Client {
+    let connected = Client::connect(address, ClientOptions::default());
+    within("a connection", connected).await.expect("it listens")
+}
+
+async fn open_accounts(client: &Client) {
+    let account = |id| Account {
+        id: AccountId(id),
+        ledger: LedgerId(978),
+        code: Code(1),
+        ..Account::default()
+    };
+    let accounts: Vec<_> = (1..=ACCOUNTS).map(account).collect();
+    within("accounts", client.create_accounts(&accounts)).await.expect("a primary answers");
+}
+
+/// Posts until the server is gone.
+async fn keep_posting(
+    address: String,
+    ids: Arc<AtomicU64>,
+    answered: UnboundedSender<()>,
+) -> Record {
+    let mut record = Record::default();
+    let Ok(client) = Client::connect(&address, options()).await else { return record };
+    loop {
+        let id = u128::from(ids.fetch_add(1, Ordering::Relaxed));
+        match client.create_transfers(&[transfer(id)]).await {
+            Ok(results) => {
+                assert_eq!(results[0].status, CreateTransferStatus::Created, "transfer {id}");
+                record.confirmed.insert(id, results[0].timestamp);
+                let _ = answered.send(());
+            }
+            Err(ClientError::Unknown { .. }) => record.unknown.push(id),
+            Err(ClientError::NotSent { .. }) => return record,
+            Err(error) => panic!("transfer {id}: {error}"),
+        }
+    }
+}
+
+/// Loads a primary over several connections, kills it after so many answers, and says what was promised.
+async fn kill_under_load(primary: Server, ids: &Arc<AtomicU64>, answers: u64) -> Record {
+    let (sender, mut answered) = unbounded_channel();
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(keep_posting(primary.address.clone(), ids.clone(), sender.clone()));
+    }
+    for _ in 0..answers {
+        within("an answer", answered.recv()).await.expect("the load goes on");
+    }
+    primary.kill().await;
+    let mut record = Record::default();
+    for one in within("every client hears that it is gone", clients.join_all()).await {
+        record.confirmed.extend(one.confirmed);
+        record.unknown.extend(one.unknown);
+    }
+    record
+}
+
+async fn status(address: &str) -> Value {
+    run_florin(&["status", "--json", "--connect", address], "").await.json()
+}
+
+/// Waits until a standby has what its primary has.
+async fn await_in_step(standby: &Server) {
+    let in_step = async {
+        loop {
+            let standing = &status(&standby.address).await["replication"]["standby"];
+            if standing["connected"] == true && standing["lag_bytes"] == "0" {
+                return;
+            }
+        }
+    };
+    within("a standby that is in step", in_step).await;
+}
+
+/// What was confirmed is there, as it was confirmed; what nobody knows is there once it is asked again; all
+/// of it once.
+async fn check(client: &Client, promised: &mut BTreeMap<u128, Timestamp>, record: Record) {
+    promised.extend(record.confirmed);
+    for id in record.unknown {
+        let results = client.create_transfers(&[transfer(id)]).await.expect("a primary answers");
+        let is_there = [CreateTransferStatus::Created, CreateTransferStatus::Exists]
+            .contains(&results[0].status);
+        assert!(is_there, "transfer {id}: {:?}", results[0].status);
+        promised.insert(id, results[0].timestamp);
+    }
+    let ids: Vec<_> = promised.keys().copied().map(TransferId).collect();
+    let mut balances = BTreeMap::<AccountId, (u128, u128)>::new();
+    for ids in ids.chunks(8_000) {
+        let found = client.lookup_transfers(ids).await.expect("a primary answers");
+        for (id, found) in ids.iter().zip(found) {
+            let found = found.unwrap_or_else(|| panic!("{id} was confirmed and is gone"));
+            assert_eq!(found.timestamp, promised[&id.0], "{id} is not the one that was confirmed");
+            balances.entry(found.debit_account_id).or_default().0 += found.amount.0;
+            balances.entry(found.credit_account_id).or_default().1 += found.amount.0;
+        }
+    }
+    let accounts: Vec<_> = (1..=ACCOUNTS).map(AccountId).collect();
+    let found = client.lookup_accounts(&accounts).await.expect("a primary answers");
+    for account in found.into_iter().flatten() {
+        let (debits, credits) = balances.get(&account.id).copied().unwrap_or_default();
+        assert_eq!(
+            (account.debits_posted.0, account.credits_posted.0),
+            (debits, credits),
+            "{}",
+            account.id
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_confirmed_is_lost_or_doubled_when_the_primary_is_killed_and_its_standby_promoted()
+{
+    let mut chance = Chance::seeded(41);
+    let failovers = std::env::var("FLORIN_FAILOVERS").ok().and_then(|it| it.parse().ok());
+    let sync = ["--sync-standbys", "1"];
+    let mut directories = vec![empty(), empty()];
+    let mut primary = Server::start(directories[0].path(), &sync).await;
+    let mut standby = start_standby(directories[1].path(), &primary).await;
+    open_accounts(&connect(&primary.address).await).await;
+    let ids = Arc::new(AtomicU64::new(1));
+    let mut promised = BTreeMap::new();
+    for _ in 0..failovers.unwrap_or(FAILOVERS) {
+        let record = kill_under_load(primary, &ids, 1 + chance.below(ANSWERS_MAX)).await;
+        let promoted = run_florin(&["promote", "--force", "--connect", &standby.address], "").await;
+        assert_eq!(promoted.code, Some(0), "{promoted:?}");
+        primary = standby;
+        // The next standby begins with nothing; until it follows, nothing is answered.
+        directories.push(empty());
+        standby = start_standby(directories.last().unwrap().path(), &primary).await;
+        check(&connect(&primary.address).await, &mut promised, record).await;
+    }
+    await_in_step(&standby).await;
+    standby.stop().await;
+    primary.stop().await;
+    let [.., promoted, copy] = &directories[..] else { panic!("there were several") };
+    let report = verified(promoted.path()).await;
+    assert_eq!(report["transfers"], promised.len().to_string());
+    assert_eq!(verified(copy.path()).await["transfers"], promised.len().to_string());
+}
+
+async fn start_standby(directory: &std::path::Path, primary: &Server) -> Server {
+    let more =
+        ["--sync-standbys", "1", "--follow", primary.address.as_str(), "--follow-name", "two"];
+    Server::start(directory, &more).await
+}
+
+/// What operators and clients see of a standby that follows, loses its primary, and is promoted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_serves_reads_says_what_it_is_and_becomes_the_primary() {
+    let (first, second) = (empty(), empty());
+    let primary = Server::start(first.path(), &[]).await;
+    let client = connect(&primary.address).await;
+    open_accounts(&client).await;
+    client.create_transfers(&[transfer(1), transfer(2)]).await.unwrap();
+    let standby = Server::start(second.path(), &["--follow", &primary.address]).await;
+    await_in_step(&standby).await;
+    let reader = connect(&standby.address).await;
+    let there = client.position().await.unwrap();
+    let found = reader.after(there).lookup_transfers(&[TransferId(2)]).await.unwrap();
+    assert!(found[0].is_some());
+    let refused = reader.create_transfers(&[transfer(3)]).await.unwrap_err();
+    let ClientError::Refused { kind, message } = refused else { panic!("{refused}") };
+    assert_eq!(kind, RefusalKind::Standby);
+    assert!(message.contains(&primary.address), "{message}");
+    let followed = status(&primary.address).await;
+    assert_eq!(followed["replication"]["standbys"][0]["name"], "standby");
+    assert_eq!(followed["replication"]["role"], "primary");
+    let served =
+        run_florin(&["serve", "--insecure-loopback", "--data", argument(second.path())], "").await;
+    assert_eq!(served.code, Some(3), "it is open: {served:?}");
+    // The primary is gone: the standby says so, and goes on reading.
+    primary.kill().await;
+    let alone = async {
+        while status(&standby.address).await["replication"]["standby"]["connected"] == true {}
+    };
+    within("a standby notices", alone).await;
+    let told = run_florin(&["status", "--connect", &standby.address], "").await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.output.contains("DOES NOT FOLLOW"), "{told:?}");
+    let promoted = run_florin(&["promote", "--connect", &standby.address], "").await;
+    assert_eq!(promoted.code, Some(0), "{promoted:?}");
+    let again = run_florin(&["promote", "--connect", &standby.address], "").await;
+    assert_eq!(again.code, Some(1), "{again:?}");
+    let results = connect(&standby.address)
+        .await
+        .create_transfers(&[transfer(2), transfer(3)])
+        .await
+        .unwrap();
+    let statuses: Vec<_> = results.iter().map(|result| result.status).collect();
+    assert_eq!(statuses, [CreateTransferStatus::Exists, CreateTransferStatus::Created]);
+    standby.stop().await;
+    // It does not follow any more, whatever an old unit file says.
+    let data = argument(second.path());
+    let follows = run_florin(
+        &["serve", "--insecure-loopback", "--follow", "127.0.0.1:1", "--data", data],
+        "",
+    )
+    .await;
+    assert_eq!(follows.code, Some(3), "{follows:?}");
+    assert!(follows.errors.contains("was promoted"), "{follows:?}");
+    assert_eq!(verified(second.path()).await["transfers"], "3");
+}
