@@ -52,7 +52,7 @@ impl Currency {
 
     /// Decimal places of ISO 4217.
     #[must_use]
-    pub fn places(self) -> u32 {
+    pub fn places(self) -> u8 {
         match self {
             Currency::Eur | Currency::Gbp | Currency::Usd => 2,
             Currency::Jpy => 0,
@@ -76,10 +76,10 @@ impl Currency {
     pub fn amount(self, text: &str) -> Result<Money, NotAnAmount> {
         let not_an_amount = NotAnAmount { currency: self };
         let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
-        let places = usize::try_from(self.places()).expect("few places");
+        let places = usize::from(self.places());
         let is_full = !text.contains('.') || (places != 0 && fraction.len() == places);
         let digits = ungrouped(whole).filter(|_| is_full).ok_or(not_an_amount)?;
-        let unit = 10_u64.pow(self.places());
+        let unit = 10_u64.pow(self.places().into());
         let number = |digits: &str| digits.parse::<u64>().map_err(|_| not_an_amount);
         let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         if !is_digits(fraction) {
@@ -162,8 +162,8 @@ impl Money {
     /// As a form takes it: without sign and commas.
     #[must_use]
     pub fn plain(self) -> String {
-        let unit = 10_u128.pow(self.currency.places());
-        let places = usize::try_from(self.currency.places()).expect("few places");
+        let unit = 10_u128.pow(self.currency.places().into());
+        let places = usize::from(self.currency.places());
         match places {
             0 => self.cents.to_string(),
             _ => format!("{}.{:0places$}", self.cents / unit, self.cents % unit),

@@ -14,6 +14,7 @@ mod doors;
 mod events;
 mod evidence;
 mod exit;
+mod export;
 mod figure;
 mod follow;
 mod inspect;

@@ -60,6 +60,24 @@ const TOOLS: &[Tool] = &[
         advice: "install it (`apt-get install libnss3-tools`)",
     },
     Tool {
+        name: "hledger, a reader of exports",
+        probe: ("hledger", &["--version"]),
+        install: Some(("apt-get", &["install", "--yes", "--no-install-recommends", "hledger"])),
+        advice: "install it (`apt-get install hledger`)",
+    },
+    Tool {
+        name: "ledger, another",
+        probe: ("ledger", &["--version"]),
+        install: Some(("apt-get", &["install", "--yes", "--no-install-recommends", "ledger"])),
+        advice: "install it (`apt-get install ledger`)",
+    },
+    Tool {
+        name: "beancount, another",
+        probe: ("bean-check", &["--version"]),
+        install: Some(("apt-get", &["install", "--yes", "--no-install-recommends", "beancount"])),
+        advice: "install it (`apt-get install beancount`)",
+    },
+    Tool {
         name: "rustfmt",
         probe: ("cargo", &["fmt", "--version"]),
         install: Some(("rustup", &["component", "add", "rustfmt"])),

@@ -6,6 +6,7 @@ mod bench;
 mod bench_bank;
 mod demo;
 mod exec;
+mod export;
 mod init;
 mod inspect;
 mod kek;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Exec(exec::Exec),
     Status(status::StatusCommand),
     Tail(tail::Tail),
+    Export(Box<export::Export>),
     Verify(verify::Verify),
     Backup(Box<backup::BackupCommand>),
     Restore(Box<restore::Restore>),
@@ -66,6 +68,7 @@ impl Command {
             Command::Exec(exec) => exec.run(),
             Command::Status(status) => status.run(),
             Command::Tail(tail) => tail.run(),
+            Command::Export(export) => export.run(),
             Command::Verify(verify) => verify.run(),
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),

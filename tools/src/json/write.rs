@@ -43,6 +43,17 @@ pub(crate) fn answer(answer: &Answer) -> String {
     }
 }
 
+/// An account as its line of an export, without a line break.
+pub(crate) fn account(account: &Account) -> String {
+    #[derive(Serialize)]
+    struct Line {
+        kind: &'static str,
+        #[serde(flatten)]
+        account: AccountJson,
+    }
+    line(&Line { kind: "account", account: account.into() })
+}
+
 /// The answer to a line that can't be read, or to an operation that got none. Lines count from 1.
 pub(crate) fn error(message: &str, number: u64) -> String {
     line(&ErrorJson { error: message, line: number })
