@@ -8,8 +8,11 @@ mod cuts;
 #[path = "../documents/dice.rs"]
 mod dice;
 mod digests;
+mod erasure;
 #[path = "../keys/mod.rs"]
 mod keys;
+#[path = "../names/mod.rs"]
+mod names;
 mod pair;
 mod promoted;
 mod refused;

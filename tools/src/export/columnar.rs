@@ -90,8 +90,7 @@ impl Sheets for Columnar {
 impl TableFile {
     fn new(table: Table, file: Output) -> Result<TableFile, ParquetError> {
         let schema = Arc::new(parse_message_type(&schema(table))?);
-        let properties =
-            WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
         let columns = table.columns().iter().map(|(_, kind)| Column::new(*kind)).collect();
         Ok(TableFile { table, writer, columns, rows_count: 0, bytes_count: 0 })
