@@ -3,6 +3,7 @@
 
 use super::Tree;
 use super::edge::{Fresh, LastLeaf, Peaks};
+use super::number::TileNumber;
 use super::scan::{Kept, LeafScan};
 use super::tile::Tile;
 use crate::error::{Error, ErrorKind};
@@ -41,12 +42,11 @@ impl Builder {
             }
         }
         let (peaks, from, passed) = begin;
-        tree.tiles.remove_from(peaks.tiles_count)?;
+        tree.tiles.remove_from(TileNumber(peaks.count))?;
         let scan = LeafScan::new(Arc::clone(&tree.reads), from, passed, Kept::MUCH);
         let size = {
             let mut edge = tree.edge();
-            edge.peaks = peaks;
-            edge.scanned = from.lsn;
+            edge.begin_behind(peaks, from.lsn);
             edge.size()
         };
         Ok(Builder { tree, scan, size, fresh: Fresh::default(), tile_ends: VecDeque::new() })
@@ -80,7 +80,7 @@ impl Builder {
         tile_ends.extend(fresh.tile_ends.drain(..));
         let mut edge = tree.edge();
         tree.hashed_count.fetch_add(*size - edge.size(), Ordering::Relaxed);
-        edge.blocks.append(&mut fresh.blocks);
+        edge.append(&mut fresh.blocks);
         edge.leaves.clear();
         edge.leaves.extend_from_slice(&fresh.leaves);
         if let Some((StreamCursor { epoch, lsn, .. }, time)) = fresh.last.take() {

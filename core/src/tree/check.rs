@@ -1,6 +1,7 @@
 //! Compares the tree's files with the log, while somebody reads it from the first frame to the last.
 
 use super::edge::{BLOCK_LEVEL, Fresh, Peaks, Shape};
+use super::number::TileNumber;
 use super::scan::{Scanned, write_leaf};
 use super::tile::Tile;
 use super::tiles::{self, Tiles};
@@ -20,7 +21,7 @@ pub(crate) struct TreeCheck {
     tiles: Tiles,
     shape: Shape,
     /// Tiles that were not met yet.
-    numbers: BTreeSet<u64>,
+    numbers: BTreeSet<TileNumber>,
     peaks: Peaks,
     fresh: Fresh,
     size: u64,
@@ -96,7 +97,9 @@ impl TreeCheck {
 
     /// What does not hold.
     pub(crate) fn findings(mut self) -> Vec<String> {
-        if let (Some(first), Some(last)) = (self.numbers.first(), self.numbers.last()) {
+        if let (Some(TileNumber(first)), Some(TileNumber(last))) =
+            (self.numbers.first(), self.numbers.last())
+        {
             self.findings.push(format!(
                 "the tree of proofs has files {first} to {last}, for which the log has too few records: \
                  run `florin rebuild`"
@@ -113,7 +116,8 @@ impl TreeCheck {
         let is_owed = self.numbers.last().is_some_and(|last| number <= *last);
         if is_owed && self.tiles.read(number)?.as_deref() != Some(&expected) {
             self.findings.push(format!(
-                "file {number} of the tree of proofs is not what the log gives: run `florin rebuild`"
+                "file {} of the tree of proofs is not what the log gives: run `florin rebuild`",
+                number.0
             ));
         }
         self.numbers.remove(&number);
@@ -123,7 +127,7 @@ impl TreeCheck {
 }
 
 /// The level of a tile's file, as it says itself.
-fn level_of(disk: &dyn Disk, number: u64) -> Option<u32> {
+fn level_of(disk: &dyn Disk, number: TileNumber) -> Option<u32> {
     let file = disk.open(&tiles::path(number), Access::Read).ok()?;
     let mut start = [0; 16];
     file.read_exact_at(&mut start, 0).ok()?;

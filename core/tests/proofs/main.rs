@@ -8,3 +8,4 @@ mod damage;
 mod histories;
 mod house;
 mod proofs;
+mod under_way;
