@@ -87,7 +87,8 @@ impl Evidence {
             }),
             Evidence::Receipt(SignedReceipt { receipt, key, .. }) => json!({
                 "kind": "receipt",
-                "database": format!("{:032x}", receipt.incarnation),
+                "database": format!("{:032x}", receipt.birth),
+                "life": format!("{:032x}", receipt.life),
                 "key": key.to_string(),
                 "end": receipt.lsn.to_string(),
                 "record": of_leaf(&receipt.leaf),
@@ -97,9 +98,10 @@ impl Evidence {
 }
 
 fn of_head(SignedHead { head, key, .. }: &SignedHead) -> Value {
-    let TreeHead { incarnation, epoch, size, lsn, time, chain: _, root } = head;
+    let TreeHead { birth, life, epoch, size, lsn, time, chain: _, root } = head;
     json!({
-        "database": format!("{incarnation:032x}"),
+        "database": format!("{birth:032x}"),
+        "life": format!("{life:032x}"),
         "epoch": epoch.to_string(),
         "leaves": size.to_string(),
         "end": lsn.to_string(),

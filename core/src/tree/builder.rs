@@ -11,7 +11,6 @@ use crate::log::FramePosition;
 use crate::log::resume::Resume;
 use florin_ledger::{Lsn, StreamCursor};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -33,10 +32,10 @@ impl Builder {
         let durable = tree.reads.durable().get();
         let mut begin = (Peaks::default(), FramePosition::GENESIS, Lsn::NONE);
         for number in tree.tiles.numbers()?.into_iter().rev() {
-            let Some(head) = tree.tiles.read_head(number)? else { continue };
-            // One of a history that was left, or of a copy, names what this log does not have.
-            if let Ok(resume) = tree.reads.log().resume_after(head.last, durable)? {
-                let Resume { from, cursor } = resume;
+            let Some(head) = tree.tile_head(number)? else { continue };
+            if let Ok(Resume { from, cursor }) =
+                tree.reads.log().resume_after(head.last, durable)?
+            {
                 begin = (head.peaks, from, cursor.lsn);
                 break;
             }
@@ -59,11 +58,13 @@ impl Builder {
     pub(super) fn step(&mut self) -> Result<bool, Error> {
         self.write_full_tiles()?;
         let shape = self.tree.shape;
-        let Builder { scan, size, fresh, .. } = self;
-        let end = scan.next(|leaf| {
+        let Builder { tree, scan, size, fresh, .. } = self;
+        let end = scan.next(u64::MAX, |leaf| {
             *size += 1;
             fresh.push(leaf, *size, shape);
-            ControlFlow::Continue(())
+            if let Some(life) = leaf.life {
+                tree.note_life(life);
+            }
         })?;
         let Some(end) = end else { return Ok(false) };
         self.publish(end);

@@ -13,6 +13,7 @@ mod builder;
 mod check;
 mod edge;
 mod figures;
+mod lives;
 mod nodes;
 mod number;
 mod open;
@@ -35,6 +36,7 @@ use crate::log::FramePosition;
 use crate::reads::Reads;
 use edge::{BLOCK_LEVEL, Edge, Peaks, Shape};
 use florin_ledger::Lsn;
+use florin_ledger::record::LifeRecord;
 use florin_proof::SigningKey;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -82,6 +84,8 @@ pub(crate) struct Tree {
     /// fewer leaves than one that was stated before a restart.
     opened: Lsn,
     key: Option<SigningKey>,
+    /// The newest life that the log was seen to be in.
+    life: Mutex<LifeRecord>,
     /// Damaged tiles that somebody needs.
     wanted: Wanted,
     /// The thread that builds has ended: nothing moves any more.
@@ -97,6 +101,7 @@ impl Tree {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         reads: Arc<Reads>,
+        life: LifeRecord,
         proving: &Proving,
     ) -> Result<Tree, Error> {
         let shape = proving.shape()?;
@@ -110,6 +115,7 @@ impl Tree {
             moved: Condvar::new(),
             opened,
             key: proving.signing_key.clone(),
+            life: Mutex::new(life),
             wanted: Wanted::default(),
             is_ended: AtomicBool::new(false),
             derived_count: AtomicU64::new(0),

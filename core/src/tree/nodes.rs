@@ -13,7 +13,6 @@ use florin_ledger::{Lsn, StreamCursor};
 use florin_proof::tree::{Nodes, root_of_complete};
 use florin_proof::{Hash, node_hash};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -85,7 +84,7 @@ impl<'a> Stored<'a> {
             return Ok(Arc::clone(tile));
         }
         assert!(self.edge.has_tile(number));
-        let tile = self.tree.when_derived(number, self.until, || self.tree.tiles.read(number))?;
+        let tile = self.tree.when_derived(number, self.until, || self.tree.tile(number))?;
         self.tiles.insert(number, Arc::clone(&tile));
         Ok(tile)
     }
@@ -93,7 +92,7 @@ impl<'a> Stored<'a> {
     /// The head of a tile that is a file.
     fn tile_head(&self, number: TileNumber) -> Result<TileHead, Error> {
         assert!(self.edge.has_tile(number));
-        self.tree.when_derived(number, self.until, || self.tree.tiles.read_head(number))
+        self.tree.when_derived(number, self.until, || self.tree.tile_head(number))
     }
 
     /// The leaves of a block, complete or not.
@@ -187,6 +186,23 @@ fn place(offset: u64) -> usize {
 }
 
 impl Tree {
+    /// The head of a tile's file; `None` if it can't be read or is of another history.
+    pub(super) fn tile_head(&self, number: TileNumber) -> Result<Option<TileHead>, Error> {
+        self.tiles.read_head(number, |head| self.is_ours(head))
+    }
+
+    /// A tile's file; `None` if it can't be read or is of another history.
+    fn tile(&self, number: TileNumber) -> Result<Option<Arc<Tile>>, Error> {
+        self.tiles.read(number, |head| self.is_ours(head))
+    }
+
+    /// Whether the log has what a tile was made of. One of a history that was left, or of a copy, names a
+    /// block that this log does not have.
+    fn is_ours(&self, head: &TileHead) -> Result<bool, Error> {
+        let durable = self.reads.durable().get();
+        Ok(self.reads.log().resume_after(head.last, durable)?.is_ok())
+    }
+
     /// What a tile's file gives; the tree's thread derives it again if it can't be read.
     fn when_derived<T>(
         &self,
@@ -219,7 +235,7 @@ impl Tree {
     fn derive_towards(&self, number: TileNumber) -> Result<TileNumber, Error> {
         // One that the edge still has is not damaged, and its file is the builder's to write.
         assert!(self.edge().has_tile(number));
-        if self.tiles.read(number)?.is_some() {
+        if self.tile(number)?.is_some() {
             return Ok(number);
         }
         let mut first = number;
@@ -227,7 +243,7 @@ impl Tree {
             let Some(before) = first.before() else {
                 break (Peaks::default(), StreamCursor::BEGIN);
             };
-            if let Some(head) = self.tiles.read_head(before)? {
+            if let Some(head) = self.tile_head(before)? {
                 break (head.peaks, head.last);
             }
             first = before;
@@ -279,10 +295,9 @@ impl Tree {
         let mut scan = LeafScan::new(Arc::clone(&self.reads), from, passed, Kept::LITTLE);
         let mut taken = 0;
         while taken < count {
-            let end = scan.next(|leaf| {
+            let end = scan.next(count - taken, |leaf| {
                 take(leaf);
                 taken += 1;
-                if taken < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             if end.is_none() && taken < count {
                 return Err(Error::corrupt(

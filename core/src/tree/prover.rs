@@ -181,7 +181,8 @@ impl Tree {
         let durable = self.reads.durable().get();
         let (end, _) = frame_after(self.reads.log(), leaf.before, lsn, durable)?;
         let receipt = Receipt {
-            incarnation: self.reads.log().identity().incarnation,
+            birth: self.reads.log().identity().incarnation,
+            life: self.life_of(leaf.epoch)?,
             lsn: end.lsn,
             chain: end.chain,
             durable: ON_OWN_DISK,
@@ -219,7 +220,8 @@ impl Tree {
             }
         };
         Ok(TreeHead {
-            incarnation: log.identity().incarnation,
+            birth: log.identity().incarnation,
+            life: self.life_of(epoch)?,
             epoch,
             size,
             lsn: end.lsn,

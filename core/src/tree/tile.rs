@@ -229,3 +229,66 @@ fn blocks_bytes(blocks: &[Block]) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_proof::node_hash;
+
+    const SHAPE: Shape = Shape { tile_level: 9 };
+
+    fn tile() -> Tile {
+        let block = |first, byte| Block { first: Lsn(first), hash: Hash([byte; 32]) };
+        let peaks = Peaks { count: 2, roots: vec![Hash([9; 32])] };
+        let last = StreamCursor { epoch: 7, lsn: Lsn(0x4000), hash: [6; 32] };
+        Tile::new(peaks, vec![block(0x1000, 1), block(0x2000, 2)], last)
+    }
+
+    /// The file as docs/FORMAT.md draws it, put together by hand.
+    fn drawn(hash: impl Fn(&[u8]) -> [u8; 32]) -> Vec<u8> {
+        let root = node_hash(&Hash([1; 32]), &Hash([2; 32])).0;
+        let blocks =
+            [&0x1000_u64.to_le_bytes()[..], &[1; 32], &0x2000_u64.to_le_bytes(), &[2; 32]].concat();
+        let head = [
+            &b"FLORINTR\x01\0\0\0\x09\x08\0\0"[..],
+            &0xabcd_u128.to_le_bytes(),
+            &2_u64.to_le_bytes(),
+            &0x1000_u64.to_le_bytes(),
+            &7_u64.to_le_bytes(),
+            &0x4000_u64.to_le_bytes(),
+            &[6; 32],
+            &root,
+            &hash(&blocks),
+            &[2, 0, 0, 0, 0, 0, 0, 0],
+            &[9; 32],
+            &root,
+            &[0; 38 * 32],
+        ]
+        .concat();
+        [&head[..], &hash(&head), &blocks].concat()
+    }
+
+    /// Prevents: files that another version, or another key, takes for its own.
+    #[test]
+    fn a_tile_has_the_bytes_that_are_drawn_and_is_read_under_its_own_key_alone() {
+        let plain = TileFormat { birth: 0xabcd, shape: SHAPE, key: None };
+        let keyed = TileFormat { key: Some(Zeroizing::new([5; 32])), ..plain.clone() };
+        let other = TileFormat { key: Some(Zeroizing::new([4; 32])), ..plain.clone() };
+        let clear = tile().to_bytes(&plain);
+        assert_eq!(clear, drawn(|bytes| *blake3::hash(bytes).as_bytes()));
+        let sealed = tile().to_bytes(&keyed);
+        assert_eq!(sealed, drawn(|bytes| *blake3::keyed_hash(&[5; 32], bytes).as_bytes()));
+        let number = TileNumber(2);
+        for (bytes, format) in [(&clear, &plain), (&sealed, &keyed)] {
+            assert_eq!(Tile::read(bytes, number, format), Some(tile()));
+            assert_eq!(TileHead::read(bytes, number, format), Some(tile().head));
+            assert_eq!(Tile::read(bytes, TileNumber(3), format), None);
+        }
+        for (bytes, format) in
+            [(&clear, &keyed), (&sealed, &plain), (&sealed, &other), (&clear, &other)]
+        {
+            assert_eq!(Tile::read(bytes, number, format), None);
+            assert_eq!(TileHead::read(bytes, number, format), None);
+        }
+    }
+}

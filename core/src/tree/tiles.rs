@@ -52,17 +52,27 @@ impl Tiles {
         self.disk.sync_directory(DIRECTORY).map_err(|error| failed(&error))
     }
 
-    /// The head of a tile; `None` if it is missing or damaged.
-    pub(super) fn read_head(&self, number: TileNumber) -> Result<Option<TileHead>, Error> {
+    /// The head of a tile; `None` if it is missing, damaged, or none that `is_ours`.
+    pub(super) fn read_head(
+        &self,
+        number: TileNumber,
+        is_ours: impl FnOnce(&TileHead) -> Result<bool, Error>,
+    ) -> Result<Option<TileHead>, Error> {
         if let Some(tile) = self.kept(number) {
             return Ok(Some(tile.head.clone()));
         }
         let bytes = self.read_bytes(number, TILE_HEAD_BYTES)?;
-        Ok(bytes.and_then(|bytes| TileHead::read(&bytes, number, &self.format)))
+        let head = bytes.and_then(|bytes| TileHead::read(&bytes, number, &self.format));
+        let Some(head) = head else { return Ok(None) };
+        Ok(is_ours(&head)?.then_some(head))
     }
 
-    /// A tile; `None` if it is missing or damaged.
-    pub(super) fn read(&self, number: TileNumber) -> Result<Option<Arc<Tile>>, Error> {
+    /// A tile; `None` if it is missing, damaged, or none that `is_ours`.
+    pub(super) fn read(
+        &self,
+        number: TileNumber,
+        is_ours: impl FnOnce(&TileHead) -> Result<bool, Error>,
+    ) -> Result<Option<Arc<Tile>>, Error> {
         if let Some(tile) = self.kept(number) {
             return Ok(Some(tile));
         }
@@ -70,6 +80,9 @@ impl Tiles {
         let Some(tile) = bytes.and_then(|bytes| Tile::read(&bytes, number, &self.format)) else {
             return Ok(None);
         };
+        if !is_ours(&tile.head)? {
+            return Ok(None);
+        }
         let tile = Arc::new(tile);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back(Arc::clone(&tile));

@@ -189,7 +189,8 @@ pub(crate) fn assert_tree(database: &Database) -> Vec<Told> {
     assert_eq!(head.head.size, wide(leaves.len()));
     assert_eq!(head.head.root, naive_root(&leaves));
     assert!(leaves.last().is_some_and(|leaf| leaf.position.lsn < head.head.lsn));
-    assert_eq!(head.head.incarnation, database.status().unwrap().incarnation);
+    let status = database.status().unwrap();
+    assert_eq!((head.head.life, head.head.epoch), (status.incarnation, status.epoch));
     leaves
 }
 
