@@ -60,6 +60,15 @@ impl Evidence {
         }
     }
 
+    /// The record that it is about, if it is about one.
+    pub(crate) fn leaf(&self) -> Option<&[u8]> {
+        match self {
+            Evidence::Inclusion(proof) => Some(&proof.leaf),
+            Evidence::Receipt(receipt) => Some(&receipt.receipt.leaf),
+            Evidence::Head(_) | Evidence::Consistency(_) => None,
+        }
+    }
+
     /// Checks everything that it says.
     pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), ProofError> {
         match self {
