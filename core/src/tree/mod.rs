@@ -137,6 +137,12 @@ impl Tree {
         self.is_ended.load(Ordering::Acquire)
     }
 
+    /// The log is known to be whole up to here. More than is durable while standbys are demanded that have not
+    /// said so yet: what was read once is no less part of this log.
+    fn known_end(&self) -> Lsn {
+        self.reads.durable().get().max(self.opened).max(self.edge().scanned)
+    }
+
     fn edge(&self) -> MutexGuard<'_, Edge> {
         self.edge.lock().unwrap_or_else(PoisonError::into_inner)
     }

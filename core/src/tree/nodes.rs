@@ -199,8 +199,7 @@ impl Tree {
     /// Whether the log has what a tile was made of. One of a history that was left, or of a copy, names a
     /// block that this log does not have.
     fn is_ours(&self, head: &TileHead) -> Result<bool, Error> {
-        let durable = self.reads.durable().get();
-        Ok(self.reads.log().resume_after(head.last, durable)?.is_ok())
+        Ok(self.reads.log().resume_after(head.last, self.known_end())?.is_ok())
     }
 
     /// What a tile's file gives; the tree's thread derives it again if it can't be read.
@@ -257,7 +256,7 @@ impl Tree {
 
     fn derive_behind(&self, peaks: Peaks, last: StreamCursor) -> Result<Tile, Error> {
         let log = self.reads.log();
-        let resume = log.resume_after(last, self.reads.durable().get())?;
+        let resume = log.resume_after(last, self.known_end())?;
         let Ok(Resume { from, cursor }) = resume else { return Err(disagree(last.lsn)) };
         let (mut fresh, mut size) = (Fresh::default(), 0);
         let (shape, leaves_count) = (self.shape, self.shape.tile_leaves());
@@ -300,6 +299,10 @@ impl Tree {
                 taken += 1;
             })?;
             if end.is_none() && taken < count {
+                if self.reads.durable().get() < self.known_end() {
+                    let message = "standbys have not said yet what is durable: ask again";
+                    return Err(Error::new(ErrorKind::NotYet, message));
+                }
                 return Err(Error::corrupt(
                     "the tree of proofs has more records than the log: run `florin rebuild`",
                 ));
