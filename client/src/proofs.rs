@@ -5,7 +5,8 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::proof_call::{ProveConsistency, ProveInclusion, Receipt, TreeHead};
 use florin_ledger::Subject;
-use florin_proof::{ConsistencyProof, InclusionProof, SignedHead, SignedReceipt};
+use florin_proof::{ConsistencyProof, InclusionProof, Leaf, SignedHead, SignedReceipt};
+use florin_wire::RefusalKind;
 use florin_wire::tree::{ConsistencyOf, InclusionOf};
 
 impl Client {
@@ -22,13 +23,17 @@ impl Client {
     ///
     /// # Errors
     /// Refused as [`crate::RefusalKind::NotYet`] if the tree has not come past the record within a second:
-    /// ask again, or for a [`Client::receipt`]; see [`ClientError`].
+    /// ask again, or for a [`Client::receipt`]; as [`crate::RefusalKind::Corrupt`] if the server proves another
+    /// record; see [`ClientError`].
     pub async fn prove_inclusion(
         &self,
         subject: &Subject,
         size: Option<u64>,
     ) -> Result<InclusionProof, ClientError> {
-        self.ask(&ProveInclusion(InclusionOf { subject: subject.clone(), size })).await
+        let proof: InclusionProof =
+            self.ask(&ProveInclusion(InclusionOf { subject: subject.clone(), size })).await?;
+        check_subject(&proof.leaf, subject)?;
+        Ok(proof)
     }
 
     /// That the tree of `first` leaves is the beginning of that of `second`; `None`: of the newest.
@@ -49,6 +54,47 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn receipt(&self, subject: &Subject) -> Result<SignedReceipt, ClientError> {
-        self.ask(&Receipt(subject.clone())).await
+        let receipt: SignedReceipt = self.ask(&Receipt(subject.clone())).await?;
+        check_subject(&receipt.receipt.leaf, subject)?;
+        Ok(receipt)
+    }
+}
+
+/// A proof of something else may well hold: it is not what was asked for.
+fn check_subject(leaf: &[u8], subject: &Subject) -> Result<(), ClientError> {
+    if Leaf::read(leaf).is_ok_and(|leaf| leaf.is_of(subject)) {
+        return Ok(());
+    }
+    Err(ClientError::Refused {
+        kind: RefusalKind::Corrupt,
+        message: String::from(
+            "the server has proved another record than was asked for: don't take it for that one",
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_ledger::stream::ItemContent;
+    use florin_ledger::{Lsn, Position, Timestamp, Transfer, TransferId};
+
+    /// Prevents: a payment that is taken for proved because the server has proved another.
+    #[test]
+    fn a_proof_of_another_record_is_not_taken() {
+        let position = Position { epoch: 1, lsn: Lsn(4_272) };
+        let transfer = Transfer { id: TransferId(7), ..Transfer::default() };
+        let leaf = Leaf { position, time: Timestamp(5), content: ItemContent::Transfer(transfer) };
+        let leaf = leaf.to_bytes();
+        assert_eq!(check_subject(&leaf, &Subject::Transfer(TransferId(7))), Ok(()));
+        assert_eq!(check_subject(&leaf, &Subject::Position(position)), Ok(()));
+        for (leaf, subject) in [
+            (&leaf[..], Subject::Transfer(TransferId(8))),
+            (&leaf[..], Subject::Position(Position { epoch: 2, ..position })),
+            (&leaf[1..], Subject::Transfer(TransferId(7))),
+        ] {
+            let refused = check_subject(leaf, &subject).unwrap_err();
+            assert!(matches!(refused, ClientError::Refused { kind: RefusalKind::Corrupt, .. }));
+        }
     }
 }

@@ -141,6 +141,7 @@ impl Database {
             scrub_bytes_per_second: options.scrub_bytes_per_second,
             digest_bytes: options.digest_bytes,
         };
+        let life = opened.engine.life();
         let running = Threads::start(opened, disk.clone(), clock, watching, role)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
         let Running { threads, reads, watch, parts } = running;
@@ -154,7 +155,7 @@ impl Database {
             tree: None,
         };
         if let Some(proving) = &options.proving {
-            database.tree = Some(OpenTree::start(&disk, reads, proving, &options.observer)?);
+            database.tree = Some(OpenTree::start(&disk, reads, life, proving, &options.observer)?);
         }
         let database = Database { shared: Arc::new(database) };
         // Nobody has the handle yet, so no key is handed out before.

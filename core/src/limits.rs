@@ -78,6 +78,8 @@ pub const STREAM_NAMES_MAX: usize = 65_536;
 pub const TREE_NAMES_MAX: usize = 1 << 20;
 /// Holds that the tree of proofs keeps: 11 MiB.
 pub const TREE_HOLDS_MAX: usize = 1 << 16;
+/// Questions that wait for damaged files of the tree of proofs to be derived again.
+pub const TREE_WANTED_MAX: usize = 64;
 /// Records that are read for a dry run as of a position: of the ids that the commit names, postings of
 /// its accounts by their waypoints, and versions of its documents, from the newest back.
 pub const AS_OF_RECORDS_MAX: u64 = 65_536;

@@ -88,7 +88,7 @@ pub(crate) fn open(
     let Writing { mut writer, preparer, start } = writing;
     engine.go_on_at(start);
     engine.set_room(preparer.room());
-    let life = options.new_life.map(|incarnation| life.after(incarnation));
+    let life = options.new_life.map(|incarnation| life.after(incarnation, end.lsn));
     let durable = begin_epoch(&mut engine, &mut writer, life, end.lsn, clock)?;
     let store = match store {
         Some(store) => store,

@@ -6,15 +6,15 @@
 //!      0      8  magic, "FLORINCP"
 //!      8      4  version, 1
 //!     12      4  hashes of the path, at most 64
-//!     16    224  signed head, the older one
-//!    240    224  signed head, the newer one
-//!    464         path: 32 bytes each
+//!     16    240  signed head, the older one
+//!    256    240  signed head, the newer one
+//!    496         path: 32 bytes each
 //! ```
 //! All little-endian. Nothing follows.
 
 use crate::error::{Flaw, ProofError};
 use crate::hash::Hash;
-use crate::head::{SIGNED_HEAD_BYTES, SignedHead};
+use crate::head::{SIGNED_HEAD_BYTES, SignedHead, are_of_lives};
 use crate::inclusion::{PATH_HASHES_MAX, check_start, count, limited, take_path};
 use crate::key::PublicKey;
 use crate::path::is_consistent;
@@ -92,12 +92,18 @@ impl ConsistencyProof {
         self.first.verify(key).map_err(|error| error.after(HEAD_BYTES))?;
         self.second.verify(key).map_err(|error| error.after(second_at))?;
         let (first, second) = (&self.first.head, &self.second.head);
-        if first.incarnation != second.incarnation {
+        if first.birth != second.birth {
             return Err(ProofError::new(second_at + 16, Flaw::OtherDatabase));
         }
+        if !are_of_lives((first.life, first.epoch), (second.life, second.epoch)) {
+            return Err(ProofError::new(second_at + 32, Flaw::OtherLife));
+        }
+        // Everything in a head follows from the log: of one size there is one.
+        let is_other = first.size == second.size && first != second;
         // What a newer tree says of where it ends can't lie before.
-        if second.epoch < first.epoch || second.lsn < first.lsn || second.time < first.time {
-            return Err(ProofError::new(second_at + 32, Flaw::Number));
+        let falls = second.epoch < first.epoch || second.time < first.time;
+        if is_other || falls || (first.size < second.size && second.lsn <= first.lsn) {
+            return Err(ProofError::new(second_at + 48, Flaw::Contradiction));
         }
         if !is_consistent((first.size, first.root), (second.size, second.root), &self.path) {
             return Err(ProofError::new(second_at + SIGNED_HEAD_BYTES, Flaw::Root));

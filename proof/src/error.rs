@@ -35,6 +35,10 @@ pub enum Flaw {
     Root,
     /// Two parts are of different databases.
     OtherDatabase,
+    /// Two parts are of lives of a database that exclude each other.
+    OtherLife,
+    /// Two parts say what can't both be.
+    Contradiction,
 }
 
 impl ProofError {
@@ -67,6 +71,8 @@ impl fmt::Display for Flaw {
             Flaw::OtherKey => "it is signed by another key",
             Flaw::Root => "it does not lead to the root that was signed",
             Flaw::OtherDatabase => "its parts are of two databases",
+            Flaw::OtherLife => "its parts are of two lives of the database that exclude each other",
+            Flaw::Contradiction => "its parts contradict each other",
         })
     }
 }

@@ -5,34 +5,38 @@
 //!              0      8  magic, "FLORINTH"
 //!              8      4  version, 1
 //!             12      4  reserved, zero
-//!             16     16  incarnation of the database
-//!             32      8  epoch of the last leaf
-//!             40      8  leaves of the tree, at least 1
-//!             48      8  lsn: end of the frame of the last leaf
-//!             56      8  recorded time of the last leaf
-//!             64     32  chain hash of the log at that lsn (BLAKE3)
-//!             96     32  root of the tree (SHA-256)
+//!             16     16  birth: names the database and its tree
+//!             32     16  life: the incarnation of the database when the last leaf was recorded
+//!             48      8  epoch of the last leaf
+//!             56      8  leaves of the tree, 1 to 2^60
+//!             64      8  lsn: end of the frame of the last leaf
+//!             72      8  recorded time of the last leaf
+//!             80     32  chain hash of the log at that lsn (BLAKE3)
+//!            112     32  root of the tree (SHA-256)
 //! signed: offset  bytes  field
-//!              0    128  head
-//!            128     32  public key
-//!            160     64  ed25519 signature of bytes 0 to 127
+//!              0    144  head
+//!            144     32  public key
+//!            176     64  ed25519 signature of bytes 0 to 143
 //! ```
-//! All little-endian. A tree has heads where frames end, and of each size only one: everything in it
-//! follows from the log, so whoever has the same log states the same, and signs the same bytes.
+//! All little-endian. A tree has heads where frames end, and in one life of each size only one: everything in
+//! it follows from the log, so whoever has the same log states the same, and signs the same bytes. A restored
+//! bank is another life of the same log: up to where it was restored to, the old life's heads are its own.
+//! Whoever holds two heads of one birth, life and size that differ holds a broken word.
 
 use crate::error::{Flaw, ProofError};
 use crate::hash::Hash;
 use crate::key::{PublicKey, SigningKey};
 use crate::reader::Reader;
 use crate::tree::SIZE_MAX;
+use florin_ledger::record::LifeRecord;
 use florin_ledger::{Lsn, Timestamp};
 use zerocopy::little_endian::{U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of a head.
-pub const HEAD_BYTES: usize = 128;
+pub const HEAD_BYTES: usize = 144;
 /// Bytes of a signed head.
-pub const SIGNED_HEAD_BYTES: usize = 224;
+pub const SIGNED_HEAD_BYTES: usize = 240;
 const MAGIC: [u8; 8] = *b"FLORINTH";
 const VERSION: u32 = 1;
 
@@ -42,7 +46,8 @@ struct HeadLayout {
     magic: [u8; 8],
     version: U32,
     reserved: U32,
-    incarnation: U128,
+    birth: U128,
+    life: U128,
     epoch: U64,
     size: U64,
     lsn: U64,
@@ -65,8 +70,10 @@ const _: () = assert!(size_of::<SignedHeadLayout>() == SIGNED_HEAD_BYTES);
 /// What a tree of some size comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TreeHead {
-    /// Names the database.
-    pub incarnation: u128,
+    /// Names the database and its tree, through all its lives.
+    pub birth: u128,
+    /// The incarnation that the database had when the last leaf was recorded: until the first restore its birth.
+    pub life: u128,
     /// The opening that wrote the last leaf.
     pub epoch: u64,
     /// Leaves.
@@ -92,6 +99,13 @@ pub struct SignedHead {
     pub signature: [u8; 64],
 }
 
+/// Whether two lives, each with one of its epochs, may be those of one log: the same life for epochs of one,
+/// another for epochs of another.
+pub(crate) fn are_of_lives(first: (u128, u64), second: (u128, u64)) -> bool {
+    let is_one = LifeRecord::number_of(first.1) == LifeRecord::number_of(second.1);
+    is_one == (first.0 == second.0)
+}
+
 impl TreeHead {
     /// Its bytes.
     #[must_use]
@@ -110,7 +124,8 @@ impl TreeHead {
             magic: MAGIC,
             version: VERSION.into(),
             reserved: U32::ZERO,
-            incarnation: self.incarnation.into(),
+            birth: self.birth.into(),
+            life: self.life.into(),
             epoch: self.epoch.into(),
             size: self.size.into(),
             lsn: self.lsn.0.into(),
@@ -154,10 +169,11 @@ impl SignedHead {
             return wrong(12, Flaw::NotZero);
         }
         if !(1..=SIZE_MAX).contains(&head.size.get()) {
-            return wrong(40, Flaw::Number);
+            return wrong(56, Flaw::Number);
         }
         let read = TreeHead {
-            incarnation: head.incarnation.get(),
+            birth: head.birth.get(),
+            life: head.life.get(),
             epoch: head.epoch.get(),
             size: head.size.get(),
             lsn: Lsn(head.lsn.get()),

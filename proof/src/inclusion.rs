@@ -8,8 +8,8 @@
 //!     16      8  index of the leaf in the tree, from 0
 //!     24      4  hashes of the path, at most 64
 //!     28      4  reserved, zero
-//!     32    224  signed head
-//!    256         path: 32 bytes each, from the leaf up
+//!     32    240  signed head
+//!    272         path: 32 bytes each, from the leaf up
 //!      …         leaf
 //! ```
 //! All little-endian. Nothing follows.
@@ -116,7 +116,16 @@ impl InclusionProof {
         if root != Some(self.head.head.root) {
             return Err(ProofError::new(at, Flaw::Root));
         }
-        Leaf::read(&self.leaf)
+        let leaf = Leaf::read(&self.leaf).map_err(|error| error.after(leaf_at))?;
+        let head = &self.head.head;
+        // What is recorded in a tree lies before its end.
+        let is_behind = head.lsn <= leaf.position.lsn
+            || head.epoch < leaf.position.epoch
+            || head.time < leaf.time;
+        if is_behind {
+            return Err(ProofError::new(leaf_at, Flaw::Contradiction));
+        }
+        Ok(leaf)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Flaw, ProofError};
 use crate::hash::{Hash, LEAF_PREFIX, leaf_hash};
 use crate::reader::Reader;
 use florin_ledger::stream::{ITEM_BYTES_MAX, ItemContent, ItemKind};
-use florin_ledger::{Lsn, Position, Timestamp};
+use florin_ledger::{Lsn, Position, Subject, Timestamp, Transfer};
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -75,6 +75,35 @@ impl<'a> Leaf<'a> {
         let mut bytes = Vec::new();
         self.write(&mut bytes);
         bytes
+    }
+
+    /// Whether it is the record that was asked about.
+    #[must_use]
+    pub fn is_of(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Transfer(wanted) => match self.content {
+                ItemContent::Transfer(Transfer { id, .. }) | ItemContent::Failed { id, .. } => {
+                    id == *wanted
+                }
+                _ => false,
+            },
+            Subject::Commit(wanted) => match self.content {
+                ItemContent::Commit { id, .. } => id == *wanted,
+                ItemContent::Refusal(refusal) => {
+                    refusal.id == wanted.0 && refusal.reason.is_final()
+                }
+                _ => false,
+            },
+            Subject::Document(wanted) => match self.content {
+                ItemContent::DocumentPut { table, key, .. }
+                | ItemContent::DocumentDeleted { table, key }
+                | ItemContent::DocumentExpired { table, key, .. } => {
+                    table == wanted.table && key == wanted.key
+                }
+                _ => false,
+            },
+            Subject::Position(wanted) => self.position == *wanted,
+        }
     }
 
     /// The leaf of some bytes.

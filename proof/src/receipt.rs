@@ -7,18 +7,20 @@
 //!      0      8  magic, "FLORINRC"
 //!      8      4  version, 1
 //!     12      4  bytes of the leaf
-//!     16     16  incarnation of the database
-//!     32      8  end of the record's frame
-//!     40     32  chain hash of the log there (BLAKE3)
-//!     72      4  durable where, one bit each: 1 on the disk of the server that signs
-//!     76      4  reserved, zero
-//!     80     32  public key
-//!    112         leaf
+//!     16     16  birth: names the database and its tree
+//!     32     16  life: the incarnation of the database when the record was written
+//!     48      8  end of the record's frame
+//!     56     32  chain hash of the log there (BLAKE3)
+//!     88      4  durable where, one bit each: 1 on the disk of the server that signs
+//!     92      4  reserved, zero
+//!     96     32  public key
+//!    128         leaf
 //!      …     64  ed25519 signature of everything before
 //! ```
 //! All little-endian. Nothing follows.
 
 use crate::error::{Flaw, ProofError};
+use crate::head::are_of_lives;
 use crate::inclusion::{InclusionProof, check_start, count, limited};
 use crate::key::{PublicKey, SigningKey};
 use crate::leaf::{LEAF_BYTES_MAX, Leaf};
@@ -29,7 +31,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Durable on the disk of the server that signs.
 pub const ON_OWN_DISK: u32 = 1;
-const HEAD_BYTES: usize = 112;
+const HEAD_BYTES: usize = 128;
+/// Where the end of the frame lies.
+const LSN_AT: usize = 48;
 const SIGNATURE_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"FLORINRC";
 const VERSION: u32 = 1;
@@ -40,7 +44,8 @@ struct ReceiptLayout {
     magic: [u8; 8],
     version: U32,
     leaf_bytes: U32,
-    incarnation: U128,
+    birth: U128,
+    life: U128,
     lsn: U64,
     chain: [u8; 32],
     durable: U32,
@@ -53,8 +58,10 @@ const _: () = assert!(size_of::<ReceiptLayout>() == HEAD_BYTES);
 /// What is promised.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
-    /// Names the database.
-    pub incarnation: u128,
+    /// Names the database and its tree.
+    pub birth: u128,
+    /// The incarnation that the database had when the record was written.
+    pub life: u128,
     /// The end of the record's frame.
     pub lsn: Lsn,
     /// The log's chain hash there.
@@ -93,7 +100,8 @@ impl Receipt {
             magic: MAGIC,
             version: VERSION.into(),
             leaf_bytes: count(self.leaf.len()),
-            incarnation: self.incarnation.into(),
+            birth: self.birth.into(),
+            life: self.life.into(),
             lsn: self.lsn.0.into(),
             chain: self.chain,
             durable: self.durable.into(),
@@ -125,16 +133,17 @@ impl SignedReceipt {
         check_start(&layout.magic, &MAGIC, layout.version, VERSION)?;
         let leaf_bytes = limited(layout.leaf_bytes, LEAF_BYTES_MAX, 12)?;
         if layout.durable.get() != ON_OWN_DISK {
-            return Err(ProofError::new(72, Flaw::Number));
+            return Err(ProofError::new(88, Flaw::Number));
         }
         if layout.reserved != U32::ZERO {
-            return Err(ProofError::new(76, Flaw::NotZero));
+            return Err(ProofError::new(92, Flaw::NotZero));
         }
         let leaf = reader.bytes(leaf_bytes)?.to_vec();
         let signature = *reader.take::<[u8; SIGNATURE_BYTES]>()?;
         reader.end()?;
         let receipt = Receipt {
-            incarnation: layout.incarnation.get(),
+            birth: layout.birth.get(),
+            life: layout.life.get(),
             lsn: Lsn(layout.lsn.get()),
             chain: layout.chain,
             durable: layout.durable.get(),
@@ -149,29 +158,42 @@ impl SignedReceipt {
     /// What does not hold.
     pub fn verify(&self, key: &PublicKey) -> Result<Leaf<'_>, ProofError> {
         if self.key != *key {
-            return Err(ProofError::new(80, Flaw::OtherKey));
+            return Err(ProofError::new(96, Flaw::OtherKey));
         }
         let leaf = &self.receipt.leaf;
         if !key.verifies(&self.receipt.signed_bytes(key), &self.signature) {
             return Err(ProofError::new(HEAD_BYTES + leaf.len(), Flaw::Signature));
         }
-        Leaf::read(leaf).map_err(|error| error.after(HEAD_BYTES))
+        let leaf = Leaf::read(leaf).map_err(|error| error.after(HEAD_BYTES))?;
+        // A record lies before the end of its frame.
+        if self.receipt.lsn <= leaf.position.lsn {
+            return Err(ProofError::new(LSN_AT, Flaw::Contradiction));
+        }
+        Ok(leaf)
     }
 
-    /// Checks that a proof, which was verified, is of what was promised.
+    /// Checks that a proof is of what was promised; both were verified.
     ///
     /// # Errors
-    /// [`Flaw::OtherDatabase`]; [`Flaw::Root`] if it proves something else.
+    /// [`Flaw::OtherDatabase`]; [`Flaw::Root`] if it proves something else; [`Flaw::Contradiction`] if its head
+    /// ends before the record's frame does.
     pub fn check_redeemed(&self, proof: &InclusionProof) -> Result<(), ProofError> {
-        if proof.head.head.incarnation != self.receipt.incarnation {
+        let (head, receipt) = (&proof.head.head, &self.receipt);
+        if head.birth != receipt.birth {
             return Err(ProofError::new(16, Flaw::OtherDatabase));
         }
-        if proof.leaf != self.receipt.leaf {
+        if proof.leaf != receipt.leaf {
             return Err(ProofError::new(HEAD_BYTES, Flaw::Root));
         }
-        let head = &proof.head.head;
-        if head.lsn == self.receipt.lsn && head.chain != self.receipt.chain {
-            return Err(ProofError::new(40, Flaw::Root));
+        let epoch = Leaf::read(&receipt.leaf)?.position.epoch;
+        if !are_of_lives((receipt.life, epoch), (head.life, head.epoch)) {
+            return Err(ProofError::new(32, Flaw::OtherLife));
+        }
+        if head.lsn < receipt.lsn {
+            return Err(ProofError::new(LSN_AT, Flaw::Contradiction));
+        }
+        if head.lsn == receipt.lsn && head.chain != receipt.chain {
+            return Err(ProofError::new(LSN_AT + 8, Flaw::Root));
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 
 use florin_ledger::stream::ItemContent;
 use florin_ledger::{
-    AccountId, Amount, Code, CommitId, LedgerId, Lsn, Position, TableId, Timestamp, Transfer,
-    TransferId,
+    AccountId, Amount, Code, CommitId, DocumentKey, LedgerId, Lsn, Position, Subject, TableId,
+    Timestamp, Transfer, TransferId,
 };
 use florin_proof::receipt::ON_OWN_DISK;
 use florin_proof::tree::{Nodes, consistency_path, inclusion_path, root};
@@ -66,7 +66,8 @@ fn books(size: u64) -> Books {
 fn head(books: &mut Books, size: u64) -> SignedHead {
     let Ok(root) = root(books, size);
     let head = TreeHead {
-        incarnation: 0x1234,
+        birth: 0x1234,
+        life: 0x1234,
         epoch: 1,
         size,
         lsn: Lsn(4_096 + size * 112),
@@ -93,8 +94,8 @@ fn consistency(first: u64, second: u64) -> ConsistencyProof {
 
 fn receipt() -> SignedReceipt {
     let leaf = books(4).0.remove(3);
-    let (lsn, chain) = (Lsn(9_000), [5; 32]);
-    Receipt { incarnation: 0x1234, lsn, chain, durable: ON_OWN_DISK, leaf }.sign(&key())
+    let (lsn, chain) = (Lsn(4_540), [5; 32]);
+    Receipt { birth: 0x1234, life: 0x1234, lsn, chain, durable: ON_OWN_DISK, leaf }.sign(&key())
 }
 
 /// The file holds; nothing that differs from it in a byte, is cut or goes on does.
@@ -168,12 +169,163 @@ fn a_receipt_is_redeemed_by_its_own_leaf_alone() {
     assert_eq!(receipt.check_redeemed(&proof), Ok(()));
     assert!(receipt.check_redeemed(&inclusion(2, 4)).is_err());
     let mut elsewhere = proof.clone();
-    elsewhere.head.head.incarnation += 1;
+    elsewhere.head.head.birth += 1;
     let other = receipt.check_redeemed(&elsewhere).unwrap_err();
     assert_eq!(other.flaw, Flaw::OtherDatabase);
+    let mut early = proof.clone();
+    early.head.head.lsn = Lsn(receipt.receipt.lsn.0 - 1);
+    let early = receipt.check_redeemed(&early).unwrap_err();
+    assert_eq!(early.flaw, Flaw::Contradiction, "a head that ends before the promise");
+    let mut sibling = proof.clone();
+    sibling.head.head.life += 1;
+    assert_eq!(receipt.check_redeemed(&sibling).unwrap_err().flaw, Flaw::OtherLife);
     let mut forked = proof;
     forked.head.head.lsn = receipt.receipt.lsn;
     assert!(receipt.check_redeemed(&forked).is_err(), "another chain at the same end");
+}
+
+/// Signs whatever is said of the newer head of a proof.
+fn with_second(proof: &ConsistencyProof, change: impl Fn(&mut TreeHead)) -> Option<Flaw> {
+    let mut head = proof.second.head;
+    change(&mut head);
+    let changed = ConsistencyProof { second: head.sign(&key()), ..proof.clone() };
+    changed.verify(&key().public()).err().map(|error| error.flaw)
+}
+
+/// Prevents: a bank that signs two things of one tree, and neither contradicts the other.
+#[test]
+fn heads_that_contradict_each_other_are_not_consistent() {
+    let same = consistency(5, 5);
+    assert_eq!(with_second(&same, |_| {}), None);
+    let contradiction = Some(Flaw::Contradiction);
+    assert_eq!(with_second(&same, |head| head.lsn.0 += 8), contradiction);
+    assert_eq!(with_second(&same, |head| head.chain[0] ^= 1), contradiction);
+    assert_eq!(with_second(&same, |head| head.epoch += 1), contradiction);
+    assert_eq!(with_second(&same, |head| head.time.0 += 1), contradiction);
+    assert_eq!(with_second(&same, |head| head.root.0[0] ^= 1), contradiction);
+    let grown = consistency(5, 9);
+    let first = grown.first.head;
+    assert_eq!(with_second(&grown, |head| head.lsn = first.lsn), contradiction);
+    assert_eq!(with_second(&grown, |head| head.time.0 = first.time.0 - 1), contradiction);
+    assert_eq!(with_second(&grown, |head| head.epoch = 0), contradiction);
+    assert_eq!(with_second(&grown, |head| head.birth += 1), Some(Flaw::OtherDatabase));
+    // Another life has other epochs, and the same life has not.
+    let next_life = 1 << 32;
+    assert_eq!(with_second(&grown, |head| head.life += 1), Some(Flaw::OtherLife));
+    assert_eq!(with_second(&grown, |head| head.epoch += next_life), Some(Flaw::OtherLife));
+    let restored = |head: &mut TreeHead| {
+        head.epoch += next_life;
+        head.life += 1;
+    };
+    assert_eq!(with_second(&grown, restored), None);
+}
+
+/// Prevents: a record that is proved to be in a tree that ends before it.
+#[test]
+fn a_record_is_not_behind_the_head_that_it_is_proved_in() {
+    let proof = inclusion(3, 4);
+    let leaf = Leaf::read(&proof.leaf).unwrap();
+    let under = |change: fn(&mut TreeHead, &Leaf<'_>)| {
+        let mut head = proof.head.head;
+        change(&mut head, &leaf);
+        let changed = InclusionProof { head: head.sign(&key()), ..proof.clone() };
+        changed.verify(&key().public()).err().map(|error| error.flaw)
+    };
+    let contradiction = Some(Flaw::Contradiction);
+    assert_eq!(under(|_, _| {}), None);
+    assert_eq!(under(|head, leaf| head.lsn.0 = leaf.position.lsn.0 + 1), None);
+    assert_eq!(under(|head, leaf| head.lsn = leaf.position.lsn), contradiction);
+    assert_eq!(under(|head, leaf| head.time.0 = leaf.time.0 - 1), contradiction);
+    assert_eq!(under(|head, leaf| head.epoch = leaf.position.epoch - 1), contradiction);
+    let mut promised = receipt().receipt;
+    promised.lsn = leaf.position.lsn;
+    let refused = promised.sign(&key()).verify(&key().public()).unwrap_err();
+    assert_eq!(refused.flaw, Flaw::Contradiction);
+}
+
+/// A signature of a key of small order holds for any message.
+#[test]
+fn a_key_of_small_order_signs_nothing() {
+    let neutral: [u8; 32] = std::array::from_fn(|at| u8::from(at == 0));
+    let signature: [u8; 64] = std::array::from_fn(|at| u8::from(at == 0));
+    assert!(!PublicKey(neutral).verifies(b"anything", &signature));
+}
+
+/// What is no record is none, whatever tree it is in.
+#[test]
+fn leaves_have_one_encoding() {
+    let head_bytes = |kind: u8| [&[1, 0, 0, 0][..], &[0; 20], &[kind], &[0; 7]].concat();
+    let reads = |kind, content: &[u8]| Leaf::read(&[&head_bytes(kind), content].concat()).is_ok();
+    for (kind, length) in [(1, 32), (2, 128), (4, 128), (6, 80), (7, 24), (16, 64), (19, 56)] {
+        let mut content = vec![0; length];
+        if kind == 16 {
+            content[56] = 3;
+        }
+        assert!(reads(kind, &content), "{kind}");
+        assert!(!reads(kind, &content[1..]), "{kind} is shorter");
+        let reserved: &[usize] = match kind {
+            1 => &[8, 15],
+            2 => &[16, 32, 48, 79, 108],
+            6 => &[78, 79],
+            7 => &[20, 23],
+            16 => &[60, 63, 57],
+            19 => &[50, 55],
+            _ => &[],
+        };
+        for at in reserved {
+            let mut set = content.clone();
+            set[*at] = 1;
+            assert!(!reads(kind, &set), "{kind}: byte {at} is zero");
+        }
+    }
+    // Unknown statuses and reasons, a life without a number, kinds that are none.
+    for (kind, at, value, length) in [(7, 16, 68, 24), (16, 56, 13, 64), (16, 56, 0, 64)] {
+        let mut content = vec![0; length];
+        content[at] = value;
+        assert!(!reads(kind, &content), "{kind}: {value} at {at}");
+    }
+    let mut life = vec![0; 48];
+    assert!(!reads(11, &life));
+    life[0] = 1;
+    assert!(reads(11, &life));
+    for kind in [0, 3, 5, 8, 9, 10, 12, 21, 23] {
+        assert!(!reads(kind, &[0; 32]), "{kind}");
+    }
+    let keyed = |value: &[u8], time: u8| {
+        let bytes = [5, 0, 1, 0, value.len().to_le_bytes()[0], 0, 0, 0, time, 0, 0, 0, 0, 0, 0, 0];
+        [&bytes[..], b"k", value].concat()
+    };
+    for (kind, value, time) in
+        [(17, true, true), (18, false, false), (20, true, false), (22, false, true)]
+    {
+        assert!(reads(kind, &keyed(b"", 0)));
+        assert_eq!(reads(kind, &keyed(b"v", 0)), value, "{kind} with a value");
+        assert_eq!(reads(kind, &keyed(b"", 1)), time, "{kind} with a time");
+    }
+}
+
+/// Prevents: a proof of one payment that is taken for another's.
+#[test]
+fn a_leaf_is_of_what_was_asked_for_alone() {
+    let books = books(4);
+    let read = |number: usize| Leaf::read(&books.0[number]).unwrap();
+    let key = |table, key: &[u8]| DocumentKey { table: TableId(table), key: key.to_vec() };
+    let position = |lsn| Subject::Position(Position { epoch: 1, lsn: Lsn(lsn) });
+    let cases = [
+        (Subject::Transfer(TransferId(1)), [true, false, false, false]),
+        (Subject::Transfer(TransferId(4)), [false, false, false, true]),
+        (Subject::Commit(CommitId(2)), [false, false, true, false]),
+        (Subject::Commit(CommitId(1)), [false; 4]),
+        (Subject::Document(key(16, b"key")), [false, true, false, false]),
+        (Subject::Document(key(17, b"key")), [false; 4]),
+        (Subject::Document(key(16, b"ke")), [false; 4]),
+        (position(4_096 + 112), [false, true, false, false]),
+        (position(4_096 + 113), [false; 4]),
+    ];
+    for (subject, expected) in cases {
+        let found: [bool; 4] = std::array::from_fn(|number| read(number).is_of(&subject));
+        assert_eq!(found, expected, "{subject:?}");
+    }
 }
 
 /// Fault 55: heads of two histories are never shown to be one.

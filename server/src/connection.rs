@@ -15,8 +15,8 @@ use crate::key_changes::{self, KeyChanges, KeyRequest};
 use crate::ledger::Ledger;
 use crate::limits::{
     CONNECTION_BYTES_IN_FLIGHT_MAX, COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX, KEYRING_AT_ONCE_MAX,
-    KEYRING_WAITING_MAX, LINGER_TIMEOUT, READS_AT_ONCE_MAX, READS_WAITING_MAX, REQUEST_WEIGHT_MIN,
-    REVOKED_TIMEOUT, SERVER_BYTES_IN_FLIGHT_MAX,
+    KEYRING_WAITING_MAX, LINGER_TIMEOUT, PROOFS_AT_ONCE_MAX, PROOFS_WAITING_MAX, READS_AT_ONCE_MAX,
+    READS_WAITING_MAX, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT, SERVER_BYTES_IN_FLIGHT_MAX,
 };
 use crate::lobby::{Lobby, Stranger};
 use crate::members::Members;
@@ -51,6 +51,8 @@ pub(crate) struct Shared<L> {
     pub(crate) epoch: u64,
     pub(crate) budget: Budget,
     pub(crate) reads: Arc<Reads>,
+    /// Questions for heads and proofs: those that wait for the tree must not be in the way of reads.
+    pub(crate) proofs: Reads,
     /// Questions to the keyring: they wait for the disk longer than history may.
     pub(crate) keyring: Reads,
     /// Pieces of the log and of the keyring: whoever copies a ledger must not be in the way of reads.
@@ -103,6 +105,7 @@ impl<L: Ledger> Shared<L> {
             epoch,
             budget: Budget::new(SERVER_BYTES_IN_FLIGHT_MAX),
             reads: Arc::new(Reads::new("reads", READS_AT_ONCE_MAX, READS_WAITING_MAX)),
+            proofs: Reads::new("questions for proofs", PROOFS_AT_ONCE_MAX, PROOFS_WAITING_MAX),
             keyring: Reads::new(
                 "requests to the keyring",
                 KEYRING_AT_ONCE_MAX,
@@ -355,8 +358,9 @@ fn begin<L: Ledger>(
         }
         Work::Read(read) => {
             let (ledger, sight) = (shared.ledger.clone(), asker.sight());
+            let reads = if read.is_of_tree() { &shared.proofs } else { &*shared.reads };
             let ask = move || sight.read(&ledger, read);
-            shared.reads.start(deadline, responder, ask, Responder::found);
+            reads.start(deadline, responder, ask, Responder::found);
         }
         Work::Keyring(question) => {
             let (ledger, by) = (shared.ledger.clone(), asker.caller().name().to_owned());

@@ -186,6 +186,13 @@ pub enum Read {
     Promote,
 }
 
+impl Read {
+    /// Whether it is answered from the tree of proofs, which may be behind. A receipt needs no tree.
+    pub(crate) fn is_of_tree(&self) -> bool {
+        matches!(self, Read::TreeHead(_) | Read::Inclusion(_) | Read::Consistency(_))
+    }
+}
+
 /// The answer to a [`Read`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {

@@ -39,6 +39,11 @@ pub const REQUEST_WEIGHT_MIN: usize = CONNECTION_BYTES_IN_FLIGHT_MAX / REQUESTS_
 pub const READS_AT_ONCE_MAX: usize = 16;
 /// Reads of history that wait for a thread; more are told `busy`.
 pub const READS_WAITING_MAX: usize = 1_024;
+/// Questions for heads and proofs that are answered at the same time, each on a thread that may block: they
+/// wait for the tree and for each other, and take no place of a read.
+pub const PROOFS_AT_ONCE_MAX: usize = 2;
+/// Such questions waiting for that; one more is told `busy`.
+pub const PROOFS_WAITING_MAX: usize = 64;
 /// Pieces of the log or the keyring read at the same time for who copies the ledger.
 pub const COPIES_AT_ONCE_MAX: usize = 2;
 /// Such pieces waiting for that; one more is told `busy`.

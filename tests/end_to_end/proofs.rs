@@ -129,6 +129,20 @@ async fn what_a_server_proves_needs_no_server_to_be_believed() {
     let other = bank.path("files/document");
     let ended = bank.verify(&receipt, &["--redeemed-by", argument(&other)]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
+    // A script may demand what it is about.
+    let (payment, head) = (bank.path("files/transfer"), bank.path("files/head"));
+    for (file, demanded, code) in [
+        (&receipt, &["--transfer", "77", "--kind", "receipt"][..], 0),
+        (&payment, &["--transfer", "77", "--kind", "inclusion"], 0),
+        (&payment, &["--transfer", "78"], 1),
+        (&payment, &["--kind", "receipt"], 1),
+        (&other, &["--transfer", "77"], 1),
+        (&head, &["--kind", "tree-head"], 0),
+        (&head, &["--transfer", "77"], 1),
+    ] {
+        let ended = bank.verify(file, demanded).await;
+        assert_eq!(ended.code, Some(code), "{demanded:?}: {ended:?}");
+    }
     let changed = bank.path("changed");
     let mut bytes = fs::read(&receipt).expect("readable");
     bytes[200] ^= 1;
@@ -166,9 +180,17 @@ async fn a_server_without_a_key_says_how_to_have_one() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.errors.contains("florin proof key"), "{ended:?}");
     server.stop().await;
-    // A directory is opened with its key, made now.
-    let ended = run_florin(&["proof", "head", "--data", argument(&data)], "").await;
+    // Nor does a question make one: that would be another signature of the bank.
+    let head = ["proof", "head", "--data", argument(&data)];
+    let ended = run_florin(&head, "").await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.errors.contains("florin proof key"), "{ended:?}");
+    assert!(!directory.path().join("data.signing-key").exists(), "a question has made a key");
+    let made = run_florin(&["proof", "key", "--data", argument(&data)], "").await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let ended = run_florin(&head, "").await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.json()["head"]["key"], made.output.trim());
     let server = Server::start(&data, &[]).await;
     let served = run_florin(&["proof", "head", "--connect", &server.address], "").await;
     assert_eq!(served.code, Some(0), "{served:?}");

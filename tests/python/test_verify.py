@@ -4,17 +4,21 @@ byte was changed: what docs/FORMAT.md says must be enough, and no proof may surv
 FLORIN_PROOFS=DIR FLORIN_PUBLIC_KEY=FILE FLORIN_REDEEMED=FILE python3 -m unittest test_verify
 """
 
+import hashlib
 import os
 import pathlib
 import secrets
 import struct
+import subprocess
 import sys
+import tempfile
 import unittest
 
 import ed25519
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools" / "verify"))
-from verify import Refused, check_redeemed, verify  # noqa: E402
+VERIFIER = pathlib.Path(__file__).parents[2] / "tools" / "verify" / "verify.py"
+sys.path.insert(0, str(VERIFIER.parent))
+from verify import Refused, check_redeemed, record, verify  # noqa: E402
 
 
 class VerifyTest(unittest.TestCase):
@@ -40,6 +44,7 @@ class VerifyTest(unittest.TestCase):
         transfer = said["transfer"]["record"]
         self.assertEqual((transfer["what"], transfer["id"], transfer["amount"]), ("transfer", "77", "7700"))
         self.assertEqual((transfer["debit"], transfer["credit"]), ("1", "2"))
+        self.assertEqual((transfer["ledger"], transfer["code"], transfer["flags"]), ("978", "7", []))
         self.assertEqual(said["receipt"]["record"], transfer)
         self.assertEqual(said["commit"]["record"]["what"], "commit")
         self.assertEqual(said["document"]["record"]["what"], "document_put")
@@ -82,6 +87,161 @@ class VerifyTest(unittest.TestCase):
             self.refuses(data[:16] + struct.pack("<Q", other) + data[24:])
         amount = len(data) - 128 + 48
         self.refuses(data[:amount] + (7701).to_bytes(16, "little") + data[amount + 16 :])
+
+
+SEED = bytes([7] * 32)
+KEY = ed25519.public_key(SEED)
+
+
+def leaf(kind, content, epoch=3, lsn=4_000, time=50):
+    return struct.pack("<QQQB7x", epoch, lsn, time, kind) + content
+
+
+def signed_head(size=1, root=bytes(32), epoch=3, lsn=5_000, time=60, chain=bytes(32), life=2, birth=1):
+    names = birth.to_bytes(16, "little") + life.to_bytes(16, "little")
+    head = b"FLORINTH" + struct.pack("<II", 1, 0) + names + struct.pack("<QQQQ", epoch, size, lsn, time) + chain + root
+    return head + KEY + ed25519.sign(SEED, head)
+
+
+def leaf_hash(data):
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def inclusion(data, **head):
+    """Of the only leaf of a tree."""
+    signed = signed_head(root=leaf_hash(data), **head)
+    return b"FLORINIP" + struct.pack("<IIQII", 1, len(data), 0, 0, 0) + signed
+
+
+def receipt(data, lsn=5_000, life=2, chain=bytes(32)):
+    names = (1).to_bytes(16, "little") + life.to_bytes(16, "little")
+    said = b"FLORINRC" + struct.pack("<II", 1, len(data)) + names + struct.pack("<Q", lsn) + chain
+    said += struct.pack("<II", 1, 0) + KEY + data
+    return said + ed25519.sign(SEED, said)
+
+
+def consistency(first, second, path=()):
+    return b"FLORINCP" + struct.pack("<II", 1, len(path)) + first + second + b"".join(path)
+
+
+class RulesTest(unittest.TestCase):
+    """What docs/FORMAT.md refuses although it is signed: the same cases as proof/tests/tampering.rs."""
+
+    def refuses(self, ask, *arguments):
+        with self.assertRaises(Refused, msg=arguments):
+            ask(*arguments)
+
+    def test_it_is_short_enough_to_be_read(self):
+        self.assertLessEqual(len(VERIFIER.read_text().splitlines()), 200)
+
+    def test_leaves_have_one_encoding(self):
+        zeros = {1: 32, 2: 128, 4: 128, 6: 80, 7: 24, 16: 64, 19: 56}
+        reserved = {1: (8, 15), 2: (16, 32, 48, 79, 108), 6: (78, 79), 7: (20, 23), 16: (60, 63, 57), 19: (50, 55)}
+        for kind, length in zeros.items():
+            content = bytearray(length)
+            if kind == 16:
+                content[56] = 3
+            record(leaf(kind, content))
+            self.refuses(record, leaf(kind, content[1:]))
+            self.refuses(record, leaf(kind, content + b"\0"))
+            for at in reserved.get(kind, ()):
+                changed = bytearray(content)
+                changed[at] = 1
+                self.refuses(record, leaf(kind, changed))
+        for kind, at, value, length in ((7, 16, 68, 24), (16, 56, 13, 64), (16, 56, 0, 64)):
+            content = bytearray(length)
+            content[at] = value
+            self.refuses(record, leaf(kind, content))
+        self.refuses(record, leaf(11, bytes(48)))
+        record(leaf(11, b"\1" + bytes(47)))
+        for kind in (0, 3, 5, 8, 9, 10, 12, 21, 23):
+            self.refuses(record, leaf(kind, bytes(32)))
+        for kind, value, time in ((17, True, True), (18, False, False), (20, True, False), (22, False, True)):
+            keyed = lambda value, time: struct.pack("<HHIQ", 5, 1, len(value), time) + b"k" + value
+            record(leaf(kind, keyed(b"", 0)))
+            for is_one, content in ((value, keyed(b"v", 0)), (time, keyed(b"", 1))):
+                record(leaf(kind, content)) if is_one else self.refuses(record, leaf(kind, content))
+        longest = struct.pack("<HHIQ", 5, 1, 65_880 - 32 - 17, 0) + bytes(65_880 - 32 - 16)
+        record(leaf(17, longest))
+        longer = struct.pack("<HHIQ", 5, 1, 65_881 - 32 - 17, 0) + bytes(65_881 - 32 - 16)
+        self.refuses(record, leaf(17, longer))
+
+    def test_holds_voids_and_payments_are_told_apart(self):
+        content = bytearray(128)
+        content[64:80] = (9).to_bytes(16, "little")
+        content[112:120] = struct.pack("<IHH", 978, 7, 1 << 3 | 1)
+        said = record(leaf(4, content))
+        self.assertEqual(said["flags"], ["linked", "void_pending_transfer"])
+        self.assertEqual((said["pending_id"], said["ledger"], said["code"]), ("9", "978", "7"))
+        content[118:120] = struct.pack("<H", 2)
+        self.assertEqual(record(leaf(4, content))["flags"], ["pending"])
+
+    def test_what_contradicts_itself_is_refused(self):
+        data = leaf(4, bytes(128))
+        ask = lambda **head: verify(inclusion(data, **head) + data, KEY)
+        self.assertEqual(ask()["head"]["database"], f"{1:032x}")
+        ask(lsn=4_001, epoch=3, time=50)
+        for head in (dict(lsn=4_000), dict(epoch=2), dict(time=49)):
+            with self.assertRaises(Refused):
+                ask(**head)
+        self.refuses(verify, receipt(data, lsn=4_000), KEY)
+        promised = verify(receipt(data), KEY)
+        check_redeemed(promised, ask())
+        self.refuses(check_redeemed, promised, ask(lsn=4_999))
+        self.refuses(check_redeemed, promised, ask(chain=bytes([1] * 32)))
+        self.refuses(check_redeemed, promised, ask(birth=2))
+        self.refuses(check_redeemed, promised, ask(life=3))
+        check_redeemed(promised, ask(life=3, epoch=3 + 2**32, lsn=6_000))
+        self.refuses(check_redeemed, promised, ask(life=2, epoch=3 + 2**32, lsn=6_000))
+        self.refuses(check_redeemed, promised, promised)
+        self.refuses(check_redeemed, ask(), promised)
+        self.refuses(check_redeemed, verify(signed_head(), KEY), ask())
+
+    def test_heads_that_contradict_each_other_are_not_consistent(self):
+        one, two = leaf_hash(b"1"), leaf_hash(b"2")
+        root = hashlib.sha256(b"\1" + one + two).digest()
+        first = signed_head(root=one)
+        both = lambda path=(two,), **second: verify(consistency(first, signed_head(**second), path), KEY)
+        grown = dict(size=2, root=root, lsn=5_001)
+        both(**grown)
+        both((), root=one)
+        both(**grown, life=3, epoch=3 + 2**32)
+        for change in (dict(lsn=5_000), dict(time=59), dict(epoch=2), dict(birth=3), dict(life=3)):
+            with self.assertRaises(Refused, msg=change):
+                both(**grown | change)
+        with self.assertRaises(Refused):
+            both(**grown, epoch=3 + 2**32)
+        for change in (dict(lsn=5_001), dict(time=61), dict(epoch=4), dict(chain=bytes([1] * 32))):
+            with self.assertRaises(Refused, msg=change):
+                both((), **dict(root=one) | change)
+
+    def test_points_of_small_order_sign_nothing(self):
+        neutral = (1).to_bytes(32, "little")
+        unsigned = signed_head()[:144]
+        self.refuses(verify, unsigned + neutral + neutral + bytes(32), neutral)
+
+    def test_other_files_get_a_message(self):
+        with tempfile.TemporaryDirectory() as room:
+            room = pathlib.Path(room)
+            (room / "key").write_text(KEY.hex())
+            (room / "bad").write_bytes(b"\xff no key")
+            (room / "head").write_bytes(signed_head())
+            (room / "long").write_bytes(b"FLORINRC" + bytes(1 << 20))
+            run = lambda *files: subprocess.run(
+                [sys.executable, VERIFIER, *(room / file for file in files)], capture_output=True, text=True
+            )
+            self.assertEqual(run("key", "head").returncode, 0)
+            for files, said in (
+                (("bad", "head"), "64 hexadecimal digits"),
+                (("key", "long"), "no file that proves anything"),
+                (("key", "none"), "No such file"),
+                (("key", "head", "head"), "redeem"),
+                (("key",), "PUBLIC_KEY_FILE"),
+            ):
+                ended = run(*files)
+                self.assertEqual(ended.returncode, 1, files)
+                self.assertIn(said, ended.stderr)
+                self.assertNotIn("Traceback", ended.stderr)
 
 
 if __name__ == "__main__":

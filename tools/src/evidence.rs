@@ -60,6 +60,15 @@ impl Evidence {
         }
     }
 
+    /// The record that it is about, if it is about one.
+    pub(crate) fn leaf(&self) -> Option<&[u8]> {
+        match self {
+            Evidence::Inclusion(proof) => Some(&proof.leaf),
+            Evidence::Receipt(receipt) => Some(&receipt.receipt.leaf),
+            Evidence::Head(_) | Evidence::Consistency(_) => None,
+        }
+    }
+
     /// Checks everything that it says.
     pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), ProofError> {
         match self {
@@ -87,7 +96,8 @@ impl Evidence {
             }),
             Evidence::Receipt(SignedReceipt { receipt, key, .. }) => json!({
                 "kind": "receipt",
-                "database": format!("{:032x}", receipt.incarnation),
+                "database": format!("{:032x}", receipt.birth),
+                "life": format!("{:032x}", receipt.life),
                 "key": key.to_string(),
                 "end": receipt.lsn.to_string(),
                 "record": of_leaf(&receipt.leaf),
@@ -97,9 +107,10 @@ impl Evidence {
 }
 
 fn of_head(SignedHead { head, key, .. }: &SignedHead) -> Value {
-    let TreeHead { incarnation, epoch, size, lsn, time, chain: _, root } = head;
+    let TreeHead { birth, life, epoch, size, lsn, time, chain: _, root } = head;
     json!({
-        "database": format!("{incarnation:032x}"),
+        "database": format!("{birth:032x}"),
+        "life": format!("{life:032x}"),
         "epoch": epoch.to_string(),
         "leaves": size.to_string(),
         "end": lsn.to_string(),

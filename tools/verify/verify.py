@@ -2,14 +2,10 @@
 
     python3 verify.py PUBLIC_KEY_FILE FILE [PROOF_THAT_REDEEMS_THE_RECEIPT]
 
-Written from docs/FORMAT.md ("Proofs") alone, with the standard library alone. Ends with 0 and prints what is
-proved, or with 1 and the reason why it proves nothing. Meant to be read: it shares no line with the bank.
+Written from docs/FORMAT.md ("Proofs") alone, with the standard library alone: it shares no line with the bank. Ends
+with 0 and prints what is proved, or with 1 and the reason why it proves nothing.
 """
-
-import hashlib
-import json
-import struct
-import sys
+import hashlib, json, re, struct, sys
 
 class Refused(Exception):
     """The file proves nothing."""
@@ -19,23 +15,19 @@ def check(holds, why):
         raise Refused(why)
 
 # Ed25519 (RFC 8032, 5.1): a point is x, y, z, t with x/z, y/z on the curve and t = xy/z.
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 
 def add(a, b):
-    e = (a[1] - a[0]) * (b[1] - b[0]) % P
-    f = (a[1] + a[0]) * (b[1] + b[0]) % P
+    e, f = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
     g, h = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
     return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
 
 def times(n, point):
     total = (0, 1, 1, 0)
     while n:
-        if n & 1:
-            total = add(total, point)
-        point = add(point, point)
-        n >>= 1
+        total = add(total, point) if n & 1 else total
+        n, point = n >> 1, add(point, point)
     return total
 
 def point(encoded):
@@ -50,49 +42,23 @@ def point(encoded):
     x = P - x if x & 1 != sign else x
     return (x, y, 1, x * y % P)
 
+is_same = lambda a, b: (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
 BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 def check_signature(key, message, signature):
     s = int.from_bytes(signature[32:], "little")
     check(s < L, "a signature that is not canonical")
-    digest = hashlib.sha512(signature[:32] + key + message).digest()
-    k = int.from_bytes(digest, "little") % L
-    a, b = times(s, BASE), add(point(signature[:32]), times(k, point(key)))
-    same = (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
-    check(same, "the signature is wrong")
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    r, public = point(signature[:32]), point(key)
+    check(not any(is_same(times(8, it), (0, 1, 1, 0)) for it in (r, public)), "a point of small order")
+    check(is_same(times(s, BASE), add(r, times(k, public))), "the signature is wrong")
 
 # The tree (RFC 9162, 2.1).
-def node(left, right):
-    return hashlib.sha256(b"\1" + left + right).digest()
+node = lambda left, right: hashlib.sha256(b"\1" + left + right).digest()
 
-def root_of_inclusion(leaf, index, size, path):
-    check(index < size, "an index that is not in the tree")
-    fn, sn, hashed = index, size - 1, leaf
+def walk(fn, sn, seed, path):
+    fr = sr = seed
     for beside in path:
-        check(sn, "a path that is too long")
-        if fn & 1 or fn == sn:
-            hashed = node(beside, hashed)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            hashed = node(hashed, beside)
-        fn, sn = fn >> 1, sn >> 1
-    check(sn == 0, "a path that is too short")
-    return hashed
-
-def check_consistency(first, second, path):
-    check(first["leaves"] <= second["leaves"], "the first head is not the older one")
-    if first["leaves"] == second["leaves"]:
-        check(not path and first["root"] == second["root"], "two trees of one size")
-        return
-    if first["leaves"] & (first["leaves"] - 1) == 0:
-        path = [first["root"], *path]
-    check(path, "a path that is too short")
-    fn, sn = first["leaves"] - 1, second["leaves"] - 1
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    fr = sr = path[0]
-    for beside in path[1:]:
         check(sn, "a path that is too long")
         if fn & 1 or fn == sn:
             fr, sr = node(beside, fr), node(beside, sr)
@@ -102,98 +68,133 @@ def check_consistency(first, second, path):
             sr = node(sr, beside)
         fn, sn = fn >> 1, sn >> 1
     check(sn == 0, "a path that is too short")
-    check((fr, sr) == (first["root"], second["root"]), "one tree is not the beginning of the other")
+    return fr, sr
+
+def check_consistency(first, second, path):
+    if first["leaves"] == second["leaves"]:
+        return check(not path and first == second, "two heads of one size that differ")
+    rises = first["leaves"] < second["leaves"] and first["lsn"] < second["lsn"]
+    check(rises and first["epoch"] <= second["epoch"] and first["time"] <= second["time"], "the newer lies before")
+    path = path if first["leaves"] & (first["leaves"] - 1) else [first["root"], *path]
+    check(path, "a path that is too short")
+    fn, sn = first["leaves"] - 1, second["leaves"] - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    check(walk(fn, sn, path[0], path[1:]) == (first["root"], second["root"]), "one is not the beginning of the other")
 
 # The files (docs/FORMAT.md, "Proofs").
+FILE_BYTES_MAX, LEAF_BYTES_MAX = 1 << 20, 65_880
+
 def split(data, layout):
     size = struct.calcsize("<" + layout)
     check(size <= len(data), "the file ends too soon")
     return struct.unpack("<" + layout, data[:size]), data[size:]
+whole = lambda number: int.from_bytes(number, "little")
+name = lambda incarnation: f"{whole(incarnation):032x}"
+cut = lambda path: [path[at : at + 32] for at in range(0, len(path), 32)]
+place = lambda leaf: dict(zip(("epoch", "lsn", "time"), split(leaf, "QQQ")[0]))
 
 def head(data, key):
-    check(len(data) == 224, "a head has 224 bytes")
-    (magic, version, zero, database, epoch, leaves, lsn, time, chain, root), _ = split(data, "8sII16sQQQQ32s32s")
-    check((magic, version, zero) == (b"FLORINTH", 1, 0), "no head of version 1")
+    check(len(data) == 240, "a head has 240 bytes")
+    fields, _ = split(data, "8sII16s16sQQQQ32s32s")
+    magic, version, zero, birth, life, _, leaves, *_ = fields
+    check((magic, version, zero, data[144:176]) == (b"FLORINTH", 1, 0, key), "no head, or by another key")
     check(1 <= leaves <= 2**60, "a size that can't be")
-    check(data[128:160] == key, "signed by another key")
-    check_signature(key, data[:128], data[160:])
-    return dict(database=database, epoch=epoch, leaves=leaves, lsn=lsn, time=time, chain=chain, root=root)
+    check_signature(key, data[:144], data[176:])
+    return dict(zip("epoch leaves lsn time chain root".split(), fields[5:]), database=name(birth), life=name(life))
 
-KINDS = {1: "epoch", 2: "account", 4: "transfer", 6: "expiry", 7: "failed", 16: "refusal", 17: "document_put"}
-KINDS |= {18: "document_deleted", 19: "commit", 20: "event", 22: "document_expired"}
-FIXED = {1: 32, 2: 128, 4: 128, 6: 80, 7: 24}
-LENGTHS = {16: (64, "H", 58), 17: (16, "HI", 2), 18: (16, "HI", 2), 19: (56, "H", 48), 20: (16, "HI", 2), 22: (16, "HI", 2)}
+def check_bank(one, other):
+    check(one["database"] == other["database"], "two databases")
+    same = max(one["epoch"] - 1, 0) >> 32 == max(other["epoch"] - 1, 0) >> 32
+    check(same == (one["life"] == other["life"]), "two lives of the database that exclude each other")
+
+KINDS = {1: "epoch", 2: "account", 4: "transfer", 6: "expiry", 7: "failed", 11: "life", 16: "refusal"}
+KINDS |= {17: "document_put", 18: "document_deleted", 19: "commit", 20: "event", 22: "document_expired"}
+LENGTHS = {kind: (length, "", 0) for kind, length in {1: 32, 2: 128, 4: 128, 6: 80, 7: 24, 11: 48}.items()}
+LENGTHS |= {16: (64, "H", 58), 19: (56, "H", 48)} | {kind: (16, "HI", 2) for kind in (17, 18, 20, 22)}
+ZEROS = {1: (8, 16), 2: (16, 80), 6: (78, 80), 7: (20, 24), 16: (60, 64)}
+ZEROS |= {18: (4, 16), 19: (50, 56), 20: (8, 16), 22: (4, 8)}
+STATUSES = {1: 27, 2: 68, 11: 27, 12: 68} | {reason: 1 for reason in range(3, 11)}  # of each reason, so many
+FLAGS = "linked pending post_pending_transfer void_pending_transfer balancing_debit balancing_credit closing_debit"
+FLAGS = [*FLAGS.split(), "closing_credit", "imported", *(f"reserved_{bit}" for bit in range(9, 16))]
 
 def record(leaf):
+    check(len(leaf) <= LEAF_BYTES_MAX, "a record that is too long")
     (epoch, lsn, time, kind, zero), content = split(leaf, "QQQB7s")
     check(kind in KINDS and zero == bytes(7), "no record")
-    expected = FIXED.get(kind)
-    if expected is None:
-        start, layout, at = LENGTHS[kind]
-        expected = start + sum(split(content[at:], layout)[0])
-    check(len(content) == expected, "a record of another length")
+    length, layout, at = LENGTHS[kind]
+    check(len(content) == length + sum(split(content[at:], layout)[0]), "a record of another length")
+    start, end = ZEROS.get(kind, (0, 0))
+    check(not any(content[start:end]) and (kind != 2 or not any(content[108:112])), "bytes that are not zero")
+    check((kind != 7 or whole(content[16:20]) < 68) and (kind != 11 or any(content[:8])), "a number that can't be")
+    check(kind != 16 or content[57] < STATUSES.get(content[56], 0), "an unknown reason")
     said = dict(what=KINDS[kind], position=f"{epoch}:{lsn}", time=time)
     if kind == 4:
-        (identity, debit, credit, amount), _ = split(content, "16s16s16s16s")
-        whole = lambda number: str(int.from_bytes(number, "little"))
-        said |= dict(id=whole(identity), debit=whole(debit), credit=whole(credit), amount=whole(amount))
-    return said
+        names = "id debit credit amount pending_id user_data_128 user_data_64 user_data_32 timeout ledger code".split()
+        fields, flags = split(content, "16s16s16s16s16s16sQIIIH")[0], split(content[118:], "H")[0][0]
+        said |= {field: str(whole(it) if isinstance(it, bytes) else it) for field, it in zip(names, fields)}
+        said["flags"] = [flag for bit, flag in enumerate(FLAGS) if flags >> bit & 1]
+    if kind == 11:
+        (number, restored_to, life, previous), _ = split(content, "QQ16s16s")
+        said |= dict(number=number, restored_to=restored_to, life=name(life), previous=name(previous))
+    return said if kind in (4, 11) else said | dict(content=content)
 
 def receipt(data, key):
-    fixed, rest = split(data, "8sII16sQ32sII32s")
-    magic, version, leaf_bytes, database, lsn, chain, durable, zero, signer = fixed
-    check((magic, version, durable, zero) == (b"FLORINRC", 1, 1, 0), "no receipt of version 1")
-    check(signer == key, "signed by another key")
+    fields, rest = split(data, "8sII16s16sQ32sII32s")
+    magic, version, leaf_bytes, birth, life, lsn, chain, durable, zero, signer = fields
+    check((magic, version, durable, zero, signer) == (b"FLORINRC", 1, 1, 0, key), "no receipt, or by another key")
     check(len(rest) == leaf_bytes + 64, "a receipt of another length")
     check_signature(key, data[:-64], data[-64:])
-    return dict(database=database, lsn=lsn, chain=chain, leaf=rest[:-64], record=record(rest[:-64]))
+    said = record(rest[:-64])
+    check(place(rest)["lsn"] < lsn, "the record lies behind its frame")
+    return dict(database=name(birth), life=name(life), lsn=lsn, chain=chain, leaf=rest[:-64], record=said)
 
 def inclusion(data, key):
     (magic, version, leaf_bytes, index, hashes, zero), rest = split(data, "8sIIQII")
     check((magic, version, zero) == (b"FLORINIP", 1, 0), "no inclusion proof of version 1")
-    check(hashes <= 64 and len(rest) == 224 + 32 * hashes + leaf_bytes, "a proof of another length")
-    of, path, leaf = head(rest[:224], key), rest[224 : 224 + 32 * hashes], rest[224 + 32 * hashes :]
-    path = [path[at : at + 32] for at in range(0, len(path), 32)]
-    hashed = hashlib.sha256(b"\0" + leaf).digest()
-    root = root_of_inclusion(hashed, index, of["leaves"], path)
-    check(root == of["root"], "the record does not lead to the root that was signed")
-    return dict(head=of, index=index, leaf=leaf, record=record(leaf), database=of["database"])
+    check(hashes <= 64 and len(rest) == 240 + 32 * hashes + leaf_bytes, "a proof of another length")
+    of, path, leaf = head(rest[:240], key), rest[240 : 240 + 32 * hashes], rest[240 + 32 * hashes :]
+    said, at, hashed = record(leaf), place(leaf), hashlib.sha256(b"\0" + leaf).digest()
+    check(index < of["leaves"], "an index that is not in the tree")
+    check(walk(index, of["leaves"] - 1, hashed, cut(path))[1] == of["root"], "it does not lead to the root")
+    check(at["lsn"] < of["lsn"] and at["epoch"] <= of["epoch"] and at["time"] <= of["time"], "it is behind its head")
+    return dict(head=of, index=index, leaf=leaf, record=said)
 
 def consistency(data, key):
     (magic, version, hashes), rest = split(data, "8sII")
     check((magic, version) == (b"FLORINCP", 1), "no consistency proof of version 1")
-    check(hashes <= 64 and len(rest) == 448 + 32 * hashes, "a proof of another length")
-    first, second, path = head(rest[:224], key), head(rest[224:448], key), rest[448:]
-    check(first["database"] == second["database"], "two databases")
-    rises = all(first[field] <= second[field] for field in ("epoch", "lsn", "time"))
-    check(rises, "the newer head lies before the older one")
-    check_consistency(first, second, [path[at : at + 32] for at in range(0, len(path), 32)])
+    check(hashes <= 64 and len(rest) == 480 + 32 * hashes, "a proof of another length")
+    first, second, path = head(rest[:240], key), head(rest[240:480], key), rest[480:]
+    check_bank(first, second)
+    check_consistency(first, second, cut(path))
     return dict(first=first, second=second)
 
 def verify(data, key):
-    """What a file proves to whoever trusts a public key of 32 bytes."""
     kinds = {b"FLORINTH": head, b"FLORINRC": receipt, b"FLORINIP": inclusion, b"FLORINCP": consistency}
-    check(data[:8] in kinds, "no file that proves anything")
+    check(len(data) <= FILE_BYTES_MAX and data[:8] in kinds, "no file that proves anything")
     return kinds[data[:8]](data, key)
 
 def check_redeemed(promised, proof):
-    check(promised["database"] == proof["database"], "the receipt is another database's")
+    check("chain" in promised and "leaf" in promised and "index" in proof, "inclusion proofs redeem receipts, no others")
     check(promised["leaf"] == proof["leaf"], "the proof is of something else")
-    same_end = proof["head"]["lsn"] == promised["lsn"]
-    check(not same_end or proof["head"]["chain"] == promised["chain"], "another history ends there")
+    check_bank(promised | place(promised["leaf"]), proof["head"])
+    ends, end = [[it["lsn"], it["chain"]] for it in (proof["head"], promised)]
+    check(end[0] < ends[0] or end == ends, "the head ends before the promise, or in another history")
 
 def main(key_file, file, redeeming=None):
-    with open(key_file, encoding="ascii") as opened:
-        key = bytes.fromhex(opened.read().strip())
-    with open(file, "rb") as opened:
-        said = verify(opened.read(), key)
+    read = lambda path: open(path, "rb").read(FILE_BYTES_MAX + 1)
+    key = read(key_file).strip()
+    check(re.fullmatch(b"[0-9a-fA-F]{64}", key), f"a public key is 64 hexadecimal digits, which {key_file} has not")
+    key = bytes.fromhex(key.decode())
+    said = verify(read(file), key)
     if redeeming:
-        with open(redeeming, "rb") as opened:
-            check_redeemed(said, verify(opened.read(), key))
+        check_redeemed(said, verify(read(redeeming), key))
     print(json.dumps(said, default=lambda binary: binary.hex()))
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
     try:
         main(*sys.argv[1:])
-    except Refused as refused:
+    except (Refused, OSError) as refused:
         sys.exit(f"it proves nothing: {refused}")

@@ -10,7 +10,8 @@ use florin_ledger::commit::Topic;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor, Page, QueryFilter, TrialBalance};
 use florin_ledger::record::{Balances, RefusalReason};
 use florin_ledger::stream::{
-    BatchEnd, BatchWriter, ExpiredHold, ItemContent, ItemKind, ItemKinds, Refused, TableFilter,
+    BatchEnd, BatchWriter, BegunLife, ExpiredHold, ItemContent, ItemKind, ItemKinds, Refused,
+    TableFilter,
 };
 use florin_ledger::{
     AccountId, AccountResult, Amount, Code, CommitId, CreateAccountStatus, CreateTransferStatus,
@@ -454,6 +455,7 @@ fn batches_of_streams() {
         count: 11,
         actor: b"me",
     };
+    let life = BegunLife { number: 3, restored_to: Lsn(0x9000), incarnation: 7, previous: 6 };
     let contents = [
         (
             ItemContent::Epoch { epoch: 3, tag: 4 },
@@ -471,6 +473,12 @@ fn batches_of_streams() {
             ItemContent::Failed { id: TransferId(5), status },
             "30000000 07",
             "05000000000000000000000000000000 42000000 00000000",
+        ),
+        (
+            ItemContent::Life(life),
+            "48000000 0b",
+            "0300000000000000 0090000000000000 07000000000000000000000000000000
+          06000000000000000000000000000000",
         ),
         (
             ItemContent::Refusal(refusal),

@@ -81,19 +81,43 @@ pub struct LifeRecord {
     pub number: u64,
     /// Names the life, random: two copies of one backup have the same number.
     pub incarnation: u128,
+    /// The incarnation of the life before; zero if this is the first.
+    pub previous: u128,
+    /// The end of the log that was restored: what the life before has from there on is not in this one.
+    pub restored_to: Lsn,
+    /// Where the life before began so; [`Lsn::NONE`] if it is the first, or this is.
+    pub previous_restored_to: Lsn,
 }
 
 impl LifeRecord {
     /// The first life of a database, which no record tells of: its segments name it.
     #[must_use]
     pub fn birth(incarnation: u128) -> LifeRecord {
-        LifeRecord { number: 0, incarnation }
+        LifeRecord {
+            number: 0,
+            incarnation,
+            previous: 0,
+            restored_to: Lsn::NONE,
+            previous_restored_to: Lsn::NONE,
+        }
     }
 
-    /// The life that begins when what has lived so far is restored.
+    /// The life that begins when what has lived so far is restored up to a position.
     #[must_use]
-    pub fn after(self, incarnation: u128) -> LifeRecord {
-        LifeRecord { number: self.number + 1, incarnation }
+    pub fn after(self, incarnation: u128, restored_to: Lsn) -> LifeRecord {
+        LifeRecord {
+            number: self.number + 1,
+            incarnation,
+            previous: self.incarnation,
+            restored_to,
+            previous_restored_to: self.restored_to,
+        }
+    }
+
+    /// The number of the life that an epoch is of.
+    #[must_use]
+    pub fn number_of(epoch: u64) -> u64 {
+        epoch.saturating_sub(1) >> EPOCH_BITS
     }
 
     /// The first epoch that this life may have. Lives have epochs of their own, so that a position of

@@ -123,10 +123,13 @@ struct DocumentsLayout {
 struct LifeLayout {
     number: U64,
     incarnation: U128,
+    previous: U128,
+    restored_to: U64,
+    previous_restored_to: U64,
 }
 
 const _: () = assert!(size_of::<MetadataLayout>() == 152);
-const _: () = assert!(size_of::<LifeLayout>() == 24);
+const _: () = assert!(size_of::<LifeLayout>() == 56);
 const _: () = assert!(size_of::<DocumentsLayout>() == 16);
 const _: () = assert!(size_of::<RunNameLayout>() == 16);
 
@@ -159,6 +162,9 @@ impl StoredMetadata {
         let life = metadata.life.map_or_else(LifeLayout::default, |life| LifeLayout {
             number: life.number.into(),
             incarnation: life.incarnation.into(),
+            previous: life.previous.into(),
+            restored_to: life.restored_to.0.into(),
+            previous_restored_to: life.previous_restored_to.0.into(),
         });
         let mut rest = [layout.as_bytes(), documents.as_bytes(), life.as_bytes()].concat();
         for run in &metadata.runs {
@@ -214,7 +220,13 @@ impl MetadataLayout {
         life: &LifeLayout,
         runs: &[RunNameLayout],
     ) -> Option<Metadata> {
-        let life = LifeRecord { number: life.number.get(), incarnation: life.incarnation.get() };
+        let life = LifeRecord {
+            number: life.number.get(),
+            incarnation: life.incarnation.get(),
+            previous: life.previous.get(),
+            restored_to: Lsn(life.restored_to.get()),
+            previous_restored_to: Lsn(life.previous_restored_to.get()),
+        };
         let run = |run: &RunNameLayout| {
             let kind = RunKind::from_number(run.kind)?;
             Some(RunName { kind, number: run.number.get() })

@@ -72,7 +72,7 @@ fn metadata(step: u64, state: &State, runs: &[RunName]) -> Metadata {
         sequence: step * 3,
         chain: [u8::try_from(step % 200).unwrap(); 32],
         epoch: 7,
-        life: Some(LifeRecord { number: 2, incarnation: 1 << 126 | 9 }),
+        life: Some(LifeRecord::birth(8).after(7, Lsn(4_096)).after(1 << 126 | 9, Lsn(9_000))),
         rows_position: Lsn(step * 100 + 50),
         totals: Totals {
             last_recorded: Timestamp(step + 1),

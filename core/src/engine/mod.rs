@@ -315,6 +315,11 @@ impl Engine {
         self.finish_frame();
     }
 
+    /// The life that the database is in.
+    pub(crate) fn life(&self) -> LifeRecord {
+        self.log.life
+    }
+
     /// Whether the last frame says how far the log is durable, or will by its own sync.
     pub(crate) fn is_witnessed(&self) -> bool {
         self.log.is_witnessed

@@ -5,7 +5,8 @@
 //! every record   0  1 kind | 1  3 extra | 4  4 tick: recorded time = frame timestamp + tick
 //!
 //! epoch (1)            8  8 epoch | 16 16 tag                                          = 32
-//! life (11)            8  8 number | 16 16 incarnation                                  = 32
+//! life (11)            8  8 number | 16 16 incarnation | 32 16 previous
+//!                     48  8 restored_to | 56  8 previous_restored_to                    = 64
 //! account (2)          8  4 slot | 12  4 ledger | 16 16 id | 32 16 user_data_128
 //!                     48  8 user_data_64 | 56  4 user_data_32 | 60  2 code | 62  2 flags = 64
 //! imported account (3) an account, then 64  8 timestamp                                = 72
@@ -113,6 +114,9 @@ struct LifeLayout {
     head: Head,
     number: U64,
     incarnation: U128,
+    previous: U128,
+    restored_to: U64,
+    previous_restored_to: U64,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -198,7 +202,7 @@ struct WaypointLayout {
 
 const _: () = assert!(size_of::<Head>() == 8);
 const _: () = assert!(size_of::<EpochLayout>() == 32);
-const _: () = assert!(size_of::<LifeLayout>() == 32);
+const _: () = assert!(size_of::<LifeLayout>() == 64);
 const _: () = assert!(size_of::<AccountLayout>() == 64);
 const _: () = assert!(size_of::<ImportedAccountLayout>() == 72);
 const _: () = assert!(size_of::<TransferLayout>() == 112);
@@ -392,13 +396,22 @@ fn encode_life(record: &LifeRecord, tick: u32) -> LifeLayout {
         head: head(LIFE, tick),
         number: record.number.into(),
         incarnation: record.incarnation.into(),
+        previous: record.previous.into(),
+        restored_to: record.restored_to.0.into(),
+        previous_restored_to: record.previous_restored_to.0.into(),
     }
 }
 
 /// The life that a database was born to has no record.
 fn decode_life(layout: &LifeLayout) -> Result<(Record, u32), RecordError> {
     let tick = plain_tick(&layout.head)?;
-    let record = LifeRecord { number: layout.number.get(), incarnation: layout.incarnation.get() };
+    let record = LifeRecord {
+        number: layout.number.get(),
+        incarnation: layout.incarnation.get(),
+        previous: layout.previous.get(),
+        restored_to: Lsn(layout.restored_to.get()),
+        previous_restored_to: Lsn(layout.previous_restored_to.get()),
+    };
     if record.number == 0 {
         return Err(RecordError::Field { offset: 8 });
     }

@@ -60,6 +60,11 @@ impl DatabaseKey {
         self.derived(b"florin names of the keyring", &[])
     }
 
+    /// What files of the tree of proofs are checked with.
+    pub(crate) fn tree_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derived(b"florin tree", &[])
+    }
+
     /// The database key itself, to be wrapped.
     pub(super) fn secret(&self) -> &[u8; DATABASE_KEY_BYTES] {
         &self.secret

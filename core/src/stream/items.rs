@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::log::{LogReader, StoredRecord};
 use crate::reads::{self, timestamp_of};
 use florin_ledger::record::{AccountRecord, DocumentChange, ExpiryRecord, Record, TransferRecord};
-use florin_ledger::stream::{ExpiredHold, ItemContent, ItemKind, Refused};
+use florin_ledger::stream::{BegunLife, ExpiredHold, ItemContent, ItemKind, Refused};
 use florin_ledger::{
     Account, AccountFlags, AccountId, LedgerId, Lsn, Slot, Timestamp, Transfer, TransferFlags,
     TransferId,
@@ -36,7 +36,8 @@ pub(crate) fn kind_of(record: &Record) -> Option<ItemKind> {
         Record::Event(_) => Some(ItemKind::Event),
         Record::Commit(_) => Some(ItemKind::Commit),
         Record::Refusal(_) => Some(ItemKind::Refusal),
-        Record::Life(_) | Record::Waypoint(_) | Record::Part(_) => None,
+        Record::Life(_) => Some(ItemKind::Life),
+        Record::Waypoint(_) | Record::Part(_) => None,
     }
 }
 
@@ -119,7 +120,13 @@ impl Items<'_> {
                 count: refusal.count,
                 actor: payload,
             }),
-            Record::Life(_) | Record::Waypoint(_) | Record::Part(_) => return Ok(None),
+            Record::Life(life) => ItemContent::Life(BegunLife {
+                number: life.number,
+                restored_to: life.restored_to,
+                incarnation: life.incarnation,
+                previous: life.previous,
+            }),
+            Record::Waypoint(_) | Record::Part(_) => return Ok(None),
         }))
     }
 

@@ -3,6 +3,7 @@
 
 use super::Tree;
 use super::edge::{Fresh, LastLeaf, Peaks};
+use super::number::TileNumber;
 use super::scan::{Kept, LeafScan};
 use super::tile::Tile;
 use crate::error::{Error, ErrorKind};
@@ -10,7 +11,6 @@ use crate::log::FramePosition;
 use crate::log::resume::Resume;
 use florin_ledger::{Lsn, StreamCursor};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -29,24 +29,23 @@ impl Builder {
     /// Goes on behind the newest tile that the log bears out; from the first record without one. Removes
     /// those behind it, which are of another history or damaged.
     pub(super) fn begin(tree: Arc<Tree>) -> Result<Builder, Error> {
-        let durable = tree.reads.durable().get();
+        let durable = tree.known_end();
         let mut begin = (Peaks::default(), FramePosition::GENESIS, Lsn::NONE);
         for number in tree.tiles.numbers()?.into_iter().rev() {
-            let Some(head) = tree.tiles.read_head(number)? else { continue };
-            // One of a history that was left, or of a copy, names what this log does not have.
-            if let Ok(resume) = tree.reads.log().resume_after(head.last, durable)? {
-                let Resume { from, cursor } = resume;
+            let Some(head) = tree.tile_head(number)? else { continue };
+            if let Ok(Resume { from, cursor }) =
+                tree.reads.log().resume_after(head.last, durable)?
+            {
                 begin = (head.peaks, from, cursor.lsn);
                 break;
             }
         }
         let (peaks, from, passed) = begin;
-        tree.tiles.remove_from(peaks.tiles_count)?;
+        tree.tiles.remove_from(TileNumber(peaks.count))?;
         let scan = LeafScan::new(Arc::clone(&tree.reads), from, passed, Kept::MUCH);
         let size = {
             let mut edge = tree.edge();
-            edge.peaks = peaks;
-            edge.scanned = from.lsn;
+            edge.begin_behind(peaks, from.lsn);
             edge.size()
         };
         Ok(Builder { tree, scan, size, fresh: Fresh::default(), tile_ends: VecDeque::new() })
@@ -59,11 +58,13 @@ impl Builder {
     pub(super) fn step(&mut self) -> Result<bool, Error> {
         self.write_full_tiles()?;
         let shape = self.tree.shape;
-        let Builder { scan, size, fresh, .. } = self;
-        let end = scan.next(|leaf| {
+        let Builder { tree, scan, size, fresh, .. } = self;
+        let end = scan.next(u64::MAX, |leaf| {
             *size += 1;
             fresh.push(leaf, *size, shape);
-            ControlFlow::Continue(())
+            if let Some(life) = leaf.life {
+                tree.note_life(life);
+            }
         })?;
         let Some(end) = end else { return Ok(false) };
         self.publish(end);
@@ -80,7 +81,7 @@ impl Builder {
         tile_ends.extend(fresh.tile_ends.drain(..));
         let mut edge = tree.edge();
         tree.hashed_count.fetch_add(*size - edge.size(), Ordering::Relaxed);
-        edge.blocks.append(&mut fresh.blocks);
+        edge.append(&mut fresh.blocks);
         edge.leaves.clear();
         edge.leaves.extend_from_slice(&fresh.leaves);
         if let Some((StreamCursor { epoch, lsn, .. }, time)) = fresh.last.take() {

@@ -1,7 +1,8 @@
 //! Compares the tree's files with the log, while somebody reads it from the first frame to the last.
 
 use super::edge::{BLOCK_LEVEL, Fresh, Peaks, Shape};
-use super::scan::{Scanned, write_leaf};
+use super::number::TileNumber;
+use super::scan::{Scanned, life_in, write_leaf};
 use super::tile::Tile;
 use super::tiles::{self, Tiles};
 use crate::disk::{Access, Disk};
@@ -20,7 +21,7 @@ pub(crate) struct TreeCheck {
     tiles: Tiles,
     shape: Shape,
     /// Tiles that were not met yet.
-    numbers: BTreeSet<u64>,
+    numbers: BTreeSet<TileNumber>,
     peaks: Peaks,
     fresh: Fresh,
     size: u64,
@@ -86,7 +87,12 @@ impl TreeCheck {
             let cursor = StreamCursor { epoch: stored.epoch, lsn: stored.lsn, hash: block.hash() };
             let hash = prefixed_leaf_hash(&mut self.leaf);
             self.size += 1;
-            self.fresh.push(&Scanned { cursor, time: stored.time, hash }, self.size, self.shape);
+            let life = life_in(&stored.record);
+            self.fresh.push(
+                &Scanned { cursor, time: stored.time, hash, life },
+                self.size,
+                self.shape,
+            );
             if let Some(last) = self.fresh.tile_ends.pop() {
                 self.compare(last)?;
             }
@@ -96,7 +102,9 @@ impl TreeCheck {
 
     /// What does not hold.
     pub(crate) fn findings(mut self) -> Vec<String> {
-        if let (Some(first), Some(last)) = (self.numbers.first(), self.numbers.last()) {
+        if let (Some(TileNumber(first)), Some(TileNumber(last))) =
+            (self.numbers.first(), self.numbers.last())
+        {
             self.findings.push(format!(
                 "the tree of proofs has files {first} to {last}, for which the log has too few records: \
                  run `florin rebuild`"
@@ -111,9 +119,10 @@ impl TreeCheck {
         let number = expected.head.number;
         // One that is missing behind all that are there was not written yet.
         let is_owed = self.numbers.last().is_some_and(|last| number <= *last);
-        if is_owed && self.tiles.read(number)?.as_deref() != Some(&expected) {
+        if is_owed && self.tiles.read(number, |_| Ok(true))?.as_deref() != Some(&expected) {
             self.findings.push(format!(
-                "file {number} of the tree of proofs is not what the log gives: run `florin rebuild`"
+                "file {} of the tree of proofs is not what the log gives: run `florin rebuild`",
+                number.0
             ));
         }
         self.numbers.remove(&number);
@@ -123,7 +132,7 @@ impl TreeCheck {
 }
 
 /// The level of a tile's file, as it says itself.
-fn level_of(disk: &dyn Disk, number: u64) -> Option<u32> {
+fn level_of(disk: &dyn Disk, number: TileNumber) -> Option<u32> {
     let file = disk.open(&tiles::path(number), Access::Read).ok()?;
     let mut start = [0; 16];
     file.read_exact_at(&mut start, 0).ok()?;

@@ -1,6 +1,7 @@
 //! The right edge of the tree, in memory: what lies behind the last tile, and what is to the left of it in
 //! a hash or a few.
 
+use super::number::{BlockNumber, TileNumber};
 use super::scan::Scanned;
 use crate::log::FramePosition;
 use florin_ledger::{Lsn, StreamCursor, Timestamp};
@@ -61,8 +62,10 @@ pub(super) struct LastLeaf {
 pub(super) struct Edge {
     pub(super) shape: Shape,
     pub(super) peaks: Peaks,
-    /// Complete blocks behind the tiles.
+    /// Complete blocks behind the tiles: for a moment more than a tile has, until that is a file.
     pub(super) blocks: Vec<Block>,
+    /// Of all complete blocks from the first leaf on: a second opinion of what the tree comes to.
+    pub(super) block_peaks: Peaks,
     /// Leaves behind the blocks: fewer than a block has.
     pub(super) leaves: Vec<EdgeLeaf>,
     /// `None` until a frame with a leaf was read behind the tiles.
@@ -74,12 +77,76 @@ pub(super) struct Edge {
 impl Edge {
     /// Behind so many tiles.
     pub(super) fn new(shape: Shape, peaks: Peaks, scanned: Lsn) -> Edge {
-        Edge { shape, peaks, blocks: Vec::new(), leaves: Vec::new(), last: None, scanned }
+        let mut edge = Edge {
+            shape,
+            peaks: Peaks::default(),
+            blocks: Vec::new(),
+            block_peaks: Peaks::default(),
+            leaves: Vec::new(),
+            last: None,
+            scanned,
+        };
+        edge.begin_behind(peaks, scanned);
+        edge
+    }
+
+    /// Goes to where these tiles end, with nothing behind them.
+    pub(super) fn begin_behind(&mut self, peaks: Peaks, scanned: Lsn) {
+        assert!(self.blocks.is_empty() && self.leaves.is_empty());
+        // A tile is a complete tree of blocks: the peaks are the same, of more.
+        let count = peaks.count << (self.shape.tile_level - BLOCK_LEVEL);
+        self.block_peaks = Peaks { count, roots: peaks.roots.clone() };
+        self.peaks = peaks;
+        self.scanned = scanned;
+    }
+
+    /// Adds blocks that became complete.
+    pub(super) fn append(&mut self, blocks: &mut Vec<Block>) {
+        blocks.iter().for_each(|block| self.block_peaks.push(block.hash));
+        self.blocks.append(blocks);
+    }
+
+    /// Whether a tile is a file.
+    pub(super) fn has_tile(&self, TileNumber(number): TileNumber) -> bool {
+        number < self.peaks.count
+    }
+
+    /// The first block behind the tiles.
+    pub(super) fn first_block(&self) -> BlockNumber {
+        TileNumber(self.peaks.count).first_block(self.shape)
+    }
+
+    /// A complete block behind the tiles.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub(super) fn block(&self, number: BlockNumber) -> Block {
+        self.blocks[number.place_from(self.first_block())]
+    }
+
+    /// The root of the `index`th subtree of 2^`level` leaves, all in complete blocks behind the tiles.
+    ///
+    /// # Panics
+    /// If they are not.
+    pub(super) fn root(&self, level: u32, index: u64) -> Hash {
+        let start = BlockNumber::first_of(level, index).place_from(self.first_block());
+        let blocks = &self.blocks[start..start + (1 << (level - BLOCK_LEVEL))];
+        let hashes: Vec<Hash> = blocks.iter().map(|block| block.hash).collect();
+        root_of_complete(&hashes)
+    }
+
+    /// The root of everything, by another way than proofs go: from the peaks of all blocks, which no tile
+    /// was ever taken off. `None` of a tree without leaves.
+    pub(super) fn second_opinion(&self) -> Option<Hash> {
+        let mut leaf_peaks = Peaks::default();
+        self.leaves.iter().for_each(|leaf| leaf_peaks.push(leaf.hash));
+        let from_right = leaf_peaks.roots.iter().rev().chain(self.block_peaks.roots.iter().rev());
+        from_right.copied().reduce(|right, left| node_hash(&left, &right))
     }
 
     /// Leaves in the tiles.
     pub(super) fn tiled(&self) -> u64 {
-        self.peaks.tiles_count << self.shape.tile_level
+        self.peaks.count << self.shape.tile_level
     }
 
     /// Leaves in all.
@@ -95,29 +162,29 @@ impl Edge {
     }
 }
 
-/// The roots of the largest complete trees that the tiles make, from the left: as many as there are ones
-/// in the number of tiles.
+/// The roots of the largest complete trees that so many tiles (or blocks, or leaves) make, from the left: as
+/// many as there are ones in their number.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Peaks {
-    pub(super) tiles_count: u64,
+    pub(super) count: u64,
     pub(super) roots: Vec<Hash>,
 }
 
 impl Peaks {
-    /// One tile more.
+    /// One more.
     pub(super) fn push(&mut self, root: Hash) {
         let mut hash = root;
-        for _ in 0..self.tiles_count.trailing_ones() {
+        for _ in 0..self.count.trailing_ones() {
             let left = self.roots.pop().expect("a one in the count is a peak");
             hash = node_hash(&left, &hash);
         }
         self.roots.push(hash);
-        self.tiles_count += 1;
+        self.count += 1;
     }
 
-    /// The root of the `index`th tree of 2^`height` tiles, if it is a peak.
+    /// The root of the `index`th tree of 2^`height` of them, if it is a peak.
     pub(super) fn get(&self, height: u32, index: u64) -> Option<Hash> {
-        let count = self.tiles_count.checked_shr(height).unwrap_or(0);
+        let count = self.count.checked_shr(height).unwrap_or(0);
         if count & 1 == 0 || index != count - 1 {
             return None;
         }

@@ -13,13 +13,16 @@ mod builder;
 mod check;
 mod edge;
 mod figures;
+mod lives;
 mod nodes;
+mod number;
 mod open;
 mod prover;
 mod scan;
 mod thread;
 mod tile;
 mod tiles;
+mod wanted;
 
 pub use figures::TreeFigures;
 
@@ -33,10 +36,12 @@ use crate::log::FramePosition;
 use crate::reads::Reads;
 use edge::{BLOCK_LEVEL, Edge, Peaks, Shape};
 use florin_ledger::Lsn;
+use florin_ledger::record::LifeRecord;
 use florin_proof::SigningKey;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tiles::Tiles;
+use wanted::Wanted;
 
 /// How a database proves what it has recorded.
 #[derive(Clone, Debug)]
@@ -79,8 +84,12 @@ pub(crate) struct Tree {
     /// fewer leaves than one that was stated before a restart.
     opened: Lsn,
     key: Option<SigningKey>,
-    /// Held by whoever derives tiles again.
-    deriving: Mutex<()>,
+    /// The newest life that the log was seen to be in.
+    life: Mutex<LifeRecord>,
+    /// Damaged tiles that somebody needs.
+    wanted: Wanted,
+    /// The thread that builds has ended: nothing moves any more.
+    is_ended: AtomicBool,
     derived_count: AtomicU64,
     /// Leaves hashed since the opening.
     hashed_count: AtomicU64,
@@ -92,24 +101,46 @@ impl Tree {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         reads: Arc<Reads>,
+        life: LifeRecord,
         proving: &Proving,
     ) -> Result<Tree, Error> {
         let shape = proving.shape()?;
         let opened = reads.durable().get();
-        let incarnation = reads.log().identity().incarnation;
+        let birth = reads.log().identity().incarnation;
         Ok(Tree {
             reads,
             shape,
-            tiles: Tiles::new(disk, incarnation, shape),
+            tiles: Tiles::new(disk, birth, shape),
             edge: Mutex::new(Edge::new(shape, Peaks::default(), FramePosition::GENESIS.lsn)),
             moved: Condvar::new(),
             opened,
             key: proving.signing_key.clone(),
-            deriving: Mutex::default(),
+            life: Mutex::new(life),
+            wanted: Wanted::default(),
+            is_ended: AtomicBool::new(false),
             derived_count: AtomicU64::new(0),
             hashed_count: AtomicU64::new(0),
             is_stuck: AtomicBool::new(false),
         })
+    }
+
+    /// Nothing is built any more: whoever waits is told.
+    fn end(&self) {
+        self.is_ended.store(true, Ordering::Release);
+        self.wanted.end();
+        // Whoever looked before is waiting by now.
+        drop(self.edge());
+        self.moved.notify_all();
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Acquire)
+    }
+
+    /// The log is known to be whole up to here. More than is durable while standbys are demanded that have not
+    /// said so yet: what was read once is no less part of this log.
+    fn known_end(&self) -> Lsn {
+        self.reads.durable().get().max(self.opened).max(self.edge().scanned)
     }
 
     fn edge(&self) -> MutexGuard<'_, Edge> {

@@ -2,31 +2,36 @@
 
 use super::Tree;
 use super::edge::{BLOCK_LEAVES, BLOCK_LEVEL, Block, Edge, EdgeLeaf, Fresh, Peaks};
+use super::number::{BlockNumber, TileNumber};
+use super::prover::PATIENCE;
 use super::scan::{Kept, LeafScan, Scanned};
 use super::tile::{Tile, TileHead};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::log::FramePosition;
 use crate::log::resume::Resume;
 use florin_ledger::{Lsn, StreamCursor};
 use florin_proof::tree::{Nodes, root_of_complete};
 use florin_proof::{Hash, node_hash};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// The tree as of an edge, and what was read of it.
 pub(super) struct Stored<'a> {
     tree: &'a Tree,
     pub(super) edge: &'a Edge,
-    /// Leaves of blocks, by the number of the block.
-    leaves: BTreeMap<u64, Vec<EdgeLeaf>>,
-    tiles: BTreeMap<u64, Arc<Tile>>,
+    /// Leaves of blocks that were read.
+    leaves: BTreeMap<BlockNumber, Vec<EdgeLeaf>>,
+    tiles: BTreeMap<TileNumber, Arc<Tile>>,
+    /// How long it waits for files that are damaged, all in all.
+    until: Instant,
 }
 
 impl<'a> Stored<'a> {
     pub(super) fn new(tree: &'a Tree, edge: &'a Edge) -> Stored<'a> {
-        Stored { tree, edge, leaves: BTreeMap::new(), tiles: BTreeMap::new() }
+        let until = Instant::now() + PATIENCE;
+        Stored { tree, edge, leaves: BTreeMap::new(), tiles: BTreeMap::new(), until }
     }
 
     /// A leaf by its index.
@@ -35,59 +40,65 @@ impl<'a> Stored<'a> {
     /// If the tree has none.
     pub(super) fn leaf(&mut self, index: u64) -> Result<EdgeLeaf, Error> {
         assert!(index < self.edge.size());
-        let leaves = self.leaves_of(index >> BLOCK_LEVEL)?;
-        Ok(leaves[place(index, BLOCK_LEVEL)])
+        let block = BlockNumber::of_leaf(index);
+        let leaves = self.leaves_of(block)?;
+        Ok(leaves[place(index - block.first_leaf())])
     }
 
     /// The index of the leaf that is recorded at a position; `None` if none is.
     pub(super) fn index_of(&mut self, lsn: Lsn) -> Result<Option<u64>, Error> {
-        let is_in_tiles = self.edge.first().is_none_or(|first| lsn < first);
-        let (base, blocks) = if is_in_tiles {
-            let Some(tile) = self.tile_with(lsn)? else { return Ok(None) };
-            (tile.head.number << self.edge.shape.tile_level, tile.blocks.clone())
-        } else {
-            (self.edge.tiled(), self.edge.blocks.clone())
-        };
-        let is_behind = !is_in_tiles && self.edge.leaves.first().is_some_and(|it| it.lsn <= lsn);
-        let place = if is_behind {
-            blocks.len()
-        } else {
-            match blocks.partition_point(|block| block.first <= lsn).checked_sub(1) {
-                Some(place) => place,
-                None => return Ok(None),
-            }
-        };
-        let block = (base >> BLOCK_LEVEL) + u64::try_from(place).expect("a tile is in memory");
+        let Some(block) = self.block_with(lsn)? else { return Ok(None) };
         let leaves = self.leaves_of(block)?;
         let found = leaves.binary_search_by_key(&lsn, |leaf| leaf.lsn).ok();
         let found = found.map(|offset| u64::try_from(offset).expect("a block is small"));
-        Ok(found.map(|offset| (block << BLOCK_LEVEL) + offset))
+        Ok(found.map(|offset| block.first_leaf() + offset))
+    }
+
+    /// The last block that begins at or before a position, complete or not.
+    fn block_with(&mut self, lsn: Lsn) -> Result<Option<BlockNumber>, Error> {
+        let edge = self.edge;
+        if edge.first().is_none_or(|first| lsn < first) {
+            let Some(tile) = self.tile_with(lsn)? else { return Ok(None) };
+            let first = tile.head.number.first_block(edge.shape);
+            return Ok(last_begun(&tile.blocks, lsn).map(|place| first.behind(place)));
+        }
+        let is_behind = edge.leaves.first().is_some_and(|leaf| leaf.lsn <= lsn);
+        let place = if is_behind { Some(edge.blocks.len()) } else { last_begun(&edge.blocks, lsn) };
+        Ok(place.map(|place| edge.first_block().behind(place)))
     }
 
     /// The last tile that begins at or before a position.
     fn tile_with(&mut self, lsn: Lsn) -> Result<Option<Arc<Tile>>, Error> {
-        let (mut low, mut high) = (0, self.edge.peaks.tiles_count);
+        let (mut low, mut high) = (0, self.edge.peaks.count);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.tree.tile_head(middle)?.first <= lsn { low = middle + 1 } else { high = middle }
+            let first = self.tile_head(TileNumber(middle))?.first;
+            if first <= lsn { low = middle + 1 } else { high = middle }
         }
-        low.checked_sub(1).map(|number| self.tile(number)).transpose()
+        TileNumber(low).before().map(|number| self.tile(number)).transpose()
     }
 
-    fn tile(&mut self, number: u64) -> Result<Arc<Tile>, Error> {
+    /// A tile that is a file.
+    fn tile(&mut self, number: TileNumber) -> Result<Arc<Tile>, Error> {
         if let Some(tile) = self.tiles.get(&number) {
             return Ok(Arc::clone(tile));
         }
-        let tile = self.tree.tile(number)?;
+        assert!(self.edge.has_tile(number));
+        let tile = self.tree.when_derived(number, self.until, || self.tree.tile(number))?;
         self.tiles.insert(number, Arc::clone(&tile));
         Ok(tile)
     }
 
+    /// The head of a tile that is a file.
+    fn tile_head(&self, number: TileNumber) -> Result<TileHead, Error> {
+        assert!(self.edge.has_tile(number));
+        self.tree.when_derived(number, self.until, || self.tree.tile_head(number))
+    }
+
     /// The leaves of a block, complete or not.
-    fn leaves_of(&mut self, number: u64) -> Result<&[EdgeLeaf], Error> {
-        let first_leaf = number << BLOCK_LEVEL;
+    fn leaves_of(&mut self, number: BlockNumber) -> Result<&[EdgeLeaf], Error> {
         let complete = self.edge.size() - u64::try_from(self.edge.leaves.len()).expect("few");
-        if complete <= first_leaf {
+        if complete <= number.first_leaf() {
             return Ok(&self.edge.leaves);
         }
         if !self.leaves.contains_key(&number) {
@@ -98,49 +109,46 @@ impl<'a> Stored<'a> {
         Ok(&self.leaves[&number])
     }
 
-    fn block(&mut self, number: u64) -> Result<Block, Error> {
-        let blocks_level = self.edge.shape.tile_level - BLOCK_LEVEL;
-        let tile = number >> blocks_level;
-        let place = place(number, blocks_level);
-        if tile < self.edge.peaks.tiles_count {
-            return Ok(self.tile(tile)?.blocks[place]);
+    fn block(&mut self, number: BlockNumber) -> Result<Block, Error> {
+        let shape = self.edge.shape;
+        let tile = number.tile(shape);
+        if !self.edge.has_tile(tile) {
+            return Ok(self.edge.block(number));
         }
-        Ok(self.edge.blocks[place])
+        Ok(self.tile(tile)?.blocks[number.place_from(tile.first_block(shape))])
     }
 
-    /// The root of 2^level blocks, within one tile.
+    /// The root of 2^level leaves, within one tile that is a file.
     fn blocks_root(&mut self, level: u32, index: u64) -> Result<Hash, Error> {
-        let tile_level = self.edge.shape.tile_level;
-        let count = 1 << (level - BLOCK_LEVEL);
-        let start = place(index, tile_level - level) * count;
-        let tile = index >> (tile_level - level);
-        let hashes = |blocks: &[Block]| -> Vec<Hash> {
-            blocks[start..start + count].iter().map(|block| block.hash).collect()
-        };
-        let hashes = if tile < self.edge.peaks.tiles_count {
-            hashes(&self.tile(tile)?.blocks)
-        } else {
-            hashes(&self.edge.blocks)
-        };
+        let shape = self.edge.shape;
+        let first = BlockNumber::first_of(level, index);
+        let tile = first.tile(shape);
+        let start = first.place_from(tile.first_block(shape));
+        let blocks = &self.tile(tile)?.blocks[start..start + (1 << (level - BLOCK_LEVEL))];
+        let hashes: Vec<Hash> = blocks.iter().map(|block| block.hash).collect();
         Ok(root_of_complete(&hashes))
     }
 
-    /// The root of 2^height tiles. The head of the last of them has it, if the tree does not go up to the
-    /// left from there.
-    fn tiles_root(&self, height: u32, index: u64) -> Result<Hash, Error> {
+    /// The root of 2^height tiles, some of which may not be files yet. The head of the last of them has it,
+    /// if the tree does not go up to the left from there.
+    fn tiles_root(&mut self, height: u32, index: u64) -> Result<Hash, Error> {
         if let Some(peak) = self.edge.peaks.get(height, index) {
             return Ok(peak);
         }
-        if height == 0 {
-            return Ok(self.tree.tile_head(index)?.root);
+        let is_file = (index + 1) << height <= self.edge.peaks.count;
+        if is_file && height == 0 {
+            return Ok(self.tile_head(TileNumber(index))?.root);
         }
-        if index & 1 == 0 {
+        if is_file && index & 1 == 0 {
             let last = ((index + 1) << height) - 1;
-            let head = self.tree.tile_head(last)?;
+            let head = self.tile_head(TileNumber(last))?;
             return Ok(head.peaks.get(height, index).expect("a tree to the left is a peak"));
         }
-        let left = self.tiles_root(height - 1, index * 2)?;
-        let right = self.tiles_root(height - 1, index * 2 + 1)?;
+        // What reaches past the files is more than one tile: one that is no file lies all in the edge.
+        assert!(0 < height);
+        let level = self.edge.shape.tile_level + height - 1;
+        let left = self.node(level, index * 2)?;
+        let right = self.node(level, index * 2 + 1)?;
         Ok(node_hash(&left, &right))
     }
 }
@@ -149,75 +157,106 @@ impl Nodes for Stored<'_> {
     type Error = Error;
 
     fn node(&mut self, level: u32, index: u64) -> Result<Hash, Error> {
-        if let Some(height) = level.checked_sub(self.edge.shape.tile_level) {
-            return self.tiles_root(height, index);
+        if level < BLOCK_LEVEL {
+            let first_leaf = index << level;
+            let block = BlockNumber::of_leaf(first_leaf);
+            let start = place(first_leaf - block.first_leaf());
+            let leaves = &self.leaves_of(block)?[start..start + (1 << level)];
+            let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf.hash).collect();
+            return Ok(root_of_complete(&hashes));
         }
-        if BLOCK_LEVEL <= level {
-            return self.blocks_root(level, index);
+        if self.edge.tiled() <= index << level {
+            return Ok(self.edge.root(level, index));
         }
-        let count = 1_usize << level;
-        let start = place(index, BLOCK_LEVEL - level) * count;
-        let leaves = self.leaves_of(index >> (BLOCK_LEVEL - level))?;
-        let hashes: Vec<Hash> = leaves[start..start + count].iter().map(|leaf| leaf.hash).collect();
-        Ok(root_of_complete(&hashes))
+        match level.checked_sub(self.edge.shape.tile_level) {
+            Some(height) => self.tiles_root(height, index),
+            None => self.blocks_root(level, index),
+        }
     }
 }
 
-/// The lowest bits of an index, as a place in memory.
-fn place(index: u64, bits: u32) -> usize {
-    usize::try_from(index & ((1 << bits) - 1)).expect("a tile is in memory")
+/// The last of some blocks that begins at or before a position.
+fn last_begun(blocks: &[Block], lsn: Lsn) -> Option<usize> {
+    blocks.partition_point(|block| block.first <= lsn).checked_sub(1)
+}
+
+/// How far a leaf lies from the first of its block.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).expect("a block is in memory")
 }
 
 impl Tree {
-    /// The head of a tile; derived again if it can't be read.
-    pub(super) fn tile_head(&self, number: u64) -> Result<TileHead, Error> {
-        match self.tiles.read_head(number)? {
-            Some(head) => Ok(head),
-            None => Ok(self.derive(number)?.head.clone()),
-        }
+    /// The head of a tile's file; `None` if it can't be read or is of another history.
+    pub(super) fn tile_head(&self, number: TileNumber) -> Result<Option<TileHead>, Error> {
+        self.tiles.read_head(number, |head| self.is_ours(head))
     }
 
-    /// A tile; derived again if it can't be read.
-    pub(super) fn tile(&self, number: u64) -> Result<Arc<Tile>, Error> {
-        match self.tiles.read(number)? {
-            Some(tile) => Ok(tile),
-            None => self.derive(number),
-        }
+    /// A tile's file; `None` if it can't be read or is of another history.
+    fn tile(&self, number: TileNumber) -> Result<Option<Arc<Tile>>, Error> {
+        self.tiles.read(number, |head| self.is_ours(head))
     }
 
-    /// Derives a tile from the log, and those before it that can't be read either. O(tile) each.
-    fn derive(&self, number: u64) -> Result<Arc<Tile>, Error> {
-        let _guard = self.deriving.lock().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have done it meanwhile.
-        if let Some(tile) = self.tiles.read(number)? {
-            return Ok(tile);
+    /// Whether the log has what a tile was made of. One of a history that was left, or of a copy, names a
+    /// block that this log does not have.
+    fn is_ours(&self, head: &TileHead) -> Result<bool, Error> {
+        Ok(self.reads.log().resume_after(head.last, self.known_end())?.is_ok())
+    }
+
+    /// What a tile's file gives; the tree's thread derives it again if it can't be read.
+    fn when_derived<T>(
+        &self,
+        number: TileNumber,
+        until: Instant,
+        read: impl Fn() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        if let Some(found) = read()? {
+            return Ok(found);
         }
-        let mut from = number;
-        let mut before = None;
-        while before.is_none() && 0 < from {
-            before = self.tiles.read_head(from - 1)?;
-            if before.is_none() {
-                from -= 1;
+        self.wanted.wait_for(number, until)?;
+        read()?.ok_or_else(|| {
+            let message = format!("file {} of the tree of proofs is damaged again", number.0);
+            Error::new(ErrorKind::Io, message)
+        })
+    }
+
+    /// Derives a tile that somebody wants, or the first before it that can't be read either; `false` if
+    /// nobody wants one. On the tree's thread alone. O(tile).
+    pub(super) fn derive_wanted(&self) -> bool {
+        let Some(number) = self.wanted.first() else { return false };
+        match self.derive_towards(number) {
+            Ok(derived) if derived != number => {}
+            done => self.wanted.settle(number, &done.map(drop)),
+        }
+        true
+    }
+
+    /// Derives a tile again, or one before it; says which.
+    fn derive_towards(&self, number: TileNumber) -> Result<TileNumber, Error> {
+        // One that the edge still has is not damaged, and its file is the builder's to write.
+        assert!(self.edge().has_tile(number));
+        if self.tile(number)?.is_some() {
+            return Ok(number);
+        }
+        let mut first = number;
+        let (peaks, last) = loop {
+            let Some(before) = first.before() else {
+                break (Peaks::default(), StreamCursor::BEGIN);
+            };
+            if let Some(head) = self.tile_head(before)? {
+                break (head.peaks, head.last);
             }
-        }
-        let (mut peaks, mut last) = match before {
-            Some(head) => (head.peaks, head.last),
-            None => (Peaks::default(), StreamCursor::BEGIN),
+            first = before;
         };
-        loop {
-            let tile = self.derive_behind(peaks, last)?;
-            self.tiles.write(&tile)?;
-            self.derived_count.fetch_add(1, Ordering::Relaxed);
-            if tile.head.number == number {
-                return Ok(Arc::new(tile));
-            }
-            (peaks, last) = (tile.head.peaks, tile.head.last);
-        }
+        let tile = self.derive_behind(peaks, last)?;
+        assert_eq!(tile.head.number, first);
+        self.tiles.write(&tile)?;
+        self.derived_count.fetch_add(1, Ordering::Relaxed);
+        Ok(first)
     }
 
     fn derive_behind(&self, peaks: Peaks, last: StreamCursor) -> Result<Tile, Error> {
         let log = self.reads.log();
-        let resume = log.resume_after(last, self.reads.durable().get())?;
+        let resume = log.resume_after(last, self.known_end())?;
         let Ok(Resume { from, cursor }) = resume else { return Err(disagree(last.lsn)) };
         let (mut fresh, mut size) = (Fresh::default(), 0);
         let (shape, leaves_count) = (self.shape, self.shape.tile_leaves());
@@ -255,12 +294,15 @@ impl Tree {
         let mut scan = LeafScan::new(Arc::clone(&self.reads), from, passed, Kept::LITTLE);
         let mut taken = 0;
         while taken < count {
-            let end = scan.next(|leaf| {
+            let end = scan.next(count - taken, |leaf| {
                 take(leaf);
                 taken += 1;
-                if taken < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             if end.is_none() && taken < count {
+                if self.reads.durable().get() < self.known_end() {
+                    let message = "standbys have not said yet what is durable: ask again";
+                    return Err(Error::new(ErrorKind::NotYet, message));
+                }
                 return Err(Error::corrupt(
                     "the tree of proofs has more records than the log: run `florin rebuild`",
                 ));

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Observer;
 use crate::reads::Reads;
 use florin_ledger::Timestamp;
+use florin_ledger::record::LifeRecord;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A tree that is being built.
@@ -22,10 +23,11 @@ impl OpenTree {
     pub(crate) fn start(
         disk: &Arc<dyn Disk>,
         reads: Arc<Reads>,
+        life: LifeRecord,
         proving: &Proving,
         observer: &Observer,
     ) -> Result<OpenTree, Error> {
-        let tree = Arc::new(Tree::new(Arc::clone(disk), reads, proving)?);
+        let tree = Arc::new(Tree::new(Arc::clone(disk), reads, life, proving)?);
         let thread = TreeThread::start(Arc::clone(&tree), observer.clone())
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting a thread: {error}")))?;
         Ok(OpenTree { tree: Mutex::new(Some(tree)), thread: Mutex::new(Some(thread)) })

@@ -10,17 +10,19 @@ use crate::driver::promise::stopped;
 use crate::error::{Error, ErrorKind};
 use crate::runs::RunKind;
 use florin_ledger::{DocumentKey, Lsn, Position, Subject};
+use florin_proof::path::is_consistent;
 use florin_proof::receipt::ON_OWN_DISK;
 use florin_proof::tree::{consistency_path, inclusion_path, root};
 use florin_proof::{
-    ConsistencyProof, InclusionProof, Receipt, SignedHead, SignedReceipt, SigningKey, TreeHead,
+    ConsistencyProof, Hash, InclusionProof, Receipt, SignedHead, SignedReceipt, SigningKey,
+    TreeHead,
 };
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long who asks for a proof waits for the tree to come past the record.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether a wait is in vain.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -179,7 +181,8 @@ impl Tree {
         let durable = self.reads.durable().get();
         let (end, _) = frame_after(self.reads.log(), leaf.before, lsn, durable)?;
         let receipt = Receipt {
-            incarnation: self.reads.log().identity().incarnation,
+            birth: self.reads.log().identity().incarnation,
+            life: self.life_of(leaf.epoch)?,
             lsn: end.lsn,
             chain: end.chain,
             durable: ON_OWN_DISK,
@@ -217,29 +220,59 @@ impl Tree {
             }
         };
         Ok(TreeHead {
-            incarnation: log.identity().incarnation,
+            birth: log.identity().incarnation,
+            life: self.life_of(epoch)?,
             epoch,
             size,
             lsn: end.lsn,
             time,
             chain: end.chain,
-            root: root(stored, size)?,
+            root: self.checked_root(stored, size)?,
         })
+    }
+
+    /// The root of the first `size` leaves, after a second opinion: nothing is signed that came out wrong.
+    fn checked_root(&self, stored: &mut Stored<'_>, size: u64) -> Result<Hash, Error> {
+        let edge = stored.edge;
+        let (newest_size, newest) = (edge.size(), root(stored, edge.size())?);
+        assert_eq!(Some(newest), edge.second_opinion(), "two ways to the root of one tree");
+        if size == newest_size {
+            return Ok(newest);
+        }
+        // An older root is of files too, and is the beginning of the newest or is not signed.
+        let older = root(stored, size)?;
+        let path = consistency_path(stored, size, newest_size)?;
+        if !is_consistent((size, older), (newest_size, newest), &path) {
+            return Err(disagree(stored.leaf(size - 1)?.lsn));
+        }
+        Ok(older)
     }
 
     /// The edge as it is now, once it has come past all that was there at the opening.
     fn edge_now(&self) -> Result<Edge, Error> {
-        let is_before = |edge: &mut Edge| edge.scanned < self.opened || edge.last.is_none();
-        let waited = self.moved.wait_timeout_while(self.edge(), PATIENCE, is_before);
-        let (mut edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if !is_before(&mut edge) {
+        let is_before = |edge: &Edge| edge.scanned < self.opened || edge.last.is_none();
+        let edge = self.edge_after(is_before);
+        if !is_before(&edge) {
             return Ok(edge.clone());
         }
+        self.check_builds()?;
         let message = format!(
             "the tree has come to {}, and not to {} yet, where the log was opened: ask again",
             edge.scanned, self.opened
         );
         Err(Error::new(ErrorKind::NotYet, message))
+    }
+
+    /// The edge once it is no more before something, or patience or the thread has ended.
+    fn edge_after(&self, is_before: impl Fn(&Edge) -> bool) -> MutexGuard<'_, Edge> {
+        let is_waiting = |edge: &mut Edge| is_before(edge) && !self.is_ended();
+        let waited = self.moved.wait_timeout_while(self.edge(), PATIENCE, is_waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// That somebody still builds.
+    fn check_builds(&self) -> Result<(), Error> {
+        if self.is_ended() { Err(stopped()) } else { Ok(()) }
     }
 
     /// Waits until everything that is durable now is in the tree, and its full tiles are files.
@@ -253,6 +286,7 @@ impl Tree {
             if self.reads.durable().has_failed() {
                 return Err(stopped());
             }
+            self.check_builds()?;
             let waited = self.moved.wait_timeout(edge, LOOK);
             (edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
@@ -261,12 +295,12 @@ impl Tree {
 
     /// Waits until the tree has come past a record.
     fn wait_past(&self, lsn: Lsn) -> Result<(), Error> {
-        let is_before = |edge: &mut Edge| edge.scanned <= lsn || edge.last.is_none();
-        let waited = self.moved.wait_timeout_while(self.edge(), PATIENCE, is_before);
-        let (mut edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if !is_before(&mut edge) {
+        let is_before = |edge: &Edge| edge.scanned <= lsn || edge.last.is_none();
+        let edge = self.edge_after(is_before);
+        if !is_before(&edge) {
             return Ok(());
         }
+        self.check_builds()?;
         let message = format!(
             "the tree has come to {}, and not past {lsn} yet: ask again, or for a receipt",
             edge.scanned

@@ -8,6 +8,7 @@ use crate::reads::Reads;
 use crate::stream::holds::RecentHolds;
 use crate::stream::items::{Items, kind_of, slots_of};
 use crate::stream::names::Names;
+use florin_ledger::record::{LifeRecord, Record};
 use florin_ledger::{AccountId, Lsn, Position, Slot, StreamCursor, Timestamp};
 use florin_proof::{Hash, Leaf, hash};
 use std::ops::ControlFlow;
@@ -20,6 +21,8 @@ pub(super) struct Scanned {
     pub(super) cursor: StreamCursor,
     pub(super) time: Timestamp,
     pub(super) hash: Hash,
+    /// The life that begins with it.
+    pub(super) life: Option<LifeRecord>,
 }
 
 /// What a scan keeps in memory.
@@ -72,24 +75,25 @@ impl LeafScan {
         if self.is_in_frame { self.before } else { self.frames.position() }
     }
 
-    /// Hands out the leaves of the next frame and returns its end; `None` if nothing more is durable, or
-    /// if `take` has broken off.
+    /// Hands out the leaves of the next frame, `wanted` at most, and returns its end; `None` if nothing more
+    /// is durable, or if so many were taken. Names of accounts are asked for as far as that.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`]: again later. [`ErrorKind::Stopped`], [`ErrorKind::Corrupt`],
     /// [`ErrorKind::Io`].
     pub(super) fn next(
         &mut self,
-        mut take: impl FnMut(&Scanned) -> ControlFlow<()>,
+        mut wanted: u64,
+        mut take: impl FnMut(&Scanned),
     ) -> Result<Option<FramePosition>, Error> {
         if !self.is_in_frame && !self.begin_frame()? {
             return Ok(None);
         }
         loop {
-            match self.take_named(&mut take)? {
+            match self.take_named(&mut wanted, &mut take)? {
                 ControlFlow::Continue(()) => break,
                 ControlFlow::Break(Pause::Enough) => return Ok(None),
-                ControlFlow::Break(Pause::Unnamed) => self.learn_names()?,
+                ControlFlow::Break(Pause::Unnamed) => self.learn_names(wanted)?,
             }
         }
         self.is_in_frame = false;
@@ -116,7 +120,8 @@ impl LeafScan {
     /// Hands out leaves of the frame in memory up to the first whose accounts nobody has named yet.
     fn take_named(
         &mut self,
-        take: &mut impl FnMut(&Scanned) -> ControlFlow<()>,
+        wanted: &mut u64,
+        take: &mut impl FnMut(&Scanned),
     ) -> Result<ControlFlow<Pause>, Error> {
         let LeafScan { reads, frames, names, holds, passed, leaf, .. } = self;
         let frame = frames.current().expect("the frame stays until it was looked at");
@@ -144,24 +149,36 @@ impl LeafScan {
                 cursor: StreamCursor { epoch, lsn, hash: block.hash() },
                 time: stored.time,
                 hash: hash::prefixed_leaf_hash(leaf),
+                life: life_in(&stored.record),
             };
-            Ok::<_, Error>(match take(&scanned) {
-                ControlFlow::Continue(()) => ControlFlow::Continue(()),
-                ControlFlow::Break(()) => ControlFlow::Break(Pause::Enough),
-            })
+            take(&scanned);
+            *wanted -= 1;
+            let flow = if *wanted == 0 {
+                ControlFlow::Break(Pause::Enough)
+            } else {
+                ControlFlow::Continue(())
+            };
+            Ok::<_, Error>(flow)
         })
     }
 
-    /// Asks who the accounts are of all the rest of the frame in memory.
-    fn learn_names(&mut self) -> Result<(), Error> {
+    /// Asks who the accounts are of so many leaves, or of all the rest of the frame in memory.
+    fn learn_names(&mut self, mut wanted: u64) -> Result<(), Error> {
+        assert!(0 < wanted);
         let frame = self.frames.current().expect("the frame stays until it was looked at");
-        let all: ControlFlow<()> = frame.visit_after(self.passed, |stored, _| {
+        let _: ControlFlow<()> = frame.visit_after(self.passed, |stored, _| {
             self.names.need(&stored.record);
-            Ok::<_, Error>(ControlFlow::Continue(()))
+            wanted -= u64::from(kind_of(&stored.record).is_some());
+            let flow = if wanted == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            Ok::<_, Error>(flow)
         })?;
-        assert!(all.is_continue());
         self.names.learn(&self.reads)
     }
+}
+
+/// The life that a record tells of.
+pub(super) fn life_in(record: &Record) -> Option<LifeRecord> {
+    if let Record::Life(life) = record { Some(*life) } else { None }
 }
 
 /// Why a frame is not gone through to its end.
@@ -190,6 +207,8 @@ pub(super) fn write_leaf(
 pub(super) struct SingleLeaf {
     /// Its bytes.
     pub(super) bytes: Vec<u8>,
+    /// Of the opening that wrote it.
+    pub(super) epoch: u64,
     /// The position before its frame.
     pub(super) before: FramePosition,
 }
@@ -217,7 +236,7 @@ pub(super) fn leaf_at(reads: &Reads, lsn: Lsn) -> Result<SingleLeaf, Error> {
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     bytes.remove(0);
-    Ok(SingleLeaf { bytes, before: log.position_before_record(lsn)? })
+    Ok(SingleLeaf { bytes, epoch: stored.epoch, before: log.position_before_record(lsn)? })
 }
 
 fn names_of(reads: &Reads, slots: [Slot; 2]) -> Result<[AccountId; 2], Error> {

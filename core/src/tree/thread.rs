@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{Builder as ThreadBuilder, JoinHandle};
+use std::thread::{Builder as ThreadBuilder, JoinHandle, panicking};
 use std::time::Duration;
 
 /// How much it gives way: commits go first, and it still has its share of a processor that is busy.
@@ -20,6 +20,8 @@ const TREE_NICE: i32 = 10;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long it is patient with a full queue.
 const PATIENCE: Duration = Duration::from_millis(1);
+/// How often it looks for tiles that are wanted while the log stands still.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long it leaves a disk alone that has refused.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,7 @@ impl TreeThread {
         let thread = named.spawn(move || {
             // Of this thread alone; where it can't be, it is as urgent as the others.
             let _ = nice(TREE_NICE);
+            let _ending = Ending { tree: &tree, observer: &observer };
             run(&tree, &observer, &stopping);
         })?;
         Ok(TreeThread { stop, thread })
@@ -45,8 +48,26 @@ impl TreeThread {
     /// Waits for its end. The log must have been closed: a thread that waits for more hears of that.
     pub(crate) fn join(self) {
         drop(self.stop);
-        // A defect in it harmed nobody, and was told when it happened.
+        // A defect in it was told when it happened ([`Ending`]).
         drop(self.thread.join());
+    }
+}
+
+/// Tells all who wait that nothing moves any more, however the thread ends.
+struct Ending<'a> {
+    tree: &'a Tree,
+    observer: &'a Observer,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.tree.end();
+        if panicking() {
+            self.tree.is_stuck.store(true, Ordering::Relaxed);
+            let message = "a defect ended the thread that builds the tree of proofs: no head or proof is \
+                           given any more before the database is opened again; the ledger goes on";
+            self.observer.tell(&Event::TreeStuck(Error::new(ErrorKind::Stopped, message)));
+        }
     }
 }
 
@@ -85,6 +106,7 @@ fn run(tree: &Arc<Tree>, observer: &Observer, stopping: &Receiver<()>) {
 
 fn step(tree: &Arc<Tree>, builder: &mut Option<Builder>) -> Result<bool, Error> {
     match builder {
+        Some(_) if tree.derive_wanted() => Ok(true),
         Some(builder) => builder.step(),
         None => {
             *builder = Some(Builder::begin(Arc::clone(tree))?);
@@ -94,5 +116,5 @@ fn step(tree: &Arc<Tree>, builder: &mut Option<Builder>) -> Result<bool, Error> 
 }
 
 fn wait_for_more(durable: &Durable, builder: &Builder) {
-    durable.wait_past(builder.position(), RETRY_AFTER);
+    durable.wait_past(builder.position(), LOOK);
 }

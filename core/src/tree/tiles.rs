@@ -2,9 +2,11 @@
 //! name when it is whole and durable. What can't be read is as good as missing: the log gives it again.
 
 use super::edge::Shape;
-use super::tile::{TILE_HEAD_BYTES, Tile, TileHead};
+use super::number::TileNumber;
+use super::tile::{TILE_HEAD_BYTES, Tile, TileFormat, TileHead};
 use crate::disk::{Access, Disk};
 use crate::error::{Error, ErrorKind};
+use crate::sealing::DatabaseKey;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,23 +15,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) const DIRECTORY: &str = "tree";
 /// Tiles kept in memory after they were read: 160 KiB each.
 const TILES_KEPT_MAX: usize = 8;
-const BLOCK_BYTES: usize = 40;
 
 /// The tiles of one database.
 pub(super) struct Tiles {
     disk: Arc<dyn Disk>,
-    incarnation: u128,
-    shape: Shape,
+    format: TileFormat,
     kept: Mutex<VecDeque<Arc<Tile>>>,
 }
 
 impl Tiles {
-    pub(super) fn new(disk: Arc<dyn Disk>, incarnation: u128, shape: Shape) -> Tiles {
-        Tiles { disk, incarnation, shape, kept: Mutex::default() }
+    /// Those of the database on a disk.
+    pub(super) fn new(disk: Arc<dyn Disk>, birth: u128, shape: Shape) -> Tiles {
+        let key = disk.database_key().map(DatabaseKey::tree_key);
+        Tiles { disk, format: TileFormat { birth, shape, key }, kept: Mutex::default() }
     }
 
     /// The numbers of the files that are there, rising.
-    pub(super) fn numbers(&self) -> Result<Vec<u64>, Error> {
+    pub(super) fn numbers(&self) -> Result<Vec<TileNumber>, Error> {
         match self.disk.list(DIRECTORY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(failed(&error)),
@@ -38,8 +40,9 @@ impl Tiles {
     }
 
     /// Removes the files from a number on.
-    pub(super) fn remove_from(&self, number: u64) -> Result<(), Error> {
-        let stale: Vec<u64> = self.numbers()?.into_iter().filter(|it| number <= *it).collect();
+    pub(super) fn remove_from(&self, number: TileNumber) -> Result<(), Error> {
+        let stale: Vec<TileNumber> =
+            self.numbers()?.into_iter().filter(|it| number <= *it).collect();
         for number in &stale {
             self.disk.remove(&path(*number)).map_err(|error| failed(&error))?;
         }
@@ -49,27 +52,37 @@ impl Tiles {
         self.disk.sync_directory(DIRECTORY).map_err(|error| failed(&error))
     }
 
-    /// The head of a tile; `None` if it is missing or damaged.
-    pub(super) fn read_head(&self, number: u64) -> Result<Option<TileHead>, Error> {
+    /// The head of a tile; `None` if it is missing, damaged, or none that `is_ours`.
+    pub(super) fn read_head(
+        &self,
+        number: TileNumber,
+        is_ours: impl FnOnce(&TileHead) -> Result<bool, Error>,
+    ) -> Result<Option<TileHead>, Error> {
         if let Some(tile) = self.kept(number) {
             return Ok(Some(tile.head.clone()));
         }
         let bytes = self.read_bytes(number, TILE_HEAD_BYTES)?;
-        Ok(bytes.and_then(|bytes| TileHead::read(&bytes, self.incarnation, number, self.shape)))
+        let head = bytes.and_then(|bytes| TileHead::read(&bytes, number, &self.format));
+        let Some(head) = head else { return Ok(None) };
+        Ok(is_ours(&head)?.then_some(head))
     }
 
-    /// A tile; `None` if it is missing or damaged.
-    pub(super) fn read(&self, number: u64) -> Result<Option<Arc<Tile>>, Error> {
+    /// A tile; `None` if it is missing, damaged, or none that `is_ours`.
+    pub(super) fn read(
+        &self,
+        number: TileNumber,
+        is_ours: impl FnOnce(&TileHead) -> Result<bool, Error>,
+    ) -> Result<Option<Arc<Tile>>, Error> {
         if let Some(tile) = self.kept(number) {
             return Ok(Some(tile));
         }
-        let length = TILE_HEAD_BYTES + self.shape.tile_blocks() * BLOCK_BYTES;
-        let Some(bytes) = self.read_bytes(number, length)? else { return Ok(None) };
-        let head = TileHead::read(&bytes, self.incarnation, number, self.shape);
-        let blocks = &bytes[TILE_HEAD_BYTES..];
-        let Some(tile) = head.and_then(|head| head.with_blocks(blocks, self.shape)) else {
+        let bytes = self.read_bytes(number, self.format.file_bytes())?;
+        let Some(tile) = bytes.and_then(|bytes| Tile::read(&bytes, number, &self.format)) else {
             return Ok(None);
         };
+        if !is_ours(&tile.head)? {
+            return Ok(None);
+        }
         let tile = Arc::new(tile);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back(Arc::clone(&tile));
@@ -94,7 +107,7 @@ impl Tiles {
                 _ => {}
             }
             let file = self.disk.create(&partial, Access::Buffered)?;
-            file.write_all_at(&tile.to_bytes(self.incarnation, self.shape), 0)?;
+            file.write_all_at(&tile.to_bytes(&self.format), 0)?;
             file.sync()?;
             self.disk.rename(&partial, &path)?;
             self.disk.sync_directory(DIRECTORY)
@@ -105,14 +118,14 @@ impl Tiles {
         written
     }
 
-    fn kept(&self, number: u64) -> Option<Arc<Tile>> {
+    fn kept(&self, number: TileNumber) -> Option<Arc<Tile>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|tile| tile.head.number == number).cloned()
     }
 
     /// The first bytes of a tile's file, if it is there and as long as a tile's.
-    fn read_bytes(&self, number: u64, count: usize) -> Result<Option<Vec<u8>>, Error> {
-        let length = TILE_HEAD_BYTES + self.shape.tile_blocks() * BLOCK_BYTES;
+    fn read_bytes(&self, number: TileNumber, count: usize) -> Result<Option<Vec<u8>>, Error> {
+        let length = self.format.file_bytes();
         let read = || {
             let file = self.disk.open(&path(number), Access::Read)?;
             if usize::try_from(file.bytes()?) != Ok(length) {
@@ -145,13 +158,13 @@ pub(crate) fn remove_all(disk: &dyn Disk) -> io::Result<bool> {
     Ok(files.iter().any(|file| number_of(file).is_some()))
 }
 
-pub(super) fn path(number: u64) -> String {
-    format!("{DIRECTORY}/{number:020}")
+pub(super) fn path(number: TileNumber) -> String {
+    format!("{DIRECTORY}/{:020}", number.0)
 }
 
-fn number_of(file: &str) -> Option<u64> {
+fn number_of(file: &str) -> Option<TileNumber> {
     let is_number = file.len() == 20 && file.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { file.parse().ok() } else { None }
+    if is_number { file.parse().ok().map(TileNumber) } else { None }
 }
 
 fn failed(error: &io::Error) -> Error {

@@ -209,8 +209,17 @@ pub(crate) fn restored_by_name(
 
 /// Whether a database opens on a disk.
 pub(crate) fn opens(kind: Kind, disk: &SimulatedDisk) -> Result<Database, Error> {
-    let options = Options { key: kind.database_key(), ..options() };
+    opens_with(kind, disk, options())
+}
+
+/// The same, with options but for the key.
+pub(crate) fn opens_with(
+    kind: Kind,
+    disk: &SimulatedDisk,
+    options: Options,
+) -> Result<Database, Error> {
     let clock = Arc::new(FixedClock(Timestamp::NONE));
+    let options = Options { key: kind.database_key(), ..options };
     Database::open_on(Arc::new(disk.clone()), clock, options)
 }
 

@@ -10,5 +10,6 @@ mod bank;
 mod crashes;
 mod cuts;
 mod erasure;
+mod heads;
 mod keeping;
 mod lives;

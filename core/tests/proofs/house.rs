@@ -7,7 +7,7 @@ use florin_core::log::PreparerOptions;
 use florin_core::proof::{Hash, Leaf, PublicKey, SigningKey, leaf_hash, node_hash};
 use florin_core::tree::Proving;
 use florin_core::verify::verify_on;
-use florin_core::{Database, Error, Options};
+use florin_core::{Database, Error, ErrorKind, Options};
 use florin_ledger::commit::{Event, Topic};
 use florin_ledger::document::DocumentCondition;
 use florin_ledger::{
@@ -87,6 +87,23 @@ pub(crate) fn post(database: &Database, ids: std::ops::Range<u128>) {
     }
 }
 
+/// Posts transfers with these ids in one batch, which is one frame.
+pub(crate) fn post_at_once(database: &Database, ids: std::ops::Range<u128>) {
+    let transfers: Vec<Transfer> =
+        ids.map(|id| transfer(id, 1 + id % 97, TransferFlags::NONE)).collect();
+    database.create_transfers(&transfers).unwrap();
+}
+
+/// Asks again while files are derived again.
+pub(crate) fn patiently<T>(ask: impl Fn() -> Result<T, Error>) -> T {
+    loop {
+        match ask() {
+            Err(error) if error.kind() == ErrorKind::NotYet => {}
+            answered => return answered.unwrap(),
+        }
+    }
+}
+
 /// Something of every kind that readers are told of, but expiries of holds.
 pub(crate) fn everything(database: &Database, from: u128) {
     let hold = Transfer { timeout: 0, ..transfer(from, 50, TransferFlags::PENDING) };
@@ -147,11 +164,16 @@ pub(crate) fn told(database: &Database) -> Vec<Told> {
 
 /// The root of RFC 9162, by halves.
 pub(crate) fn naive_root(leaves: &[Told]) -> Hash {
+    let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(&leaf.bytes)).collect();
+    naive_root_of(&hashes)
+}
+
+pub(crate) fn naive_root_of(leaves: &[Hash]) -> Hash {
     if let [leaf] = leaves {
-        return leaf_hash(&leaf.bytes);
+        return *leaf;
     }
     let middle = leaves.len().next_power_of_two() / 2;
-    node_hash(&naive_root(&leaves[..middle]), &naive_root(&leaves[middle..]))
+    node_hash(&naive_root_of(&leaves[..middle]), &naive_root_of(&leaves[middle..]))
 }
 
 pub(crate) fn wide(number: usize) -> u64 {
@@ -167,7 +189,8 @@ pub(crate) fn assert_tree(database: &Database) -> Vec<Told> {
     assert_eq!(head.head.size, wide(leaves.len()));
     assert_eq!(head.head.root, naive_root(&leaves));
     assert!(leaves.last().is_some_and(|leaf| leaf.position.lsn < head.head.lsn));
-    assert_eq!(head.head.incarnation, database.status().unwrap().incarnation);
+    let status = database.status().unwrap();
+    assert_eq!((head.head.life, head.head.epoch), (status.incarnation, status.epoch));
     leaves
 }
 

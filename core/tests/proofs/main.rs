@@ -5,6 +5,10 @@
 
 mod crashes;
 mod damage;
+mod expiries;
 mod histories;
 mod house;
 mod proofs;
+mod refusing_disk;
+mod sealed;
+mod under_way;

@@ -3,9 +3,12 @@
 
 use crate::harness::{Peer, Running, created, transfer};
 use florin_core::request::Reply;
-use florin_server::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, READS_AT_ONCE_MAX};
+use florin_ledger::TransferId;
+use florin_server::limits::{
+    CONNECTION_BYTES_IN_FLIGHT_MAX, PROOFS_AT_ONCE_MAX, PROOFS_WAITING_MAX, READS_AT_ONCE_MAX,
+};
 use florin_wire::limits::EVENTS_MAX;
-use florin_wire::{Effect, Operation, RefusalKind, array};
+use florin_wire::{Effect, Operation, Outcome, RefusalKind, array, tree};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +63,7 @@ async fn a_request_that_began_is_answered_although_its_deadline_passed() {
 async fn a_read_that_waited_too_long_for_a_thread_does_not_begin() {
     let (server, engine) = Running::default().await;
     let mut peer = Peer::welcomed(server.address).await;
-    let ids = array::to_bytes(&[florin_ledger::TransferId(1)]);
+    let ids = array::to_bytes(&[TransferId(1)]);
     for id in (1..).take(READS_AT_ONCE_MAX) {
         peer.ask(id, Operation::LookupTransfers.number(), 0, &ids).await;
     }
@@ -75,9 +78,42 @@ async fn a_read_that_waited_too_long_for_a_thread_does_not_begin() {
     let mut refused = Vec::new();
     for _ in 0..=READS_AT_ONCE_MAX {
         let reply = peer.reply().await;
-        if reply.header.outcome == florin_wire::Outcome::Refused {
+        if reply.header.outcome == Outcome::Refused {
             refused.push((reply.header.id, reply.refusal().kind));
         }
     }
     assert_eq!(refused, [(100, RefusalKind::Deadline)]);
+}
+
+/// Prevents: a tree that is behind, and all who ask for proofs in the places of those who ask for balances.
+#[tokio::test(start_paused = true)]
+async fn questions_for_proofs_take_no_place_of_a_read() {
+    let (server, engine) = Running::default().await;
+    let mut peer = Peer::welcomed(server.address).await;
+    let (newest, ids) = (tree::head_to_bytes(None), array::to_bytes(&[TransferId(1)]));
+    let taken = PROOFS_AT_ONCE_MAX + PROOFS_WAITING_MAX;
+    for id in (1_000..).take(taken + 1) {
+        peer.ask(id, Operation::TreeHead.number(), 0, &newest).await;
+    }
+    // As many wait as may.
+    let reply = peer.reply().await;
+    assert_eq!(reply.header.id, 1_000 + u64::try_from(taken).unwrap());
+    let refusal = reply.refusal();
+    assert_eq!((refusal.kind, refusal.effect), (RefusalKind::Busy, Effect::None));
+    peer.ask(1, Operation::LookupTransfers.number(), 10, &ids).await;
+    peer.ask(2, Operation::Status.number(), 0, &[]).await;
+    assert_eq!(peer.reply().await.header.id, 2);
+    // The lookup has begun by now, or it would come too late.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for _ in 0..=taken {
+        engine.let_read();
+    }
+    let mut outcomes = Vec::new();
+    for _ in 0..=taken {
+        let reply = peer.reply().await;
+        if reply.header.id == 1 {
+            outcomes.push(reply.header.outcome);
+        }
+    }
+    assert_eq!(outcomes, [Outcome::Answered]);
 }

@@ -73,7 +73,7 @@ enum Action {
         #[command(flatten)]
         subject: SubjectArguments,
     },
-    /// The inclusion proof of what a receipt promises
+    /// The inclusion proof of what a receipt promises, verified under the key that signed the receipt
     Redeem {
         #[command(flatten)]
         asked: Asked,
@@ -173,11 +173,12 @@ fn redeem(asked: &Asked, path: &Path) -> Result<Exit, Failure> {
     asked.answer(async |client| {
         let prove = async || client.prove_inclusion(&subject, None).await;
         let proof = patiently(prove).await?;
-        receipt.check_redeemed(&proof).map_err(|error| ClientError::Refused {
+        let redeemed = proof.verify(&receipt.key).and_then(|_| receipt.check_redeemed(&proof));
+        redeemed.map_err(|error| ClientError::Refused {
             kind: RefusalKind::Fork,
             message: format!(
-                "the receipt is not redeemed, the ledger has something else there: {error}; keep the \
-                 receipt, it shows that"
+                "the receipt is not redeemed, what the ledger gives for it proves nothing: {error}; keep \
+                 the receipt, it shows what was promised"
             ),
         })?;
         Ok(Evidence::Inclusion(proof))
@@ -207,7 +208,7 @@ impl Asked {
         match &self.destination.target.data {
             None => self.destination.open(runtime, None),
             Some(data) => {
-                let key = self.signing_key.open_or_make(data)?;
+                let key = self.signing_key.required(data)?;
                 self.destination.open_proving(runtime, key)
             }
         }

@@ -12,6 +12,7 @@ use florin_core::following;
 use florin_core::tree::Proving;
 use florin_core::{Database, ErrorKind, Options};
 use florin_ledger::Timestamp;
+use florin_proof::SigningKey;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 /// What a server is, as it says of itself.
 const PRIMARY: &str = "primary";
@@ -160,12 +162,23 @@ impl Serve {
             scrub_bytes_per_second: self.scrub_mib << 20,
             observer: events::observer(),
             key: self.key.open()?,
-            proving: Some(Proving {
-                signing_key: self.signing_key.open(&self.data)?,
-                ..Proving::default()
-            }),
+            proving: Some(Proving { signing_key: self.signing_key()?, ..Proving::default() }),
             ..Options::default()
         })
+    }
+
+    /// Without one it serves, and says so: a year without signatures can't be signed later.
+    fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
+        let key = self.signing_key.open(&self.data)?;
+        if key.is_none() {
+            let path = self.signing_key.path(&self.data);
+            warn!(
+                path = %path.display(),
+                "there is no signing key: no heads, proofs or receipts are given before one is made with \
+                 `florin proof key` and the server is started again"
+            );
+        }
+        Ok(key)
     }
 
     fn observe_address(&self, runtime: &Runtime) -> Result<Option<SocketAddr>, Failure> {

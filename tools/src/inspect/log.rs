@@ -216,7 +216,9 @@ fn record_row(stored: &StoredRecord, accounts: &[AccountId]) -> Row {
         }
         Record::Life(life) => row("life")
             .with("life", life.number)
-            .with("incarnation", format!("{:032x}", life.incarnation)),
+            .with("incarnation", format!("{:032x}", life.incarnation))
+            .with("previous", format!("{:032x}", life.previous))
+            .with("restored_to", life.restored_to),
         Record::Account(account) => row("account")
             .with("id", account.id)
             .with("slot", account.slot)

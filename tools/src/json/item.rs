@@ -37,6 +37,7 @@ enum ContentJson {
     Transfer(TransferJson),
     Expiry(ExpiryJson),
     Failed { id: Wide<u128>, status: &'static str },
+    Life { life: Wide<u64>, restored_to: Wide<u64>, incarnation: String, previous: String },
     Refusal(RefusalJson),
     DocumentPut { table: u16, key: String, value: String, expires: Wide<u64> },
     DocumentDeleted { table: u16, key: String },
@@ -91,6 +92,12 @@ impl From<ItemContent<'_>> for ContentJson {
             ItemContent::Failed { id, status } => {
                 ContentJson::Failed { id: Wide(id.0), status: status.name() }
             }
+            ItemContent::Life(life) => ContentJson::Life {
+                life: Wide(life.number),
+                restored_to: Wide(life.restored_to.0),
+                incarnation: format!("{:032x}", life.incarnation),
+                previous: format!("{:032x}", life.previous),
+            },
             ItemContent::Refusal(refusal) => ContentJson::Refusal(RefusalJson::from(refusal)),
             ItemContent::DocumentPut { table, key, value, expires } => ContentJson::DocumentPut {
                 table: table.0,

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! epoch (1)              0  8 epoch | 8  8 reserved, zero | 16 16 tag                    = 32
-//! account (2)            an account, see crate::account                                  = 128
+//! account (2)            an account, see crate::account, its balances zero               = 128
 //! transfer (4)           a transfer, see crate::transfer                                 = 128
 //! expiry (6)             0 16 hold_id | 16 16 debit_account_id | 32 16 credit_account_id
 //!                       48 16 amount | 64  8 hold_timestamp | 72  4 ledger | 76  2 code
 //!                       78  2 reserved, zero                                             = 80
 //! failed (7)             0 16 id | 16  4 status | 20  4 reserved, zero                   = 24
+//! life (11)              0  8 number | 8  8 restored_to | 16 16 incarnation | 32 16 previous = 48
 //! refusal (16)           0 16 id | 16 32 digest | 48  4 index | 52  4 count | 56  1 reason
 //!                       57  1 status | 58  2 actor bytes | 60  4 reserved, zero
 //!                       64    actor                                                      = 64 + ..
@@ -23,12 +24,12 @@
 //! ```
 //! All little-endian.
 
-use super::item::{ExpiredHold, ItemContent, ItemKind, Refused};
+use super::item::{BegunLife, ExpiredHold, ItemContent, ItemKind, Refused};
 use crate::account::{Account, AccountLayout};
 use crate::amount::Amount;
 use crate::commit::{CommitId, Topic};
 use crate::document::TableId;
-use crate::id::{AccountId, Code, LedgerId, Timestamp, TransferId};
+use crate::id::{AccountId, Code, LedgerId, Lsn, Timestamp, TransferId};
 use crate::record::RefusalReason;
 use crate::status::CreateTransferStatus;
 use crate::transfer::{Transfer, TransferLayout};
@@ -65,6 +66,15 @@ struct FailedLayout {
     reserved: U32,
 }
 
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct LifeLayout {
+    number: U64,
+    restored_to: U64,
+    incarnation: U128,
+    previous: U128,
+}
+
 /// Of documents and events. What a kind does not use is zero.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -99,6 +109,7 @@ struct RefusalLayout {
 
 const _: () = assert!(size_of::<RefusalLayout>() == 64);
 const _: () = assert!(size_of::<EpochLayout>() == 32 && size_of::<ExpiryLayout>() == 80);
+const _: () = assert!(size_of::<LifeLayout>() == 48);
 const _: () = assert!(size_of::<FailedLayout>() == 24 && size_of::<KeyedLayout>() == 16);
 const _: () = assert!(size_of::<CommitLayout>() == 56);
 
@@ -161,6 +172,15 @@ pub(super) fn write(content: &ItemContent<'_>, out: &mut Vec<u8>) {
             let layout = FailedLayout { id: id.0.into(), status, reserved: U32::ZERO };
             out.extend_from_slice(layout.as_bytes());
         }
+        ItemContent::Life(life) => {
+            let layout = LifeLayout {
+                number: life.number.into(),
+                restored_to: life.restored_to.0.into(),
+                incarnation: life.incarnation.into(),
+                previous: life.previous.into(),
+            };
+            out.extend_from_slice(layout.as_bytes());
+        }
         ItemContent::Refusal(refusal) => {
             let (reason, status) = refusal.reason.numbers();
             let layout = RefusalLayout {
@@ -219,9 +239,7 @@ pub(super) fn read(kind: ItemKind, bytes: &[u8]) -> Option<ItemContent<'_>> {
             }
             ItemContent::Epoch { epoch: layout.epoch.get(), tag: layout.tag.get() }
         }
-        ItemKind::Account => {
-            ItemContent::Account(Account::from(AccountLayout::ref_from_bytes(bytes).ok()?))
-        }
+        ItemKind::Account => ItemContent::Account(read_account(bytes)?),
         ItemKind::Transfer => {
             ItemContent::Transfer(Transfer::from(TransferLayout::ref_from_bytes(bytes).ok()?))
         }
@@ -234,6 +252,17 @@ pub(super) fn read(kind: ItemKind, bytes: &[u8]) -> Option<ItemContent<'_>> {
                 return None;
             }
             ItemContent::Failed { id: TransferId(layout.id.get()), status }
+        }
+        ItemKind::Life => {
+            let layout = LifeLayout::ref_from_bytes(bytes).ok()?;
+            let life = BegunLife {
+                number: layout.number.get(),
+                restored_to: Lsn(layout.restored_to.get()),
+                incarnation: layout.incarnation.get(),
+                previous: layout.previous.get(),
+            };
+            // The life that a database was born to has no record.
+            (life.number != 0).then_some(ItemContent::Life(life))?
         }
         ItemKind::Refusal => ItemContent::Refusal(read_refusal(bytes)?),
         ItemKind::DocumentPut => {
@@ -264,6 +293,14 @@ pub(super) fn read(kind: ItemKind, bytes: &[u8]) -> Option<ItemContent<'_>> {
             ItemContent::Event { topic: Topic(name), key, value }
         }
     })
+}
+
+/// An account is told of as it was opened: with balances it would be a claim that nobody recorded.
+fn read_account(bytes: &[u8]) -> Option<Account> {
+    let account = Account::from(AccountLayout::ref_from_bytes(bytes).ok()?);
+    let Account { debits_pending, debits_posted, credits_pending, credits_posted, .. } = account;
+    let balances = [debits_pending, debits_posted, credits_pending, credits_posted];
+    (balances == [Amount(0); 4] && account.reserved == 0).then_some(account)
 }
 
 fn read_expiry(bytes: &[u8]) -> Option<ExpiredHold> {

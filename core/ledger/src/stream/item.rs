@@ -5,7 +5,7 @@ use crate::account::Account;
 use crate::amount::Amount;
 use crate::commit::{CommitId, Topic};
 use crate::document::TableId;
-use crate::id::{AccountId, Code, LedgerId, Timestamp, TransferId};
+use crate::id::{AccountId, Code, LedgerId, Lsn, Timestamp, TransferId};
 use crate::record::RefusalReason;
 use crate::status::CreateTransferStatus;
 use crate::transfer::Transfer;
@@ -54,6 +54,8 @@ kinds! {
     Expiry = 6 "expiry",
     /// A transfer failed for a reason that may pass; its id can't be used again.
     Failed = 7 "failed",
+    /// The database was restored, and another life begins.
+    Life = 11 "life",
     /// Something was refused, and the refusal recorded.
     Refusal = 16 "refusal",
     /// A document was written.
@@ -151,6 +153,8 @@ pub enum ItemContent<'a> {
         /// Why.
         status: CreateTransferStatus,
     },
+    /// See [`ItemKind::Life`].
+    Life(BegunLife),
     /// See [`ItemKind::Refusal`].
     Refusal(Refused<'a>),
     /// See [`ItemKind::DocumentPut`].
@@ -217,6 +221,19 @@ pub struct Refused<'a> {
     pub actor: &'a [u8],
 }
 
+/// A life that a restore began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BegunLife {
+    /// Counts restores, from 1.
+    pub number: u64,
+    /// Where the log that was restored ends: what the life before has from there on is lost.
+    pub restored_to: Lsn,
+    /// Names the life.
+    pub incarnation: u128,
+    /// Names the life before.
+    pub previous: u128,
+}
+
 /// A hold that nobody resolved in time; nothing is reserved any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExpiredHold {
@@ -246,6 +263,7 @@ impl ItemContent<'_> {
             ItemContent::Transfer(_) => ItemKind::Transfer,
             ItemContent::Expiry(_) => ItemKind::Expiry,
             ItemContent::Failed { .. } => ItemKind::Failed,
+            ItemContent::Life(_) => ItemKind::Life,
             ItemContent::Refusal(_) => ItemKind::Refusal,
             ItemContent::DocumentPut { .. } => ItemKind::DocumentPut,
             ItemContent::DocumentDeleted { .. } => ItemKind::DocumentDeleted,

@@ -23,4 +23,4 @@ pub use filter::{
     FILTER_ACCOUNTS_MAX, FILTER_LEDGERS_MAX, FILTER_PREFIX_BYTES_MAX, FILTER_TABLES_MAX,
     FILTER_TOPICS_MAX, FilterTooLarge, StreamFilter, TableFilter,
 };
-pub use item::{ExpiredHold, ItemContent, ItemKind, ItemKinds, Refused, StreamItem};
+pub use item::{BegunLife, ExpiredHold, ItemContent, ItemKind, ItemKinds, Refused, StreamItem};

@@ -100,9 +100,16 @@ fn the_others() {
         "01 000000 00000000 0300000000000000 f0000000000000000000000000000000",
     );
     check(
-        Record::Life(LifeRecord { number: 3, incarnation: 0xF0 }),
+        Record::Life(LifeRecord {
+            number: 3,
+            incarnation: 0xF0,
+            previous: 0xE0,
+            restored_to: Lsn(0x3000),
+            previous_restored_to: Lsn(0x2000),
+        }),
         0,
-        "0b 000000 00000000 0300000000000000 f0000000000000000000000000000000",
+        "0b 000000 00000000 0300000000000000 f0000000000000000000000000000000
+         e0000000000000000000000000000000 0030000000000000 0020000000000000",
     );
     check(
         Record::Expiry(ExpiryRecord {
