@@ -8,6 +8,7 @@
 use crate::answer::{Answer, Meter, Place, Responder};
 use crate::asker::Asker;
 use crate::budget::Budget;
+use crate::copies::{CopyQuestion, HELD_FOR, HeldCopy};
 use crate::directory::KeyDirectory;
 use crate::entrance::{self, Dismissal, Guest};
 use crate::frames::{Broken, Frames, Malformed};
@@ -55,6 +56,8 @@ pub(crate) struct Shared<L> {
     pub(crate) keyring: Reads,
     /// Pieces of the log and of the keyring: whoever copies a ledger must not be in the way of reads.
     pub(crate) copies: Reads,
+    /// The copy of the keyring whose pieces they are.
+    pub(crate) held_copy: Arc<HeldCopy>,
     /// Of those who have not come in.
     pub(crate) lobby: Lobby,
     /// Of those who have.
@@ -109,6 +112,7 @@ impl<L: Ledger> Shared<L> {
                 KEYRING_WAITING_MAX,
             ),
             copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
+            held_copy: Arc::default(),
             streams,
             shipping,
             lobby: Lobby::default(),
@@ -364,8 +368,16 @@ fn begin<L: Ledger>(
             shared.keyring.start(deadline, responder, ask, Responder::keyring);
         }
         Work::Copy(question) => {
-            let ledger = shared.ledger.clone();
-            let copy = move || ledger.copy(question);
+            let (ledger, held) = (shared.ledger.clone(), shared.held_copy.clone());
+            if matches!(question, CopyQuestion::Keyring(_)) {
+                // Whoever asks no more leaves it behind, in memory.
+                let held = held.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(HELD_FOR).await;
+                    held.let_go(std::time::Instant::now());
+                });
+            }
+            let copy = move || ledger.copy(question, &held);
             shared.copies.start(deadline, responder, copy, Responder::copied);
         }
         Work::Await(asked) => {

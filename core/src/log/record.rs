@@ -26,8 +26,8 @@
 
 use super::payload;
 use florin_ledger::record::{
-    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, LifeRecord, Record,
-    TransferRecord, WAYPOINT_INTERVAL, WaypointRecord,
+    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, LIVES_MAX, LifeRecord,
+    Record, TransferRecord, WAYPOINT_INTERVAL, WaypointRecord,
 };
 use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
@@ -399,7 +399,7 @@ fn encode_life(record: &LifeRecord, tick: u32) -> LifeLayout {
 fn decode_life(layout: &LifeLayout) -> Result<(Record, u32), RecordError> {
     let tick = plain_tick(&layout.head)?;
     let record = LifeRecord { number: layout.number.get(), incarnation: layout.incarnation.get() };
-    if record.number == 0 {
+    if record.number == 0 || LIVES_MAX < record.number {
         return Err(RecordError::Field { offset: 8 });
     }
     Ok((Record::Life(record), tick))

@@ -82,7 +82,7 @@ pub(super) fn any_record(number: u64) -> Record {
     let imported_timestamp = if number % 16 < 8 { Timestamp::NONE } else { Timestamp(number) };
     match number % 8 {
         0 if number % 16 == 8 => {
-            Record::Life(LifeRecord { number, incarnation: u128::from(number) })
+            Record::Life(LifeRecord { number: number & 0xFFF, incarnation: u128::from(number) })
         }
         0 => Record::Epoch(EpochRecord { epoch: number, tag: u128::from(number) << 64 }),
         1 => Record::Account(AccountRecord {
