@@ -124,13 +124,13 @@ fn a_keyring_that_was_left_out_is_found() {
     assert!(report.findings[0].contains("keyring"), "{:?}", report.findings);
 }
 
-/// A disk that turns a bit of the checkpoint once it was closed, before it is compared.
+/// A disk that turns bits of the checkpoint once it was closed, before it is compared.
 struct Turning {
     below: SimulatedDisk,
     file: &'static str,
     /// How often the file was opened that has something in it.
     opened: Arc<AtomicU64>,
-    /// Which time the bit is turned.
+    /// Which time the bits are turned.
     turns_at: u64,
 }
 
@@ -150,13 +150,13 @@ impl Disk for Turning {
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         if name == self.file {
             let contents = self.below.contents(name).unwrap_or_default();
-            // Where something is: in the middle of what is not zero.
-            let written = (0..contents.len()).filter(|at| contents[*at] != 0).collect::<Vec<_>>();
-            let middle = written.get(written.len() / 2);
-            if let Some(at) = middle
-                && self.opened.fetch_add(1, Ordering::Relaxed) == self.turns_at
-            {
-                self.below.corrupt(name, *at, 0);
+            let written = (0..contents.len()).filter(|at| contents[*at] != 0);
+            let is_written = written.clone().next().is_some();
+            if is_written && self.opened.fetch_add(1, Ordering::Relaxed) == self.turns_at {
+                // Much of the file is of no use any more: what counts is among these.
+                for at in written.step_by(61) {
+                    self.below.corrupt(name, at, 0);
+                }
             }
         }
         self.below.open(name, access)
