@@ -1,7 +1,7 @@
 //! Backups one after the other: what is stored once, what goes, and what never does.
 
 use crate::bank::{
-    Bank, Kind, NOW, checked, creation, opens, restored, restored_by_name, signer, stored,
+    Bank, Kind, NOW, checked, checked_by_name, creation, opens, restored, restored_by_name, signer, stored,
 };
 use florin_core::ErrorKind;
 use florin_core::backup::memory::MemoryStore;
@@ -52,6 +52,31 @@ fn what_was_removed_is_stored_again() {
         assert_eq!((again.stored_count, again.kept_count), (1, 2));
         assert_eq!(store.objects().remove(&removed), before);
         assert_eq!(checked(kind, &store).unwrap().findings, [""; 0]);
+    }
+}
+
+/// What an operator is told to do with a damaged object while the bank lives: remove it, and back up again.
+/// Every backup that names it is whole then.
+#[test]
+fn a_damaged_object_is_mended_while_the_bank_lives() {
+    for kind in Kind::ALL {
+        let mut bank = Bank::found(kind);
+        bank.day(1);
+        bank.day(1);
+        let store = MemoryStore::new();
+        let made = bank.back_up(&store).unwrap();
+        bank.day(1);
+        let damaged = made.manifest.object_name(&made.manifest.objects[1]);
+        let mut bytes = store.objects().remove(&damaged).unwrap();
+        bytes[4_200] ^= 1;
+        store.put(&damaged, bytes);
+        let findings = checked_by_name(kind, &store, &made.name).unwrap().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        florin_core::backup::Store::remove(&store, &damaged).unwrap();
+        bank.back_up_at(&store, later(1)).unwrap();
+        for name in [&made.name, &newest(&store, None).unwrap()] {
+            assert_eq!(checked_by_name(kind, &store, name).unwrap().findings, [""; 0]);
+        }
     }
 }
 
