@@ -31,7 +31,7 @@ use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
 use florin_core::request::{Request, Status};
 use florin_wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
-use florin_wire::{Binding, Refusal, RefusalKind, ReplyHeader, cold, frame};
+use florin_wire::{Binding, KeyringPiece, Refusal, RefusalKind, ReplyHeader, cold, frame};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -369,12 +369,16 @@ fn begin<L: Ledger>(
         }
         Work::Copy(question) => {
             let (ledger, held) = (shared.ledger.clone(), shared.held_copy.clone());
-            if matches!(question, CopyQuestion::Keyring(_)) {
+            if question == CopyQuestion::Keyring(KeyringPiece::default()) {
                 // Whoever asks no more leaves it behind, in memory.
                 let held = held.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(HELD_FOR).await;
-                    held.let_go(std::time::Instant::now());
+                    loop {
+                        tokio::time::sleep(HELD_FOR).await;
+                        if held.lets_go(std::time::Instant::now()) {
+                            return;
+                        }
+                    }
                 });
             }
             let copy = move || ledger.copy(question, &held);

@@ -122,12 +122,13 @@ impl HeldCopy {
         Ok(CopiedKeyring { bytes: bytes_count, hash, piece: bytes[offset..end].to_vec() })
     }
 
-    /// Lets go of a copy that nobody asked for any more.
-    pub(crate) fn let_go(&self, now: Instant) {
+    /// Lets go of a copy that nobody asked for any more; whether none is held now.
+    pub(crate) fn lets_go(&self, now: Instant) -> bool {
         let mut held = self.lock();
         if held.as_ref().is_some_and(|held| held.is_over(now)) {
             *held = None;
         }
+        held.is_none()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Held>> {
@@ -199,10 +200,9 @@ mod tests {
         assert_eq!((error.kind(), made.get()), (ErrorKind::Busy, 1));
         let next = KeyringPiece { offset: 5, hash: first.hash };
         let late = now + HELD_FOR;
-        held.let_go(late - Duration::from_nanos(1));
+        assert!(!held.lets_go(late - Duration::from_nanos(1)));
         assert!(held.piece(next, now, || unreachable!()).is_ok());
-        held.let_go(late);
-        assert!(held.lock().is_none());
+        assert!(held.lets_go(late));
         let error = held.piece(next, late, || unreachable!()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy);
         read(&held, late, &made).unwrap();

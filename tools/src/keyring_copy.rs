@@ -45,7 +45,13 @@ impl KeyringFrom {
             }
             None => None,
         };
-        Ok(ChosenKeyring { copy, key: KeyArguments::from(&self.keyring_key).open()? })
+        let key = KeyArguments::from(&self.keyring_key).open()?;
+        if copy.is_none() && key.is_some() {
+            return Err(Failure::usage(
+                "the key of a copy was given, and no copy: name it with --keyring",
+            ));
+        }
+        Ok(ChosenKeyring { copy, key })
     }
 }
 

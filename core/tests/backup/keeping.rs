@@ -1,7 +1,8 @@
 //! Backups one after the other: what is stored once, what goes, and what never does.
 
 use crate::bank::{
-    Bank, Kind, NOW, checked, checked_by_name, creation, opens, restored, restored_by_name, signer, stored,
+    Bank, Kind, NOW, checked, checked_by_name, creation, opens, restored, restored_by_name, signer,
+    stored,
 };
 use florin_core::ErrorKind;
 use florin_core::backup::memory::MemoryStore;

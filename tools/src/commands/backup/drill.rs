@@ -35,7 +35,7 @@ pub(crate) struct Drill {
     keyring: KeyringFrom,
 
     /// Where to restore to, in a directory of its own that only its owner can read: removed afterwards, and
-    /// on SIGINT and SIGTERM. Of a bank that is not encrypted it has everything in the clear [default: the
+    /// on SIGINT, SIGTERM and SIGHUP. Of a bank that is not encrypted it has everything in the clear [default: the
     /// directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -113,21 +113,26 @@ impl Drill {
 /// How often a directory is removed into which somebody still writes.
 const REMOVALS_MAX: usize = 100;
 
-/// From now on SIGINT and SIGTERM end the process, with what it has restored: a bank may lie there in the
+/// From now on SIGINT, SIGTERM and SIGHUP end the process, with what it has restored: a bank may lie there in the
 /// clear.
 fn remove_when_stopped(directory: &Path) -> Result<(), Failure> {
     let unheard = |error: io::Error| Failure::unavailable(format!("can't hear signals: {error}"));
     let (runtime, directory) = (runtime()?, directory.to_path_buf());
-    let (mut interrupted, mut terminated) = {
+    let (mut interrupted, mut terminated, mut hung_up) = {
         let _guard = runtime.enter();
         let hears = |kind| signal(kind).map_err(unheard);
-        (hears(SignalKind::interrupt())?, hears(SignalKind::terminate())?)
+        (
+            hears(SignalKind::interrupt())?,
+            hears(SignalKind::terminate())?,
+            hears(SignalKind::hangup())?,
+        )
     };
     thread::spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = interrupted.recv() => {}
                 _ = terminated.recv() => {}
+                _ = hung_up.recv() => {}
             }
         });
         // What is restored at the same time makes files anew, until their directory is gone.
