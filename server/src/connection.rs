@@ -39,7 +39,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
 use tracing::debug;
 
 /// What all connections of a server share.
@@ -373,12 +373,8 @@ fn begin<L: Ledger>(
                 // Whoever asks no more leaves it behind, in memory.
                 let held = held.clone();
                 tokio::spawn(async move {
-                    loop {
-                        tokio::time::sleep(HELD_FOR).await;
-                        if held.lets_go(std::time::Instant::now()) {
-                            return;
-                        }
-                    }
+                    let mut ticks = interval_at(Instant::now() + HELD_FOR, HELD_FOR);
+                    while !held.lets_go(ticks.tick().await.into_std()) {}
                 });
             }
             let copy = move || ledger.copy(question, &held);

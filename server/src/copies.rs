@@ -148,7 +148,6 @@ fn busy(message: &str) -> Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 mod tests {
     use super::*;
     use std::cell::Cell;

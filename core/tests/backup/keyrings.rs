@@ -49,6 +49,10 @@ fn taken(
     Ok(found.expect("there is one").0.name)
 }
 
+fn shared(key: TestKey) -> Arc<dyn KeyEncryptionKey> {
+    Arc::new(key)
+}
+
 /// Restores the newest backup of a bank whose life is in the directory `keyring` already, or not.
 fn restored_with(
     backups: &MemoryStore,
@@ -65,7 +69,7 @@ fn restored_with(
         trust: Trust { signers: &signers, key: Some(&key) },
         key: Some(Arc::new(key)),
         keyring,
-        keyring_key: keyring_key.map(|key| Arc::new(key) as Arc<dyn KeyEncryptionKey>),
+        keyring_key: keyring_key.map(shared),
     };
     restore(&stored(backups), Arc::new(disk.clone()), &restoring, &mut |_| {})
 }

@@ -239,7 +239,6 @@ fn make_durably(directory: &Path, durable: &mut BTreeSet<PathBuf>) -> io::Result
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
