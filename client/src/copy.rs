@@ -4,10 +4,7 @@
 use crate::client::Client;
 use crate::copy_call::{CopyKeyring, ReadLog, TakeSnapshot};
 use crate::error::ClientError;
-use florin_wire::{CopiedKeyring, KeyringPiece, LogPiece, RefusalKind, Snapshot};
-
-/// How often a copy of the keyring is begun anew because keys were made or destroyed meanwhile.
-const ATTEMPTS_MAX: usize = 16;
+use florin_wire::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 
 impl Client {
     /// This moment of the log.
@@ -30,21 +27,9 @@ impl Client {
     /// A copy of the keyring, sealed as it is stored; `None` if it was not begun.
     ///
     /// # Errors
-    /// See [`ClientError`]; [`RefusalKind::Busy`] if it does not stand still.
+    /// See [`ClientError`]; [`florin_wire::RefusalKind::Busy`] while somebody else copies it, and if the
+    /// server did not hold the copy for as long as this took: try again in a minute.
     pub async fn copy_keyring(&self) -> Result<Option<Vec<u8>>, ClientError> {
-        let mut refused = None;
-        for _ in 0..ATTEMPTS_MAX {
-            match self.copy_keyring_once().await {
-                Err(error @ ClientError::Refused { kind: RefusalKind::Busy, .. }) => {
-                    refused = Some(error);
-                }
-                copied => return copied,
-            }
-        }
-        Err(refused.expect("it was tried"))
-    }
-
-    async fn copy_keyring_once(&self) -> Result<Option<Vec<u8>>, ClientError> {
         let mut copy = Vec::new();
         let mut hash = [0; 32];
         loop {
@@ -57,6 +42,7 @@ impl Client {
                 return Ok(None);
             }
             let is_whole = u64::try_from(copy.len()) == Ok(bytes);
+            // Less than was said is found by whoever reads it.
             if is_whole || piece.is_empty() {
                 return Ok(Some(copy));
             }

@@ -95,6 +95,10 @@ pub const DOCUMENT_VERSIONS_MAX: u32 = 1_024;
 pub const SNAPSHOT_PIECE_BYTES_MAX: usize = 960 << 10;
 /// Objects that a backup may name: one for each segment.
 pub const BACKUP_OBJECTS_MAX: usize = 1 << 20;
+/// Bytes of a manifest: its head, a wrapped key, an entry for each object, a signature.
+pub const MANIFEST_BYTES_MAX: u64 = 136 + 2_048 + (112 << 20) + 96;
+/// Bytes of a copy of a keyring in a store: some 30 million names.
+pub const KEYRING_COPY_BYTES_MAX: u64 = 2 << 30;
 /// Objects of a backup that are read, checked or stored at the same time; each takes the memory of one
 /// or two segments.
 pub const BACKUP_AT_ONCE_MAX: usize = 4;

@@ -210,7 +210,7 @@ fn heads_that_contradict_each_other_are_not_consistent() {
     assert_eq!(with_second(&grown, |head| head.epoch = 0), contradiction);
     assert_eq!(with_second(&grown, |head| head.birth += 1), Some(Flaw::OtherDatabase));
     // Another life has other epochs, and the same life has not.
-    let next_life = 1 << 32;
+    let next_life = 1 << 40;
     assert_eq!(with_second(&grown, |head| head.life += 1), Some(Flaw::OtherLife));
     assert_eq!(with_second(&grown, |head| head.epoch += next_life), Some(Flaw::OtherLife));
     let restored = |head: &mut TreeHead| {

@@ -8,6 +8,7 @@
 use crate::answer::{Answer, Meter, Place, Responder};
 use crate::asker::Asker;
 use crate::budget::Budget;
+use crate::copies::{CopyQuestion, HELD_FOR, HeldCopy};
 use crate::directory::KeyDirectory;
 use crate::entrance::{self, Dismissal, Guest};
 use crate::frames::{Broken, Frames, Malformed};
@@ -30,7 +31,7 @@ use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
 use florin_core::request::{Request, Status};
 use florin_wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
-use florin_wire::{Binding, Refusal, RefusalKind, ReplyHeader, cold, frame};
+use florin_wire::{Binding, KeyringPiece, Refusal, RefusalKind, ReplyHeader, cold, frame};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
 use tracing::debug;
 
 /// What all connections of a server share.
@@ -57,6 +58,8 @@ pub(crate) struct Shared<L> {
     pub(crate) keyring: Reads,
     /// Pieces of the log and of the keyring: whoever copies a ledger must not be in the way of reads.
     pub(crate) copies: Reads,
+    /// The copy of the keyring whose pieces they are.
+    pub(crate) held_copy: Arc<HeldCopy>,
     /// Of those who have not come in.
     pub(crate) lobby: Lobby,
     /// Of those who have.
@@ -112,6 +115,7 @@ impl<L: Ledger> Shared<L> {
                 KEYRING_WAITING_MAX,
             ),
             copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
+            held_copy: Arc::default(),
             streams,
             shipping,
             lobby: Lobby::default(),
@@ -368,8 +372,16 @@ fn begin<L: Ledger>(
             shared.keyring.start(deadline, responder, ask, Responder::keyring);
         }
         Work::Copy(question) => {
-            let ledger = shared.ledger.clone();
-            let copy = move || ledger.copy(question);
+            let (ledger, held) = (shared.ledger.clone(), shared.held_copy.clone());
+            if question == CopyQuestion::Keyring(KeyringPiece::default()) {
+                // Whoever asks no more leaves it behind, in memory.
+                let held = held.clone();
+                tokio::spawn(async move {
+                    let mut ticks = interval_at(Instant::now() + HELD_FOR, HELD_FOR);
+                    while !held.lets_go(ticks.tick().await.into_std()) {}
+                });
+            }
+            let copy = move || ledger.copy(question, &held);
             shared.copies.start(deadline, responder, copy, Responder::copied);
         }
         Work::Await(asked) => {

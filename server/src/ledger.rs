@@ -1,6 +1,6 @@
 //! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
 
-use crate::copies::{self, CopyAnswer, CopyQuestion};
+use crate::copies::{self, CopyAnswer, CopyQuestion, HeldCopy};
 use crate::documents;
 use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
 use crate::replication;
@@ -42,11 +42,12 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// Those of the keyring.
     fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error>;
 
-    /// Asks what is asked by who copies the ledger. Blocks; called on threads that may.
+    /// Asks what is asked by who copies the ledger; `held` is the server's. Blocks; called on threads that
+    /// may.
     ///
     /// # Errors
     /// Those of the engine.
-    fn copy(&self, question: CopyQuestion) -> Result<CopyAnswer, Error>;
+    fn copy(&self, question: CopyQuestion, held: &HeldCopy) -> Result<CopyAnswer, Error>;
 
     /// A reader of the log.
     type Stream: LogStream;
@@ -265,8 +266,8 @@ impl Ledger for Database {
         keyring::ask(self, question, by)
     }
 
-    fn copy(&self, question: CopyQuestion) -> Result<CopyAnswer, Error> {
-        copies::ask(self, question)
+    fn copy(&self, question: CopyQuestion, held: &HeldCopy) -> Result<CopyAnswer, Error> {
+        copies::ask(self, question, held)
     }
 
     fn read(&self, read: &Read) -> Result<Found, Error> {

@@ -24,8 +24,9 @@ def is_restored(directory):
     keyrings, restored = directory / "keyrings", directory / "restored"
     signer = runs("keys", "generate", directory / "signing_key").strip()
     key = ["--key-file", directory / "ledger_key"]
-    runs("backup", "create", "--data", ledger, "--to", backups, "--signing-key", directory / "signing_key")
-    runs("backup", "keyring", "--data", ledger, "--to", keyrings)
+    signs = ["--signing-key", directory / "signing_key"]
+    runs("backup", "create", "--data", ledger, "--to", backups, *signs)
+    runs("backup", "keyring", "--data", ledger, "--to", keyrings, *signs)
     backup = ["--from", backups, "--signed-by", signer, *key]
     runs("backup", "drill", *backup, "--keyring", keyrings)
     runs("restore", *backup, "--keyring", keyrings, "--to", restored)

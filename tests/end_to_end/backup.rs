@@ -3,7 +3,7 @@
 
 use crate::directory::{contents, empty};
 use crate::load::connect;
-use crate::process::{Ended, Running, Server, argument, run_florin, verified};
+use crate::process::{Ended, Running, Server, argument, run_florin, verified, within};
 use florin_client::Client;
 use florin_ledger::{
     Account, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Transfer, TransferId,
@@ -269,7 +269,17 @@ async fn a_key_that_was_destroyed_stays_destroyed_after_a_restore() {
     let backed_up = place.back_up(&server).await;
     assert_eq!(backed_up.code, Some(0), "{backed_up:?}");
     let keyrings = place.path("keyrings");
-    let copy = ["backup", "keyring", "--connect", &server.address, "--to", argument(&keyrings)];
+    let signing = place.path("signing.pem");
+    let copy = [
+        "backup",
+        "keyring",
+        "--connect",
+        &server.address,
+        "--to",
+        argument(&keyrings),
+        "--signing-key",
+        argument(&signing),
+    ];
     let copied = run_florin(&copy, "").await;
     assert_eq!(copied.code, Some(0), "{copied:?}");
     client.destroy_keys(&[b"bob"]).await.expect("it serves");
@@ -325,4 +335,111 @@ async fn a_directory_is_backed_up_where_it_lies() {
     ];
     let pruned = run_florin(&prune, "").await;
     assert_eq!(pruned.output, "removed 0 backups and 0 objects, kept 1 backups\n", "{pruned:?}");
+}
+
+/// The key that signs is changed: old backups are gone on from, and pruned, under the one before; where that
+/// is not said, there is a backup all the same, and what was in the way is a finding.
+#[tokio::test]
+async fn the_key_that_signs_may_be_changed() {
+    let place = Place::new().await;
+    let server = Server::start(&place.path("data"), &[]).await;
+    open_accounts(&connect(&server.address).await).await;
+    server.stop().await;
+    let (data, backups) = (place.path("data"), place.path("backups"));
+    let create = async |signing: &str, more: &[&str]| {
+        let fixed = [
+            "backup",
+            "create",
+            "--data",
+            argument(&data),
+            "--to",
+            argument(&backups),
+            "--in-the-clear",
+        ];
+        let signing = place.path(signing);
+        let signing = ["--signing-key", argument(&signing)];
+        run_florin(&[&fixed[..], &signing, &["--json"], more].concat(), "").await
+    };
+    assert_eq!(create("signing.pem", &[]).await.code, Some(0));
+    let made = run_florin(&["keys", "generate", argument(&place.path("new.pem"))], "").await;
+    let new = made.output.split_whitespace().find(|word| word.len() == 64).expect("the key");
+    // Nobody knows of the old one: everything is stored again, and it can't be read.
+    let alone = create("new.pem", &["--keep", "2"]).await;
+    assert_eq!(alone.code, Some(1), "{alone:?}");
+    let findings = alone.json()["findings"].as_array().expect("a list").len();
+    assert_eq!((alone.json()["kept_objects"].as_u64(), findings), (Some(0), 2), "{alone:?}");
+    let also = ["--also-signed-by", place.signer.as_str(), "--keep", "1"];
+    let told = create("new.pem", &also).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_eq!(told.json()["stored_objects"], 0, "{told:?}");
+    let list = ["backup", "list", "--from", argument(&backups), "--signed-by", new, "--json"];
+    let listed = run_florin(&list, "").await;
+    assert_eq!((listed.code, listed.output.lines().count()), (Some(0), 1), "{listed:?}");
+    // What an attempt left that was cut off goes once it is old.
+    let object =
+        contents(&backups).into_keys().find(|it| !it.to_string_lossy().contains("manifests"));
+    let directory = object.expect("an object").parent().expect("it has one").to_path_buf();
+    for left in ["0".repeat(64), String::from(".partial-0000000000000000")] {
+        fs::write(directory.join(left), b"left").expect("writable");
+    }
+    let prune = ["backup", "prune", "--from", argument(&backups), "--signed-by", new, "--orphans"];
+    for (hours, gone) in [(None, 0), (Some("0"), 1)] {
+        let pruned = run_florin(&[&prune[..], hours.as_slice()].concat(), "").await;
+        assert_eq!(
+            pruned.output,
+            format!("removed {gone} objects that no backup names, and {gone} in part\n"),
+            "{pruned:?}"
+        );
+    }
+    let verify = ["backup", "verify", "--from", argument(&backups), "--signed-by", new];
+    assert_eq!(run_florin(&verify, "").await.code, Some(0));
+}
+
+/// A drill that is ended half-way leaves nothing of the bank behind.
+#[tokio::test]
+async fn a_drill_that_is_ended_leaves_nothing() {
+    for interrupts in [true, false] {
+        let place = Place::new().await;
+        let server = Server::start(&place.path("data"), &[]).await;
+        let client = connect(&server.address).await;
+        open_accounts(&client).await;
+        post(&client, 1..11).await;
+        assert_eq!(place.back_up(&server).await.code, Some(0));
+        server.stop().await;
+        let object = contents(&place.path("backups"))
+            .into_keys()
+            .find(|path| !path.to_string_lossy().contains("manifests"))
+            .expect("an object");
+        // Whoever reads it waits for somebody who writes.
+        fs::remove_file(&object).expect("writable");
+        let kind = rustix::fs::FileType::Fifo;
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &object, kind, mode, 0).expect("a pipe");
+        let (scratch, backups, kek) =
+            (place.path("scratch"), place.path("backups"), place.path("kek"));
+        fs::create_dir(&scratch).expect("writable");
+        let mut drill = Running::start(&[
+            "backup",
+            "drill",
+            "--from",
+            argument(&backups),
+            "--signed-by",
+            &place.signer,
+            "--key-file",
+            argument(&kek),
+            "--scratch",
+            argument(&scratch),
+        ]);
+        let open = move || fs::OpenOptions::new().write(true).open(object);
+        let opened = within("the reading of an object", tokio::task::spawn_blocking(open)).await;
+        let _writer = opened.expect("it ends").expect("a pipe");
+        assert!(contents(&scratch).keys().any(|path| path.ends_with("log/restoring")));
+        if interrupts {
+            drill.interrupt();
+        } else {
+            drill.terminate();
+        }
+        assert_eq!(drill.ended().await, Some(4));
+        assert_eq!(fs::read_dir(&scratch).expect("readable").count(), 0);
+    }
 }

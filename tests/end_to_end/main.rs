@@ -23,6 +23,7 @@ mod exactly_once;
 mod examples;
 mod failover;
 mod keyring;
+mod keyring_copies;
 mod kill;
 mod load;
 mod positions;

@@ -52,7 +52,8 @@ impl BackupFrom {
         let store = store::open(&self.from)?;
         let name = match &self.backup {
             Some(name) => name.clone(),
-            None => backup::newest(store.as_ref(), self.incarnation).map_err(failure)?,
+            None => backup::newest_that_reads(store.as_ref(), self.incarnation, &self.signers())
+                .map_err(failure)?,
         };
         let (key, signers) = (self.key.open()?, self.signers());
         Ok(Chosen { store, name, key, signers })

@@ -54,6 +54,42 @@ pub(crate) struct NewKeyArguments {
     new_pkcs11_pin_file: Option<PathBuf>,
 }
 
+/// The same for the key that a copy of a keyring was made under.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct KeyringKeyArguments {
+    /// The key file that the copy of the keyring was made under, if it is another than the backup's
+    #[arg(long, value_name = "FILE", conflicts_with = "keyring_pkcs11_module")]
+    keyring_key_file: Option<PathBuf>,
+
+    /// The PKCS#11 library of the token that has that key
+    #[arg(long, value_name = "SO", requires_all = ["keyring_pkcs11_token", "keyring_pkcs11_key", "keyring_pkcs11_pin_file"])]
+    keyring_pkcs11_module: Option<PathBuf>,
+
+    /// That token's label
+    #[arg(long, value_name = "LABEL", requires = "keyring_pkcs11_module")]
+    keyring_pkcs11_token: Option<String>,
+
+    /// That key's label
+    #[arg(long, value_name = "LABEL", requires = "keyring_pkcs11_module")]
+    keyring_pkcs11_key: Option<String>,
+
+    /// A file with that token's PIN
+    #[arg(long, value_name = "FILE", requires = "keyring_pkcs11_module")]
+    keyring_pkcs11_pin_file: Option<PathBuf>,
+}
+
+impl From<&KeyringKeyArguments> for KeyArguments {
+    fn from(keyring: &KeyringKeyArguments) -> KeyArguments {
+        KeyArguments {
+            key_file: keyring.keyring_key_file.clone(),
+            pkcs11_module: keyring.keyring_pkcs11_module.clone(),
+            pkcs11_token: keyring.keyring_pkcs11_token.clone(),
+            pkcs11_key: keyring.keyring_pkcs11_key.clone(),
+            pkcs11_pin_file: keyring.keyring_pkcs11_pin_file.clone(),
+        }
+    }
+}
+
 /// The same for the root key of a bank.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RootKeyArguments {

@@ -20,6 +20,7 @@ mod follow;
 mod inspect;
 mod json;
 mod key;
+mod keyring_copy;
 mod mail;
 mod messages;
 mod operation;

@@ -11,7 +11,8 @@ use florin_core::disk::os::OsDisk;
 use florin_core::keyring::copy::KeyringCopy;
 use florin_core::log::FramePosition;
 use florin_core::snapshot::{Snapshot, StillLog};
-use florin_core::{Error, ErrorKind};
+use florin_core::{Error, ErrorKind, sealing};
+use florin_keys::KeyEncryptionKey;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,9 @@ pub(crate) struct Served {
 }
 
 impl SourceArguments {
-    pub(crate) fn open(&self) -> Result<AnySource, Failure> {
+    /// Opens it. A directory that is encrypted is read with its key if that is given: then what its records
+    /// say is judged, too.
+    pub(crate) fn open(&self, key: Option<&dyn KeyEncryptionKey>) -> Result<AnySource, Failure> {
         if let Some(address) = &self.connect {
             let runtime = runtime()?;
             let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
@@ -71,7 +74,11 @@ impl SourceArguments {
         }
         let failed = |error: Error| Failure::unavailable(format!("{}: {error}", data.display()));
         let disk = Arc::new(OsDisk::open(data).map_err(failed)?);
-        let any: Arc<dyn Disk> = disk.clone();
+        let mut any: Arc<dyn Disk> = disk.clone();
+        // The key of a database that is not encrypted is that of its backups.
+        if key.is_some() && data.join(sealing::FILE_NAME).exists() {
+            any = sealing::unlock(any, key).map_err(failed)?;
+        }
         let log = StillLog::open(&any);
         Ok(AnySource::Still(Box::new(log.map_err(failed)?), disk))
     }

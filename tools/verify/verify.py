@@ -105,7 +105,7 @@ def head(data, key):
 
 def check_bank(one, other):
     check(one["database"] == other["database"], "two databases")
-    same = max(one["epoch"] - 1, 0) >> 32 == max(other["epoch"] - 1, 0) >> 32
+    same = max(one["epoch"] - 1, 0) >> 40 == max(other["epoch"] - 1, 0) >> 40
     check(same == (one["life"] == other["life"]), "two lives of the database that exclude each other")
 
 KINDS = {1: "epoch", 2: "account", 4: "transfer", 6: "expiry", 7: "failed", 11: "life", 16: "refusal"}

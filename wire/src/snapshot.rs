@@ -11,7 +11,8 @@
 //! keyring   0  8 offset | 8 32 hash of the whole copy; zeros in the first request               = 40
 //! copied    0  8 bytes of the whole copy | 8 32 its hash | 40    bytes of it, from the offset on
 //! ```
-//! All little-endian. A keyring that has changed since the first piece has another hash: begin anew.
+//! All little-endian. Pieces of a keyring are of the copy that was made with the first one, whatever
+//! changes meanwhile.
 
 use crate::error::{DecodeError, Reason};
 use crate::frame::HEADER_BYTES;

@@ -77,7 +77,7 @@ pub struct EpochRecord {
 /// backed up, and goes on under another name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LifeRecord {
-    /// Counts restores, from 1; 0 is the life that the database was born to.
+    /// Counts restores, from 1; 0 is the life that the database was born to. At most [`LIVES_MAX`].
     pub number: u64,
     /// Names the life, random: two copies of one backup have the same number.
     pub incarnation: u128,
@@ -106,7 +106,7 @@ impl LifeRecord {
     #[must_use]
     pub fn after(self, incarnation: u128, restored_to: Lsn) -> LifeRecord {
         LifeRecord {
-            number: self.number + 1,
+            number: (self.number + 1).min(LIVES_MAX),
             incarnation,
             previous: self.incarnation,
             restored_to,
@@ -117,19 +117,29 @@ impl LifeRecord {
     /// The number of the life that an epoch is of.
     #[must_use]
     pub fn number_of(epoch: u64) -> u64 {
-        epoch.saturating_sub(1) >> EPOCH_BITS
+        epoch.saturating_sub(1) >> (LIFE_BITS + EPOCH_BITS)
     }
 
     /// The first epoch that this life may have. Lives have epochs of their own, so that a position of
-    /// one, behind the point that the next was restored to, is none of the next.
+    /// one, behind the point that the next was restored to, is none of the next; nor, but for one chance
+    /// in a million, one of another life that begins at the same point.
     #[must_use]
     pub fn first_epoch(self) -> u64 {
-        (self.number << EPOCH_BITS) + 1
+        if self.number == 0 {
+            return 1;
+        }
+        let mask = (1 << LIFE_BITS) - 1;
+        let random = u64::try_from(self.incarnation & mask).expect("it was masked");
+        (self.number << (LIFE_BITS + EPOCH_BITS)) + (random << EPOCH_BITS) + 1
     }
 }
 
-/// Openings that a life has numbers for: 2^32.
-const EPOCH_BITS: u32 = 32;
+/// Openings that a life has numbers for: 2^20.
+const EPOCH_BITS: u32 = 20;
+/// Bits of a life's incarnation in its epochs.
+const LIFE_BITS: u32 = 20;
+/// Restores, one of the other: so epochs are below 2^53, which every reader of JSON can hold.
+pub const LIVES_MAX: u64 = (1 << 12) - 1;
 
 /// An account as it was opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

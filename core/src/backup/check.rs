@@ -5,7 +5,7 @@ use super::manifest::{Manifest, ManifestError, ObjectEntry, Sealed};
 use super::segments::check_entry;
 use super::{Progress, PublicKey, Store, damaged, failed, name, object};
 use crate::error::{Error, ErrorKind};
-use crate::limits::BACKUP_AT_ONCE_MAX;
+use crate::limits::{BACKUP_AT_ONCE_MAX, MANIFEST_BYTES_MAX};
 use crate::log::Identity;
 use crate::sealing::{self, DatabaseKey};
 use florin_keys::KeyEncryptionKey;
@@ -34,18 +34,16 @@ pub struct Checked {
     pub findings: Vec<String>,
 }
 
-/// The names of the manifests of an incarnation, from the least to the most of its log.
+/// The names of the manifests of an incarnation, from the least to the most of its log. What else lies
+/// there, under names that no manifest has, is passed over.
 ///
 /// # Errors
 /// [`ErrorKind::Io`].
 pub fn manifest_names(store: &dyn Store, incarnation: u128) -> Result<Vec<String>, Error> {
     let prefix = name::manifests(incarnation);
-    let listed = store.list(&prefix).map_err(|error| failed(&prefix, &error));
-    let mut names: Vec<String> = match listed {
-        Ok(listed) => listed.into_iter().map(|object| object.name).collect(),
-        Err(error) if error.kind() == ErrorKind::Corrupt => Vec::new(),
-        Err(error) => return Err(error),
-    };
+    let listed = store.list(&prefix).map_err(|error| failed(&prefix, &error))?;
+    let mut names: Vec<String> = listed.into_iter().map(|object| object.name).collect();
+    names.retain(|name| name::manifest_incarnation(name) == Some(incarnation));
     names.sort_unstable();
     Ok(names)
 }
@@ -84,6 +82,33 @@ pub fn newest(store: &dyn Store, incarnation: Option<u128>) -> Result<String, Er
     })
 }
 
+/// The same, if it can be read.
+///
+/// # Errors
+/// As [`newest`] and [`read_manifest`]: no older one is taken for it; the message names the next one that
+/// can be read.
+pub fn newest_that_reads(
+    store: &dyn Store,
+    incarnation: Option<u128>,
+    signers: &[PublicKey],
+) -> Result<String, Error> {
+    let name = newest(store, incarnation)?;
+    let error = match read_manifest(store, &name, signers) {
+        Ok(_) => return Ok(name),
+        Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+        Err(error) => error,
+    };
+    let life = name::manifest_incarnation(&name).expect("it is a manifest's");
+    let mut older = manifest_names(store, life)?;
+    older.retain(|older| older < &name);
+    let next = older.iter().rev().find(|older| read_manifest(store, older, signers).is_ok());
+    let hint = next.map_or_else(
+        || String::from("no older one can be read"),
+        |next| format!("the next that can be read is --backup {next}"),
+    );
+    Err(Error::new(error.kind(), format!("{error}; {hint}")))
+}
+
 /// Reads a manifest: it must be what its name says, and signed by one of these.
 ///
 /// # Errors
@@ -94,7 +119,7 @@ pub fn read_manifest(
     name: &str,
     signers: &[PublicKey],
 ) -> Result<Manifest, Error> {
-    let bytes = store.read(name).map_err(|error| failed(name, &error))?;
+    let bytes = store.read(name, MANIFEST_BYTES_MAX).map_err(|error| failed(name, &error))?;
     let manifest = Manifest::decoded(&bytes, signers).map_err(|error| match error {
         ManifestError::Version(_) => {
             Error::new(ErrorKind::Unusable, format!("object {name}: {error}"))
@@ -217,7 +242,8 @@ impl Contents {
     /// An object as it is stored: what its name and the manifest say.
     pub(super) fn stored(&self, entry: &ObjectEntry) -> Result<Vec<u8>, Error> {
         let name = self.manifest.object_name(entry);
-        let stored = self.store.read(&name).map_err(|error| failed(&name, &error))?;
+        let stored =
+            self.store.read(&name, entry.stored_bytes).map_err(|error| failed(&name, &error))?;
         let bytes = stored.len();
         if u64::try_from(bytes) != Ok(entry.stored_bytes) {
             return Err(damaged(

@@ -3,7 +3,8 @@
 //! 1. The newest manifest of this life is read: what it names, and was left, is there.
 //! 2. Every further segment is read and its frames are checked, on the chain of those before; it is stored
 //!    while the next one is read.
-//! 3. When all objects are stored, the manifest is.
+//! 3. When all objects are stored, those that somebody has removed meanwhile are stored again.
+//! 4. When all are there, the manifest is stored.
 //!
 //! Interrupted, nothing is lost: objects that are there are found by name, and read back before they are
 //! believed.
@@ -27,6 +28,9 @@ use std::thread;
 pub struct Creation<'a> {
     /// Who signs it.
     pub signer: &'a Signer,
+    /// Who else may have signed the one before, from which it goes on: the key before this, if it was
+    /// changed.
+    pub also_trusted: &'a [PublicKey],
     /// What wraps the backup's own key, if the database is not encrypted; if it is, this must open it.
     pub key: Option<&'a dyn KeyEncryptionKey>,
     /// Whether a database that is not encrypted may be backed up as it is.
@@ -66,10 +70,11 @@ pub fn create(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Created, Error> {
     let snapshot = source.snapshot()?;
-    let public = creation.signer.public();
-    let (previous, passed_over) = previous(store, &snapshot, public)?;
+    let trusted = [&[creation.signer.public()], creation.also_trusted].concat();
+    let (previous, passed_over) = previous(store, &snapshot, &trusted)?;
     let (sealed, key) = sealing_of(&snapshot, previous.as_ref(), creation)?;
     let plan = Plan::new(store, &snapshot, previous.as_ref(), &sealed)?;
+    let reading = Reading { plan: &plan, source, snapshot: &snapshot, key: key.as_ref() };
     let uploads = Uploads::new(store);
     let mut objects: Vec<ObjectEntry> = Vec::new();
     thread::scope(|scope| {
@@ -80,12 +85,11 @@ pub fn create(
                 continue;
             }
             let position = objects.last().map_or(FramePosition::GENESIS, |entry| entry.end);
-            let Some(entry) =
-                plan.take(source, &snapshot, number, position, key.as_ref(), &sender)?
-            else {
-                // A worker is gone: it says why.
+            let (entry, upload) = reading.take(number, position)?;
+            if sender.send(upload).is_err() {
+                // The workers are gone: one says why.
                 break;
-            };
+            }
             objects.push(entry);
             let done_bytes = entry.end.lsn.0;
             progress(Progress { done_bytes, total_bytes: snapshot.end.lsn.0 });
@@ -112,9 +116,16 @@ pub fn create(
         sealing: sealed,
         objects,
     };
+    if !manifest.is_sound() {
+        return Err(Error::corrupt(
+            "segments of the log do not follow one another: run `florin verify`",
+        ));
+    }
+    let again_count = store_again(store, &reading, &manifest)?;
     let bytes = manifest.encoded(creation.signer);
     let name = manifest.name(&bytes);
     store.create(&name, &bytes).map_err(|error| failed(&name, &error))?;
+    let stored_count = stored_count + again_count;
     Ok(Created { name, manifest, stored_count, stored_bytes, kept_count, passed_over })
 }
 
@@ -122,17 +133,55 @@ pub fn create(
 fn previous(
     store: &dyn Store,
     snapshot: &Snapshot,
-    public: PublicKey,
+    trusted: &[PublicKey],
 ) -> Result<(Option<Manifest>, Vec<String>), Error> {
     let mut passed_over = Vec::new();
     for name in check::manifest_names(store, snapshot.incarnation)?.iter().rev() {
-        match check::read_manifest(store, name, &[public]) {
+        match check::read_manifest(store, name, trusted) {
             Ok(manifest) => return Ok((Some(manifest), passed_over)),
             Err(error) if error.kind() == ErrorKind::Io => return Err(error),
             Err(error) => passed_over.push(error.to_string()),
         }
     }
     Ok((None, passed_over))
+}
+
+/// Stores what a manifest names and what is not there any more: somebody may have pruned while it was
+/// made. Says how many those were.
+fn store_again(
+    store: &dyn Store,
+    reading: &Reading<'_>,
+    manifest: &Manifest,
+) -> Result<u64, Error> {
+    let mut again_count = 0;
+    for (index, entry) in missing(store, manifest)? {
+        let (again, upload) = reading.take(entry.number, manifest.start_of(index))?;
+        if again != entry {
+            return Err(Error::corrupt(format!(
+                "segment {} of the log is not what was backed up before: run `florin verify`",
+                entry.number
+            )));
+        }
+        self::store(store, &upload)?;
+        again_count += 1;
+    }
+    if let Some((_, entry)) = missing(store, manifest)?.first().filter(|_| 0 < again_count) {
+        return Err(Error::new(
+            ErrorKind::Io,
+            format!(
+                "object {}: it was stored, and is gone again: see who removes it, and try again",
+                manifest.object_name(entry)
+            ),
+        ));
+    }
+    Ok(again_count)
+}
+
+/// The objects of a manifest that are not there as they were stored.
+fn missing(store: &dyn Store, manifest: &Manifest) -> Result<Vec<(usize, ObjectEntry)>, Error> {
+    let listed = listed(store, manifest.incarnation)?;
+    let entries = manifest.objects.iter().copied().enumerate();
+    Ok(entries.filter(|(_, entry)| !is_there(&listed, manifest, entry)).collect())
 }
 
 /// What objects are sealed under, and the key to do it with.
@@ -142,6 +191,9 @@ fn sealing_of(
     creation: &Creation<'_>,
 ) -> Result<(Sealed, Option<DatabaseKey>), Error> {
     if snapshot.is_sealed {
+        // A server says so: nothing is believed that a manifest could not hold.
+        WrappedKey::decoded(&snapshot.wrapped_key)
+            .map_err(|error| Error::corrupt(format!("the database's wrapped key: {error}")))?;
         if let Some(kek) = creation.key {
             sealing::unwrap(&snapshot.wrapped_key, kek)?;
         }
@@ -157,11 +209,15 @@ fn sealing_of(
              they may lie in the clear",
         ));
     };
-    // The same key as before, so that what is stored already is stored the same.
-    if let Some(Manifest { sealing: Sealed::ByBackup(wrapped), .. }) = previous
-        && let Ok(key) = sealing::unwrap(wrapped, kek)
-    {
-        return Ok((Sealed::ByBackup(wrapped.clone()), Some(key)));
+    // The same key as before, so that what is stored already is stored the same. A token that fails now
+    // is no reason to store everything under another one.
+    if let Some(Manifest { sealing: Sealed::ByBackup(wrapped), .. }) = previous {
+        let by = WrappedKey::decoded(wrapped)
+            .map_err(|error| Error::corrupt(format!("the backups' wrapped key: {error}")))?;
+        if by.id == kek.id() {
+            let key = sealing::unwrap(wrapped, kek)?;
+            return Ok((Sealed::ByBackup(wrapped.clone()), Some(key)));
+        }
     }
     let key = DatabaseKey::random(random_u128()?)
         .map_err(|error| Error::new(ErrorKind::Io, format!("random numbers: {error}")))?;
@@ -175,6 +231,8 @@ struct Plan {
     identity: Identity,
     /// Of those that were left, and are there.
     kept: BTreeMap<u64, ObjectEntry>,
+    /// Of those that were left, as the manifest before has them.
+    left: BTreeMap<u64, ObjectEntry>,
     last: u64,
     /// Where the manifest before ends, and in which segment: a frame must, here too.
     to_meet: Option<(u64, FramePosition)>,
@@ -199,41 +257,58 @@ impl Plan {
                 format!("a backup has at most {BACKUP_OBJECTS_MAX} segments"),
             ));
         }
-        let mut plan = Plan { geometry, identity, kept: BTreeMap::new(), last, to_meet: None };
-        if let Some(previous) = previous {
-            if end.lsn < previous.end.lsn || previous.birth != *birth {
-                return Err(forked(previous));
-            }
-            plan.to_meet = Some((geometry.segment_before(previous.end.lsn), previous.end));
-            // What lies under another key can't be named beside what lies under this one.
-            if previous.sealing.is_same_key(sealed) {
-                plan.kept = there(store, previous)?;
-            }
+        let (kept, left) = (BTreeMap::new(), BTreeMap::new());
+        let mut plan = Plan { geometry, identity, kept, left, last, to_meet: None };
+        let Some(previous) = previous else { return Ok(plan) };
+        if end.lsn < previous.end.lsn || previous.birth != *birth {
+            return Err(forked(previous));
+        }
+        plan.to_meet = Some((geometry.segment_before(previous.end.lsn), previous.end));
+        // The last one may have grown, unless nothing was recorded since.
+        let (_, before_last) = previous.objects.split_last().expect("a manifest has objects");
+        let left = if previous.end == *end { &previous.objects } else { before_last };
+        plan.left = left.iter().map(|entry| (entry.number, *entry)).collect();
+        // What lies under another key can't be named beside what lies under this one.
+        if previous.sealing.is_same_key(sealed) {
+            // What somebody has removed is stored again.
+            let listed = listed(store, previous.incarnation)?;
+            plan.kept = plan.left.clone();
+            plan.kept.retain(|_, entry| is_there(&listed, previous, entry));
         }
         Ok(plan)
     }
+}
 
-    /// Reads and checks a segment, and hands it over to be stored; `None` if nobody takes it any more.
-    fn take(
-        &self,
-        source: &dyn Source,
-        snapshot: &Snapshot,
-        number: u64,
-        from: FramePosition,
-        key: Option<&DatabaseKey>,
-        sender: &mpsc::SyncSender<Upload>,
-    ) -> Result<Option<ObjectEntry>, Error> {
-        let start = self.geometry.lsn(number, 0);
-        let is_last = number == self.last;
+/// Reads segments to be stored.
+struct Reading<'a> {
+    plan: &'a Plan,
+    source: &'a dyn Source,
+    snapshot: &'a Snapshot,
+    key: Option<&'a DatabaseKey>,
+}
+
+impl Reading<'_> {
+    /// Reads and checks a segment.
+    fn take(&self, number: u64, from: FramePosition) -> Result<(ObjectEntry, Upload), Error> {
+        let Reading { plan, source, snapshot, key } = self;
+        let start = plan.geometry.lsn(number, 0);
+        let is_last = number == plan.last;
         let wanted = if is_last { snapshot.end.lsn.0 - start.0 } else { snapshot.segment_bytes };
         let wanted = usize::try_from(wanted).expect("a segment fits memory");
         let content = Arc::new(source.segment(number, wanted)?);
         let until = if is_last { snapshot.end.lsn } else { Lsn(u64::MAX) };
-        let to_meet = self.to_meet.filter(|(at, _)| *at == number).map(|(_, end)| end);
-        let walked = walk(self.identity, number, &content, from, until, to_meet)
+        let to_meet = plan.to_meet.filter(|(at, _)| *at == number).map(|(_, end)| end);
+        let walked = walk(plan.identity, number, &content, from, until, to_meet)
             .map_err(|what| Error::corrupt(format!("segment {number} of the log: {what}")))?;
         if to_meet.is_some() && !walked.has_met {
             return Err(Error::new(ErrorKind::Fork, FORKED));
+        }
+        let signed = plan.left.get(&number);
+        if signed.is_some_and(|it| it.end != walked.end || it.epoch != walked.epoch) {
+            return Err(Error::new(
+                ErrorKind::Fork,
+                format!("segment {number} of the log is not that of the last backup: {FORKED}"),
+            ));
         }
         let used = usize::try_from(walked.end.lsn.0 - start.0).expect("a segment fits memory");
         let mut content = Arc::unwrap_or_clone(content);
@@ -253,23 +328,19 @@ impl Plan {
             end: walked.end,
         };
         let name = super::name::object(snapshot.incarnation, entry.epoch, number, &hash);
-        let handed = sender.send(Upload { name, hash, stored });
-        Ok(handed.is_ok().then_some(entry))
+        Ok((entry, Upload { name, hash, stored }))
     }
 }
 
-/// The objects of a manifest that are there, but for the last, which may have grown. What somebody has
-/// removed is stored again.
-fn there(store: &dyn Store, manifest: &Manifest) -> Result<BTreeMap<u64, ObjectEntry>, Error> {
-    let prefix = format!("{:032x}/", manifest.incarnation);
+/// The objects that there are of an incarnation, and their bytes.
+fn listed(store: &dyn Store, incarnation: u128) -> Result<BTreeMap<String, u64>, Error> {
+    let prefix = format!("{incarnation:032x}/");
     let listed = store.list(&prefix).map_err(|error| failed(&prefix, &error))?;
-    let listed: BTreeMap<String, u64> =
-        listed.into_iter().map(|object| (object.name, object.bytes)).collect();
-    let (_, left) = manifest.objects.split_last().expect("a manifest has objects");
-    let is_there = |entry: &&ObjectEntry| {
-        listed.get(&manifest.object_name(entry)) == Some(&entry.stored_bytes)
-    };
-    Ok(left.iter().filter(is_there).map(|entry| (entry.number, *entry)).collect())
+    Ok(listed.into_iter().map(|object| (object.name, object.bytes)).collect())
+}
+
+fn is_there(listed: &BTreeMap<String, u64>, manifest: &Manifest, entry: &ObjectEntry) -> bool {
+    listed.get(&manifest.object_name(entry)) == Some(&entry.stored_bytes)
 }
 
 const FORKED: &str = "the last backup has history that this log does not have: it is a copy that went \
@@ -345,7 +416,8 @@ fn store(store: &dyn Store, upload: &Upload) -> Result<bool, Error> {
     let is_new = store.create(name, stored).map_err(|error| failed(name, &error))?;
     if !is_new {
         // Nobody has vouched for it: it may have been left by an attempt that was interrupted.
-        let there = store.read(name).map_err(|error| failed(name, &error))?;
+        let bytes_max = u64::try_from(stored.len()).expect("it is in memory");
+        let there = store.read(name, bytes_max).map_err(|error| failed(name, &error))?;
         if blake3::hash(&there).as_bytes() != hash {
             return Err(damaged(name, "it is there and is not what its name says: remove it"));
         }

@@ -162,6 +162,12 @@ impl BackupLog {
                 let from = self.manifest.start_of(index.min(self.manifest.objects.len() - 1));
                 self.last_kept(from, |frame| Ok(frame.after().lsn <= lsn))?
             }
+            Target::Time(time) if self.manifest.knows_until() < time => {
+                return Err(invalid(format!(
+                    "the backup knows of nothing after {}; leave the target out for all of it",
+                    self.manifest.knows_until()
+                )));
+            }
             Target::Time(time) => {
                 let from = self.told(self.reader.find_time(time, end.lsn))?;
                 let Some(from) = from else {

@@ -161,6 +161,13 @@ const _: () = assert!(size_of::<HeadLayout>() == 136);
 const _: () = assert!(size_of::<EntryLayout>() == 112);
 
 impl Manifest {
+    /// Until when it knows what was recorded. In a bank where nothing happens that is when it was made; if
+    /// the clock of whoever made it was behind, when the last frame was.
+    #[must_use]
+    pub fn knows_until(&self) -> Timestamp {
+        self.time.max(self.created)
+    }
+
     /// Its name, given its bytes.
     #[must_use]
     pub fn name(&self, bytes: &[u8]) -> String {
@@ -249,7 +256,7 @@ impl Manifest {
         if manifest.is_sound() { Ok(manifest) } else { Err(damaged) }
     }
 
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let wrapped_is_sound = match &self.sealing {
             Sealed::No => true,
             Sealed::ByDatabase(wrapped) | Sealed::ByBackup(wrapped) => {

@@ -1,6 +1,7 @@
 //! A store in memory, which can fail, and whose objects tests can alter.
 
 use crate::backup::store::{Store, StoredObject};
+use florin_ledger::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,9 @@ pub struct MemoryStore {
 #[derive(Default, Debug)]
 struct State {
     objects: BTreeMap<String, Vec<u8>>,
+    /// When objects were stored that were not at the beginning of time.
+    stored: BTreeMap<String, Timestamp>,
+    time: Timestamp,
     /// How many more changes succeed; `None`: all.
     changes_left: Option<u64>,
     changes_count: u64,
@@ -31,6 +35,7 @@ impl MemoryStore {
     pub fn copy(&self) -> MemoryStore {
         let copy = MemoryStore::new();
         copy.state().objects.clone_from(&self.state().objects);
+        copy.state().stored.clone_from(&self.state().stored);
         copy
     }
 
@@ -43,6 +48,11 @@ impl MemoryStore {
     /// Puts an object there, over one that there may be: what a store never does by itself.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         self.state().objects.insert(name.to_owned(), bytes);
+    }
+
+    /// What is stored from now on is stored at this time.
+    pub fn set_time(&self, time: Timestamp) {
+        self.state().time = time;
     }
 
     /// Lets creations and removals fail after so many more; `None` lifts it.
@@ -83,11 +93,18 @@ impl Store for MemoryStore {
             return Ok(false);
         }
         state.objects.insert(name.to_owned(), bytes.to_vec());
+        let time = state.time;
+        state.stored.insert(name.to_owned(), time);
         Ok(true)
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.state().objects.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let state = self.state();
+        let object = state.objects.get(name).ok_or(io::ErrorKind::NotFound)?;
+        if bytes_max < u64::try_from(object.len()).expect("it is in memory") {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(object.clone())
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<StoredObject>> {
@@ -96,6 +113,7 @@ impl Store for MemoryStore {
         let object = |(name, bytes): (&String, &Vec<u8>)| StoredObject {
             name: name.clone(),
             bytes: u64::try_from(bytes.len()).expect("it is in memory"),
+            stored: state.stored.get(name).copied().unwrap_or(Timestamp::NONE),
         };
         Ok(found.map(object).collect())
     }
@@ -111,5 +129,9 @@ impl Store for MemoryStore {
         state.change()?;
         state.objects.remove(name);
         Ok(())
+    }
+
+    fn remove_partials(&self, _before: Timestamp) -> io::Result<usize> {
+        Ok(0)
     }
 }

@@ -31,15 +31,16 @@ pub mod restore;
 mod restoring;
 mod segments;
 pub mod signature;
+mod signed_copy;
 pub mod source;
 pub mod store;
 
-pub use check::{Checked, Trust, check, newest, read_manifest};
+pub use check::{Checked, Trust, check, newest, newest_that_reads, read_manifest};
 pub use create::{Created, Creation, create};
 pub use cut::{Lost, Target};
 pub use drill::{DrillReport, drill};
 pub use manifest::{Manifest, ObjectEntry};
-pub use prune::{Pruned, prune};
+pub use prune::{Orphans, Pruned, prune, prune_orphans};
 pub use restore::{Preview, Restored, Restoring, preview, restore};
 pub(crate) use restoring::MARK;
 pub use signature::{PublicKey, Signer};
@@ -67,6 +68,7 @@ fn damaged(name: &str, what: &str) -> Error {
 fn failed(name: &str, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => damaged(name, "it is missing"),
+        io::ErrorKind::FileTooLarge => damaged(name, "it is larger than it may be"),
         _ => Error::new(ErrorKind::of_io(error), format!("object {name}: {error}")),
     }
 }

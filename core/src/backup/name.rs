@@ -31,16 +31,23 @@ pub fn manifest(incarnation: u128, end: Lsn, created: Timestamp, hash: &[u8; 32]
 /// The incarnation that the first part of a name is; `None` if it is none.
 #[must_use]
 pub fn incarnation(top: &str) -> Option<u128> {
-    let is_one = top.len() == 32 && top.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-    if is_one { u128::from_str_radix(top, 16).ok() } else { None }
+    if is_digits(top, 32, 16) { u128::from_str_radix(top, 16).ok() } else { None }
 }
 
-/// The incarnation that a manifest is of, by its name; `None` if it is no manifest's.
+/// The incarnation that a manifest is of, by its name; `None` if no manifest has such a name.
 #[must_use]
 pub fn manifest_incarnation(name: &str) -> Option<u128> {
     let (top, rest) = name.split_once('/')?;
-    rest.strip_prefix("manifests/")?;
-    incarnation(top)
+    let mut parts = rest.strip_prefix("manifests/")?.split('-');
+    let is_manifest = [(20, 10), (20, 10), (64, 16)]
+        .into_iter()
+        .all(|(count, radix)| parts.next().is_some_and(|part| is_digits(part, count, radix)));
+    if is_manifest && parts.next().is_none() { incarnation(top) } else { None }
+}
+
+fn is_digits(text: &str, count: usize, radix: u32) -> bool {
+    let is_one = |it: char| it.is_digit(radix) && !it.is_ascii_uppercase();
+    text.len() == count && text.chars().all(is_one)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

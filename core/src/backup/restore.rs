@@ -2,7 +2,8 @@
 //!
 //! 1. The mark of a restore is put there ([`super::restoring`]).
 //! 2. Every object is fetched, checked against manifest and chain, and written as the segment that it is;
-//!    the last one only up to the cut.
+//!    the last one only up to the cut. Before them the keyring is put there, if there is one, under the key
+//!    that opens the directory: a wrong key is told before all is fetched.
 //! 3. The directory is opened, which derives everything from the first record and begins a new life. The
 //!    clock stands still: nothing that is due falls due before somebody serves the bank.
 //! 4. It is closed, and verified as `florin verify` does: everything is derived a second time and compared
@@ -13,7 +14,7 @@
 
 use super::check::{Contents, Trust, read_manifest};
 use super::cut::{BackupLog, Lost, Target};
-use super::keyring::KeyringCopy;
+use super::keyring::{self, KeyringCopy};
 use super::manifest::{Manifest, Sealed};
 use super::restoring::RestoringDisk;
 use super::{Progress, Store};
@@ -47,6 +48,9 @@ pub struct Restoring<'a> {
     pub key: Option<Arc<dyn KeyEncryptionKey>>,
     /// The newest copy of the keyring, if there is one.
     pub keyring: Option<KeyringCopy>,
+    /// The key that this copy was made under, if that is another: the bank's key was changed between the
+    /// backup and the copy.
+    pub keyring_key: Option<Arc<dyn KeyEncryptionKey>>,
 }
 
 /// What would be restored, and what would be lost.
@@ -71,7 +75,12 @@ pub struct Restored {
     pub incarnation: u128,
     /// What was verified.
     pub report: VerifyReport,
+    /// Whether the log says that there is a keyring, and none was given.
+    pub lacks_keyring: bool,
 }
+
+/// What is said of a bank that was restored without its keyring.
+pub const LACKS_KEYRING: &str = "the log says that the bank has a keyring, and no copy of it was given                                  (--keyring): what was sealed under its keys can't be read";
 
 /// Says what a restore would leave and lose. Reads the backup from the cut on, and for
 /// [`Target::BeforeTransfer`] from its beginning; changes nothing.
@@ -105,7 +114,22 @@ pub fn restore(
     restoring: &Restoring<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Restored, Error> {
-    let Restoring { name, target, trust, key, keyring } = restoring;
+    let (restored, marked) = proved(store, disk, restoring, progress)?;
+    marked.end().map_err(|error| failed("the mark", &error))?;
+    Ok(restored)
+}
+
+/// Restores, and leaves the mark there.
+///
+/// # Errors
+/// As [`restore`].
+pub(super) fn proved(
+    store: &Arc<dyn Store>,
+    disk: Arc<dyn Disk>,
+    restoring: &Restoring<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Restored, Arc<RestoringDisk>), Error> {
+    let Restoring { name, target, trust, key, keyring, keyring_key } = restoring;
     let manifest = Arc::new(read_manifest(store.as_ref(), name, trust.signers)?);
     let contents = Contents::new(store.clone(), manifest.clone(), trust.key)?;
     let is_sealed = contents.identity().is_sealed;
@@ -125,23 +149,34 @@ pub fn restore(
     };
     let marked = Arc::new(RestoringDisk::begin(disk).map_err(|error| failed("the mark", &error))?);
     let disk: Arc<dyn Disk> = marked.clone();
-    write_segments(&contents, disk.as_ref(), cut, progress)?;
     if let Sealed::ByDatabase(wrapped) = &manifest.sealing {
         let put = sealing::put(disk.as_ref(), wrapped);
         put.map_err(|error| failed(sealing::FILE_NAME, &error))?;
     }
-    if let Some(copy) = keyring {
-        copy.write(disk.as_ref())?;
-    }
     let key = key.clone().filter(|_| is_sealed);
-    let (incarnation, report) = prove(&disk, &manifest, cut, key)?;
-    marked.end().map_err(|error| failed("the mark", &error))?;
-    Ok(Restored { manifest: Manifest::clone(&manifest), cut, incarnation, report })
+    if let Some(copy) = keyring {
+        let key = key.as_deref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unusable,
+                "the backup is of a database that is not encrypted, which has no keyring: leave it out",
+            )
+        })?;
+        keyring::put_back(&disk, copy, key, keyring_key.as_deref())?;
+    }
+    write_segments(&contents, disk.as_ref(), cut, progress)?;
+    let (incarnation, report, is_begun) = prove(&disk, &manifest, cut, key)?;
+    let lacks_keyring = is_begun && report.keyring.is_none();
+    let manifest = Manifest::clone(&manifest);
+    Ok((Restored { manifest, cut, incarnation, report, lacks_keyring }, marked))
 }
+
+/// Other directories of a database.
+const DERIVED: [&str; 3] =
+    [crate::keyring::DIRECTORY, crate::runs::DIRECTORY, crate::tree::DIRECTORY];
 
 /// Whether nothing is there that a restore could be mixed up with.
 fn check_empty(disk: &dyn Disk) -> Result<(), Error> {
-    for directory in ["", segment::DIRECTORY] {
+    for directory in ["", segment::DIRECTORY].into_iter().chain(DERIVED) {
         let files = match disk.list(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             files => files.map_err(|error| failed("the directory", &error))?,
@@ -226,7 +261,7 @@ fn prove(
     manifest: &Manifest,
     cut: FramePosition,
     key: Option<Arc<dyn KeyEncryptionKey>>,
-) -> Result<(u128, VerifyReport), Error> {
+) -> Result<(u128, VerifyReport, bool), Error> {
     let unlocked = sealing::unlock(disk.clone(), key.as_deref())?;
     let identity = segment::identify(unlocked.as_ref())?
         .filter(|identity| identity.incarnation == manifest.birth)
@@ -243,18 +278,19 @@ fn prove(
     // At the beginning of time nothing is due that the log has not said to be.
     let clock = Arc::new(FixedClock(Timestamp::NONE));
     let database = Database::open_in_life(unlocked.clone(), clock, options, Some(incarnation))?;
-    let status = database.status();
+    let (status, begun) = (database.status(), database.is_keyring_begun());
     database.close()?;
     if status?.incarnation != incarnation {
         return Err(Error::corrupt("the restored bank does not have the name that it was given"));
     }
+    let is_begun = begun?;
     let report = verify_on(&unlocked, &mut |_| {})?;
     let mut report = report.ok_or_else(|| Error::corrupt("there is no log to verify"))?;
     if let Some(key) = &key {
         verify_keyring(&unlocked, key.as_ref(), &mut report)?;
     }
     match report.findings.first() {
-        None => Ok((incarnation, report)),
+        None => Ok((incarnation, report, is_begun)),
         Some(finding) => Err(Error::corrupt(format!("what was restored does not hold: {finding}"))),
     }
 }

@@ -1,5 +1,6 @@
 //! Where the objects of backups lie: a directory, an object store, memory.
 
+use florin_ledger::Timestamp;
 use std::io;
 
 /// A place for objects. Blocking; used from several threads at once.
@@ -13,13 +14,15 @@ pub trait Store: Send + Sync {
     /// The store's. The object may or may not be there then.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool>;
 
-    /// All of an object; `NotFound` if there is none.
+    /// All of an object; `NotFound` if there is none, `FileTooLarge` if it has more than so many bytes:
+    /// whoever writes to a store does not choose how much memory its readers need.
     ///
     /// # Errors
     /// The store's.
-    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>>;
 
-    /// The objects whose names begin with `prefix`, which ends with `/`, sorted by name.
+    /// The objects whose names begin with `prefix`, which ends with `/`, sorted by name; none if nothing
+    /// was ever stored there.
     ///
     /// # Errors
     /// The store's.
@@ -36,6 +39,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store's.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Removes what creations that never came to their end have left since before a time, and says how
+    /// much it was.
+    ///
+    /// # Errors
+    /// The store's.
+    fn remove_partials(&self, before: Timestamp) -> io::Result<usize>;
 }
 
 /// An object in a list.
@@ -45,4 +55,6 @@ pub struct StoredObject {
     pub name: String,
     /// How much is stored.
     pub bytes: u64,
+    /// When it was stored, by the store's clock.
+    pub stored: Timestamp,
 }

@@ -28,6 +28,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyringCopy {
     birth: u128,
+    root_number: u64,
     files: Vec<(String, Zeroizing<Vec<u8>>)>,
 }
 
@@ -62,7 +63,7 @@ impl KeyringCopy {
     /// The keyring of a directory that nobody changes meanwhile; `None` if there is none.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`].
+    /// [`ErrorKind::Io`]; [`ErrorKind::Corrupt`] if it has no root.
     pub fn read(disk: &dyn Disk, birth: u128) -> Result<Option<KeyringCopy>, Error> {
         let names = match disk.list(DIRECTORY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -80,7 +81,11 @@ impl KeyringCopy {
             let content = read().map_err(|error: io::Error| failed(&error))?;
             files.push((name, content));
         }
-        Ok((!files.is_empty()).then_some(KeyringCopy { birth, files }))
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let root_number = newest_root(&files).ok_or_else(|| damaged("the root is missing"))?;
+        Ok(Some(KeyringCopy { birth, root_number, files }))
     }
 
     /// What the database was born with.
@@ -89,19 +94,29 @@ impl KeyringCopy {
         self.birth
     }
 
-    /// Puts the files into a directory that has no keyring, durably.
+    /// The number of its newest root, which rises with every change of the keyring.
+    #[must_use]
+    pub fn root_number(&self) -> u64 {
+        self.root_number
+    }
+
+    /// Puts the files into a directory that has no keyring, durably; roots last, so that what was
+    /// interrupted is no keyring.
     ///
     /// # Errors
     /// [`ErrorKind::Io`], [`ErrorKind::DiskFull`].
     pub fn write(&self, disk: &dyn Disk) -> Result<(), Error> {
         let write = || {
             disk.create_directory(DIRECTORY)?;
-            for (name, content) in &self.files {
-                let file = disk.create(&format!("{DIRECTORY}/{name}"), Access::Buffered)?;
-                file.write_all_at(content, 0)?;
-                file.sync()?;
+            for is_root in [false, true] {
+                let part = self.files.iter().filter(|(name, _)| is_root == is_a_root(name));
+                for (name, content) in part {
+                    let file = disk.create(&format!("{DIRECTORY}/{name}"), Access::Buffered)?;
+                    file.write_all_at(content, 0)?;
+                    file.sync()?;
+                }
+                disk.sync_directory(DIRECTORY)?;
             }
-            disk.sync_directory(DIRECTORY)?;
             disk.sync_directory("")
         };
         write().map_err(|error: io::Error| failed(&error))
@@ -165,15 +180,24 @@ impl KeyringCopy {
             files.push((name.to_owned(), Zeroizing::new(content.to_vec())));
             rest = behind;
         }
-        if usize::try_from(head.files_count.get()) != Ok(files.len()) || files.is_empty() {
+        if usize::try_from(head.files_count.get()) != Ok(files.len()) {
             return Err(broken());
         }
-        Ok(KeyringCopy { birth: head.birth.get(), files })
+        let root_number = newest_root(&files).ok_or_else(broken)?;
+        Ok(KeyringCopy { birth: head.birth.get(), root_number, files })
     }
 }
 
 fn is_part(name: &str) -> bool {
-    root::number_of(name).is_some() || bucket::place_of(name).is_some()
+    is_a_root(name) || bucket::place_of(name).is_some()
+}
+
+fn is_a_root(name: &str) -> bool {
+    root::number_of(name).is_some()
+}
+
+fn newest_root(files: &[(String, Zeroizing<Vec<u8>>)]) -> Option<u64> {
+    files.iter().filter_map(|(name, _)| root::number_of(name)).max()
 }
 
 fn hash(head: &HeadLayout, files: &[u8]) -> [u8; 32] {
@@ -189,6 +213,14 @@ fn failed(error: &io::Error) -> Error {
 }
 
 impl Database {
+    /// Whether the log says that there is a keyring, wherever it is.
+    ///
+    /// # Errors
+    /// As for reading documents.
+    pub(crate) fn is_keyring_begun(&self) -> Result<bool, Error> {
+        Ok(super::evidence::sum(self)?.is_begun)
+    }
+
     /// A copy of the keyring as it is now; `None` if it was not begun. No key is made or destroyed
     /// meanwhile.
     ///

@@ -27,8 +27,8 @@
 
 use super::payload;
 use florin_ledger::record::{
-    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, LifeRecord, Record,
-    TransferRecord, WAYPOINT_INTERVAL, WaypointRecord,
+    AccountRecord, Balances, EpochRecord, ExpiryRecord, FailedRecord, LIVES_MAX, LifeRecord,
+    Record, TransferRecord, WAYPOINT_INTERVAL, WaypointRecord,
 };
 use florin_ledger::{
     AccountFlags, AccountId, Amount, Code, CreateTransferStatus, LedgerId, Lsn, Slot, Timestamp,
@@ -412,7 +412,7 @@ fn decode_life(layout: &LifeLayout) -> Result<(Record, u32), RecordError> {
         restored_to: Lsn(layout.restored_to.get()),
         previous_restored_to: Lsn(layout.previous_restored_to.get()),
     };
-    if record.number == 0 {
+    if record.number == 0 || LIVES_MAX < record.number {
         return Err(RecordError::Field { offset: 8 });
     }
     Ok((Record::Life(record), tick))

@@ -50,7 +50,7 @@ impl LogReader {
             return self.resume_at_begin();
         }
         if durable <= cursor.lsn {
-            return Ok(Err(NoWay::NotYet));
+            return Ok(Err(self.not_yet(cursor.epoch, durable)?));
         }
         let block = match self.written_block(cursor.lsn, durable)? {
             Ok(block) => block,
@@ -79,15 +79,22 @@ impl LogReader {
     /// [`ReadError::Corrupt`], [`ReadError::Io`].
     pub fn holds(&self, position: Position, durable: Lsn) -> Result<Result<(), NoWay>, ReadError> {
         if durable <= position.lsn {
-            // A later opening is at work: what an earlier one has not left here it never will.
-            let newest = self.epoch_of(Lsn(durable.0 - 1))?;
-            let no_way = if position.epoch < newest { NoWay::Fork } else { NoWay::NotYet };
-            return Ok(Err(no_way));
+            return Ok(Err(self.not_yet(position.epoch, durable)?));
         }
         let block = self.written_block(position.lsn, durable)?;
         Ok(block.and_then(|block| {
             if block.header.epoch == position.epoch { Ok(()) } else { Err(NoWay::Fork) }
         }))
+    }
+
+    /// Whether what an opening wrote behind the end may come yet. Once a later opening is at work, what an
+    /// earlier one has not left here it never will: it is of another log, or of the life before this.
+    fn not_yet(&self, epoch: u64, durable: Lsn) -> Result<NoWay, ReadError> {
+        if durable <= FramePosition::GENESIS.lsn {
+            return Ok(NoWay::NotYet);
+        }
+        let newest = self.epoch_of(Lsn(durable.0 - 1))?;
+        Ok(if epoch < newest { NoWay::Fork } else { NoWay::NotYet })
     }
 
     /// The block that this log has at a position that is durable, or why there is none.

@@ -4,7 +4,7 @@
 //! all before it can be read in pieces for as long as anybody likes, and nothing has to be pinned or let
 //! go. If the beginning of the log is ever moved elsewhere, a snapshot must keep it, and must then end.
 
-use crate::checkpoint::CheckpointStore;
+use crate::checkpoint::{CheckpointStore, Metadata};
 use crate::database::Database;
 use crate::disk::Disk;
 use crate::disk::overlay::Overlay;
@@ -47,7 +47,17 @@ impl Snapshot {
     ) -> Result<Snapshot, Error> {
         let identity = reader.identity();
         let last = reader.last_block_before(end.lsn)?;
-        let wrapped = if identity.is_sealed { sealing::wrapped(disk)? } else { None };
+        let wrapped_key = if identity.is_sealed {
+            let wrapped = sealing::wrapped(disk)?;
+            wrapped.map(|wrapped| wrapped.encoded()).ok_or_else(|| {
+                Error::corrupt(format!(
+                    "the log is encrypted and there is no file `{}`: put back a copy of it",
+                    sealing::FILE_NAME
+                ))
+            })?
+        } else {
+            Vec::new()
+        };
         Ok(Snapshot {
             birth: identity.incarnation,
             incarnation,
@@ -56,7 +66,7 @@ impl Snapshot {
             is_sealed: identity.is_sealed,
             end,
             time: last.timestamp,
-            wrapped_key: wrapped.map(|wrapped| wrapped.encoded()).unwrap_or_default(),
+            wrapped_key,
         })
     }
 }
@@ -113,14 +123,17 @@ impl StillLog {
             Error::new(ErrorKind::Unusable, "there is no log: name a data directory of florin")
         })?;
         let reader = LogReader::new(disk.clone(), identity);
-        let end = match judge_stored(&reader)? {
+        // A checkpoint knows of more of the log to be durable than the log itself, as at an opening.
+        let checkpoint = checkpoint_of(&disk, identity);
+        let witnesses: Vec<Lsn> = checkpoint.iter().map(|it| it.rows_position).collect();
+        let end = match judge_stored(&reader, &witnesses)? {
             End::Clean { at } | End::Torn { at } => at,
             End::Corrupt(lost) => return Err(Error::corrupt(lost.to_string())),
         };
         if end == FramePosition::GENESIS {
             return Err(Error::new(ErrorKind::Unusable, "the log has no frame yet"));
         }
-        let life = life_at(&disk, &reader, end.lsn)?;
+        let life = life_at(checkpoint.as_ref(), &reader, end.lsn)?;
         let snapshot = Snapshot::new(disk.as_ref(), &reader, life.incarnation, end)?;
         Ok(StillLog { reader, snapshot })
     }
@@ -141,23 +154,37 @@ impl StillLog {
     }
 }
 
+/// What the newest checkpoint says of itself; nothing if it is damaged, as at an opening.
+fn checkpoint_of(disk: &Arc<dyn Disk>, identity: Identity) -> Option<Metadata> {
+    let is_locked = identity.is_sealed && disk.database_key().is_none();
+    let found = if is_locked {
+        CheckpointStore::scrub(disk).ok()?
+    } else {
+        CheckpointStore::open(disk).ok()?.latest().cloned()
+    };
+    found.filter(|metadata| metadata.incarnation == identity.incarnation)
+}
+
 /// Judges what is stored, whether its records can be read or not.
-fn judge_stored(reader: &LogReader) -> Result<End, Error> {
+fn judge_stored(reader: &LogReader, witnesses: &[Lsn]) -> Result<End, Error> {
     if reader.disk().database_key().is_some() || !reader.identity().is_sealed {
-        return Ok(judge(reader, FramePosition::GENESIS, &[])?);
+        return Ok(judge(reader, FramePosition::GENESIS, witnesses)?);
     }
     let mut frames = reader.frames(FramePosition::GENESIS, Lsn(u64::MAX));
     while frames.next()?.is_some() {}
-    Ok(crate::log::judge_end(reader, &frames, &[])?)
+    Ok(crate::log::judge_end(reader, &frames, witnesses)?)
 }
 
 /// The life that a log is in at a position: what the newest checkpoint says, or a record behind it.
-fn life_at(disk: &Arc<dyn Disk>, reader: &LogReader, end: Lsn) -> Result<LifeRecord, Error> {
+fn life_at(
+    checkpoint: Option<&Metadata>,
+    reader: &LogReader,
+    end: Lsn,
+) -> Result<LifeRecord, Error> {
     let Identity { incarnation, .. } = reader.identity();
-    let checkpoint = CheckpointStore::scrub(disk).ok().flatten();
-    let checkpoint = checkpoint.filter(|it| it.incarnation == incarnation && it.position <= end);
-    let mut life = checkpoint.as_ref().and_then(|checkpoint| checkpoint.life);
-    let from = checkpoint.as_ref().map_or(FramePosition::GENESIS, |checkpoint| FramePosition {
+    let checkpoint = checkpoint.filter(|it| it.position <= end);
+    let mut life = checkpoint.and_then(|checkpoint| checkpoint.life);
+    let from = checkpoint.map_or(FramePosition::GENESIS, |checkpoint| FramePosition {
         lsn: checkpoint.position,
         sequence: checkpoint.sequence,
         chain: checkpoint.chain,

@@ -28,7 +28,7 @@ pub use figures::TreeFigures;
 
 pub(crate) use check::TreeCheck;
 pub(crate) use open::OpenTree;
-pub(crate) use tiles::remove_all;
+pub(crate) use tiles::{DIRECTORY, remove_all};
 
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};

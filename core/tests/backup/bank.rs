@@ -129,15 +129,23 @@ impl Bank {
         now: Timestamp,
     ) -> Result<Created, Error> {
         let (signer, key) = (signer(), self.kind.key());
-        let creation = Creation { signer: &signer, key: key.as_deref(), in_the_clear: true, now };
+        let creation = creation(&signer, key.as_deref(), now);
         create(database, store, &creation, &mut |_| {})
     }
 
     pub(crate) fn back_up_at(&self, store: &MemoryStore, now: Timestamp) -> Result<Created, Error> {
         let (signer, key) = (signer(), self.kind.key());
-        let creation = Creation { signer: &signer, key: key.as_deref(), in_the_clear: true, now };
+        let creation = creation(&signer, key.as_deref(), now);
         create(&self.still(), store, &creation, &mut |_| {})
     }
+}
+
+pub(crate) fn creation<'a>(
+    signer: &'a Signer,
+    key: Option<&'a dyn KeyEncryptionKey>,
+    now: Timestamp,
+) -> Creation<'a> {
+    Creation { signer, also_trusted: &[], key, in_the_clear: true, now }
 }
 
 pub(crate) fn transfer(id: TransferId) -> Transfer {
@@ -203,7 +211,8 @@ pub(crate) fn restored_by_name(
 ) -> Result<Restored, Error> {
     let key = kind.key();
     let trust = Trust { signers, key: key.as_deref() };
-    let restoring = Restoring { name, target, trust, key: key.clone(), keyring: None };
+    let restoring =
+        Restoring { name, target, trust, key: key.clone(), keyring: None, keyring_key: None };
     restore(&stored(store), Arc::new(disk.clone()), &restoring, &mut |_| {})
 }
 

@@ -1,10 +1,11 @@
 //! The power goes while a backup is made or restored.
 
-use crate::bank::{Bank, Kind, balance, checked, opens, restored, stored};
+use crate::bank::{Bank, Kind, balance, checked, opens, restored};
 use florin_core::ErrorKind;
 use florin_core::backup::memory::MemoryStore;
 use florin_core::backup::{Target, newest};
 use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::disk::{Access, Disk};
 
 /// Faults 36 and 37: interrupted at every change of the store, there is the backup before or this one, and
 /// the next attempt makes it.
@@ -119,5 +120,17 @@ fn nothing_is_restored_over_anything() {
     let error = restored(Kind::Clear, &store, &bank.disk, Target::End).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unusable);
     assert_eq!(bank.disk.operations_count(), before, "something was changed");
-    let _ = stored(&store);
+    // Nor beside what is left of a bank whose log is gone.
+    for left in ["keyring/x", "runs/x", "tree/x", "log/x", "x"] {
+        let disk = SimulatedDisk::new();
+        if let Some((directory, _)) = left.split_once('/') {
+            disk.create_directory(directory).unwrap();
+        }
+        disk.create(left, Access::Buffered).unwrap();
+        let before = disk.operations_count();
+        let error = restored(Kind::Clear, &store, &disk, Target::End).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unusable, "{left}");
+        assert!(error.to_string().contains("`x`"), "{error}");
+        assert_eq!(disk.operations_count(), before, "{left}: something was changed");
+    }
 }

@@ -90,6 +90,7 @@ fn a_target_that_the_backup_does_not_have_is_refused_before_anything_is_written(
         (Target::Lsn(Lsn(end.0 + 1)), "ends at position"),
         (Target::Lsn(Lsn(4_096)), "nothing would be left"),
         (Target::Time(Timestamp(5)), "begins after"),
+        (Target::Time(Timestamp(NOW.0 + 1)), "knows of nothing after"),
     ];
     for (target, message) in cases {
         let disk = SimulatedDisk::new();
@@ -99,6 +100,6 @@ fn a_target_that_the_backup_does_not_have_is_refused_before_anything_is_written(
         assert_eq!(disk.counters().writes_count, 0);
         assert_eq!(previewed(Kind::Clear, &store, target).unwrap_err(), error);
     }
-    // A time that is still to come is the end.
+    // Until it was made, nothing more was recorded.
     assert_eq!(previewed(Kind::Clear, &store, Target::Time(NOW)).unwrap().cut.lsn, end);
 }

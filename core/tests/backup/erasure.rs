@@ -3,7 +3,9 @@
 
 use crate::bank::{Bank, Kind, NOW, opens, signer, stored};
 use crate::keys::TestKey;
-use florin_core::backup::keyring::{KEPT_FOR, copies, keep, newest as newest_copy};
+use florin_core::backup::keyring::{
+    KEPT_FOR, Keeping, Kept, KeyringCopy, copies, keep, newest as newest_copy,
+};
 use florin_core::backup::memory::MemoryStore;
 use florin_core::backup::{Restoring, Target, Trust, newest, restore};
 use florin_core::disk::Disk;
@@ -17,7 +19,7 @@ use florin_ledger::{DocumentKey, DocumentWrite, TableId, Timestamp};
 use std::sync::Arc;
 
 const TABLE: TableId = TableId(100);
-const CUSTOMERS: [&str; 3] = ["ann", "bob", "eve"];
+pub(crate) const CUSTOMERS: [&str; 3] = ["ann", "bob", "eve"];
 
 /// A seal that anybody could write: the name under a stream that follows from the key.
 fn sealed(key: &[u8; 32], name: &str) -> Vec<u8> {
@@ -26,7 +28,7 @@ fn sealed(key: &[u8; 32], name: &str) -> Vec<u8> {
 }
 
 /// A bank with three customers, whose names are documents sealed under keys of the keyring.
-fn with_customers() -> Bank {
+pub(crate) fn with_customers() -> Bank {
     let mut bank = Bank::found(Kind::Sealed);
     let database = bank.open();
     for name in CUSTOMERS {
@@ -46,7 +48,7 @@ fn with_customers() -> Bank {
 }
 
 /// Which names can be read with what a database has.
-fn readable(database: &Database) -> Vec<&'static str> {
+pub(crate) fn readable(database: &Database) -> Vec<&'static str> {
     let mut readable = Vec::new();
     for name in CUSTOMERS {
         let key = DocumentKey { table: TABLE, key: name.as_bytes().to_vec() };
@@ -70,13 +72,12 @@ fn whoever_was_forgotten_is_in_no_backup() {
     assert_eq!(readable(&database), CUSTOMERS);
     let old_copy = database.copy_keyring().unwrap().unwrap();
     let birth = old_copy.birth();
-    keep(&keyrings, &old_copy, NOW).unwrap();
+    let incarnation = database.status().unwrap().incarnation;
+    kept(&keyrings, &old_copy, incarnation, NOW);
     assert_eq!(database.destroy_keys(&[b"bob"], "the test").unwrap(), [DestroyResult::Destroyed]);
     let day = 24 * 3_600 * 1_000_000_000;
-    let (_, removed) =
-        keep(&keyrings, &database.copy_keyring().unwrap().unwrap(), Timestamp(NOW.0 + day))
-            .unwrap();
-    assert_eq!(removed, 0);
+    let copy = database.copy_keyring().unwrap().unwrap();
+    assert_eq!(kept(&keyrings, &copy, incarnation, Timestamp(NOW.0 + day)).removed_count, 0);
     assert_eq!(readable(&database), ["ann", "eve"]);
     database.close().unwrap();
 
@@ -85,13 +86,15 @@ fn whoever_was_forgotten_is_in_no_backup() {
     let (signers, key) = ([signer().public()], Kind::Sealed.key());
     let trust = Trust { signers: &signers, key: key.as_deref() };
     let name = newest(&backups, None).unwrap();
-    let (_, copy) = newest_copy(&keyrings, birth).unwrap().unwrap();
+    let then = Timestamp(NOW.0 + day);
+    let (_, copy) = newest_copy(&keyrings, birth, incarnation, &signers, then).unwrap().unwrap();
     let restoring = Restoring {
         name: &name,
         target: Target::End,
         trust,
         key: key.clone(),
         keyring: Some(copy),
+        keyring_key: None,
     };
     let life = restore(&stored(&backups), Arc::new(disk.clone()), &restoring, &mut |_| {}).unwrap();
     assert_eq!(life.report.findings, [""; 0]);
@@ -115,8 +118,20 @@ fn whoever_was_forgotten_is_in_no_backup() {
     let week = u64::try_from(KEPT_FOR.as_nanos()).unwrap();
     let database = bank.open();
     let copy = database.copy_keyring().unwrap().unwrap();
-    assert_eq!(keep(&keyrings, &copy, Timestamp(NOW.0 + week)).unwrap().1, 1);
+    let kept = kept(&keyrings, &copy, incarnation, Timestamp(NOW.0 + week));
+    assert_eq!((kept.removed_count, kept.findings), (1, Vec::new()));
     assert_eq!(copies(&keyrings, birth).unwrap().len(), 2);
+}
+
+pub(crate) fn kept(
+    store: &MemoryStore,
+    copy: &KeyringCopy,
+    incarnation: u128,
+    now: Timestamp,
+) -> Kept {
+    let signer = signer();
+    let keeping = Keeping { incarnation, signer: &signer, also_trusted: &[], now };
+    keep(store, copy, &keeping).unwrap()
 }
 
 fn holds(disk: &SimulatedDisk) {

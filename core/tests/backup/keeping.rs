@@ -1,6 +1,9 @@
 //! Backups one after the other: what is stored once, what goes, and what never does.
 
-use crate::bank::{Bank, Kind, NOW, checked, opens, restored, restored_by_name, signer, stored};
+use crate::bank::{
+    Bank, Kind, NOW, checked, checked_by_name, creation, opens, restored, restored_by_name, signer,
+    stored,
+};
 use florin_core::ErrorKind;
 use florin_core::backup::memory::MemoryStore;
 use florin_core::backup::{Creation, Signer, Target, Trust, check, create, newest, prune};
@@ -21,7 +24,8 @@ fn a_later_backup_stores_what_was_added() {
         let first = bank.back_up(&store).unwrap();
         assert_eq!((first.stored_count, first.kept_count), (2, 0));
         let again = bank.back_up_at(&store, later(1)).unwrap();
-        assert_eq!((again.stored_count, again.kept_count), (0, 1));
+        // Nothing was recorded: not even the segment that is written is read again.
+        assert_eq!((again.stored_count, again.kept_count), (0, 2));
         bank.day(3);
         bank.day(1);
         let later = bank.back_up_at(&store, later(2)).unwrap();
@@ -46,9 +50,34 @@ fn what_was_removed_is_stored_again() {
         let before = store.objects().remove(&removed);
         florin_core::backup::Store::remove(&store, &removed).unwrap();
         let again = bank.back_up_at(&store, later(1)).unwrap();
-        assert_eq!((again.stored_count, again.kept_count), (1, 1));
+        assert_eq!((again.stored_count, again.kept_count), (1, 2));
         assert_eq!(store.objects().remove(&removed), before);
         assert_eq!(checked(kind, &store).unwrap().findings, [""; 0]);
+    }
+}
+
+/// What an operator is told to do with a damaged object while the bank lives: remove it, and back up again.
+/// Every backup that names it is whole then.
+#[test]
+fn a_damaged_object_is_mended_while_the_bank_lives() {
+    for kind in Kind::ALL {
+        let mut bank = Bank::found(kind);
+        bank.day(1);
+        bank.day(1);
+        let store = MemoryStore::new();
+        let made = bank.back_up(&store).unwrap();
+        bank.day(1);
+        let damaged = made.manifest.object_name(&made.manifest.objects[1]);
+        let mut bytes = store.objects().remove(&damaged).unwrap();
+        bytes[4_200] ^= 1;
+        store.put(&damaged, bytes);
+        let findings = checked_by_name(kind, &store, &made.name).unwrap().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        florin_core::backup::Store::remove(&store, &damaged).unwrap();
+        bank.back_up_at(&store, later(1)).unwrap();
+        for name in [&made.name, &newest(&store, None).unwrap()] {
+            assert_eq!(checked_by_name(kind, &store, name).unwrap().findings, [""; 0]);
+        }
     }
 }
 
@@ -183,7 +212,7 @@ fn what_is_not_said_is_not_done() {
     let mut bank = Bank::found(Kind::Clear);
     bank.day(1);
     let (store, signer) = (MemoryStore::new(), signer());
-    let creation = Creation { signer: &signer, key: None, in_the_clear: false, now: NOW };
+    let creation = Creation { in_the_clear: false, ..creation(&signer, None, NOW) };
     let error = create(&bank.still(), &store, &creation, &mut |_| {}).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(store.objects().is_empty());

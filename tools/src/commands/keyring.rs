@@ -1,14 +1,24 @@
 //! `florin keyring`: keys that must be destroyable.
 
+use crate::backup::failure;
+use crate::client_keys::public_key;
 use crate::exit::{Exit, Failure};
 use crate::json::hexadecimal::from_hexadecimal;
-use crate::key::KeyArguments;
+use crate::key::{KeyArguments, KeyringKeyArguments};
+use crate::keyring_copy;
 use crate::target::{Destination, open_database, runtime};
 use clap::{Args, Subcommand};
-use florin_client::{DestroyResult, KeyringStatus};
+use florin_client::{DestroyResult, KeyringStatus, PublicKey};
+use florin_core::backup;
+use florin_core::disk::Disk;
+use florin_core::disk::os::OsDisk;
+use florin_core::sealing;
+use florin_core::snapshot::StillLog;
+use florin_keys::KeyEncryptionKey;
 use serde_json::json;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Look at the keyring, and destroy keys of it
 #[derive(Args, Debug)]
@@ -43,6 +53,30 @@ keyring that were made before have the keys still: destroy them within the time 
         #[arg(long)]
         json: bool,
     },
+    /// Put a copy of the keyring back where it is lost, and its log is not
+    #[command(
+        after_help = "No process may have the directory open, and there may be no files in its directory \
+keyring: move away what is left of it. What the log says is destroyed is destroyed again when the directory \
+is opened."
+    )]
+    Restore {
+        /// Where copies lie: the newest of the life that the bank is in is taken
+        #[arg(long, value_name = "LOCATION")]
+        from: String,
+        /// The copy to take: where another life of the bank has a newer one, or a clock was wrong
+        #[arg(long, value_name = "NAME")]
+        keyring_copy: Option<String>,
+        /// The public key that must have signed it, or a file with it; several may
+        #[arg(long, value_name = "PUBLICKEY", value_parser = public_key, required = true)]
+        signed_by: Vec<PublicKey>,
+        /// The data directory
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        #[command(flatten)]
+        key: KeyArguments,
+        #[command(flatten)]
+        keyring_key: KeyringKeyArguments,
+    },
     /// Begin an empty keyring where the old one is lost, and every copy of it
     #[command(
         after_help = "Restore the newest copy of the directory keyring instead if there is one: what \
@@ -69,6 +103,12 @@ impl Keyring {
         match &self.action {
             Action::Status { destination, json } => status(destination, *json),
             Action::Destroy { destination, names, json } => destroy(destination, names, *json),
+            Action::Restore { from, keyring_copy, signed_by, data, key, keyring_key } => {
+                let signers: Vec<_> =
+                    signed_by.iter().map(|key| backup::PublicKey(key.0)).collect();
+                let keys = (key.required()?, KeyArguments::from(keyring_key).open()?);
+                restore((from, keyring_copy), &signers, data, keys)
+            }
             Action::Begin { data, key } => {
                 if !data.is_dir() {
                     let message = format!("there is no directory {}", data.display());
@@ -84,6 +124,27 @@ impl Keyring {
             }
         }
     }
+}
+
+/// Puts a copy into a directory.
+fn restore(
+    (from, name): (&str, &Option<String>),
+    signers: &[backup::PublicKey],
+    data: &Path,
+    (key, copied_under): (Arc<dyn KeyEncryptionKey>, Option<Arc<dyn KeyEncryptionKey>>),
+) -> Result<Exit, Failure> {
+    if !data.is_dir() {
+        return Err(Failure::unavailable(format!("there is no directory {}", data.display())));
+    }
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(data).map_err(failure)?);
+    let unlocked = sealing::unlock(disk.clone(), Some(key.as_ref())).map_err(failure)?;
+    let log = StillLog::open(&unlocked).map_err(failure)?;
+    let life = (log.snapshot().birth, log.snapshot().incarnation);
+    let copy = keyring_copy::chosen(from, name, life, signers)?;
+    let status = backup::keyring::put_back(&disk, &copy, key.as_ref(), copied_under.as_deref());
+    let florin_core::keyring::KeyringStatus { keys_count, destroyed_count } =
+        status.map_err(failure)?;
+    say_status(&KeyringStatus { keys_count, destroyed_count })
 }
 
 fn status(destination: &Destination, json: bool) -> Result<Exit, Failure> {

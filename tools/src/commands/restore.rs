@@ -4,10 +4,11 @@ use crate::backup::{
     BackupFrom, failure, lost_json, lost_text, manifest_json, manifest_text, shown, span,
 };
 use crate::exit::{Exit, Failure};
-use crate::{progress, store};
+use crate::keyring_copy::KeyringFrom;
+use crate::progress;
 use clap::Args;
-use florin_core::backup::keyring::{self, KeyringCopy};
-use florin_core::backup::{self, Restoring, Target, preview, read_manifest};
+use florin_core::backup::restore::LACKS_KEYRING;
+use florin_core::backup::{self, Restored, Restoring, Target, preview, read_manifest};
 use florin_core::clock::{Clock, SystemClock};
 use florin_core::disk::os::OsDisk;
 use florin_ledger::{Lsn, Timestamp, TransferId};
@@ -21,7 +22,8 @@ use std::sync::Arc;
     after_help = "Everything is derived from the log and compared before the directory opens; \
 interrupted, it does not open: remove it. The restored bank has an incarnation of its own. A bank over it \
 touches nobody until florin bank activate. History ends between two frames, each some requests that were \
-decided together: --preview says what is lost."
+decided together: --preview says what is lost. Exit status 1: it is restored, and the log says that it has a \
+keyring, which was not given."
 )]
 pub(crate) struct Restore {
     #[command(flatten)]
@@ -47,9 +49,12 @@ pub(crate) struct Restore {
     #[arg(long)]
     preview: bool,
 
-    /// Where copies of the keyring lie: the newest is taken
-    #[arg(long, value_name = "LOCATION")]
-    keyring: Option<String>,
+    #[command(flatten)]
+    keyring: KeyringFrom,
+
+    /// That the bank has a keyring and is restored without it is no finding
+    #[arg(long, conflicts_with = "keyring")]
+    without_keyring: bool,
 
     /// As one JSON object
     #[arg(long)]
@@ -85,11 +90,11 @@ impl Restore {
             writeln!(output, "would end    at position {}", seen.cut.lsn)?;
             write!(output, "{}", lost_text(&seen.lost))?;
             let now = SystemClock::new().now();
-            let gone = now.0.saturating_sub(seen.manifest.time.0);
+            let gone = now.0.saturating_sub(seen.manifest.knows_until().0);
             writeln!(
                 output,
                 "not in it    what was recorded after {}, {} before now",
-                shown(seen.manifest.time),
+                shown(seen.manifest.knows_until()),
                 span(gone)
             )?;
         }
@@ -101,18 +106,17 @@ impl Restore {
         let to = self.to.as_ref().ok_or_else(|| Failure::usage("name a directory: --to DIR"))?;
         let manifest = read_manifest(chosen.store.as_ref(), &chosen.name, &chosen.signers);
         let manifest = manifest.map_err(failure)?;
-        let keyring = match &self.keyring {
-            Some(location) => newest_keyring(location, manifest.birth)?,
-            None => None,
-        };
-        let has_keyring = keyring.is_some();
+        let life = (manifest.birth, manifest.incarnation);
+        let keyring = self.keyring.choose(life, &chosen.signers)?;
+        let has_keyring = keyring.copy.is_some();
         let disk = Arc::new(OsDisk::open(to).map_err(failure)?);
         let restoring = Restoring {
             name: &chosen.name,
             target: self.target(),
             trust: chosen.trust(),
             key: chosen.key.clone(),
-            keyring,
+            keyring: keyring.copy,
+            keyring_key: keyring.key,
         };
         let bar = progress::bytes(None, "restoring");
         let restored = backup::restore(&chosen.store, disk, &restoring, &mut |progress| {
@@ -128,8 +132,9 @@ impl Restore {
             line["accounts"] = restored.report.accounts_count.to_string().into();
             line["transfers"] = restored.report.transfers_count.to_string().into();
             line["keyring"] = has_keyring.into();
+            line["lacks_keyring"] = restored.lacks_keyring.into();
             writeln!(output, "{line}")?;
-            return Ok(Exit::Done);
+            return Ok(self.exit(&restored));
         }
         write!(output, "{}", manifest_text(&chosen.name, &restored.manifest))?;
         writeln!(
@@ -142,26 +147,16 @@ impl Restore {
             restored.report.transfers_count,
             restored.incarnation,
         )?;
-        if !has_keyring {
-            writeln!(
-                output,
-                "keyring      not restored: if there is one, put the newest copy in its place before it \
-                 is served (--keyring)"
-            )?;
+        if restored.lacks_keyring {
+            let finding =
+                if self.without_keyring { "keyring      not restored" } else { "FINDING" };
+            writeln!(output, "{finding}: {LACKS_KEYRING}; florin keyring restore puts one there")?;
         }
-        Ok(Exit::Done)
+        Ok(self.exit(&restored))
     }
-}
 
-/// The newest copy of a keyring; `None` if there is none.
-pub(super) fn newest_keyring(location: &str, birth: u128) -> Result<Option<KeyringCopy>, Failure> {
-    let store = store::open(location)?;
-    let newest = keyring::newest(store.as_ref(), birth).map_err(failure)?;
-    match newest {
-        Some((_, copy)) => Ok(Some(copy)),
-        None => {
-            Err(Failure::unavailable(format!("there is no copy of this keyring in {location}")))
-        }
+    fn exit(&self, restored: &Restored) -> Exit {
+        if restored.lacks_keyring && !self.without_keyring { Exit::Findings } else { Exit::Done }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `florin backup drill`.
 
 use crate::backup::{BackupFrom, failure, manifest_json, span};
-use crate::commands::restore::newest_keyring;
 use crate::exit::{Exit, Failure};
+use crate::keyring_copy::KeyringFrom;
 use crate::progress;
+use crate::target::runtime;
 use clap::Args;
 use florin_core::backup::drill::Promised;
 use florin_core::backup::{DrillReport, Restoring, Target, drill, read_manifest};
@@ -12,9 +13,12 @@ use florin_core::disk::os::OsDisk;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Restore a backup where nobody uses it, and compare everything (exit status 0 only if all of it holds)
 #[derive(Args, Debug)]
@@ -27,11 +31,12 @@ pub(crate) struct Drill {
     #[command(flatten)]
     from: BackupFrom,
 
-    /// Where copies of the keyring lie
-    #[arg(long, value_name = "LOCATION")]
-    keyring: Option<String>,
+    #[command(flatten)]
+    keyring: KeyringFrom,
 
-    /// Where to restore to: removed afterwards [default: the directory for temporary files]
+    /// Where to restore to, in a directory of its own that only its owner can read: removed afterwards, and
+    /// on SIGINT, SIGTERM and SIGHUP. Of a bank that is not encrypted it has everything in the clear [default: the
+    /// directory for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
 
@@ -64,17 +69,18 @@ impl Drill {
         }
         .map_err(unusable)?;
         let manifest = read_manifest(chosen.store.as_ref(), &chosen.name, &chosen.signers);
-        let keyring = match (&self.keyring, &manifest) {
-            (Some(location), Ok(manifest)) => newest_keyring(location, manifest.birth)?,
-            _ => None,
-        };
+        let manifest = manifest.map_err(failure)?;
+        let life = (manifest.birth, manifest.incarnation);
+        let keyring = self.keyring.choose(life, &chosen.signers)?;
+        remove_when_stopped(scratch.path())?;
         let disk = Arc::new(OsDisk::open(&scratch.path().join("data")).map_err(failure)?);
         let restoring = Restoring {
             name: &chosen.name,
             target: Target::End,
             trust: chosen.trust(),
             key: chosen.key.clone(),
-            keyring,
+            keyring: keyring.copy,
+            keyring_key: keyring.key,
         };
         let promised = Promised {
             time: self.rto.map(Duration::from_secs),
@@ -87,6 +93,7 @@ impl Drill {
             });
         bar.finish_and_clear();
         let report = report.map_err(failure)?;
+        scratch.close().map_err(unusable)?;
         let object = report_json(&report);
         if let Some(path) = &self.report {
             fs::write(path, format!("{object}\n")).map_err(|error| {
@@ -103,6 +110,46 @@ impl Drill {
     }
 }
 
+/// How often a directory is removed into which somebody still writes.
+const REMOVALS_MAX: usize = 100;
+
+/// From now on SIGINT, SIGTERM and SIGHUP end the process, with what it has restored: a bank may lie there in the
+/// clear.
+fn remove_when_stopped(directory: &Path) -> Result<(), Failure> {
+    let unheard = |error: io::Error| Failure::unavailable(format!("can't hear signals: {error}"));
+    let (runtime, directory) = (runtime()?, directory.to_path_buf());
+    let (mut interrupted, mut terminated, mut hung_up) = {
+        let _guard = runtime.enter();
+        let hears = |kind| signal(kind).map_err(unheard);
+        (
+            hears(SignalKind::interrupt())?,
+            hears(SignalKind::terminate())?,
+            hears(SignalKind::hangup())?,
+        )
+    };
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+                _ = hung_up.recv() => {}
+            }
+        });
+        // What is restored at the same time makes files anew, until their directory is gone.
+        for _ in 0..REMOVALS_MAX {
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => break,
+            }
+        }
+        if directory.exists() {
+            let _ = writeln!(io::stderr(), "florin: remove {}", directory.display());
+        }
+        process::exit(i32::from(u8::from(Exit::Stopped)));
+    });
+    Ok(())
+}
+
 fn report_json(report: &DrillReport) -> Value {
     let restored = report.restored.as_ref().map(|restored| {
         let mut object = manifest_json(&report.name, &restored.manifest);
@@ -117,7 +164,9 @@ fn report_json(report: &DrillReport) -> Value {
         "holds": report.findings.is_empty(),
         "backup": report.name,
         "recovery_time_ms": u64::try_from(report.recovery_time.as_millis()).unwrap_or(u64::MAX),
-        "recovery_point_ms": u64::try_from(report.recovery_point.as_millis()).unwrap_or(u64::MAX),
+        "recovery_point_ms": report
+            .recovery_point
+            .map(|point| u64::try_from(point.as_millis()).unwrap_or(u64::MAX)),
         "restored": restored,
         "findings": report.findings,
     })
@@ -125,12 +174,15 @@ fn report_json(report: &DrillReport) -> Value {
 
 fn report_text(report: &DrillReport) -> String {
     let nanoseconds = |it: Duration| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX);
+    let tried = if report.restored.is_some() { "recovered    in" } else { "tried        for" };
     let mut text = format!(
-        "backup       {}\nrecovered    in {}\nrecorded     {} before now\n",
+        "backup       {}\n{tried} {}\n",
         report.name,
         span(nanoseconds(report.recovery_time)),
-        span(nanoseconds(report.recovery_point)),
     );
+    if let Some(point) = report.recovery_point {
+        text.push_str(&format!("made         {} before now\n", span(nanoseconds(point))));
+    }
     if let Some(restored) = &report.restored {
         let verified = &restored.report;
         text.push_str(&format!(

@@ -6,7 +6,9 @@ use crate::exit::{Exit, Failure};
 use crate::store;
 use clap::Args;
 use florin_client::PublicKey;
-use florin_core::backup::{self, Pruned, check};
+use florin_core::backup::{self, Orphans, Pruned, check};
+use florin_core::clock::{Clock, SystemClock};
+use florin_ledger::Timestamp;
 use std::io::{self, Write};
 use std::num::NonZeroU32;
 
@@ -14,7 +16,8 @@ use std::num::NonZeroU32;
 #[derive(Args, Debug)]
 #[command(
     after_help = "Each life of a bank keeps its newest backups: those of the bank that was restored \
-from are not touched by pruning those of the restored one."
+from are not touched by pruning those of the restored one. Backups and prunes that were interrupted leave \
+objects that no backup names: --orphans removes those. Every manifest must be readable for that."
 )]
 pub(crate) struct Prune {
     /// Where backups lie: a directory
@@ -26,8 +29,13 @@ pub(crate) struct Prune {
     signed_by: Vec<PublicKey>,
 
     /// How many are kept
-    #[arg(long, value_name = "N")]
-    keep: NonZeroU32,
+    #[arg(long, value_name = "N", required_unless_present = "orphans")]
+    keep: Option<NonZeroU32>,
+
+    /// Remove objects that no backup names, and what was stored in part, if it is older than so many hours
+    /// [default: 24]
+    #[arg(long, value_name = "HOURS", num_args = 0..=1, default_missing_value = "24")]
+    orphans: Option<u32>,
 
     /// The life of the bank, where there are backups of several
     #[arg(long, value_name = "HEX", value_parser = incarnation)]
@@ -50,19 +58,36 @@ impl Prune {
                 }
             },
         };
-        let keep = usize::try_from(self.keep.get()).expect("it fits");
-        let Pruned { kept, removed, removed_objects_count, unread } =
-            backup::prune(store.as_ref(), life, keep, &signers).map_err(failure)?;
         let mut output = io::stdout().lock();
-        writeln!(
-            output,
-            "removed {} backups and {removed_objects_count} objects, kept {} backups",
-            removed.len(),
-            kept.len()
-        )?;
-        for finding in &unread {
-            writeln!(output, "FINDING: removed, and what it named is still there: {finding}")?;
+        let mut exit = Exit::Done;
+        if let Some(keep) = self.keep {
+            let keep = usize::try_from(keep.get()).expect("it fits");
+            let Pruned { kept, removed, removed_objects_count, unread } =
+                backup::prune(store.as_ref(), life, keep, &signers).map_err(failure)?;
+            writeln!(
+                output,
+                "removed {} backups and {removed_objects_count} objects, kept {} backups",
+                removed.len(),
+                kept.len()
+            )?;
+            for finding in &unread {
+                writeln!(
+                    output,
+                    "FINDING: removed, and what it named is still there (--orphans): {finding}"
+                )?;
+                exit = Exit::Findings;
+            }
         }
-        Ok(if unread.is_empty() { Exit::Done } else { Exit::Findings })
+        if let Some(hours) = self.orphans {
+            let age = u64::from(hours) * 3_600_000_000_000;
+            let before = Timestamp(SystemClock::new().now().0.saturating_sub(age));
+            let Orphans { objects_count, partials_count } =
+                backup::prune_orphans(store.as_ref(), life, before, &signers).map_err(failure)?;
+            writeln!(
+                output,
+                "removed {objects_count} objects that no backup names, and {partials_count} in part"
+            )?;
+        }
+        Ok(exit)
     }
 }
