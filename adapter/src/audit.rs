@@ -102,18 +102,22 @@ pub enum AuditTrail {}
 #[derive(Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
 pub struct AuditOpen {
+    #[serde(rename = "t")]
     pub entity_type: String,
+    #[serde(rename = "e")]
     pub entity_id: String,
+    #[serde(rename = "a")]
     pub action_type: Action,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none", default)]
     pub user_id: Option<Id<Customer>>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
     pub session_id: Option<Id<Login>>,
-    #[serde(with = "hexadecimal")]
+    #[serde(rename = "c", with = "hexadecimal")]
     pub correlation_id: String,
+    #[serde(rename = "m")]
     pub timestamp: UnixNs,
     /// Whose keys seal the rest; the bank's if nobody's.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<Id<Customer>>,
 }
 
@@ -121,11 +125,11 @@ pub struct AuditOpen {
 #[derive(Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the design")]
 pub struct AuditSealed {
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none", default)]
     pub ip_address_hash: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(rename = "o", skip_serializing_if = "Option::is_none", default)]
     pub old_values: Option<serde_json::Value>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none", default)]
     pub new_values: Option<serde_json::Value>,
 }
 
@@ -188,11 +192,11 @@ pub async fn row(
 pub async fn commit_of(store: &Store, caller: &Caller, id: CommitId) -> Result<Commit, BankError> {
     #[derive(Serialize)]
     struct Actor<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
         user: Option<Id<Customer>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
         session: Option<Id<Login>>,
-        #[serde(serialize_with = "hexadecimal::serialize")]
+        #[serde(rename = "c", serialize_with = "hexadecimal::serialize")]
         correlation: &'a str,
     }
     let actor =

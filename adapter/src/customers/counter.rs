@@ -36,10 +36,13 @@ pub(super) enum LoginCounters {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Counter {
     /// Attempts in a row that came to nothing, or are under way.
+    #[serde(rename = "f")]
     pub failed_login_attempts: u32,
     /// No attempt is looked at before.
+    #[serde(rename = "l")]
     pub locked_until: UnixNs,
     /// How often it was locked since the last login.
+    #[serde(rename = "c")]
     pub locks_count: u32,
 }
 

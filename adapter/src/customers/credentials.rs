@@ -67,6 +67,7 @@ pub(crate) enum FactorUses {}
 /// Of which step it was.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct FactorUse {
+    #[serde(rename = "s")]
     pub(super) totp_step: u64,
 }
 

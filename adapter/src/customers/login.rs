@@ -110,7 +110,9 @@ pub enum LoginAttempts {}
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AttemptOpen {
     /// The blind index of the name, in base 64: what it is called on record.
+    #[serde(rename = "n")]
     name: String,
+    #[serde(rename = "e")]
     pub(super) expires_at: UnixNs,
 }
 
@@ -118,13 +120,16 @@ pub struct AttemptOpen {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AttemptSealed {
     /// Who it is, or nobody.
+    #[serde(rename = "u")]
     pub(super) user_id: Id<Customer>,
     /// 1: the password was right.
+    #[serde(rename = "r")]
     pub(super) is_right: u8,
     /// The version of the credentials that it was looked at with, as text: others spend it.
+    #[serde(rename = "v")]
     pub(super) credentials: String,
     /// Of the code that was sent, or that would have been; empty as long as nobody asked for one.
-    #[serde(default)]
+    #[serde(rename = "c", default)]
     pub(super) code_hash: String,
 }
 

@@ -165,16 +165,21 @@ pub(super) enum Logins {}
 #[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct LoginSession {
+    #[serde(rename = "s")]
     pub session_id: Id<Login>,
+    #[serde(rename = "u")]
     pub user_id: Id<Customer>,
+    #[serde(rename = "a")]
     pub auth_method: String,
+    #[serde(rename = "c")]
     pub created_at: UnixNs,
+    #[serde(rename = "e")]
     pub expires_at: UnixNs,
     /// The thumbprint of the key that it is bound to, if an app has it and no browser.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<String>,
     /// Since when the customer logs in with this device, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub device_since: Option<UnixNs>,
 }
 
@@ -195,6 +200,7 @@ pub(super) enum LoginUses {}
 /// When a login was last used, give or take a minute.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct LoginUse {
+    #[serde(rename = "a")]
     pub last_accessed_at: UnixNs,
 }
 
