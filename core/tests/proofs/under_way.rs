@@ -10,7 +10,7 @@ use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::proof::{Hash, SignedHead, leaf_hash};
 use florin_core::{Database, ErrorKind};
 use florin_ledger::{Subject, TransferId};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 fn narrow(size: u64) -> usize {
     usize::try_from(size).unwrap()
@@ -52,18 +52,21 @@ fn a_head_is_right_while_full_tiles_are_no_files_yet() {
 fn heads_that_are_stated_while_others_post_are_of_what_was_told() {
     let database = open(&SimulatedDisk::new()).unwrap();
     open_accounts(&database);
-    let is_done = AtomicBool::new(false);
+    let (stated, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let heads = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| ask_heads(&database, &is_done));
-        for first in 0..24_u128 {
+        let asking = scope.spawn(|| ask_heads(&database, &stated, &is_done));
+        // However slow the one who asks is: some heads are stated meanwhile.
+        let mut first = 0_u128;
+        while first < 24 || stated.load(Ordering::Acquire) < 4 {
             post_at_once(&database, first * 1_000 + 1..first * 1_000 + 700);
+            first += 1;
         }
         is_done.store(true, Ordering::Release);
         asking.join().unwrap()
     });
     let leaves = assert_tree(&database);
     let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(&leaf.bytes)).collect();
-    assert!(2 < heads.len(), "some heads were stated meanwhile");
+    assert!(4 <= heads.len(), "some heads were stated meanwhile");
     for head in heads {
         assert_eq!(head.head.root, naive_root_of(&hashes[..narrow(head.head.size)]));
         let again = database.tree_head(Some(head.head.size)).unwrap();
@@ -72,11 +75,14 @@ fn heads_that_are_stated_while_others_post_are_of_what_was_told() {
     assert!(16_000 < wide(hashes.len()));
 }
 
-fn ask_heads(database: &Database, is_done: &AtomicBool) -> Vec<SignedHead> {
+fn ask_heads(database: &Database, stated: &AtomicUsize, is_done: &AtomicBool) -> Vec<SignedHead> {
     let mut heads: Vec<SignedHead> = Vec::new();
     while !is_done.load(Ordering::Acquire) {
         match database.tree_head(None) {
-            Ok(head) if heads.last() != Some(&head) => heads.push(head),
+            Ok(head) if heads.last() != Some(&head) => {
+                heads.push(head);
+                stated.store(heads.len(), Ordering::Release);
+            }
             Ok(_) => {}
             Err(error) => assert_eq!(error.kind(), ErrorKind::NotYet),
         }
