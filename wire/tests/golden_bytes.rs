@@ -390,6 +390,7 @@ fn requests_and_answers_of_standbys() {
         applied: Lsn(13),
         primary_end: Lsn(14),
         lag_ms: 15,
+        was_in_step: true,
         compared: Lsn(16),
         trouble: String::from("no"),
         has_stopped: true,
@@ -410,7 +411,7 @@ fn requests_and_answers_of_standbys() {
     let wide = |low: u8| format!("{low:02x}{:030}", 0);
     let numbers: String = [20, 21, 18, 19, 17, 13, 14, 15, 16].map(number).concat();
     let expected = [
-        String::from("02 0f 0100 01000000"),
+        String::from("02 1f 0100 01000000"),
         numbers,
         wide(12),
         format!("0300 0200 {:024}", 0),

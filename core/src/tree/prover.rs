@@ -232,7 +232,7 @@ impl Tree {
         let is_before = |edge: &mut Edge| edge.scanned < self.opened || edge.last.is_none();
         let waited = self.moved.wait_timeout_while(self.edge(), PATIENCE, is_before);
         let (mut edge, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if !is_before(&mut edge) {
+        if !is_before(&mut edge) && edge.scanned <= self.reads.durable().get() {
             return Ok(edge.clone());
         }
         let message = format!(

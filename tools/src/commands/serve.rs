@@ -22,12 +22,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 /// What a server is, as it says of itself.
 const PRIMARY: &str = "primary";
 const STANDBY: &str = "standby";
 /// How long a directory that was served may be in use afterwards.
-const LET_GO_PATIENCE: Duration = Duration::from_secs(5);
+const LET_GO_PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is tried meanwhile.
 const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 
@@ -117,19 +118,27 @@ impl Serve {
         let mut places = Places { address, observe };
         if let Some(primary) = self.follow.primary()? {
             let (database, follower) = primary.open(&runtime, &self.data, self.options()?)?;
-            let served = runtime.block_on(async {
+            let (served, feeding) = runtime.block_on(async {
                 let feeding = primary.feed(follower);
-                let served = self.serve(&mut places, database.clone(), STANDBY).await;
-                feeding.end().await;
-                served
+                (self.serve(&mut places, database.clone(), STANDBY).await, feeding)
             });
+            feeding.tell();
+            // The feeder may wait for the engine, and the closed database ends that: so it comes first.
             let closed = database.close();
             drop(database);
-            let served = served?;
-            closed.map_err(|error| Failure::at_close(&error))?;
-            match served {
-                Served::Stopped => return Ok(Exit::Done),
-                Served::Promoted => self.promote()?,
+            runtime.block_on(feeding.end());
+            match (served?, closed) {
+                (Served::Stopped, closed) => {
+                    closed.map_err(|error| Failure::at_close(&error))?;
+                    return Ok(Exit::Done);
+                }
+                (Served::Promoted, closed) => {
+                    if let Err(error) = closed {
+                        // Perhaps of long ago. Everything is in the log, and opening it takes longer.
+                        warn!("the standby closed without a last checkpoint: {error}");
+                    }
+                    self.promote()?;
+                }
             }
         }
         let database = open_database_with(&self.data, self.options()?)?;
