@@ -289,25 +289,6 @@ async fn a_primary_that_is_stopped_in_order_leaves_all_to_its_standby_and_follow
     assert_eq!(verified(second.path()).await["transfers"], transfers);
 }
 
-/// Prevents: a standby that answers that it is promoted, and ends, since it could make no checkpoint.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standby_that_can_make_no_checkpoint_is_promoted_all_the_same() {
-    let (first, second) = (empty(), empty());
-    let primary = Server::start(first.path(), &[]).await;
-    let client = connect(&primary.address).await;
-    open_accounts(&client).await;
-    client.create_transfers(&[transfer(1)]).await.unwrap();
-    let standby = Server::start(second.path(), &["--follow", &primary.address]).await;
-    await_in_step(&standby).await;
-    primary.kill().await;
-    std::fs::remove_dir_all(second.path().join("runs")).unwrap();
-    let promoted = run_florin(&["promote", "--connect", &standby.address], "").await;
-    assert_eq!(promoted.code, Some(0), "{promoted:?}");
-    let results = connect(&standby.address).await.create_transfers(&[transfer(1)]).await.unwrap();
-    assert_eq!(results[0].status, CreateTransferStatus::Exists);
-    standby.stop().await;
-}
-
 /// Prevents: a directory that is promoted although nobody knows what it lacks; answers that wait for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_be_known_or_can_not_come_about_is_refused() {

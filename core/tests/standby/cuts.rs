@@ -147,15 +147,22 @@ fn a_standby_whose_disk_is_full_says_so_and_goes_on_with_room() {
         }
     };
     assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
-    // What it lacks is known all the same: the batch said where the primary ends.
+    // What it lacks is known all the same: each batch says where the primary ends.
+    let before = standing(&standby).primary_end.unwrap();
+    post(&pair.primary, 16_001, 1);
+    drop(wire);
+    let mut wire = Wire::new(&pair.primary, &mut follower);
+    let error = follower.take(&wire.shipment.next(1 << 20).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
     let standing = standing(&standby);
+    assert!(before < standing.primary_end.unwrap(), "{standing:?}");
     assert!(standing.durable < standing.primary_end.unwrap(), "{standing:?}");
     pair.standby_disk.set_capacity(None);
     drop(wire);
     let mut wire = Wire::new(&pair.primary, &mut follower);
     let end = wire.carry(&mut follower, 1 << 20);
     await_applied(&standby, end);
-    assert_eq!(standby.status().unwrap().transfers_count, 16_000);
+    assert_eq!(standby.status().unwrap().transfers_count, 16_001);
 }
 
 /// What a follower of a segment change meets when the disk fails it in one way: says what became of the batch.

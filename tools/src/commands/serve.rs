@@ -10,7 +10,7 @@ use crate::target::open_database_with;
 use clap::Args;
 use florin_core::following;
 use florin_core::tree::Proving;
-use florin_core::{Database, ErrorKind, Options};
+use florin_core::{Database, Error, ErrorKind, Options};
 use florin_ledger::Timestamp;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
 use serde::Serialize;
@@ -93,6 +93,7 @@ struct Ready<'a> {
 }
 
 /// Why a server ended well.
+#[derive(Debug)]
 enum Served {
     /// It was told to stop.
     Stopped,
@@ -127,18 +128,9 @@ impl Serve {
             let closed = database.close();
             drop(database);
             runtime.block_on(feeding.end());
-            match (served?, closed) {
-                (Served::Stopped, closed) => {
-                    closed.map_err(|error| Failure::at_close(&error))?;
-                    return Ok(Exit::Done);
-                }
-                (Served::Promoted, closed) => {
-                    if let Err(error) = closed {
-                        // Perhaps of long ago. Everything is in the log, and opening it takes longer.
-                        warn!("the standby closed without a last checkpoint: {error}");
-                    }
-                    self.promote()?;
-                }
+            match after_closing(served?, closed)? {
+                Served::Stopped => return Ok(Exit::Done),
+                Served::Promoted => self.promote()?,
             }
         }
         let database = open_database_with(&self.data, self.options()?)?;
@@ -253,6 +245,19 @@ impl Serve {
     }
 }
 
+/// Why a standby ended well, with how its database closed.
+fn after_closing(served: Served, closed: Result<(), Error>) -> Result<Served, Failure> {
+    match (served, closed) {
+        (Served::Promoted, Err(error)) => {
+            // Perhaps of long ago, and it was said that it is promoted. Everything is in the log: opening takes
+            // longer.
+            warn!("the standby closed without a last checkpoint: {error}");
+            Ok(Served::Promoted)
+        }
+        (served, closed) => closed.map(|()| served).map_err(|error| Failure::at_close(&error)),
+    }
+}
+
 /// Where it listens.
 #[derive(Clone, Copy)]
 struct Places {
@@ -316,4 +321,19 @@ fn say_ready(places: &Places, role: &str, serve: &Serve) -> Result<(), Failure> 
     }
     output.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: a standby that has answered that it is promoted, and ends since a checkpoint failed once.
+    #[test]
+    fn a_standby_that_could_make_no_checkpoint_is_promoted_all_the_same() {
+        let failed = || Err(Error::new(ErrorKind::Io, "a checkpoint, last week"));
+        assert!(matches!(after_closing(Served::Promoted, failed()), Ok(Served::Promoted)));
+        assert!(matches!(after_closing(Served::Promoted, Ok(())), Ok(Served::Promoted)));
+        assert!(matches!(after_closing(Served::Stopped, Ok(())), Ok(Served::Stopped)));
+        assert!(after_closing(Served::Stopped, failed()).is_err());
+    }
 }
