@@ -142,7 +142,7 @@ fn a_standby_says_whether_it_was_ever_in_step() {
     assert_eq!((standing(&again).primary_end, standing(&again).was_in_step), (None, false));
 }
 
-/// A power cut while it catches up, a promotion of what is left, and a power cut in the first opening.
+/// Fault 45: a power cut while it catches up, a promotion of what is left, and a power cut in the first opening.
 #[test]
 fn a_promotion_in_the_middle_of_catching_up_survives_power_cuts_before_and_after() {
     let pair = Pair::new();
@@ -193,7 +193,7 @@ fn await_applied_or_none(standby: &Database, end: Lsn) {
     }
 }
 
-/// The clock of the machine that takes over is behind, or ahead: recorded time never goes back.
+/// Prevents: recorded time that goes back because the clock of the machine that takes over is behind, or was ahead.
 #[test]
 fn a_promoted_standby_whose_clock_is_wrong_goes_on_behind_the_last_event() {
     let hour = 3_600_000_000_000;
@@ -218,7 +218,7 @@ fn a_promoted_standby_whose_clock_is_wrong_goes_on_behind_the_last_event() {
     }
 }
 
-/// The old primary is started again as a primary, and a standby of the new one comes to it: two histories.
+/// Fault 52: the old primary is started again as a primary, and a standby of the new one comes to it.
 #[test]
 fn a_standby_of_the_new_primary_does_not_follow_the_old_one_that_came_back() {
     let mut pair = Pair::new();
