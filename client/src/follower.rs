@@ -99,7 +99,10 @@ impl Feeder {
             Ok(connection) => connection,
             Err(failure) => return interruption(failure),
         };
-        let from = self.follower().begin();
+        let from = match self.follower().begin() {
+            Ok(from) => from,
+            Err(error) => return Interruption::Ended(error),
+        };
         let follow = Follow {
             incarnation: from.incarnation,
             node: from.node,
@@ -159,7 +162,10 @@ impl Feeder {
             let taken = follower.take(&batch).map(|position| position.lsn);
             (follower, taken)
         });
-        let (follower, taken) = taking.await.expect("taking a batch does not panic");
+        // One that panicked has told the database already, and is gone.
+        let (follower, taken) = taking.await.map_err(|panic| {
+            Error::new(ErrorKind::Stopped, format!("taking what the primary sent failed: {panic}"))
+        })?;
         self.follower = Some(follower);
         taken
     }

@@ -490,6 +490,14 @@ impl Database {
         self.shared.inbox.on_close(stopped);
     }
 
+    /// Finishes what was accepted and decides nothing more: writes are refused as stopped, holds that fall due
+    /// stay so. A last frame says that all before it is durable; a close writes none behind it. So whoever
+    /// follows can be sent everything before it. Calls `done` when that frame is durable, or the engine has
+    /// stopped; in synchronous mode when standbys have it, or are given up on.
+    pub fn rest(&self, done: impl FnOnce() + Send + 'static) {
+        self.shared.inbox.submit(Task::Rest(Promise::new(move |_| done())));
+    }
+
     /// Finishes what was accepted, writes a witness and a checkpoint, and releases the directory.
     /// All handles are closed. Closing twice is closing once.
     ///

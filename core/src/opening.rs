@@ -108,14 +108,18 @@ pub(crate) fn follow(
     origin: impl FnOnce() -> Result<Vec<u8>, Error>,
 ) -> Result<Copying, Error> {
     let mark = StandbyMark::read(disk.as_ref())?;
-    if mark.as_ref().is_some_and(|mark| mark.state == MarkState::Promoted) {
-        return Err(Error::new(
-            ErrorKind::Unusable,
-            format!(
-                "this standby was promoted and decides by itself: serve it without --follow; to copy \
-                 the log of {primary} instead, follow with an empty directory"
-            ),
-        ));
+    match mark.as_ref().map(|mark| mark.state) {
+        Some(MarkState::Promoted) => {
+            return Err(Error::new(
+                ErrorKind::Unusable,
+                format!(
+                    "this standby was promoted and decides by itself: serve it without --follow; to \
+                     copy the log of {primary} instead, follow with an empty directory"
+                ),
+            ));
+        }
+        Some(MarkState::Differs(at)) => return Err(mark::difference(at)),
+        Some(MarkState::Follows) | None => {}
     }
     let identity = identify(disk.as_ref())?;
     let header = match identity {
@@ -176,6 +180,7 @@ fn refuse_standby(disk: &dyn Disk) -> Result<(), Error> {
                  primary with florin promote once the old one is stopped for good"
             ),
         )),
+        Some(StandbyMark { state: MarkState::Differs(at), .. }) => Err(mark::difference(at)),
         Some(StandbyMark { state: MarkState::Promoted, .. }) | None => Ok(()),
     }
 }

@@ -187,12 +187,13 @@ pub(crate) async fn serve<L, R, W>(
     frames.set_bytes_max(FRAME_BYTES_MAX);
 
     let (answers, outgoing) = mpsc::unbounded_channel();
-    let subscriptions = Subscriptions::new(stopping.clone());
+    let (follows, mut following) = watch::channel(false);
+    let subscriptions = Subscriptions::new(stopping.clone(), follows);
     let mut writing = tokio::spawn(writer.write_answers(outgoing));
     // The stop comes first: a peer that always has more to say must not keep the server going.
     let end = tokio::select! {
         biased;
-        _ = stopping.wait_for(|stop| *stop) => End::Stopping,
+        () = must_stop(&mut stopping, &mut following) => End::Stopping,
         end = serve_guest(&shared, &mut guest, &mut frames, answers, subscriptions, staged.number()) => end,
         _ = &mut writing => End::Gone,
     };
@@ -228,6 +229,13 @@ pub(crate) async fn serve<L, R, W>(
         }
     }
     close(frames, writer).await;
+}
+
+/// Completes when the server stops; with a standby at the other end, once that was sent the last frame.
+async fn must_stop(stopping: &mut watch::Receiver<bool>, following: &mut watch::Receiver<bool>) {
+    // The senders are gone when the server is, and when nothing is asked any more.
+    let _ = stopping.wait_for(|stop| *stop).await;
+    let _ = following.wait_for(|follows| !*follows).await;
 }
 
 /// Takes a guest's requests until there are no more to take or it must go.
@@ -332,6 +340,11 @@ fn begin<L: Ledger>(
         let message =
             format!("the server has no room for {cost_bytes} bytes more: send it again later");
         responder.refuse(Refusal::without_effect(RefusalKind::Busy, message));
+        return None;
+    }
+    if subscriptions.is_stopping() && !matches!(work, Work::Acknowledge(_)) {
+        // It is only here until the last frame was shipped.
+        responder.refuse(stopping_refusal());
         return None;
     }
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {

@@ -81,11 +81,17 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
         self.on_durable(risen);
     }
+
+    /// Decides nothing more, and calls `done` once nothing more will be durable, from any thread.
+    fn rest(&self, done: impl FnOnce() + Send + 'static) {
+        done();
+    }
 }
 
 /// What one standby is sent.
 pub trait LogShipment: Send {
-    /// The next batch of at most so many bytes behind its head, see [`florin_core::shipping`]. Blocks.
+    /// The next batch of at most so many bytes behind its head, see [`florin_core::shipping`]; with 0 nothing
+    /// is read for it. Blocks.
     ///
     /// # Errors
     /// Those of the engine.
@@ -93,6 +99,9 @@ pub trait LogShipment: Send {
 
     /// Whether everything that is durable was handed out.
     fn is_live(&self) -> bool;
+
+    /// Whether everything that was read for it was handed out.
+    fn is_handed_out(&self) -> bool;
 
     /// The end of the last frame that was read for it.
     fn position(&self) -> Lsn;
@@ -117,6 +126,10 @@ impl LogShipment for Shipment {
 
     fn is_live(&self) -> bool {
         Shipment::is_live(self)
+    }
+
+    fn is_handed_out(&self) -> bool {
+        Shipment::is_handed_out(self)
     }
 
     fn position(&self) -> Lsn {
@@ -260,6 +273,10 @@ impl Ledger for Database {
 
     fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
         Database::on_synced(self, risen);
+    }
+
+    fn rest(&self, done: impl FnOnce() + Send + 'static) {
+        Database::rest(self, done);
     }
 
     fn ask_keyring(&self, question: &KeyringQuestion, by: &str) -> Result<KeyringAnswer, Error> {

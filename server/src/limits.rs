@@ -73,6 +73,8 @@ pub const SHIP_READS_AT_ONCE_MAX: usize = 8;
 pub const SHIP_BATCH_BYTES_MAX: usize = 512 << 10;
 /// Bytes that are shipped ahead of what a standby has acknowledged.
 pub const SHIP_WINDOW_BYTES: u64 = 8 << 20;
+/// How long a server that stops waits for standbys to acknowledge its last frame.
+pub const SHIP_ENDING_MAX: Duration = Duration::from_secs(5);
 /// Replies taken at once for one write.
 pub const REPLIES_PER_WRITE_MAX: usize = REQUESTS_IN_FLIGHT_MAX;
 /// Bytes of replies gathered before they are written although more replies wait.

@@ -37,6 +37,7 @@ fn standby_status(standing: &StandbyStanding) -> StandbyStatus {
         applied: standing.applied,
         primary_end: standing.primary_end.unwrap_or(Lsn::NONE),
         lag_ms: milliseconds(standing.lag),
+        was_in_step: standing.was_in_step,
         compared: standing.compared,
         trouble: standing.trouble.clone().unwrap_or_default(),
         has_stopped: standing.has_stopped,

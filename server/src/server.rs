@@ -5,10 +5,13 @@ use crate::doors::{Admission, Transport};
 use crate::error::ServerError;
 use crate::key_changes::KeyChanges;
 use crate::ledger::Ledger;
-use crate::limits::{ACCEPT_PAUSE, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
+use crate::limits::{
+    ACCEPT_PAUSE, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES, SHIP_ENDING_MAX,
+};
 use crate::metered::Metered;
 use crate::metrics::{HandshakeFailure, ServerMetrics, Staged};
 use crate::options::ServerOptions;
+use crate::shipping::Ending;
 use crate::table_keys::{Follower, TableKeys};
 use crate::tls;
 use florin_core::request::{Reply, Request, Status};
@@ -21,7 +24,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
@@ -86,8 +89,8 @@ impl<L: Ledger> Server<L> {
         Arc::clone(&self.shared.metrics)
     }
 
-    /// Serves until `shutdown` completes; then stops accepting, answers what was accepted, closes
-    /// every connection and returns. The caller closes the database.
+    /// Serves until `shutdown` completes; then stops accepting, answers what was accepted, ships what
+    /// became of it to standbys, closes every connection and returns. The caller closes the database.
     ///
     /// # Panics
     /// If a connection panicked: that is a defect, and the caller decides whether to go on.
@@ -121,12 +124,39 @@ impl<L: Ledger> Server<L> {
         }
         drop(listener);
         stop.send_replace(true);
+        // Those that standbys follow over stay until all others were answered.
+        while shared.shipping.count() < connections.len() {
+            let Some(ended) = connections.join_next().await else { break };
+            ended.expect("a connection panicked");
+        }
+        let last = ship_the_last(&shared, &mut connections);
+        // Whoever does not acknowledge in time follows whatever comes next.
+        let _ = timeout(SHIP_ENDING_MAX, last).await;
+        shared.shipping.end(Ending::AtOnce);
         while let Some(ended) = connections.join_next().await {
             ended.expect("a connection panicked");
         }
         if let Some(follower) = follower {
             follower.end().await;
         }
+    }
+}
+
+/// Ships up to the last frame that there will be, until every standby has acknowledged it.
+async fn ship_the_last<L: Ledger>(shared: &Shared<L>, connections: &mut JoinSet<()>) {
+    if connections.is_empty() {
+        return;
+    }
+    let (sender, rests) = oneshot::channel();
+    shared.ledger.rest(move || {
+        // The receiver is gone when that took too long.
+        let _ = sender.send(());
+    });
+    // An engine that is gone drops it.
+    let _ = rests.await;
+    shared.shipping.end(Ending::OnceAcknowledged);
+    while let Some(ended) = connections.join_next().await {
+        ended.expect("a connection panicked");
     }
 }
 

@@ -5,6 +5,8 @@
 //!   of the engine and no thread.
 //! - Nothing is gathered by waiting: in synchronous mode answers wait for every round trip.
 //! - A standby that acknowledges nothing holds at most a window of memory, and no other standby up.
+//! - A server that stops answers what it accepted first. Then standbys are sent what is durable, up to the last
+//!   frame, so that an answer is not lost with the primary, nor the last frame its own alone.
 
 use crate::answer::{Responder, Written};
 use crate::ledger::{Ledger, ShipmentAck};
@@ -29,6 +31,16 @@ pub(crate) struct Shipping {
     reading: Arc<Semaphore>,
     /// Changes whenever more can be shipped.
     risen: watch::Receiver<u64>,
+    ending: watch::Sender<Ending>,
+}
+
+/// When shipping ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    NotYet,
+    /// Nothing more will be durable.
+    OnceAcknowledged,
+    AtOnce,
 }
 
 impl Shipping {
@@ -39,7 +51,17 @@ impl Shipping {
             places: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             reading: Arc::new(Semaphore::new(SHIP_READS_AT_ONCE_MAX)),
             risen,
+            ending: watch::Sender::new(Ending::NotYet),
         }
+    }
+
+    /// How many standbys are shipped to.
+    pub(crate) fn count(&self) -> usize {
+        FOLLOWERS_MAX.saturating_sub(self.places.available_permits())
+    }
+
+    pub(crate) fn end(&self, ending: Ending) {
+        self.ending.send_replace(ending);
     }
 }
 
@@ -48,7 +70,8 @@ impl Shipping {
 pub(crate) struct Consignee {
     /// With the id of the request that follows.
     hold: Option<(u64, Arc<Hold>)>,
-    stopping: watch::Receiver<bool>,
+    /// Whether it is shipped to.
+    follows: Arc<watch::Sender<bool>>,
 }
 
 /// What the task and the connection share.
@@ -70,8 +93,8 @@ impl std::fmt::Debug for Hold {
 }
 
 impl Consignee {
-    pub(crate) fn new(stopping: watch::Receiver<bool>) -> Consignee {
-        Consignee { hold: None, stopping }
+    pub(crate) fn new(follows: watch::Sender<bool>) -> Consignee {
+        Consignee { hold: None, follows: Arc::new(follows) }
     }
 
     /// Begins to ship, or says why not. `id` is that of the request.
@@ -96,12 +119,13 @@ impl Consignee {
         let hold = Arc::new(Hold::default());
         hold.acknowledged.store(follow.lsn.0, Ordering::Release);
         self.hold = Some((id, Arc::clone(&hold)));
+        self.follows.send_replace(true);
         let pump = Pump {
             ledger: ledger.clone(),
             reading: Arc::clone(&shipping.reading),
             risen: shipping.risen.clone(),
-            stopping: self.stopping.clone(),
-            hold: Ends(hold),
+            ending: shipping.ending.subscribe(),
+            hold: Ends(hold, Arc::clone(&self.follows)),
             _place: place,
         };
         tokio::spawn(pump.run(follow, name, responder));
@@ -134,11 +158,12 @@ impl Drop for Consignee {
 }
 
 /// A hold whose task is running; notes when it is not any more.
-struct Ends(Arc<Hold>);
+struct Ends(Arc<Hold>, Arc<watch::Sender<bool>>);
 
 impl Drop for Ends {
     fn drop(&mut self) {
         self.0.is_over.store(true, Ordering::Release);
+        self.1.send_replace(false);
     }
 }
 
@@ -147,7 +172,7 @@ struct Pump<L> {
     ledger: L,
     reading: Arc<Semaphore>,
     risen: watch::Receiver<u64>,
-    stopping: watch::Receiver<bool>,
+    ending: watch::Receiver<Ending>,
     hold: Ends,
     _place: OwnedSemaphorePermit,
 }
@@ -209,7 +234,9 @@ impl<L: Ledger> Pump<L> {
         let mut say_by = Instant::now();
         let mut shipped = start;
         loop {
-            if *self.stopping.borrow() {
+            let ending = *self.ending.borrow_and_update();
+            // Its sender is gone when the server is.
+            if ending == Ending::AtOnce || self.ending.has_changed().is_err() {
                 return Ended::Stopping;
             }
             if self.hold.0.is_over.load(Ordering::Acquire) {
@@ -219,7 +246,10 @@ impl<L: Ledger> Pump<L> {
                 return Ended::Wrong;
             }
             let acknowledged = self.hold.0.acknowledged.load(Ordering::Acquire);
-            let is_far_ahead = SHIP_WINDOW_BYTES <= shipped.saturating_sub(acknowledged);
+            // Of what was read already the rest goes out whatever the distance: positions leave out what lies
+            // unused at the ends of segments, and it may be that rest which the standby has to acknowledge.
+            let is_far_ahead = shipment.is_handed_out()
+                && SHIP_WINDOW_BYTES <= shipped.saturating_sub(acknowledged);
             if is_far_ahead && Instant::now() < say_by {
                 self.wait(say_by, false).await;
                 continue;
@@ -249,6 +279,10 @@ impl<L: Ledger> Pump<L> {
                     written.done().await;
                 }
                 say_by = Instant::now() + STREAM_HEARTBEAT;
+            }
+            let acknowledged = self.hold.0.acknowledged.load(Ordering::Acquire);
+            if ending == Ending::OnceAcknowledged && is_live && shipped <= acknowledged {
+                return Ended::Stopping;
             }
             if is_live {
                 self.wait(say_by, true).await;
@@ -283,8 +317,7 @@ impl<L: Ledger> Pump<L> {
         };
         tokio::select! {
             biased;
-            // Its sender is gone when the server is.
-            _ = self.stopping.wait_for(|stop| *stop) => {}
+            _ = self.ending.changed() => {}
             () = rise => {}
             () = hold.changed.notified() => {}
             () = sleep_until(heartbeat) => {}

@@ -70,8 +70,12 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(stopping: watch::Receiver<bool>) -> Subscriptions {
-        let consignee = Consignee::new(stopping.clone());
+    /// `follows` says whether a standby is shipped to over the connection.
+    pub(crate) fn new(
+        stopping: watch::Receiver<bool>,
+        follows: watch::Sender<bool>,
+    ) -> Subscriptions {
+        let consignee = Consignee::new(follows);
         Subscriptions { feeds: HashMap::new(), consignee, stopping }
     }
 
@@ -83,6 +87,10 @@ impl Subscriptions {
     /// Says when the connection ends.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.clone()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Begins a stream, or says why not. `id` is that of the request.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 /// As many failovers as a test may take; many more by hand: `FLORIN_FAILOVERS=100`.
@@ -84,29 +84,84 @@ async fn keep_posting(
                 let _ = answered.send(());
             }
             Err(ClientError::Unknown { .. }) => record.unknown.push(id),
-            Err(ClientError::NotSent { .. }) => return record,
+            Err(
+                ClientError::NotSent { .. }
+                | ClientError::Refused { kind: RefusalKind::Stopped, .. },
+            ) => return record,
             Err(error) => panic!("transfer {id}: {error}"),
         }
     }
 }
 
-/// Loads a primary over several connections, kills it after so many answers, and says what was promised.
-async fn kill_under_load(primary: Server, ids: &Arc<AtomicU64>, answers: u64) -> Record {
-    let (sender, mut answered) = unbounded_channel();
-    let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        clients.spawn(keep_posting(primary.address.clone(), ids.clone(), sender.clone()));
+/// A load over several connections.
+struct Load {
+    clients: JoinSet<Record>,
+    answered: UnboundedReceiver<()>,
+}
+
+impl Load {
+    /// Loads a primary, and goes on when it has answered so often.
+    async fn begin(primary: &Server, ids: &Arc<AtomicU64>, answers: u64) -> Load {
+        let (sender, mut answered) = unbounded_channel();
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            clients.spawn(keep_posting(primary.address.clone(), ids.clone(), sender.clone()));
+        }
+        for _ in 0..answers {
+            within("an answer", answered.recv()).await.expect("the load goes on");
+        }
+        Load { clients, answered }
     }
-    for _ in 0..answers {
-        within("an answer", answered.recv()).await.expect("the load goes on");
+
+    /// What was promised, once the primary is gone.
+    async fn end(self) -> Record {
+        drop(self.answered);
+        let mut record = Record::default();
+        for one in within("every client hears that it is gone", self.clients.join_all()).await {
+            record.confirmed.extend(one.confirmed);
+            record.unknown.extend(one.unknown);
+        }
+        record
     }
+}
+
+/// Stops the standby under load, then kills the primary: whatever was asked in between the primary has, and
+/// must have confirmed to nobody. Says what was promised.
+async fn kill_without_its_standby(
+    primary: Server,
+    standby: &Server,
+    ids: &Arc<AtomicU64>,
+    answers: u64,
+) -> Record {
+    let load = Load::begin(&primary, ids, answers).await;
+    standby.pause();
+    let client = connect(&primary.address).await;
+    let stuck = async {
+        // Nothing was acknowledged for so long, and something waits.
+        while client.replication().await.expect("a primary answers").waiting_ms < 500 {}
+    };
+    within("a primary that waits for its standby", stuck).await;
     primary.kill().await;
-    let mut record = Record::default();
-    for one in within("every client hears that it is gone", clients.join_all()).await {
-        record.confirmed.extend(one.confirmed);
-        record.unknown.extend(one.unknown);
-    }
+    standby.resume();
+    let record = load.end().await;
+    let clients = usize::try_from(CLIENTS).expect("they are few");
+    assert_eq!(record.unknown.len(), clients, "each client had asked, and was told nothing");
     record
+}
+
+/// Promotes a standby of a primary that is gone, by force only where nobody can know what it lacks: it may lack
+/// what was confirmed to nobody.
+async fn promote(standby: &Server) {
+    let promoted = run_florin(&["promote", "--connect", &standby.address], "").await;
+    if promoted.code == Some(0) {
+        assert!(promoted.output.contains("it had all that its primary had"), "{promoted:?}");
+        return;
+    }
+    assert_eq!(promoted.code, Some(1), "{promoted:?}");
+    let is_doubt = ["lacks", "heard nothing"].iter().any(|why| promoted.errors.contains(why));
+    assert!(is_doubt, "{promoted:?}");
+    let forced = run_florin(&["promote", "--force", "--connect", &standby.address], "").await;
+    assert_eq!(forced.code, Some(0), "{forced:?}");
 }
 
 async fn status(address: &str) -> Value {
@@ -173,10 +228,19 @@ async fn nothing_confirmed_is_lost_or_doubled_when_the_primary_is_killed_and_its
     open_accounts(&connect(&primary.address).await).await;
     let ids = Arc::new(AtomicU64::new(1));
     let mut promised = BTreeMap::new();
-    for _ in 0..failovers.unwrap_or(FAILOVERS) {
-        let record = kill_under_load(primary, &ids, 1 + chance.below(ANSWERS_MAX)).await;
-        let promoted = run_florin(&["promote", "--force", "--connect", &standby.address], "").await;
-        assert_eq!(promoted.code, Some(0), "{promoted:?}");
+    for round in 0..failovers.unwrap_or(FAILOVERS) {
+        let answers = 1 + chance.below(ANSWERS_MAX);
+        let (address, directory) = (primary.address.clone(), directories.last().unwrap().path());
+        let record = kill_without_its_standby(primary, &standby, &ids, answers).await;
+        if round % 3 == 1 {
+            // It dies, too, and what it heard of its primary with it.
+            standby.kill().await;
+            standby = Server::start(directory, &follow(&address)).await;
+            let refused = run_florin(&["promote", "--connect", &standby.address], "").await;
+            assert_eq!(refused.code, Some(1), "{refused:?}");
+            assert!(refused.errors.contains("heard nothing"), "{refused:?}");
+        }
+        promote(&standby).await;
         primary = standby;
         // The next standby begins with nothing; until it follows, nothing is answered.
         directories.push(empty());
@@ -193,9 +257,58 @@ async fn nothing_confirmed_is_lost_or_doubled_when_the_primary_is_killed_and_its
 }
 
 async fn start_standby(directory: &std::path::Path, primary: &Server) -> Server {
-    let more =
-        ["--sync-standbys", "1", "--follow", primary.address.as_str(), "--follow-name", "two"];
-    Server::start(directory, &more).await
+    Server::start(directory, &follow(&primary.address)).await
+}
+
+fn follow(address: &str) -> [&str; 6] {
+    ["--sync-standbys", "1", "--follow", address, "--follow-name", "two"]
+}
+
+/// Prevents: answers that are lost with a primary that was stopped in order, and a last frame that only it has,
+/// which makes it a fork.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_is_stopped_in_order_leaves_all_to_its_standby_and_follows_it() {
+    let (first, second) = (empty(), empty());
+    let primary = Server::start(first.path(), &[]).await;
+    open_accounts(&connect(&primary.address).await).await;
+    let standby = Server::start(second.path(), &["--follow", &primary.address]).await;
+    await_in_step(&standby).await;
+    let load = Load::begin(&primary, &Arc::new(AtomicU64::new(1)), 200).await;
+    primary.stop().await;
+    let record = load.end().await;
+    let promoted = run_florin(&["promote", "--connect", &standby.address], "").await;
+    assert_eq!(promoted.code, Some(0), "{promoted:?}");
+    let mut promised = BTreeMap::new();
+    check(&connect(&standby.address).await, &mut promised, record).await;
+    let old = Server::start(first.path(), &["--follow", &standby.address]).await;
+    await_in_step(&old).await;
+    old.stop().await;
+    standby.stop().await;
+    let transfers = promised.len().to_string();
+    assert_eq!(verified(first.path()).await["transfers"], transfers);
+    assert_eq!(verified(second.path()).await["transfers"], transfers);
+}
+
+/// Prevents: a directory that is promoted although nobody knows what it lacks; answers that wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_known_or_can_not_come_about_is_refused() {
+    let (first, second) = (empty(), empty());
+    let data = argument(first.path());
+    let served = ["serve", "--insecure-loopback", "--sync-standbys", "17", "--data", data];
+    let served = run_florin(&served, "").await;
+    assert_eq!(served.code, Some(2), "{served:?}");
+    let primary = Server::start(first.path(), &[]).await;
+    open_accounts(&connect(&primary.address).await).await;
+    let standby = Server::start(second.path(), &["--follow", &primary.address]).await;
+    await_in_step(&standby).await;
+    standby.stop().await;
+    let copy = argument(second.path());
+    let refused = run_florin(&["promote", "--data", copy], "").await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("--force"), "{refused:?}");
+    let forced = run_florin(&["promote", "--force", "--data", copy], "").await;
+    assert_eq!(forced.code, Some(0), "{forced:?}");
+    primary.stop().await;
 }
 
 /// What operators and clients see of a standby that follows, loses its primary, and is promoted.

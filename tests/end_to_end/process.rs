@@ -147,6 +147,16 @@ impl Running {
         kill_process(process, signal).expect("it runs");
     }
 
+    /// Lets it do nothing, wherever it is (SIGSTOP), until it may again.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Ends it at once (SIGKILL), wherever it is.
     pub(crate) fn kill(&mut self) {
         self.child.start_kill().expect("it runs");
@@ -174,6 +184,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Lets it do nothing until it may again.
+    pub(crate) fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.process.resume();
+    }
+
     /// A server over a directory, which answers requests from now on.
     pub(crate) async fn start(directory: &Path, more: &[&str]) -> Server {
         Server::answering(Server::launch(directory, more)).await

@@ -8,13 +8,17 @@ use florin_client::{Client, ClientOptions};
 use florin_core::following::Follower;
 use florin_core::shipping::{Missing, Synchrony};
 use florin_core::{Database, Error, ErrorKind, Options};
-use std::num::NonZeroU32;
+use florin_server::limits::FOLLOWERS_MAX;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
+
+/// With more answers would wait for ever: no more have a place.
+const SYNC_STANDBYS_MAX: i64 = 16;
+const _: () = assert!(FOLLOWERS_MAX == 16);
 
 /// The flags of a standby.
 #[derive(Args, Debug)]
@@ -44,9 +48,9 @@ pub(crate) struct FollowFlags {
 /// The flags of a primary.
 #[derive(Args, Debug)]
 pub(crate) struct SyncFlags {
-    /// Answer only what this many standbys have, durably
-    #[arg(long, value_name = "K")]
-    sync_standbys: Option<NonZeroU32>,
+    /// Answer only what this many standbys have, durably; as many as may follow a server at most
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=SYNC_STANDBYS_MAX))]
+    sync_standbys: Option<u32>,
 
     /// What happens while fewer acknowledge: answers wait, or after --sync-patience go without
     #[arg(
@@ -74,7 +78,7 @@ impl SyncFlags {
     pub(crate) fn synchrony(&self) -> Synchrony {
         let patience = Duration::from_secs(u64::from(self.sync_patience));
         Synchrony {
-            standbys: self.sync_standbys.map_or(0, NonZeroU32::get),
+            standbys: self.sync_standbys.unwrap_or(0),
             missing: match self.sync_missing {
                 SyncMissing::Wait => Missing::Wait,
                 SyncMissing::Degrade => Missing::Degrade(patience),
@@ -139,8 +143,11 @@ impl Primary {
     pub(crate) fn feed(&self, follower: Follower) -> Feeding {
         let (stop, stopping) = watch::channel(false);
         let Primary { address, options } = self.clone();
+        let told = stopping.clone();
         let task = tokio::spawn(async move {
-            if let Err(ended) = florin_client::follow(follower, &address, options, stopping).await {
+            let ended = florin_client::follow(follower, &address, options, stopping).await;
+            // One that is told to end may meet the closed database first.
+            if let (Err(ended), false) = (ended, *told.borrow()) {
                 error!("following ended: {ended}");
             }
         });
@@ -155,9 +162,16 @@ pub(crate) struct Feeding {
 }
 
 impl Feeding {
-    /// Ends it; when it returns, the directory is let go of.
-    pub(crate) async fn end(self) {
+    /// Tells it to end. It may wait for the engine to apply something, and only a close ends that wait.
+    pub(crate) fn tell(&self) {
         self.stop.send_replace(true);
-        self.task.await.expect("feeding does not panic");
+    }
+
+    /// Waits for its end, when it was told and the database is closed; then the directory is let go of.
+    pub(crate) async fn end(self) {
+        self.tell();
+        if let Err(panic) = self.task.await {
+            error!("following ended: {panic}");
+        }
     }
 }

@@ -15,8 +15,10 @@
 //!                           8      8  lsn: everything before it is durable at the standby
 //!
 //! replication_status:       0      1  role: 1 primary, 2 standby
-//!                           1      1  flags: 1 answers go without standbys that are asked for, 2 after
-//!                                     some time they do, 4 the primary is heard of, 8 following has ended
+//!                           1      1  flags: 1 answers go without standbys that are asked for, or have and
+//!                                     they are not there yet, 2 after some time they do, 4 the primary is
+//!                                     heard of, 8 following has ended, 16 all that the primary had was here
+//!                                     at some time since the standby was started
 //!                           2      2  standbys that follow, at most 64
 //!                           4      4  standbys that must acknowledge
 //!                           8      8  lsn: everything before it is durable here
@@ -26,7 +28,7 @@
 //!                          40      8  milliseconds after which they go without
 //!                          48      8  lsn: everything before it is applied        these six are zero
 //!                          56      8  lsn: the primary's end, as it said last     of a primary
-//!                          64      8  milliseconds since all that it had was here
+//!                          64      8  milliseconds since all that it had was here, or since the start
 //!                          72      8  lsn: the state was last found the same
 //!                          80     16  node
 //!                          96      2  bytes of the primary's address
@@ -107,8 +109,10 @@ pub struct StandbyStatus {
     pub applied: Lsn,
     /// What the primary last said to be durable there; zero before it said anything.
     pub primary_end: Lsn,
-    /// Milliseconds since all that the primary had was here.
+    /// Milliseconds since all that the primary had was here; before it ever was, since the start.
     pub lag_ms: u64,
+    /// Whether it was, since the start.
+    pub was_in_step: bool,
     /// The state was last found the same there.
     pub compared: Lsn,
     /// Why it does not follow; empty if it does.
@@ -191,7 +195,8 @@ const FLAG_DEGRADED: u8 = 1;
 const FLAG_DEGRADES: u8 = 2;
 const FLAG_CONNECTED: u8 = 4;
 const FLAG_STOPPED: u8 = 8;
-const FLAGS: u8 = FLAG_DEGRADED | FLAG_DEGRADES | FLAG_CONNECTED | FLAG_STOPPED;
+const FLAG_IN_STEP: u8 = 16;
+const FLAGS: u8 = FLAG_DEGRADED | FLAG_DEGRADES | FLAG_CONNECTED | FLAG_STOPPED | FLAG_IN_STEP;
 
 impl Follow {
     /// The body of the request. A name that is too long is cut.
@@ -277,7 +282,8 @@ impl ReplicationStatus {
             flags: flag(self.is_degraded, FLAG_DEGRADED)
                 | flag(self.degrade_ms.is_some(), FLAG_DEGRADES)
                 | flag(it.is_connected, FLAG_CONNECTED)
-                | flag(it.has_stopped, FLAG_STOPPED),
+                | flag(it.has_stopped, FLAG_STOPPED)
+                | flag(it.was_in_step, FLAG_IN_STEP),
             replicas: u16::try_from(replicas.len()).expect("they are few").into(),
             standbys: self.standbys.into(),
             synced: self.synced.0.into(),
@@ -366,6 +372,7 @@ impl ReplicationStatus {
             applied: Lsn(layout.applied.get()),
             primary_end: Lsn(layout.primary_end.get()),
             lag_ms: layout.lag_ms.get(),
+            was_in_step: has(FLAG_IN_STEP),
             compared: Lsn(layout.compared.get()),
             trouble,
             has_stopped: has(FLAG_STOPPED),
@@ -390,7 +397,7 @@ fn check_absent(layout: &StatusLayout, is_standby: bool) -> Result<(), DecodeErr
         return Err(DecodeError::new(40, Reason::NotZero));
     }
     let numbers = [layout.applied, layout.primary_end, layout.lag_ms, layout.compared];
-    let is_absent = layout.flags & (FLAG_CONNECTED | FLAG_STOPPED) == 0
+    let is_absent = layout.flags & (FLAG_CONNECTED | FLAG_STOPPED | FLAG_IN_STEP) == 0
         && numbers == [U64::ZERO; 4]
         && layout.node == U128::ZERO
         && layout.primary_bytes == U16::ZERO

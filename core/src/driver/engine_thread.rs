@@ -13,9 +13,11 @@ use super::promise::{Promise, stopped};
 use super::release::Release;
 use super::room::RoomAhead;
 use crate::clock::{Clock, ClockWatch};
+use crate::disk::Disk;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
+use crate::following::mark;
 use crate::following::standing::Standing;
 use crate::limits::{DIGEST_ITEMS_MAX, FOLLOW_TURN_BYTES, HAND_OVER_BYTES, RECENT_BYTES_MAX};
 use crate::metrics::Metrics;
@@ -53,6 +55,8 @@ pub(crate) struct EngineThread {
     pub(crate) digested: Lsn,
     /// Log bytes between two of them.
     pub(crate) digest_bytes: u64,
+    /// Nothing is decided any more.
+    pub(crate) is_resting: bool,
     pub(crate) observer: Observer,
 }
 
@@ -60,6 +64,8 @@ pub(crate) struct EngineThread {
 pub(crate) struct Following {
     pub(crate) intake: Arc<Intake>,
     pub(crate) standing: Arc<Standing>,
+    /// Where it is noted if the state is not the primary's.
+    pub(crate) disk: Arc<dyn Disk>,
     /// Nothing is applied any more.
     pub(crate) is_at_end: bool,
 }
@@ -67,7 +73,8 @@ pub(crate) struct Following {
 impl EngineThread {
     /// Runs until a close is asked for, or the log has failed.
     pub(crate) fn run(mut self) {
-        let guard = CloseOnDrop(self.inbox.clone());
+        let intake = self.following.as_ref().map(|following| following.intake.clone());
+        let guard = CloseOnDrop(self.inbox.clone(), intake);
         let watch = ClockWatch::new(&*self.clock);
         let mut tasks = Vec::new();
         let mut closing = None;
@@ -126,7 +133,7 @@ impl EngineThread {
         let (mut closing, mut room) = (None, RECENT_BYTES_MAX);
         if self.following.is_some() {
             self.is_blocked = !self.apply_what_came();
-        } else {
+        } else if !self.is_resting {
             let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
             self.is_blocked = !expired;
         }
@@ -147,6 +154,12 @@ impl EngineThread {
                     let is_durable = self.engine.is_all_durable()
                         || answer.as_ref().is_ok_and(|it| self.engine.is_durable(&ask, it));
                     output.waiting(is_durable && !is_gated).push(Waiting::Answer(promise, answer));
+                }
+                Task::Rest(promise) => {
+                    self.rest(&mut output);
+                    // A standby has nothing to wait for.
+                    let waiting = output.waiting(self.following.is_some());
+                    waiting.push(Waiting::Reply(promise, Ok(Reply::Recorded)));
                 }
                 Task::Close(promise) => closing = Some(promise),
             }
@@ -219,6 +232,9 @@ impl EngineThread {
         {
             return Err(on_a_standby(following.standing.primary()));
         }
+        if self.is_resting && request.is_write() {
+            return Err(resting());
+        }
         let now = match now {
             Ok(now) => now,
             Err(jump) if request.is_write() => return Err(clock_jumped(jump)),
@@ -283,6 +299,17 @@ impl EngineThread {
         settled.into_iter().for_each(Waiting::release);
     }
 
+    /// Decides nothing from now on, and says in a last frame that all before it is durable.
+    fn rest(&mut self, output: &mut TurnOutput) {
+        self.is_resting = true;
+        if self.following.is_none() {
+            output.frames.extend(self.engine.end_turn());
+            // Without room there is none, and nothing is lost by that.
+            self.engine.witness();
+            output.frames.extend(self.engine.end_turn());
+        }
+    }
+
     /// Answers what was accepted, checkpoints, and says so.
     fn close(mut self, promise: Promise<()>) {
         self.inbox.close();
@@ -296,12 +323,15 @@ impl EngineThread {
     }
 }
 
-/// However the engine thread ends, nobody is left waiting for it.
-struct CloseOnDrop(Arc<Inbox>);
+/// However the engine thread ends, nobody is left waiting for it: neither who asks nor who copies frames.
+struct CloseOnDrop(Arc<Inbox>, Option<Arc<Intake>>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close_because(stopped());
+        if let Some(intake) = &self.1 {
+            intake.refuse(stopped());
+        }
     }
 }
 
@@ -315,10 +345,21 @@ fn compare(engine: &Engine, following: &Following, at: Lsn, digest: [u8; 32]) ->
         following.standing.compared(at);
         return Ok(());
     }
-    Err(Error::corrupt(format!(
-        "the state at log position {at} is not the primary's: keep this directory for whoever finds out \
-         why, and copy the log anew into an empty one"
-    )))
+    let difference = mark::difference(at);
+    // On record, so that nobody promotes it, or goes on with it, after a restart.
+    match mark::note_difference(following.disk.as_ref(), at) {
+        Ok(()) => Err(difference),
+        Err(error) => {
+            Err(Error::corrupt(format!("{difference}; that could not be noted: {error}")))
+        }
+    }
+}
+
+fn resting() -> Error {
+    Error::new(
+        ErrorKind::Stopped,
+        "the database is stopping and decides nothing more; nothing happened: send it again later",
+    )
 }
 
 fn on_a_standby(primary: &str) -> Error {
@@ -339,4 +380,32 @@ fn clock_jumped(jump: Duration) -> Error {
             jump.as_secs()
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::intake::INTAKE_BYTES_MAX;
+    use crate::error::ErrorKind;
+
+    /// Prevents: a standby that hangs when it stops, since its engine has died and whoever copies frames waits for
+    /// it to apply some.
+    #[test]
+    fn whoever_copies_frames_does_not_wait_for_an_engine_that_has_died() {
+        let (inbox, intake) = (Arc::new(Inbox::default()), Arc::new(Intake::default()));
+        let item_bytes = size_of::<Taken>();
+        let items = INTAKE_BYTES_MAX.div_ceil(item_bytes);
+        intake.put((0..items).map(|_| Taken::Digest(Lsn(1), [0; 32])));
+        let guard = CloseOnDrop(inbox.clone(), Some(intake.clone()));
+        let copying = std::thread::spawn({
+            let intake = intake.clone();
+            move || intake.wait_for_room()
+        });
+        drop(guard);
+        assert_eq!(copying.join().unwrap().unwrap_err().kind(), ErrorKind::Stopped);
+        assert!(inbox.is_closed());
+        // Nobody takes what is put now, so it must not pile up.
+        intake.put([Taken::Digest(Lsn(1), [0; 32])]);
+        assert!(intake.is_empty());
+    }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Task {
     Request(Request, Promise<Reply>),
     /// A reader's question.
     Ask(Ask, Promise<Answer>),
+    /// Decide nothing more, and say in a last frame that all before it is durable.
+    Rest(Promise<Reply>),
     /// Finish what was accepted, then stop.
     Close(Promise<()>),
 }
@@ -27,7 +29,7 @@ impl Task {
         match self {
             Task::Request(request, _) => request.bytes(),
             Task::Ask(ask, _) => ask.bytes(),
-            Task::Close(_) => 0,
+            Task::Rest(_) | Task::Close(_) => 0,
         }
     }
 
@@ -40,6 +42,7 @@ impl Task {
         match self {
             Task::Request(_, promise) => promise.resolve(Err(error)),
             Task::Ask(_, promise) => promise.resolve(Err(error)),
+            Task::Rest(promise) => promise.resolve(Err(error)),
             Task::Close(promise) => promise.resolve(Err(error)),
         }
     }

@@ -46,9 +46,13 @@ impl Intake {
         state.refusal.clone().map_or(Ok(()), Err)
     }
 
+    /// What nobody takes any more is dropped.
     pub(crate) fn put(&self, items: impl IntoIterator<Item = Taken>) {
         let mut state = self.lock();
         for item in items {
+            if state.refusal.is_some() {
+                continue;
+            }
             state.bytes += item.bytes();
             state.queue.push_back(item);
         }

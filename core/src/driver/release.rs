@@ -53,6 +53,8 @@ struct State {
     waiting_since: Option<Duration>,
     /// What was durable here when standbys had been missing for too long; `None` while they are not.
     degraded_at: Option<Lsn>,
+    /// What was told without standbys until they were waited for again; `None` once they have it.
+    told_alone: Option<Lsn>,
     degradations: u64,
     /// Nobody waits for standbys any more: what would is answered that the database stops.
     has_given_up: bool,
@@ -81,6 +83,7 @@ impl Release {
             waiting: VecDeque::new(),
             waiting_since: None,
             degraded_at: None,
+            told_alone: None,
             degradations: 0,
             has_given_up: false,
             digests: VecDeque::new(),
@@ -109,7 +112,9 @@ impl Release {
             self.released.take_back();
         }
         state.synchrony = synchrony;
-        state.degraded_at = None;
+        if state.degraded_at.take().is_some() {
+            state.told_alone = Some(self.synced.get());
+        }
         self.look(state);
     }
 
@@ -239,7 +244,7 @@ impl Release {
         });
         SynchronyStanding {
             synchrony: state.synchrony,
-            is_degraded: state.degraded_at.is_some(),
+            is_degraded: state.degraded_at.is_some() || state.told_alone.is_some(),
             degradations: state.degradations,
             waiting: state.waiting_since.map(|since| now.saturating_sub(since)),
             synced: self.synced.get(),
@@ -257,6 +262,11 @@ impl Release {
             && synced.0 - acknowledged.0 <= CAUGHT_UP_BYTES
         {
             state.degraded_at = None;
+            // Answers wait again, and what was told meanwhile is still on this machine alone.
+            state.told_alone = Some(self.released.get());
+        }
+        if state.told_alone.is_some_and(|told| told <= acknowledged) {
+            state.told_alone = None;
         }
         let has_come = self.released.get() < acknowledged;
         if acknowledged == synced || state.degraded_at.is_some() {

@@ -103,6 +103,7 @@ impl Threads {
         let following = role.standing().map(|standing| Following {
             intake: Arc::default(),
             standing: standing.clone(),
+            disk: disk.clone(),
             is_at_end: false,
         });
         let intake = following.as_ref().map(|following| following.intake.clone());
@@ -127,6 +128,7 @@ impl Threads {
             room: room.clone(),
             clock: clock.clone(),
             is_blocked: false,
+            is_resting: false,
             engine: opened.engine,
         };
         let reader = opened.reader.clone();
@@ -188,14 +190,16 @@ impl Threads {
             // A defect in it harmed nobody, and was told when it happened.
             drop(scrubber.join());
         }
+        // What is durable here and not applied is applied when it is opened again. Whoever copies may wait for
+        // room, and the close for whoever copies.
+        if let Some(intake) = &self.intake {
+            intake.refuse(stopped());
+        }
         let (sender, receiver) = mpsc::sync_channel(1);
         let promise = Promise::new(move |answer| drop(sender.send(answer)));
         self.inbox.submit(Task::Close(promise));
         let answer = receiver.recv().unwrap_or_else(|_| Err(stopped()));
         let engine = self.engine.join();
-        if let Some(intake) = self.intake {
-            intake.refuse(stopped());
-        }
         // Before the log thread cuts its segment: the preparer must not make it longer again.
         self.room.stop();
         let log = self.log.map(|(log, preparer)| (preparer.join(), log.join()));

@@ -4,22 +4,25 @@
 //! offset  bytes  field
 //!      0      8  magic, "FLORINST"
 //!      8      4  version, 1
-//!     12      1  state: 1 follows, 2 was promoted
+//!     12      1  state: 1 follows, 2 was promoted, 3 differs
 //!     13      1  zero
 //!     14      2  bytes of the primary's address
 //!     16     16  node: random, names the directory
-//!     32     32  BLAKE3 of bytes 0..32 and of all from 64 on
-//!     64         the primary's address, UTF-8
+//!     32      8  lsn at which the state was found not to be the primary's; zero unless it differs
+//!     40     32  BLAKE3 of bytes 0..40 and of all from 72 on
+//!     72         the primary's address, UTF-8
 //! ```
 //! All little-endian. Written as `standby.partial`, synced, and renamed, so it is there whole or as it was.
 //!
 //! A directory that follows is not opened for deciding: an epoch that is begun there by mistake would be
-//! a fork. Promoting writes *was promoted* first, and the epoch then.
+//! a fork. Promoting writes *was promoted* first, and the epoch then. One whose state was once found to differ
+//! from its primary's neither follows nor is promoted any more.
 
 use crate::disk::{Access, Disk};
 use crate::error::{Error, ErrorKind};
+use florin_ledger::Lsn;
 use std::io;
-use zerocopy::little_endian::{U16, U32, U128};
+use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The file's name in the data directory.
@@ -29,8 +32,8 @@ pub(crate) const PARTIAL_NAME: &str = "standby.partial";
 
 const MAGIC: [u8; 8] = *b"FLORINST";
 const VERSION: u32 = 1;
-const HEAD_BYTES: usize = 64;
-const CHECKED_BYTES: usize = 32;
+const HEAD_BYTES: usize = 72;
+const CHECKED_BYTES: usize = 40;
 /// Bytes of an address: that of a name in DNS and a port.
 const ADDRESS_BYTES_MAX: usize = 512;
 
@@ -43,6 +46,7 @@ struct HeadLayout {
     zero: u8,
     address_bytes: U16,
     node: U128,
+    differs_at: U64,
     checksum: [u8; 32],
 }
 
@@ -54,6 +58,8 @@ const _: () = assert!(std::mem::offset_of!(HeadLayout, checksum) == CHECKED_BYTE
 pub(crate) enum MarkState {
     Follows,
     Promoted,
+    /// Its state was not the primary's at this position.
+    Differs(Lsn),
 }
 
 /// What the file says.
@@ -118,15 +124,41 @@ impl StandbyMark {
             state: match self.state {
                 MarkState::Follows => 1,
                 MarkState::Promoted => 2,
+                MarkState::Differs(_) => 3,
             },
             zero: 0,
             address_bytes: u16::try_from(self.primary.len()).expect("an address is short").into(),
             node: self.node.into(),
+            differs_at: match self.state {
+                MarkState::Differs(at) => at.0,
+                MarkState::Follows | MarkState::Promoted => 0,
+            }
+            .into(),
             checksum: [0; 32],
         };
         head.checksum = checksum(&head, self.primary.as_bytes());
         [head.as_bytes(), self.primary.as_bytes()].concat()
     }
+}
+
+/// Notes durably that the state at a position is not the primary's.
+///
+/// # Errors
+/// As reading and writing it; [`ErrorKind::Unusable`] if there is none.
+pub(crate) fn note_difference(disk: &dyn Disk, at: Lsn) -> Result<(), Error> {
+    let Some(mark) = StandbyMark::read(disk)? else {
+        let message = format!("the file `{FILE_NAME}` is gone");
+        return Err(Error::new(ErrorKind::Unusable, message));
+    };
+    StandbyMark { state: MarkState::Differs(at), ..mark }.write(disk)
+}
+
+/// What there is to say of a copy that differs, and the way out.
+pub(crate) fn difference(at: Lsn) -> Error {
+    Error::corrupt(format!(
+        "the state at log position {at} is not the primary's: keep this directory for whoever finds out \
+         why, and copy the log anew into an empty one"
+    ))
 }
 
 fn decoded(content: &[u8]) -> Result<StandbyMark, Error> {
@@ -145,9 +177,10 @@ fn decoded(content: &[u8]) -> Result<StandbyMark, Error> {
             format!("the file `{FILE_NAME}` has version {}, this program reads 1", head.version);
         return Err(Error::new(ErrorKind::Unusable, message));
     }
-    let state = match head.state {
-        1 => MarkState::Follows,
-        2 => MarkState::Promoted,
+    let state = match (head.state, head.differs_at.get()) {
+        (1, 0) => MarkState::Follows,
+        (2, 0) => MarkState::Promoted,
+        (3, at) => MarkState::Differs(Lsn(at)),
         _ => return Err(damaged()),
     };
     if head.zero != 0 || usize::from(head.address_bytes.get()) != address.len() {
@@ -184,8 +217,13 @@ mod tests {
         let bytes = mark(MarkState::Follows).encoded();
         assert_eq!(&bytes[..16], b"FLORINST\x01\0\0\0\x01\0\x18\0");
         assert_eq!(bytes[16], 7);
-        assert_eq!(&bytes[64..], b"ledger.bank.example:3000");
+        assert_eq!(bytes[32..40], [0; 8]);
+        assert_eq!(&bytes[72..], b"ledger.bank.example:3000");
         assert_eq!(decoded(&bytes), Ok(mark(MarkState::Follows)));
+        let differs = mark(MarkState::Differs(Lsn(0x1234)));
+        let bytes = differs.encoded();
+        assert_eq!((bytes[12], &bytes[32..40]), (3, &[0x34, 0x12, 0, 0, 0, 0, 0, 0][..]));
+        assert_eq!(decoded(&bytes), Ok(differs));
     }
 
     /// Prevents: a damaged file that is taken for none, and an epoch begun on a standby.

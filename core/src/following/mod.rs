@@ -14,14 +14,15 @@ pub(crate) mod standing;
 
 use crate::clock::{Clock, SystemClock};
 use crate::database::Database;
-use crate::disk::Disk;
 use crate::disk::os::OsDisk;
+use crate::disk::{Access, Disk};
 use crate::driver::Role;
 use crate::driver::inbox::Inbox;
 use crate::driver::intake::{Intake, Taken};
 use crate::driver::release::Release;
 use crate::error::{Error, ErrorKind};
-use crate::log::{CopiedFrame, CopyWriter, FramePosition, LogReader};
+use crate::log::segment::{self, Found};
+use crate::log::{CopiedFrame, CopyWriter, FramePosition, LogReader, identify};
 use crate::opening::{self, Copying};
 use crate::options::Options;
 use crate::sealing;
@@ -30,6 +31,7 @@ use mark::{MarkState, StandbyMark};
 use run::{Item, Run};
 use standing::Standing;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,13 +62,17 @@ impl Follower {
     }
 
     /// Where the primary shall go on from, over a new connection: what had not arrived whole is forgotten.
-    pub fn begin(&mut self) -> FollowFrom {
+    /// Everything before that is durable here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopped`]: a write or sync failed, and nobody knows what is durable; open it again.
+    pub fn begin(&mut self) -> Result<FollowFrom, Error> {
         self.run.clear();
-        FollowFrom {
+        Ok(FollowFrom {
             incarnation: self.parts.reader.identity().incarnation,
             node: self.parts.node,
-            position: self.writer.position(),
-        }
+            position: self.writer.durable_position()?,
+        })
     }
 
     /// The connection is there.
@@ -98,11 +104,18 @@ impl Follower {
         let head = self.run.extend(batch)?;
         let staged = self.stage();
         // What followed before the one that does not is good.
-        let position = self.make_durable();
-        staged?;
-        let position = position?;
-        self.parts.standing.heard(head.primary_end, position.lsn);
-        Ok(position)
+        let durable = self.make_durable();
+        if let Ok(position) = &durable {
+            // Whatever was refused: what is lacking is known.
+            self.parts.standing.heard(head.primary_end, position.lsn);
+        }
+        let taken = staged.and(durable);
+        if let Err(error) = &taken
+            && error.kind() == ErrorKind::Stopped
+        {
+            self.parts.stop(error);
+        }
+        taken
     }
 
     /// Appends every frame that has arrived whole.
@@ -137,19 +150,9 @@ impl Follower {
     fn make_durable(&mut self) -> Result<FramePosition, Error> {
         let Follower { writer, parts, staged, .. } = self;
         if staged.is_empty() {
-            return Ok(writer.position());
+            return writer.durable_position();
         }
-        let end = match writer.sync() {
-            Ok(end) => end,
-            Err(error) => {
-                let message =
-                    format!("writing the log failed ({error}): check the disk, then start again");
-                let error = Error::new(ErrorKind::Stopped, message);
-                parts.release.fail();
-                parts.inbox.close_because(error.clone());
-                return Err(error);
-            }
-        };
+        let end = writer.sync()?;
         let frames = staged.iter().filter_map(|taken| match taken {
             Taken::Frame(frame) => Some(Arc::clone(frame)),
             Taken::Digest(..) => None,
@@ -159,6 +162,28 @@ impl Follower {
         parts.intake.put(staged.drain(..));
         parts.inbox.nudge();
         Ok(writer.position())
+    }
+}
+
+impl Parts {
+    /// Nothing more is taken, for good: whoever serves this standby hears of it, and nobody takes it for one
+    /// that follows.
+    fn stop(&self, error: &Error) {
+        self.release.fail();
+        self.inbox.close_because(error.clone());
+        self.standing.stopped(error);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // Only a defect brings it here; then nothing follows any more, and nobody would say so.
+        if std::thread::panicking() {
+            self.parts.stop(&Error::new(
+                ErrorKind::Stopped,
+                "taking what the primary sent has panicked: report it, then start again",
+            ));
+        }
     }
 }
 
@@ -174,7 +199,8 @@ impl fmt::Debug for Follower {
 /// The old primary must never decide again; this can't know whether it does.
 ///
 /// # Errors
-/// [`ErrorKind::Unusable`] if the directory is open elsewhere or never followed; [`ErrorKind::Io`].
+/// [`ErrorKind::Unusable`] if the directory is open elsewhere, never followed, or has nothing of a log;
+/// [`ErrorKind::Corrupt`] if its state was found not to be its primary's; [`ErrorKind::Io`].
 pub fn promote(directory: &Path) -> Result<(), Error> {
     if !directory.is_dir() {
         return Err(opening::no_directory(directory));
@@ -191,10 +217,36 @@ pub fn promote_on(disk: &dyn Disk) -> Result<(), Error> {
         let message = "this directory never followed anybody: serve it, it is a primary";
         return Err(Error::new(ErrorKind::Unusable, message));
     };
-    if mark.state == MarkState::Promoted {
-        return Ok(());
+    match mark.state {
+        MarkState::Promoted => return Ok(()),
+        MarkState::Differs(at) => return Err(mark::difference(at)),
+        MarkState::Follows => {}
+    }
+    if !has_frames(disk)? {
+        let message = "nothing was copied into this directory: promoted, it would be an empty bank; \
+                       promote another standby";
+        return Err(Error::new(ErrorKind::Unusable, message));
     }
     StandbyMark { state: MarkState::Promoted, ..mark }.write(disk)
+}
+
+/// Whether a log begins in a directory.
+fn has_frames(disk: &dyn Disk) -> Result<bool, Error> {
+    let Some(identity) = identify(disk)? else { return Ok(false) };
+    let Some(first) = segment::list(disk)?.first().copied() else { return Ok(false) };
+    let Found::Segment(segment) = segment::open(disk, identity, first, Access::Read)? else {
+        return Ok(false);
+    };
+    let place = identity.geometry.first_place(first);
+    let offset = identity.geometry.offset(place);
+    let mut head = [0; 16];
+    match segment.file.read_exact_at(&mut head, offset) {
+        Ok(()) => Ok(head != [0; 16]),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => {
+            Err(Error::new(ErrorKind::of_io(&error), format!("reading the log: {error}")))
+        }
+    }
 }
 
 impl Database {
@@ -204,7 +256,8 @@ impl Database {
     /// follow if the new primary has all that it has. `primary` is where writes are sent.
     ///
     /// # Errors
-    /// As [`Database::open`]; [`ErrorKind::Unusable`] if the directory was promoted; those of `origin`.
+    /// As [`Database::open`]; [`ErrorKind::Unusable`] if the directory was promoted; [`ErrorKind::Corrupt`] if
+    /// its state was found not to be its primary's; those of `origin`.
     pub fn follow(
         directory: &Path,
         primary: &str,
@@ -253,9 +306,13 @@ impl Database {
     /// it as a primary ([`crate::following::promote`]).
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if it is none, or nobody here knows how.
+    /// [`ErrorKind::Invalid`] if it is none, has copied nothing, or nobody here knows how.
     pub fn ask_for_promotion(&self) -> Result<(), Error> {
         match self.standing() {
+            Some(_) if self.release().synced().get() <= FramePosition::GENESIS.lsn => {
+                let message = "this standby has copied nothing yet: promote another";
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
             Some(standing) => standing.ask_for_promotion(),
             None => Err(Error::new(ErrorKind::Invalid, "this is a primary already")),
         }

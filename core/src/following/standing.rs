@@ -21,8 +21,9 @@ type Promote = Box<dyn FnOnce() + Send>;
 struct State {
     is_connected: bool,
     primary_end: Option<Lsn>,
-    /// When all that the primary had was last here.
+    /// When all that the primary had was last here; before that ever was, when this was opened.
     in_step: Duration,
+    was_in_step: bool,
     compared: Lsn,
     trouble: Option<String>,
     has_stopped: bool,
@@ -62,6 +63,7 @@ impl Standing {
         state.primary_end = Some(primary_end);
         if primary_end <= position {
             state.in_step = now;
+            state.was_in_step = true;
         }
     }
 
@@ -104,6 +106,7 @@ impl Standing {
             applied,
             primary_end: state.primary_end,
             lag: now.saturating_sub(state.in_step),
+            was_in_step: state.was_in_step,
             compared: state.compared,
             trouble: state.trouble.clone(),
             has_stopped: state.has_stopped,

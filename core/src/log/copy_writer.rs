@@ -130,6 +130,18 @@ impl CopyWriter {
         self.writer.position()
     }
 
+    /// The same, if all of it is durable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopped`] once a write or sync has failed.
+    pub fn durable_position(&self) -> Result<FramePosition, Error> {
+        let position = self.writer.position();
+        if self.has_failed || self.synced != position.lsn {
+            return Err(final_error(&earlier_failure()));
+        }
+        Ok(position)
+    }
+
     /// The segment that frames are appended to.
     ///
     /// # Panics
@@ -140,7 +152,8 @@ impl CopyWriter {
     }
 
     /// Goes on to the next segment, which begins with this header. The present one is made durable and
-    /// cut first. Naming the present one again changes nothing.
+    /// cut first. Naming the present one again changes nothing; if nothing is used of that, one with another
+    /// header takes its place: another primary goes on from here.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if the header is not the next segment's, [`ErrorKind::DiskFull`]: nothing
@@ -150,7 +163,8 @@ impl CopyWriter {
         if present.encode() == *header {
             return Ok(());
         }
-        let number = present.number + 1;
+        let is_unused = self.identity.geometry.segment_before(self.position().lsn) < present.number;
+        let number = if is_unused { present.number } else { present.number + 1 };
         let header = match SegmentHeader::decode(header, number) {
             Ok(HeaderState::Whole(header)) if header.identity == self.identity => header,
             Ok(_) | Err(LogError::Corrupt(_)) => {
@@ -162,17 +176,27 @@ impl CopyWriter {
         };
         self.check_room(SEGMENT_HEADER_BYTES + SLICE_BYTES)?;
         // Durable before the next is there: a header behind a hole would be damage.
-        self.sync().map_err(|error| final_error(&error))?;
+        self.sync()?;
+        if is_unused {
+            let removed = self.disk.remove(&segment::file_name(number));
+            self.has_failed = removed.is_err();
+            removed.map_err(|error| final_error(&error))?;
+        }
         let file = match create(self.disk.as_ref(), &header) {
             Ok(file) => file,
             Err(error) => {
                 // So that it can be tried again.
                 drop(self.disk.remove(&segment::file_name(number)));
-                return Err(room_error(&error));
+                // The one that it was to take the place of is gone.
+                self.has_failed = is_unused;
+                let failed = if is_unused { final_error } else { room_error };
+                return Err(failed(&error));
             }
         };
         let segment = Segment::new(self.disk.as_ref(), header, file);
-        self.writer.leave_for(segment).map_err(|error| final_error(&error))?;
+        let left = self.writer.leave_for(segment);
+        self.has_failed = left.is_err();
+        left.map_err(|error| final_error(&error))?;
         self.filled_bytes = SEGMENT_HEADER_BYTES;
         Ok(())
     }
@@ -197,14 +221,14 @@ impl CopyWriter {
     /// Writes everything appended and makes it durable; returns its end.
     ///
     /// # Errors
-    /// Final.
-    pub fn sync(&mut self) -> io::Result<Lsn> {
+    /// [`ErrorKind::Stopped`]: final.
+    pub fn sync(&mut self) -> Result<Lsn, Error> {
         if self.has_failed {
-            return Err(io::Error::other("an earlier write or sync of the copy failed"));
+            return Err(final_error(&earlier_failure()));
         }
         let synced = self.write_and_sync();
         self.has_failed = synced.is_err();
-        synced
+        synced.map_err(|error| final_error(&error))
     }
 
     fn write_and_sync(&mut self) -> io::Result<Lsn> {
@@ -256,6 +280,10 @@ fn create(disk: &dyn Disk, header: &SegmentHeader) -> io::Result<Arc<dyn DiskFil
     file.sync()?;
     disk.sync_directory(DIRECTORY)?;
     Ok(file)
+}
+
+fn earlier_failure() -> io::Error {
+    io::Error::other("an earlier write or sync of the copy failed")
 }
 
 fn full() -> Error {

@@ -78,6 +78,10 @@ impl LogReader {
     /// # Errors
     /// [`ReadError::Corrupt`], [`ReadError::Io`].
     pub fn holds(&self, position: Position, durable: Lsn) -> Result<Result<(), NoWay>, ReadError> {
+        if durable <= FramePosition::GENESIS.lsn {
+            // Nothing may be told yet, or nothing is here.
+            return Ok(Err(NoWay::NotYet));
+        }
         if durable <= position.lsn {
             return Ok(Err(self.not_yet(position.epoch, durable)?));
         }
@@ -133,6 +137,9 @@ impl LogReader {
     /// # Errors
     /// [`ReadError::Corrupt`], [`ReadError::Io`].
     pub fn resume_at_end(&self, durable: Lsn) -> Result<Resume, ReadError> {
+        if durable <= FramePosition::GENESIS.lsn {
+            return Ok(Resume { from: FramePosition::GENESIS, cursor: StreamCursor::BEGIN });
+        }
         let from = self.position_at(durable, durable)?;
         let last_byte = Lsn(durable.0 - 1);
         let block = self.block_covering(last_byte)?;

@@ -27,8 +27,10 @@ use crate::error::{Error, ErrorKind};
 use crate::log::segment::{self, Found};
 use crate::log::{Corruption, Damage, FramePosition, Frames, LogReader, ReadError};
 use florin_ledger::Lsn;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use standing::{
     Missing, ReplicaStanding, Replication, StandbyStanding, Synchrony, SynchronyStanding,
@@ -90,6 +92,10 @@ pub struct Shipment {
     /// Items that were gathered; the first bytes of them are handed out.
     gathered: Vec<u8>,
     handed_out: usize,
+    /// Of each frame among them, where it ends there, and in the log.
+    ends: VecDeque<(usize, Lsn)>,
+    /// The end of the last frame that was handed out whole.
+    sent: Arc<AtomicU64>,
     /// The last position whose digest was sent.
     digested: Lsn,
 }
@@ -99,6 +105,7 @@ pub struct Shipment {
 pub struct Acknowledger {
     release: Arc<Release>,
     id: u64,
+    sent: Arc<AtomicU64>,
 }
 
 impl Acknowledger {
@@ -106,8 +113,13 @@ impl Acknowledger {
     /// answered on this thread.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a position that nobody has.
+    /// [`ErrorKind::Invalid`] for a position that it was not sent.
     pub fn acknowledge(&self, position: Lsn) -> Result<(), Error> {
+        let sent = Lsn(self.sent.load(Ordering::Acquire));
+        if sent < position {
+            let message = format!("{position} was acknowledged, and only up to {sent} was sent");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         self.release.acknowledge(self.id, position)
     }
 }
@@ -139,6 +151,8 @@ impl Database {
             id,
             gathered: Vec::new(),
             handed_out: 0,
+            ends: VecDeque::new(),
+            sent: Arc::new(AtomicU64::new(from.position.lsn.0)),
             digested: Lsn::NONE,
         })
     }
@@ -221,17 +235,22 @@ impl Shipment {
     /// What the standby acknowledges through.
     #[must_use]
     pub fn acknowledger(&self) -> Acknowledger {
-        Acknowledger { release: Arc::clone(&self.release), id: self.id }
+        Acknowledger {
+            release: Arc::clone(&self.release),
+            id: self.id,
+            sent: Arc::clone(&self.sent),
+        }
     }
 
     /// The next batch, of at most `bytes_max` bytes behind its head; nothing behind it if nothing more is
-    /// durable. Reads the disk for what is not in memory any more.
+    /// durable. Reads the disk for what is not in memory any more. With 0 nothing more is gathered: it says how
+    /// the primary stands.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: the log can't be read further;
     /// [`ErrorKind::Stopped`].
     pub fn next(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error> {
-        if self.handed_out == self.gathered.len() {
+        if self.is_handed_out() && 0 < bytes_max {
             self.gathered.clear();
             self.handed_out = 0;
             self.gather()?;
@@ -250,14 +269,23 @@ impl Shipment {
         batch.extend_from_slice(&self.epoch.to_le_bytes());
         batch.extend_from_slice(part);
         self.handed_out += part.len();
+        while self.ends.front().is_some_and(|(end, _)| *end <= self.handed_out) {
+            let (_, lsn) = self.ends.pop_front().expect("there is one");
+            self.sent.store(lsn.0, Ordering::Release);
+        }
         Ok(batch)
+    }
+
+    /// Whether everything that was gathered was handed out: if not, the next batch begins with the rest of it.
+    #[must_use]
+    pub fn is_handed_out(&self) -> bool {
+        self.handed_out == self.gathered.len()
     }
 
     /// Whether everything that is durable was handed out.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        let is_all = self.handed_out == self.gathered.len();
-        is_all && self.release.synced().get() <= self.frames.position().lsn
+        self.is_handed_out() && self.release.synced().get() <= self.frames.position().lsn
     }
 
     /// The end of the last frame that was gathered: what is handed out lies before it.
@@ -312,6 +340,7 @@ impl Shipment {
         self.frames.append_stored(&mut self.gathered)?;
         let bytes = self.gathered.len() - head - ITEM_HEAD_BYTES;
         self.gathered[head + 12..head + 16].copy_from_slice(&length(bytes));
+        self.ends.push_back((self.gathered.len(), self.frames.position().lsn));
         Ok(())
     }
 

@@ -69,8 +69,10 @@ pub struct StandbyStanding {
     pub applied: Lsn,
     /// What the primary last said to be durable there; `None` before it said anything.
     pub primary_end: Option<Lsn>,
-    /// For how long it has not been known to have all that its primary had.
+    /// For how long it has not been known to have all that its primary had: since it had, or was opened.
     pub lag: Duration,
+    /// Whether it had, at some time since it was opened.
+    pub was_in_step: bool,
     /// The last position at which the whole state was found to be the primary's.
     pub compared: Lsn,
     /// Why it does not follow, if it does not.

@@ -109,6 +109,13 @@ impl Subscription {
         filter.check()?;
         let durable = reads.durable().get();
         let log = reads.log();
+        if durable == Lsn::NONE && start != StreamStart::Begin {
+            // Where it ends is a word about what is here, too.
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "standbys are not known yet to have what is here, and nothing may be told: again later",
+            ));
+        }
         let (resume, not_before) = match start {
             StreamStart::Begin => (log.resume_at_begin()?, Timestamp::NONE),
             StreamStart::End => (Ok(log.resume_at_end(durable)?), Timestamp::NONE),

@@ -29,6 +29,7 @@ impl Builder {
     /// Goes on behind the newest tile that the log bears out; from the first record without one. Removes
     /// those behind it, which are of another history or damaged.
     pub(super) fn begin(tree: Arc<Tree>) -> Result<Builder, Error> {
+        // Not only what may be told: while standbys are missing that is nothing, and every tile would be made anew.
         let durable = tree.known_end();
         let mut begin = (Peaks::default(), FramePosition::GENESIS, Lsn::NONE);
         for number in tree.tiles.numbers()?.into_iter().rev() {

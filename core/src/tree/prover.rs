@@ -252,7 +252,7 @@ impl Tree {
     fn edge_now(&self) -> Result<Edge, Error> {
         let is_before = |edge: &Edge| edge.scanned < self.opened || edge.last.is_none();
         let edge = self.edge_after(is_before);
-        if !is_before(&edge) {
+        if !is_before(&edge) && edge.scanned <= self.reads.durable().get() {
             return Ok(edge.clone());
         }
         self.check_builds()?;

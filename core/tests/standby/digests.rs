@@ -1,8 +1,11 @@
 //! Prevents: a standby that applies the same log to another state and goes on as if nothing were. Fault 43: a
 //! digest that is handed from one to the other instead of being made of what each has.
 
-use crate::pair::{Pair, Wire, await_applied, open_accounts, post, standing, verified};
+use crate::pair::{
+    Pair, Wire, await_applied, follow, open, open_accounts, post, standing, verified,
+};
 use florin_core::ErrorKind;
+use florin_core::following::promote_on;
 
 #[test]
 fn the_whole_state_is_compared_at_positions_that_both_have() {
@@ -57,4 +60,17 @@ fn another_state_ends_following_for_good() {
     let error = follower.take(&wire.shipment.next(1 << 20).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
     assert_eq!(standby.status().unwrap().transfers_count, 5);
+    // Nor after a restart, nor as a primary: it would be another bank.
+    standby.close().unwrap();
+    drop((wire, standby, follower));
+    let refused = [
+        follow(&pair.standby_disk, &pair.clock, &pair.primary).map(drop),
+        promote_on(&pair.standby_disk),
+        open(&pair.standby_disk, &pair.clock).map(drop),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert!(error.to_string().contains("not the primary's"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
 }

@@ -82,6 +82,12 @@ impl Pair {
         Pair { clock, primary_disk, primary, standby_disk }
     }
 
+    /// Another opening of the primary, with an epoch and a segment of its own.
+    pub(crate) fn reopen_primary(&mut self) {
+        self.primary.close().unwrap();
+        self.primary = open(&self.primary_disk, &self.clock).unwrap();
+    }
+
     pub(crate) fn follow(&self) -> (Database, Follower) {
         follow(&self.standby_disk, &self.clock, &self.primary).unwrap()
     }
@@ -94,7 +100,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(primary: &Database, follower: &mut Follower) -> Wire {
-        Wire { shipment: primary.ship(&follower.begin(), "the standby").unwrap() }
+        Wire { shipment: primary.ship(&follower.begin().unwrap(), "the standby").unwrap() }
     }
 
     /// Ships all that is durable at the primary, in batches of so many bytes; acknowledges each.
@@ -116,7 +122,7 @@ pub(crate) fn batches(
     follower: &mut Follower,
     batch_bytes: usize,
 ) -> Vec<Vec<u8>> {
-    let mut shipment = primary.ship(&follower.begin(), "the standby").unwrap();
+    let mut shipment = primary.ship(&follower.begin().unwrap(), "the standby").unwrap();
     let mut batches = Vec::new();
     loop {
         batches.push(shipment.next(batch_bytes).unwrap());

@@ -2,8 +2,10 @@
 //! what the test says.
 
 use crate::hand_log::{HandLog, HandStream};
+use crate::hand_shipment::HandShipping;
 use bytes::{Bytes, BytesMut};
 use florin_core::request::{Reply, Request, Status};
+use florin_core::shipping::FollowFrom;
 use florin_core::{Error, ErrorKind};
 use florin_ledger::query::Page;
 use florin_ledger::{
@@ -12,7 +14,7 @@ use florin_ledger::{
 };
 use florin_server::copies::{CopyAnswer, CopyQuestion, HeldCopy};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
-use florin_server::ledger::{Found, Read};
+use florin_server::ledger::{Found, LogShipment, Read};
 use florin_server::{Doors, Ledger, Server, ServerMetrics, ServerOptions};
 use florin_wire::frame::{self, HEADER_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
@@ -42,13 +44,22 @@ pub(crate) struct HandLedger {
     requests: mpsc::UnboundedSender<(Request, Callback)>,
     reads: Arc<Mutex<std_mpsc::Receiver<()>>>,
     log: Arc<HandLog>,
+    shipping: Arc<HandShipping>,
+    rest: mpsc::UnboundedSender<Rest>,
 }
+
+/// Called when nothing more will be durable.
+type Rest = Box<dyn FnOnce() + Send>;
 
 /// The test's end of a [`HandLedger`].
 pub(crate) struct Engine {
     pub(crate) requests: mpsc::UnboundedReceiver<(Request, Callback)>,
     reads: std_mpsc::Sender<()>,
     pub(crate) log: Arc<HandLog>,
+    pub(crate) shipping: Arc<HandShipping>,
+    rest: mpsc::UnboundedReceiver<Rest>,
+    /// Who was asked to rest, and was not let yet.
+    resting: Vec<Rest>,
 }
 
 impl Ledger for HandLedger {
@@ -86,6 +97,15 @@ impl Ledger for HandLedger {
         Err(Error::new(ErrorKind::Invalid, "nothing to copy here"))
     }
 
+    fn ship(&self, from: &FollowFrom, _: &str) -> Result<Box<dyn LogShipment>, Error> {
+        Ok(self.shipping.ship(from.position.lsn))
+    }
+
+    fn rest(&self, done: impl FnOnce() + Send + 'static) {
+        // When the test's end is gone, nothing more will be durable.
+        let _ = self.rest.send(Box::new(done));
+    }
+
     fn read(&self, read: &Read) -> Result<Found, Error> {
         let turn = self.reads.lock().unwrap().recv();
         turn.map_err(|_| Error::new(ErrorKind::Stopped, "closed"))?;
@@ -109,8 +129,18 @@ impl Engine {
         let (reads, turns) = std_mpsc::channel();
         let log = Arc::new(HandLog::default());
         let reads_turns = Arc::new(Mutex::new(turns));
-        let ledger = HandLedger { requests, reads: reads_turns, log: Arc::clone(&log) };
-        (ledger, Engine { requests: received, reads, log })
+        let shipping = Arc::<HandShipping>::default();
+        let (rest, rests) = mpsc::unbounded_channel();
+        let ledger = HandLedger {
+            requests,
+            reads: reads_turns,
+            log: Arc::clone(&log),
+            shipping: Arc::clone(&shipping),
+            rest,
+        };
+        let engine =
+            Engine { requests: received, reads, log, shipping, rest: rests, resting: Vec::new() };
+        (ledger, engine)
     }
 
     /// The next request that reaches the engine.
@@ -124,6 +154,16 @@ impl Engine {
             (Request::CreateTransfers(batch), reply) => (batch.events().collect(), reply),
             (other, _) => unreachable!("{other:?}"),
         }
+    }
+
+    /// Waits until it is asked to decide nothing more.
+    pub(crate) async fn rests(&mut self) {
+        self.resting.push(self.rest.recv().await.unwrap());
+    }
+
+    /// Says that nothing more will be durable.
+    pub(crate) fn let_rest(&mut self) {
+        self.resting.drain(..).for_each(|done| done());
     }
 
     /// Lets one read of history go on.

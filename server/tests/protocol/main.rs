@@ -3,6 +3,7 @@
 
 mod closed;
 mod hand_log;
+mod hand_shipment;
 mod harness;
 
 mod admission;
@@ -15,5 +16,6 @@ mod keyring;
 mod malformed;
 mod pipelining;
 mod positions;
+mod shipping;
 mod shutdown;
 mod streams;

@@ -6,6 +6,7 @@ use crate::target::{Ledger, PATIENCE, Target, runtime};
 use clap::Args;
 use florin_client::{Client, ClientError, ClientOptions, StandbyStatus};
 use florin_core::following;
+use florin_ledger::Lsn;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -16,8 +17,9 @@ use tokio::time::{Instant, sleep};
 #[command(
     after_help = "Stop the old primary first, for good: nothing here can know whether it still takes \
 writes, and if it does there are two histories. With --connect the standby that serves there stops \
-following, ends its connections and serves again as the primary. With --data a directory that nobody has \
-open becomes one that florin serve opens as a primary."
+following, ends its connections and serves again as the primary; if it is not known to have had all that the \
+primary had a moment ago, it takes --force. With --data a directory that nobody has open becomes one that florin \
+serve opens as a primary; that always takes --force."
 )]
 pub(crate) struct Promote {
     #[command(flatten)]
@@ -26,11 +28,13 @@ pub(crate) struct Promote {
     #[command(flatten)]
     credentials: Credentials,
 
-    /// Although the standby is known to lack what its primary had
+    /// Although the standby lacks what its primary had, or nobody knows; with --data nobody ever does
     #[arg(long)]
     force: bool,
 }
 
+/// For how long what a standby heard of its primary is news: as long as people need to notice that it is gone.
+const KNOWN_FOR_MS: u64 = 10 * 60 * 1_000;
 /// How often a standby that is being promoted is asked whether it is.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -39,7 +43,7 @@ impl Promote {
         match (&self.target.data, &self.target.connect) {
             (Some(path), _) => {
                 self.credentials.check_absent()?;
-                promote_directory(path)
+                self.promote_directory(path)
             }
             (None, Some(address)) => self.promote_server(address),
             (None, None) => {
@@ -57,32 +61,77 @@ impl Promote {
         let Some(standby) = standing.standby else {
             return Err(Failure::new(Exit::Findings, format!("{address} is a primary already")));
         };
-        let missing = standby.primary_end.0.saturating_sub(standing.synced.0);
-        if 0 < missing && !self.force {
-            return Err(Failure::new(
-                Exit::Findings,
-                format!(
-                    "the standby lacks {missing} bytes of log that its primary had: promote another, or \
-                     give --force and lose what they say"
-                ),
-            ));
+        if let (Some(doubt), false) = (doubt(&standby, standing.synced), self.force) {
+            return Err(Failure::new(Exit::Findings, doubt));
         }
-        refuse_stopped(&standby, self.force)?;
         runtime.block_on(promote(&ledger.client))?;
         let mut output = io::stdout().lock();
-        writeln!(output, "{address} is the primary; its log was copied up to {}", standing.synced)?;
+        writeln!(
+            output,
+            "{address} is the primary; its log was copied up to {}, {}",
+            standing.synced,
+            in_step(&standby)
+        )?;
         Ok(Exit::Done)
     }
 }
 
-fn refuse_stopped(standby: &StandbyStatus, force: bool) -> Result<(), Failure> {
-    if !standby.has_stopped || force {
-        return Ok(());
+impl Promote {
+    fn promote_directory(&self, path: &Path) -> Result<Exit, Failure> {
+        if !self.force {
+            return Err(Failure::new(
+                Exit::Findings,
+                "nobody knows what this directory lacks: serve it with --follow and promote it with \
+                 --connect, or give --force if it is known to have all that was confirmed",
+            ));
+        }
+        following::promote(path).map_err(|error| {
+            Failure::unavailable(format!("can't promote {}: {error}", path.display()))
+        })?;
+        let mut output = io::stdout().lock();
+        writeln!(output, "{} is a primary's from now on: serve it", path.display())?;
+        Ok(Exit::Done)
     }
-    Err(Failure::new(
-        Exit::Findings,
-        format!("the standby follows no more ({}): promote another", standby.trouble),
-    ))
+}
+
+/// Why nobody knows that the standby has all that its primary has confirmed; `None` if it had all a moment
+/// ago.
+fn doubt(standby: &StandbyStatus, synced: Lsn) -> Option<String> {
+    let missing = standby.primary_end.0.saturating_sub(synced.0);
+    let (why, primary) = (in_step(standby), &standby.primary);
+    if standby.has_stopped {
+        let trouble = &standby.trouble;
+        return Some(format!("the standby follows no more ({trouble}): promote another"));
+    }
+    if standby.primary_end == Lsn::NONE {
+        return Some(format!(
+            "since it was started the standby has heard nothing of {primary}, so nobody knows what it lacks: \
+             start the primary, or promote another; or give --force and lose what only others have"
+        ));
+    }
+    if 0 < missing {
+        return Some(format!(
+            "the standby lacks {missing} bytes of log that its primary had ({why}): promote another, or give \
+             --force and lose what they say"
+        ));
+    }
+    if KNOWN_FOR_MS < standby.lag_ms {
+        return Some(format!(
+            "the standby was cut off: {why}. If the primary went on after that, with other standbys or alone, \
+             promote another; give --force if it did not"
+        ));
+    }
+    None
+}
+
+/// When it last had all that its primary had.
+fn in_step(standby: &StandbyStatus) -> String {
+    let seconds = standby.lag_ms / 1_000;
+    if standby.was_in_step {
+        format!("it had all that its primary had {seconds} s ago")
+    } else {
+        format!("it never had all that its primary had since it was started {seconds} s ago")
+    }
 }
 
 /// Asks for it, and waits until it is done.
@@ -99,11 +148,38 @@ async fn promote(client: &Client) -> Result<(), ClientError> {
     }
 }
 
-fn promote_directory(path: &Path) -> Result<Exit, Failure> {
-    following::promote(path).map_err(|error| {
-        Failure::unavailable(format!("can't promote {}: {error}", path.display()))
-    })?;
-    let mut output = io::stdout().lock();
-    writeln!(output, "{} is a primary's from now on: serve it", path.display())?;
-    Ok(Exit::Done)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a standby says that heard of its primary a second ago, and had all that it had.
+    fn in_step() -> StandbyStatus {
+        StandbyStatus {
+            primary: String::from("ledger-1:3000"),
+            primary_end: Lsn(10_000),
+            lag_ms: 1_000,
+            was_in_step: true,
+            ..StandbyStatus::default()
+        }
+    }
+
+    /// Prevents: "it was never heard of" taken for "nothing is lacking".
+    #[test]
+    fn only_what_was_heard_a_moment_ago_is_known() {
+        let synced = Lsn(10_000);
+        assert_eq!(doubt(&in_step(), synced), None);
+        let unheard = StandbyStatus { primary_end: Lsn::NONE, was_in_step: false, ..in_step() };
+        let cut_off = StandbyStatus { lag_ms: 3_600_000, ..in_step() };
+        let stopped = StandbyStatus { has_stopped: true, ..in_step() };
+        let behind = StandbyStatus { primary_end: Lsn(10_001), ..in_step() };
+        for (standby, says) in [
+            (unheard, "has heard nothing of ledger-1:3000"),
+            (cut_off, "it had all that its primary had 3600 s ago"),
+            (stopped, "follows no more"),
+            (behind, "lacks 1 bytes"),
+        ] {
+            let said = doubt(&standby, synced).expect(says);
+            assert!(said.contains(says), "{said}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::target::open_database_with;
 use clap::Args;
 use florin_core::following;
 use florin_core::tree::Proving;
-use florin_core::{Database, ErrorKind, Options};
+use florin_core::{Database, Error, ErrorKind, Options};
 use florin_ledger::Timestamp;
 use florin_proof::SigningKey;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
@@ -29,7 +29,7 @@ use tracing::warn;
 const PRIMARY: &str = "primary";
 const STANDBY: &str = "standby";
 /// How long a directory that was served may be in use afterwards.
-const LET_GO_PATIENCE: Duration = Duration::from_secs(5);
+const LET_GO_PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is tried meanwhile.
 const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 
@@ -94,6 +94,7 @@ struct Ready<'a> {
 }
 
 /// Why a server ended well.
+#[derive(Debug)]
 enum Served {
     /// It was told to stop.
     Stopped,
@@ -119,17 +120,16 @@ impl Serve {
         let mut places = Places { address, observe };
         if let Some(primary) = self.follow.primary()? {
             let (database, follower) = primary.open(&runtime, &self.data, self.options()?)?;
-            let served = runtime.block_on(async {
+            let (served, feeding) = runtime.block_on(async {
                 let feeding = primary.feed(follower);
-                let served = self.serve(&mut places, database.clone(), STANDBY).await;
-                feeding.end().await;
-                served
+                (self.serve(&mut places, database.clone(), STANDBY).await, feeding)
             });
+            feeding.tell();
+            // The feeder may wait for the engine, and the closed database ends that: so it comes first.
             let closed = database.close();
             drop(database);
-            let served = served?;
-            closed.map_err(|error| Failure::at_close(&error))?;
-            match served {
+            runtime.block_on(feeding.end());
+            match after_closing(served?, closed)? {
                 Served::Stopped => return Ok(Exit::Done),
                 Served::Promoted => self.promote()?,
             }
@@ -257,6 +257,19 @@ impl Serve {
     }
 }
 
+/// Why a standby ended well, with how its database closed.
+fn after_closing(served: Served, closed: Result<(), Error>) -> Result<Served, Failure> {
+    match (served, closed) {
+        (Served::Promoted, Err(error)) => {
+            // Perhaps of long ago, and it was said that it is promoted. Everything is in the log: opening takes
+            // longer.
+            warn!("the standby closed without a last checkpoint: {error}");
+            Ok(Served::Promoted)
+        }
+        (served, closed) => closed.map(|()| served).map_err(|error| Failure::at_close(&error)),
+    }
+}
+
 /// Where it listens.
 #[derive(Clone, Copy)]
 struct Places {
@@ -320,4 +333,19 @@ fn say_ready(places: &Places, role: &str, serve: &Serve) -> Result<(), Failure> 
     }
     output.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prevents: a standby that has answered that it is promoted, and ends since a checkpoint failed once.
+    #[test]
+    fn a_standby_that_could_make_no_checkpoint_is_promoted_all_the_same() {
+        let failed = || Err(Error::new(ErrorKind::Io, "a checkpoint, last week"));
+        assert!(matches!(after_closing(Served::Promoted, failed()), Ok(Served::Promoted)));
+        assert!(matches!(after_closing(Served::Promoted, Ok(())), Ok(Served::Promoted)));
+        assert!(matches!(after_closing(Served::Stopped, Ok(())), Ok(Served::Stopped)));
+        assert!(after_closing(Served::Stopped, failed()).is_err());
+    }
 }

@@ -4,6 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::target::{Destination, runtime};
 use clap::Args;
 use florin_client::{ReplicaStatus, ReplicationStatus, StandbyStatus, Status};
+use florin_ledger::Lsn;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -75,6 +76,7 @@ struct StandbyJson {
     primary_end: String,
     lag_bytes: String,
     lag_ms: u64,
+    was_in_step: bool,
     compared: String,
     stopped: bool,
     trouble: String,
@@ -95,6 +97,7 @@ impl From<&ReplicationStatus> for ReplicationJson {
             primary_end: standby.primary_end.to_string(),
             lag_bytes: lag_bytes(standby, status).to_string(),
             lag_ms: standby.lag_ms,
+            was_in_step: standby.was_in_step,
             compared: standby.compared.to_string(),
             stopped: standby.has_stopped,
             trouble: standby.trouble.clone(),
@@ -137,9 +140,13 @@ fn replication_text(status: &ReplicationStatus) -> String {
         text += &format!("standby      of {primary}, {how}\n");
         let seconds = lag_ms / 1_000;
         let bytes = lag_bytes(standby, status);
+        let bytes = match (standby.primary_end, standby.was_in_step) {
+            (Lsn::NONE, _) => format!("unknown: nothing heard of the primary for {seconds} s"),
+            (_, false) => format!("{bytes} bytes of log, never had all, for {seconds} s"),
+            (_, true) => format!("{bytes} bytes of log, {seconds} s since it had all"),
+        };
         text += &format!(
-            "lag          {bytes} bytes of log, {seconds} s since it had all; applied to {}, state compared \
-             at {}\n",
+            "lag          {bytes}; applied to {}, state compared at {}\n",
             standby.applied, standby.compared
         );
     }
