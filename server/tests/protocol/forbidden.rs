@@ -258,11 +258,15 @@ async fn every_operation_needs_its_role() {
         let mut peer = bank.admitted(number).await;
         for (operation, body, allowed) in &cases {
             let refused = match operation {
-                // A stream without credit, a position without a record, and a primary that shall be
-                // promoted are refused, but not for want of the role.
-                Operation::Subscribe | Operation::DryRunAsOf | Operation::Promote => {
-                    Some(RefusalKind::Invalid)
-                }
+                // A stream without credit, a position without a record, a database without a tree and a
+                // primary that shall be promoted are refused, but not for want of the role.
+                Operation::Subscribe
+                | Operation::DryRunAsOf
+                | Operation::TreeHead
+                | Operation::ProveInclusion
+                | Operation::ProveConsistency
+                | Operation::Receipt
+                | Operation::Promote => Some(RefusalKind::Invalid),
                 // So is a standby of another database.
                 Operation::FollowLog => Some(RefusalKind::Fork),
                 _ => None,
