@@ -41,9 +41,13 @@ impl Engine {
                     stored.lsn
                 ))
             })?;
-            if let Record::Epoch(epoch) = stored.record {
-                self.log.epoch = epoch.epoch;
-                self.past.begin_epoch(Position { epoch: epoch.epoch, lsn: stored.lsn });
+            match stored.record {
+                Record::Life(life) => self.log.life = life,
+                Record::Epoch(epoch) => {
+                    self.log.epoch = epoch.epoch;
+                    self.past.begin_epoch(Position { epoch: epoch.epoch, lsn: stored.lsn });
+                }
+                _ => {}
             }
             self.past.indexes.enter(stored.lsn, &stored.record, &payload);
         }

@@ -1,14 +1,17 @@
 //! A restored bank is the same bank up to the cut, and another one from there on.
 
-use crate::bank::{Bank, Kind, balance, hold, opens, restored, transfer};
+use crate::bank::{Bank, Kind, NOW, balance, hold, opens, options, restored, transfer};
 use florin_core::backup::Target;
 use florin_core::backup::memory::MemoryStore;
+use florin_core::clock::FixedClock;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::following::promote_on;
 use florin_core::{Database, ErrorKind};
 use florin_ledger::{
     CreateTransferStatus, Lsn, Position, StreamCursor, StreamFilter, StreamStart, TransferId,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Faults 19 and 30: what took effect once does so never again, in whichever life.
@@ -67,6 +70,37 @@ fn a_restored_bank_is_another_life_for_ever() {
         let third = restored(kind, &again, &third, Target::End).unwrap();
         assert!(![old, one.incarnation].contains(&third.incarnation));
     }
+}
+
+/// Prevents: a standby that copies a restored bank, and is the old one once it is promoted.
+#[test]
+fn a_standby_of_a_restored_bank_is_in_its_life() {
+    let mut bank = Bank::found(Kind::Clear);
+    bank.day(2);
+    let store = MemoryStore::new();
+    bank.back_up(&store).unwrap();
+    let disk = SimulatedDisk::new();
+    let life = restored(Kind::Clear, &store, &disk, Target::End).unwrap().incarnation;
+    let primary = opens(Kind::Clear, &disk).unwrap();
+    let copy = SimulatedDisk::new();
+    let clock = Arc::new(FixedClock(NOW));
+    let origin = || primary.origin();
+    let (standby, mut follower) =
+        Database::follow_on(Arc::new(copy.clone()), clock, "primary:3000", origin, options())
+            .unwrap();
+    let mut shipment = primary.ship(&follower.begin().unwrap(), "the standby").unwrap();
+    let mut end = Lsn(0);
+    while !shipment.is_live() {
+        end = follower.take(&shipment.next(1 << 20).unwrap()).unwrap().lsn;
+    }
+    let last = Position { epoch: primary.status().unwrap().epoch, lsn: Lsn(end.0 - 1) };
+    standby.wait_for(last, Duration::from_secs(60)).unwrap();
+    assert_eq!(standby.status().unwrap().incarnation, life);
+    // Its last checkpoint says so, too.
+    standby.close().unwrap();
+    drop((standby, follower));
+    promote_on(&copy).unwrap();
+    assert_eq!(opens(Kind::Clear, &copy).unwrap().status().unwrap().incarnation, life);
 }
 
 /// The cursor after everything that there is.
