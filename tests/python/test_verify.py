@@ -191,8 +191,8 @@ class RulesTest(unittest.TestCase):
         self.refuses(check_redeemed, promised, ask(chain=bytes([1] * 32)))
         self.refuses(check_redeemed, promised, ask(birth=2))
         self.refuses(check_redeemed, promised, ask(life=3))
-        check_redeemed(promised, ask(life=3, epoch=3 + 2**32, lsn=6_000))
-        self.refuses(check_redeemed, promised, ask(life=2, epoch=3 + 2**32, lsn=6_000))
+        check_redeemed(promised, ask(life=3, epoch=3 + 2**40, lsn=6_000))
+        self.refuses(check_redeemed, promised, ask(life=2, epoch=3 + 2**40, lsn=6_000))
         self.refuses(check_redeemed, promised, promised)
         self.refuses(check_redeemed, ask(), promised)
         self.refuses(check_redeemed, verify(signed_head(), KEY), ask())
@@ -205,12 +205,12 @@ class RulesTest(unittest.TestCase):
         grown = dict(size=2, root=root, lsn=5_001)
         both(**grown)
         both((), root=one)
-        both(**grown, life=3, epoch=3 + 2**32)
+        both(**grown, life=3, epoch=3 + 2**40)
         for change in (dict(lsn=5_000), dict(time=59), dict(epoch=2), dict(birth=3), dict(life=3)):
             with self.assertRaises(Refused, msg=change):
                 both(**grown | change)
         with self.assertRaises(Refused):
-            both(**grown, epoch=3 + 2**32)
+            both(**grown, epoch=3 + 2**40)
         for change in (dict(lsn=5_001), dict(time=61), dict(epoch=4), dict(chain=bytes([1] * 32))):
             with self.assertRaises(Refused, msg=change):
                 both((), **dict(root=one) | change)

@@ -422,7 +422,7 @@ mod tests {
     use crate::id::{AccountId, Code, LedgerId, TransferId};
     use crate::record::RefusalReason;
     use crate::status::{CreateAccountStatus, CreateTransferStatus};
-    use crate::stream::{ExpiredHold, ItemContent, Refused};
+    use crate::stream::{BegunLife, ExpiredHold, ItemContent, Refused};
     use crate::transfer::Transfer;
     use alloc::vec;
 
@@ -437,6 +437,7 @@ mod tests {
             code: Code(5),
             hold_timestamp: Timestamp(6),
         };
+        let life = BegunLife { number: 17, incarnation: 18, previous: 19, restored_to: Lsn(20) };
         let (table, expires) = (TableId(16), Timestamp(9));
         vec![
             ItemContent::Epoch { epoch: 3, tag: 4 },
@@ -444,6 +445,7 @@ mod tests {
             ItemContent::Transfer(transfer),
             ItemContent::Expiry(hold),
             ItemContent::Failed { id: TransferId(7), status: CreateTransferStatus::ExceedsCredits },
+            ItemContent::Life(life),
             ItemContent::Refusal(Refused {
                 id: 13,
                 digest: [14; 32],
@@ -492,7 +494,7 @@ mod tests {
         let bytes = batch();
         let view = BatchView::new(&bytes).unwrap();
         assert_eq!(view.items().collect::<Vec<_>>(), items());
-        assert_eq!((view.items_count(), view.end()), (11, end()));
+        assert_eq!((view.items_count(), view.end()), (12, end()));
         let kinds: Vec<ItemKind> = contents().iter().map(ItemContent::kind).collect();
         assert_eq!(kinds, ItemKind::ALL, "every kind is here");
         let empty = BatchWriter::new(Vec::new(), 0).finish(end());
