@@ -34,7 +34,7 @@
 //! 4. the signature is right under the public key.
 
 use super::name;
-use super::signature::{PublicKey, SIGNATURE_BYTES, Signer};
+use super::signature::{NotSigned, PublicKey, Signer, unsealed};
 use crate::limits::BACKUP_OBJECTS_MAX;
 use crate::log::geometry::SEGMENT_HEADER_BYTES;
 use crate::log::{FramePosition, Geometry};
@@ -223,9 +223,7 @@ impl Manifest {
         for entry in &self.objects {
             bytes.extend_from_slice(EntryLayout::of(entry).as_bytes());
         }
-        bytes.extend_from_slice(&signer.public().0);
-        let signature = signer.sign(&bytes);
-        bytes.extend_from_slice(&signature);
+        signer.seal(&mut bytes);
         bytes
     }
 
@@ -235,20 +233,18 @@ impl Manifest {
     /// [`ManifestError`].
     pub fn decoded(bytes: &[u8], trusted: &[PublicKey]) -> Result<Manifest, ManifestError> {
         let damaged = ManifestError::Damaged;
-        let (head, rest) = HeadLayout::ref_from_prefix(bytes).map_err(|_| damaged)?;
+        let (head, _) = HeadLayout::ref_from_prefix(bytes).map_err(|_| damaged)?;
         if head.magic != MAGIC {
             return Err(damaged);
         }
         if head.version.get() != VERSION {
             return Err(ManifestError::Version(head.version.get()));
         }
-        let (rest, signature) = rest.split_last_chunk::<SIGNATURE_BYTES>().ok_or(damaged)?;
-        let (rest, public) = rest.split_last_chunk::<32>().ok_or(damaged)?;
-        let (signed, _) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
-        let public = PublicKey(*public);
-        if !trusted.contains(&public) || !public.has_signed(signed, signature) {
-            return Err(ManifestError::Signature);
-        }
+        let content = unsealed(bytes, trusted).map_err(|wrong| match wrong {
+            NotSigned::TooShort => damaged,
+            NotSigned::Stranger => ManifestError::Signature,
+        })?;
+        let rest = content.get(size_of::<HeadLayout>()..).ok_or(damaged)?;
         let wrapped_bytes = usize::from(head.wrapped_bytes.get());
         let (wrapped, entries) = rest.split_at_checked(wrapped_bytes).ok_or(damaged)?;
         let entries = <[EntryLayout]>::ref_from_bytes(entries).map_err(|_| damaged)?;

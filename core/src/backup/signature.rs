@@ -33,6 +33,27 @@ impl PublicKey {
     }
 }
 
+/// Why bytes are not what somebody has signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NotSigned {
+    /// They are too few for a key and a signature.
+    TooShort,
+    /// Nobody of those who are trusted has signed them.
+    Stranger,
+}
+
+/// What one of these keys has signed: the bytes before [`Signer::seal`] put the key and the signature there.
+///
+/// # Errors
+/// [`NotSigned`].
+pub(super) fn unsealed<'a>(bytes: &'a [u8], trusted: &[PublicKey]) -> Result<&'a [u8], NotSigned> {
+    let (signed, signature) = bytes.split_last_chunk().ok_or(NotSigned::TooShort)?;
+    let (content, public) = signed.split_last_chunk().ok_or(NotSigned::TooShort)?;
+    let public = PublicKey(*public);
+    let is_signed = trusted.contains(&public) && public.has_signed(signed, signature);
+    if is_signed { Ok(content) } else { Err(NotSigned::Stranger) }
+}
+
 /// The half of a key that signs. Wiped when it is dropped.
 #[derive(Clone)]
 pub struct Signer(SigningKey);
@@ -48,6 +69,13 @@ impl Signer {
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Signer {
         Signer(SigningKey::from_bytes(seed))
+    }
+
+    /// Puts the public key behind what is signed, and the signature of all that behind it.
+    pub(super) fn seal(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.public().0);
+        let signature = self.sign(bytes);
+        bytes.extend_from_slice(&signature);
     }
 
     /// The key of a PEM file (PKCS #8), as `florin keys generate` writes it.

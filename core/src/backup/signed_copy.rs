@@ -19,7 +19,7 @@
 //! 2. birth and number of the root are the copy's;
 //! 3. the signature is right under the public key.
 
-use super::signature::{PublicKey, SIGNATURE_BYTES, Signer};
+use super::signature::{NotSigned, PublicKey, Signer, unsealed};
 use crate::keyring::copy::KeyringCopy;
 use florin_ledger::Timestamp;
 use zerocopy::little_endian::{U32, U64, U128};
@@ -80,9 +80,8 @@ impl SignedCopy {
             made: self.made.0.into(),
             root_number: self.copy.root_number().into(),
         };
-        let mut bytes = [head.as_bytes(), &self.copy.to_bytes(), &signer.public().0].concat();
-        let signature = signer.sign(&bytes);
-        bytes.extend_from_slice(&signature);
+        let mut bytes = [head.as_bytes(), &self.copy.to_bytes()].concat();
+        signer.seal(&mut bytes);
         bytes
     }
 
@@ -92,21 +91,19 @@ impl SignedCopy {
     /// [`SignedCopyError`].
     pub fn decoded(bytes: &[u8], trusted: &[PublicKey]) -> Result<SignedCopy, SignedCopyError> {
         let damaged = SignedCopyError::Damaged;
-        let (head, rest) = HeadLayout::ref_from_prefix(bytes).map_err(|_| damaged)?;
+        let (head, _) = HeadLayout::ref_from_prefix(bytes).map_err(|_| damaged)?;
         if head.magic != MAGIC {
             return Err(damaged);
         }
         if head.version.get() != VERSION {
             return Err(SignedCopyError::Version(head.version.get()));
         }
-        let (rest, signature) = rest.split_last_chunk::<SIGNATURE_BYTES>().ok_or(damaged)?;
-        let (copy, public) = rest.split_last_chunk::<32>().ok_or(damaged)?;
-        let (signed, _) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
-        let public = PublicKey(*public);
-        if !trusted.contains(&public) || !public.has_signed(signed, signature) {
-            return Err(SignedCopyError::Signature);
-        }
-        let copy = KeyringCopy::from_bytes(copy).map_err(|_| damaged)?;
+        let content = unsealed(bytes, trusted).map_err(|wrong| match wrong {
+            NotSigned::TooShort => damaged,
+            NotSigned::Stranger => SignedCopyError::Signature,
+        })?;
+        let rest = content.get(size_of::<HeadLayout>()..).ok_or(damaged)?;
+        let copy = KeyringCopy::from_bytes(rest).map_err(|_| damaged)?;
         let is_of_copy =
             head.birth.get() == copy.birth() && head.root_number.get() == copy.root_number();
         if !is_of_copy || head.zero.get() != 0 {

@@ -3,6 +3,7 @@
 
 use crate::bank::{Bank, Kind, NOW, opens, signer, stored};
 use crate::keys::TestKey;
+use crate::names::{self, CUSTOMERS, readable};
 use florin_core::backup::keyring::{
     KEPT_FOR, Keeping, Kept, KeyringCopy, copies, keep, newest as newest_copy,
 };
@@ -11,55 +12,19 @@ use florin_core::backup::{Restoring, Target, Trust, newest, restore};
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::keyring::{DestroyResult, Held};
+use florin_core::sealing;
 use florin_core::verify::{verify_keyring, verify_on};
-use florin_core::{Database, sealing};
 use florin_keys::KeyEncryptionKey;
-use florin_ledger::document::WriteResult;
-use florin_ledger::{DocumentKey, DocumentWrite, TableId, Timestamp};
+use florin_ledger::Timestamp;
 use std::sync::Arc;
-
-const TABLE: TableId = TableId(100);
-pub(crate) const CUSTOMERS: [&str; 3] = ["ann", "bob", "eve"];
-
-/// A seal that anybody could write: the name under a stream that follows from the key.
-fn sealed(key: &[u8; 32], name: &str) -> Vec<u8> {
-    let stream = *blake3::keyed_hash(key, b"name").as_bytes();
-    name.bytes().zip(stream).map(|(byte, pad)| byte ^ pad).collect()
-}
 
 /// A bank with three customers, whose names are documents sealed under keys of the keyring.
 pub(crate) fn with_customers() -> Bank {
     let mut bank = Bank::found(Kind::Sealed);
     let database = bank.open();
-    for name in CUSTOMERS {
-        let held = database.make_keys(&[name.as_bytes()]).unwrap().remove(0);
-        let Held::Key(key) = held else { panic!("{held:?}") };
-        let write = DocumentWrite {
-            table: TABLE,
-            key: name.as_bytes().to_vec(),
-            value: Some(sealed(&key, &format!("the name of {name}"))),
-            ..DocumentWrite::default()
-        };
-        let results = database.write_documents(&[write]).unwrap();
-        assert!(matches!(results[0], WriteResult::Written(_)));
-    }
+    names::write(&database);
     database.close().unwrap();
     bank
-}
-
-/// Which names can be read with what a database has.
-pub(crate) fn readable(database: &Database) -> Vec<&'static str> {
-    let mut readable = Vec::new();
-    for name in CUSTOMERS {
-        let key = DocumentKey { table: TABLE, key: name.as_bytes().to_vec() };
-        let document = database.documents(&[key]).unwrap().remove(0).unwrap();
-        if let Held::Key(key) = database.keys(&[name.as_bytes()]).unwrap().remove(0) {
-            let mask = sealed(&key, &format!("the name of {name}"));
-            assert_eq!(document.value, Some(mask));
-            readable.push(name);
-        }
-    }
-    readable
 }
 
 /// The test of the promise.

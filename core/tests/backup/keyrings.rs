@@ -3,8 +3,9 @@
 //! not can't be read any more.
 
 use crate::bank::{Bank, Kind, NOW, opens, signer, stored};
-use crate::erasure::{CUSTOMERS, kept, readable, with_customers};
+use crate::erasure::{kept, with_customers};
 use crate::keys::TestKey;
+use crate::names::{CUSTOMERS, readable};
 use florin_core::backup::keyring::{
     KEPT_FOR, Keeping, Kept, KeyringCopy, SignedCopy, copies, keep, newest, put_back, read,
 };

@@ -4,6 +4,8 @@
 
 #[path = "../keys/mod.rs"]
 mod keys;
+#[path = "../names/mod.rs"]
+mod names;
 
 mod altered;
 mod bank;
