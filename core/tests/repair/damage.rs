@@ -1,0 +1,100 @@
+//! Every file of a directory, damaged at every 4 KiB.
+
+use crate::bank::{Bank, Damage, trimmed};
+use florin_core::backup::Source;
+use florin_core::repair::DerivedFiles;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Damages a file of a copy, repairs it, and compares it with the bank that it is a copy of.
+fn check(bank: &Bank, name: &str, damage: Damage, source: &dyn Source) -> DerivedFiles {
+    let copy = bank.copy();
+    copy.damage(name, damage);
+    let damaged = copy.files();
+    let case = format!("{name}: {damage:?}");
+    let repaired = match copy.repair(source) {
+        Ok(repaired) => repaired,
+        Err(error) => {
+            assert_eq!(name, "database_key", "{case}: {error}");
+            assert!(error.to_string().contains("put back"), "{case}: {error}");
+            assert_eq!(copy.files(), damaged, "{case}");
+            return DerivedFiles::Whole;
+        }
+    };
+    let whole = bank.verified();
+    if name.starts_with("keyring/") {
+        if !repaired.report.findings.is_empty() {
+            let finding = &repaired.report.findings[0];
+            assert!(finding.contains("florin keyring restore"), "{case}: {finding}");
+        }
+        assert_eq!(copy.files(), damaged, "{case}");
+        return DerivedFiles::Whole;
+    }
+    assert_eq!(repaired.report.findings, [""; 0], "{case}");
+    assert_eq!(repaired.report.ledgers, whole.ledgers, "{case}");
+    assert_eq!(repaired.report.transfers_count, whole.transfers_count, "{case}");
+    if repaired.derived == DerivedFiles::Whole {
+        assert_eq!(repaired.report.digest, whole.digest, "{case}");
+    }
+    let segments = copy.segments();
+    for (path, expected) in bank.segments() {
+        if repaired.report.is_torn {
+            assert_eq!(repaired.segments, [], "{case}");
+            continue;
+        }
+        assert_eq!(trimmed(&segments[&path]), trimmed(&expected), "{case}: {path}");
+        if path == name && !repaired.segments.is_empty() {
+            assert_eq!(segments[&path], expected, "{case}: {path}");
+        }
+    }
+    for replaced in &repaired.segments {
+        let kept = replaced.kept.as_ref().map(|kept| copy.disk.contents(kept).unwrap());
+        assert_eq!(kept.as_ref(), damaged.get(name), "{case}");
+    }
+    assert!(copy.files().keys().all(|name| !name.ends_with(".repairing")), "{case}");
+    if name.starts_with("log/") && matches!(damage, Damage::Removed | Damage::Cut(0)) {
+        assert_eq!(repaired.segments.len(), 1, "{case}");
+    }
+    repaired.derived
+}
+
+/// Every damage of every file, from one source; how often what is derived was derived again.
+fn check_all(bank: &Bank, source: &(dyn Source + Sync)) -> usize {
+    let mut cases = Vec::new();
+    for (name, bytes) in bank.files() {
+        for damage in Damage::all(bytes.len()) {
+            cases.push((name.clone(), damage));
+        }
+    }
+    let (next, rebuilt) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((name, damage)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if check(bank, name, *damage, source) == DerivedFiles::Rebuilt {
+                        rebuilt.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    rebuilt.into_inner()
+}
+
+#[test]
+fn every_page_of_every_file_is_repaired_from_a_copy_of_the_log() {
+    let bank = Bank::of_days(false, 2);
+    for (name, bytes) in bank.files() {
+        println!("{name} {}", bytes.len());
+    }
+    let other = bank.copy();
+    let rebuilt = check_all(&bank, &other.still());
+    assert!(0 < rebuilt);
+}
+
+#[test]
+fn every_page_of_every_file_is_repaired_from_a_backup() {
+    let bank = Bank::of_days(true, 1);
+    let rebuilt = check_all(&bank, &bank.backed_up());
+    assert!(0 < rebuilt);
+}
