@@ -9,7 +9,9 @@
 use super::piece::{Piece, fork};
 use super::staging::{Staging, read_all};
 use crate::backup::Source;
+use crate::checkpoint::Metadata;
 use crate::disk::Disk;
+use crate::disk::overlay::Overlay;
 use crate::error::{Error, ErrorKind};
 use crate::log::recovery::{End, Lost, judge_end};
 use crate::log::segment::{self, file_name};
@@ -18,6 +20,7 @@ use crate::snapshot::{Snapshot, checkpoint_of};
 use crate::verify::Progress;
 use florin_ledger::Lsn;
 use florin_ledger::record::{LifeRecord, Record};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -40,6 +43,10 @@ pub(super) struct Gaps<'a> {
     identity: Identity,
     /// Whether anything here says that it is the source's bank.
     is_same_bank: bool,
+    /// What the newest checkpoint says of itself.
+    checkpoint: Option<Metadata>,
+    /// The segments that were replaced of which something was whole here: no other log's.
+    own: BTreeSet<u64>,
     /// What is known to be durable.
     witnesses: Vec<Lsn>,
     life: Option<LifeRecord>,
@@ -57,8 +64,7 @@ impl<'a> Gaps<'a> {
         let moment = source.snapshot()?;
         let geometry = crate::log::Geometry::new(moment.segment_bytes)
             .ok_or_else(|| Error::corrupt("the source's segments have an impossible size"))?;
-        let there =
-            Identity { incarnation: moment.birth, geometry, is_sealed: moment.is_sealed };
+        let there = Identity { incarnation: moment.birth, geometry, is_sealed: moment.is_sealed };
         let here = match segment::identify(staging.as_ref()) {
             Ok(here) => here,
             Err(LogError::Corrupt(_)) => None,
@@ -81,7 +87,7 @@ impl<'a> Gaps<'a> {
                 key.incarnation()
             )));
         }
-        let below: Arc<dyn Disk> = staging.clone();
+        let below: Arc<dyn Disk> = Arc::new(Overlay::new(staging.clone()));
         let checkpoint = checkpoint_of(&below, there);
         let mut witnesses: Vec<Lsn> = checkpoint.iter().map(|it| it.rows_position).collect();
         witnesses.push(moment.end.lsn);
@@ -91,6 +97,8 @@ impl<'a> Gaps<'a> {
                 || staging.database_key().is_some(),
             life: checkpoint.as_ref().and_then(|it| it.life),
             is_life_known: checkpoint.is_some(),
+            checkpoint,
+            own: BTreeSet::new(),
             staging,
             source,
             moment,
@@ -140,6 +148,10 @@ impl<'a> Gaps<'a> {
                 )));
             }
         }
+        // What only the source has says nothing of the directory.
+        if self.staging.has(number) && !self.own.contains(&number) {
+            return Ok(());
+        }
         // A life begins with an opening, and an opening with the first record of its first frame.
         if epoch.replace(frame.epoch()) != Some(frame.epoch())
             && let Some(Ok(first)) = frame.records().next()
@@ -162,9 +174,10 @@ impl<'a> Gaps<'a> {
             if self.staging.has(number) || self.moment.end.lsn <= geometry.first_place(number) {
                 continue;
             }
+            let stored = self.stored(number)?;
             match self.piece(number, at) {
-                Ok(piece) if piece.end.lsn <= at.lsn => {}
-                Ok(piece) => match self.stage(number, &piece) {
+                Ok(piece) if !piece.is_missed(at, &stored) => {}
+                Ok(piece) => match self.stage(number, &piece, &stored) {
                     Err(error) => return Err(failure.unwrap_or(error)),
                     Ok(()) => {
                         let what = lost.damage.what.to_string();
@@ -195,17 +208,22 @@ impl<'a> Gaps<'a> {
         Piece::check(self.identity, number, content, at, self.moment.end)
     }
 
-    fn stage(&mut self, number: u64, piece: &Piece) -> Result<(), Error> {
-        let failed = |error: io::Error| {
-            Error::new(ErrorKind::of_io(&error), format!("segment {number}: {error}"))
-        };
-        let mut stored =
-            read_all(self.staging.as_ref(), &file_name(number)).map_err(failed)?.unwrap_or_default();
+    /// The file of a segment here, as far as a segment goes; empty if there is none.
+    fn stored(&self, number: u64) -> Result<Vec<u8>, Error> {
+        let stored = read_all(self.staging.as_ref(), &file_name(number));
+        let mut stored = stored.map_err(|error| failed(number, &error))?.unwrap_or_default();
         let most = usize::try_from(self.identity.geometry.segment_bytes()).expect("it fits memory");
         stored.truncate(most);
-        let fitted = piece.fit(&stored)?;
-        self.is_same_bank |= 0 < fitted.same_count;
-        self.staging.stage(number, &fitted.content).map_err(failed)
+        Ok(stored)
+    }
+
+    fn stage(&mut self, number: u64, piece: &Piece, stored: &[u8]) -> Result<(), Error> {
+        let fitted = piece.fit(stored)?;
+        if 0 < fitted.same_count {
+            self.own.insert(number);
+            self.is_same_bank = true;
+        }
+        self.staging.stage(number, &fitted.content).map_err(|error| failed(number, &error))
     }
 
     /// Whether all that the source has is here now, in this very life.
@@ -216,6 +234,14 @@ impl<'a> Gaps<'a> {
             Ok(_) | Err(ReadError::NoRecord { .. }) => return Err(fork(end.lsn)),
             Err(error) => return Err(error.into()),
         }
+        if let Some(checkpoint) = &self.checkpoint {
+            match reader.position_at(checkpoint.position, at.lsn) {
+                Ok(here)
+                    if (here.sequence, here.chain) == (checkpoint.sequence, checkpoint.chain) => {}
+                Ok(_) | Err(ReadError::NoRecord { .. }) => return Err(fork(checkpoint.position)),
+                Err(error) => return Err(error.into()),
+            }
+        }
         if !self.is_same_bank {
             return Err(Error::new(
                 ErrorKind::Unusable,
@@ -223,9 +249,16 @@ impl<'a> Gaps<'a> {
                  backup into an empty directory",
             ));
         }
+        if !self.is_life_known {
+            return Err(Error::new(
+                ErrorKind::Unusable,
+                "without a checkpoint only the records say which life of the bank this is: nothing was \
+                 changed; give the key of the database (--key-file or --pkcs11-module)",
+            ));
+        }
         let birth = LifeRecord::birth(self.identity.incarnation);
         let life = self.life.unwrap_or(birth).incarnation;
-        if self.is_life_known && life != self.moment.incarnation {
+        if life != self.moment.incarnation {
             return Err(another_bank(format!(
                 "the source is the life {:032x} of this bank, the directory is {life:032x}",
                 self.moment.incarnation
@@ -233,6 +266,10 @@ impl<'a> Gaps<'a> {
         }
         Ok(at)
     }
+}
+
+fn failed(number: u64, error: &io::Error) -> Error {
+    Error::new(ErrorKind::of_io(error), format!("segment {number}: {error}"))
 }
 
 fn another_bank(what: String) -> Error {

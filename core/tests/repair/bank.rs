@@ -68,13 +68,19 @@ impl Bank {
 
     /// The same bank at another place, with another future.
     pub(crate) fn copy(&self) -> Bank {
-        Bank { disk: self.disk.copy(), ..*self }
+        self.on(self.disk.copy())
+    }
+
+    /// The same bank on another disk.
+    pub(crate) fn on(&self, disk: SimulatedDisk) -> Bank {
+        Bank { disk, ..*self }
     }
 
     /// Opened, in a segment of its own.
     pub(crate) fn open(&mut self) -> Database {
         self.openings += 1;
-        let clock = FixedClock(Timestamp(1_800_000_000_000_000_000 + self.openings * 1_000_000_000));
+        let clock =
+            FixedClock(Timestamp(1_800_000_000_000_000_000 + self.openings * 1_000_000_000));
         let preparer =
             PreparerOptions { slice_bytes: 128 << 10, reserve_bytes: 32 << 10, free_bytes_min: 0 };
         let options = Options {
@@ -182,7 +188,10 @@ impl Bank {
 }
 
 /// A backup of a store, without a key.
-pub(crate) fn opened(store: &MemoryStore, signers: Option<&[PublicKey]>) -> Result<BackedUp, Error> {
+pub(crate) fn opened(
+    store: &MemoryStore,
+    signers: Option<&[PublicKey]>,
+) -> Result<BackedUp, Error> {
     let signer = [signer().public()];
     let trust = Trust { signers: signers.unwrap_or(&signer), key: None };
     let stored: Arc<dyn Store> = Arc::new(store.clone());
