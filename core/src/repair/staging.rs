@@ -44,6 +44,8 @@ impl Staging {
         self.below.create_directory(ASIDE)?;
         self.below.sync_directory("")?;
         self.write(&staged_name(number), content)?;
+        // Its name here is not to come back once it has the one in the log.
+        self.below.sync_directory(ASIDE)?;
         self.staged().insert(number);
         Ok(())
     }

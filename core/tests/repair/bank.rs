@@ -246,6 +246,11 @@ impl Damage {
     }
 }
 
+/// Whether all of these files are there, byte for byte. Not to be compared by `assert_eq`, which prints them.
+pub(crate) fn has_all(files: &Files, expected: &Files) -> bool {
+    expected.iter().all(|(name, bytes)| files.get(name) == Some(bytes))
+}
+
 /// Without the zeros that it ends with.
 pub(crate) fn trimmed(bytes: &[u8]) -> &[u8] {
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);

@@ -1,7 +1,7 @@
 //! Power cuts and errors while a repair is made. What would go wrong without: a directory that nothing
 //! repairs any more, or worse, one that opens with less than was durable.
 
-use crate::bank::{Bank, Damage};
+use crate::bank::{Bank, Damage, has_all};
 use florin_core::ErrorKind;
 use florin_core::snapshot::StillLog;
 
@@ -41,7 +41,7 @@ fn a_power_cut_at_any_operation_leaves_what_can_be_repaired() {
             }
             let repaired = image.repair(&source).unwrap();
             assert_eq!(repaired.report.findings, [""; 0], "{at} {seed}");
-            assert_eq!(image.segments(), segments, "{at} {seed}");
+            assert!(image.segments() == segments, "{at} {seed}");
             let files = image.files();
             assert!(
                 files
@@ -53,7 +53,7 @@ fn a_power_cut_at_any_operation_leaves_what_can_be_repaired() {
             let kept = damaged(&whole).files();
             for name in &SEGMENTS[1..3] {
                 let copy = name.replace("log/", "damaged/");
-                assert_eq!(files[&copy], kept[*name], "{at} {seed}: {name}");
+                assert!(files[&copy] == kept[*name], "{at} {seed}: {name}");
             }
         }
     }
@@ -81,7 +81,7 @@ fn an_error_or_a_full_disk_at_any_call_leaves_what_can_be_repaired() {
                 assert_eq!(error.kind(), kind, "{call}: {error}");
                 bank.repair(&source).unwrap();
             }
-            assert_eq!(bank.segments(), segments, "{call}");
+            assert!(has_all(&bank.segments(), &segments), "{call}");
         }
     }
 }

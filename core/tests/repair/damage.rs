@@ -21,7 +21,7 @@ fn check(bank: &Bank, name: &str, damage: Damage, source: &dyn Source) -> Derive
             let message = error.to_string();
             let says = ["put back a copy", "put the file back"];
             assert!(says.iter().any(|says| message.contains(says)), "{case}: {error}");
-            assert_eq!(copy.files(), damaged, "{case}");
+            assert!(copy.files() == damaged, "{case}");
             return DerivedFiles::Whole;
         }
     };
@@ -31,7 +31,7 @@ fn check(bank: &Bank, name: &str, damage: Damage, source: &dyn Source) -> Derive
             let finding = &repaired.report.findings[0];
             assert!(finding.contains("florin keyring restore"), "{case}: {finding}");
         }
-        assert_eq!(copy.files(), damaged, "{case}");
+        assert!(copy.files() == damaged, "{case}");
         return DerivedFiles::Whole;
     }
     assert_eq!(repaired.report.findings, [""; 0], "{case}");
@@ -46,7 +46,7 @@ fn check(bank: &Bank, name: &str, damage: Damage, source: &dyn Source) -> Derive
             assert_eq!(repaired.segments, [], "{case}");
             continue;
         }
-        assert_eq!(trimmed(&segments[&path]), trimmed(&expected), "{case}: {path}");
+        assert!(trimmed(&segments[&path]) == trimmed(&expected), "{case}: {path}");
         if path == name && !repaired.segments.is_empty() {
             assert_eq!(segments[&path], expected, "{case}: {path}");
         }

@@ -22,7 +22,7 @@ fn what_is_whole_is_left_as_it_is() {
         let repaired = bank.repair(&bank.copy().still()).unwrap();
         assert_eq!((repaired.segments.len(), repaired.report.findings.len()), (0, 0));
         assert_eq!(repaired.end, bank.still().snapshot().end.lsn);
-        assert_eq!(bank.files(), before);
+        assert!(bank.files() == before);
     }
 }
 
@@ -43,7 +43,7 @@ fn what_was_recorded_since_the_backup_stays() {
         copy.damage(SEGMENTS[2], damage);
         let repaired = copy.repair(&source).unwrap();
         assert_eq!(repaired.segments.len(), 1, "{damage:?}");
-        assert_eq!(copy.segments()[SEGMENTS[2]], whole[SEGMENTS[2]], "{damage:?}");
+        assert!(copy.segments()[SEGMENTS[2]] == whole[SEGMENTS[2]], "{damage:?}");
         assert_eq!(repaired.report, bank.verified(), "{damage:?}");
     }
     // Behind the end of the backup it has nothing to say.
@@ -54,7 +54,7 @@ fn what_was_recorded_since_the_backup_stays() {
         let error = copy.repair(&source).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage:?}: {error}");
         assert!(error.to_string().contains("name another source"), "{damage:?}: {error}");
-        assert_eq!(copy.files(), before, "{damage:?}");
+        assert!(copy.files() == before, "{damage:?}");
     }
 }
 
@@ -102,7 +102,7 @@ fn several_segments_and_the_end_at_once() {
     let repaired = bank.repair(&source.still()).unwrap();
     let numbers: Vec<u64> = repaired.segments.iter().map(|it| it.damaged.number).collect();
     assert_eq!(numbers, [0, 1, 2, 3]);
-    assert_eq!(bank.segments(), whole);
+    assert!(bank.segments() == whole);
     for replaced in &repaired.segments[..3] {
         let name = SEGMENTS[usize::try_from(replaced.damaged.number).unwrap()];
         let kept = replaced.kept.as_ref().unwrap();
@@ -113,8 +113,8 @@ fn several_segments_and_the_end_at_once() {
     bank.damage(SEGMENTS[1], Damage::Flip(2));
     let again = bank.repair(&source.still()).unwrap();
     assert_eq!(again.segments[0].kept.as_deref(), Some("damaged/00000000000000000001.1"));
-    assert_eq!(bank.files()["damaged/00000000000000000001"], damaged[SEGMENTS[1]]);
-    assert_eq!(bank.segments(), whole);
+    assert!(bank.files()["damaged/00000000000000000001"] == damaged[SEGMENTS[1]]);
+    assert!(bank.segments() == whole);
 }
 
 /// A backup of yesterday, and today's segment is gone. The checkpoint has seen it.
@@ -128,7 +128,7 @@ fn what_the_checkpoint_has_seen_durable_is_not_given_up() {
     let before = bank.files();
     let error = bank.repair(&source).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-    assert_eq!(bank.files(), before);
+    assert!(bank.files() == before);
 }
 
 /// What a power cut has left behind the end was never durable, and is no damage.
@@ -142,7 +142,7 @@ fn a_torn_end_is_no_damage() {
     let before = bank.files();
     let repaired = bank.repair(&source.still()).unwrap();
     assert!(repaired.report.is_torn && repaired.segments.is_empty());
-    assert_eq!(bank.files(), before);
+    assert!(bank.files() == before);
 }
 
 /// No header is left, nor a checkpoint: the blocks themselves say whose they are.
@@ -156,7 +156,7 @@ fn a_log_without_any_header_is_known_by_its_blocks() {
     }
     bank.damage("checkpoint.redb", Damage::Removed);
     bank.repair(&source.still()).unwrap();
-    assert_eq!(bank.segments(), whole);
+    assert!(bank.segments() == whole);
     // Where nothing is left, nothing says so.
     for name in &SEGMENTS[..2] {
         bank.damage(name, Damage::Cut(0));
@@ -164,6 +164,6 @@ fn a_log_without_any_header_is_known_by_its_blocks() {
     let before = bank.files();
     let error = bank.repair(&source.still()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unusable, "{error}");
-    assert_eq!(bank.files(), before);
+    assert!(bank.files() == before);
     assert_ne!(source.still().snapshot().end, FramePosition::GENESIS);
 }

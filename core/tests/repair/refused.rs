@@ -19,7 +19,7 @@ fn check(bank: &Bank, source: &dyn Source, kind: ErrorKind, says: &str) {
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(says), "{error}");
     assert!(error.to_string().contains("nothing was changed"), "{error}");
-    assert_eq!(bank.files(), before, "{error}");
+    assert!(bank.files() == before, "{error}");
 }
 
 #[test]
@@ -127,14 +127,14 @@ fn a_source_that_is_damaged_at_the_same_place_is_refused() {
                 Ok(repaired) => assert!(repaired.segments.is_empty(), "{damage:?}"),
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage:?}: {error}");
-                    assert_eq!(copy.files(), before, "{damage:?}");
+                    assert!(copy.files() == before, "{damage:?}");
                 }
             }
             // Elsewhere it may be damaged.
             let copy = bank.copy();
             copy.damage(THIRD, Damage::Flip(4));
             copy.repair(&source).unwrap();
-            assert_eq!(copy.segments(), bank.segments(), "{damage:?}");
+            assert!(copy.segments() == bank.segments(), "{damage:?}");
         }
     }
 }
@@ -161,7 +161,7 @@ fn a_backup_that_was_altered_or_is_anothers_is_refused() {
             Err(error) => assert!(error.to_string().contains(&name), "{error}"),
         }
     }
-    assert_eq!(bank.files(), before);
+    assert!(bank.files() == before);
 }
 
 /// Whatever a server says of itself, there is an answer and nothing is changed.
@@ -200,7 +200,7 @@ fn what_a_server_says_is_not_taken_for_true() {
             let before = copy.files();
             let source = Lying(bank.still(), *lie);
             assert!(copy.repair(&source).is_err(), "lie {index}");
-            assert_eq!(copy.files(), before, "lie {index}");
+            assert!(copy.files() == before, "lie {index}");
         }
     }
     assert!(bank.disk.list("damaged").is_err());
