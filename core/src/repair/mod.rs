@@ -158,6 +158,19 @@ fn prove(
         }
         report = verified(disk, progress)?;
     }
+    if report.is_locked {
+        // Nobody can give a key that opens it.
+        match sealing::wrapped(disk.as_ref()) {
+            Ok(Some(_)) => {}
+            Ok(None) => report.findings.push(format!(
+                "the log is encrypted and there is no file `{}`: put back a copy of it, from a backup \
+                 or a standby",
+                sealing::FILE_NAME
+            )),
+            Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+            Err(error) => report.findings.push(error.to_string()),
+        }
+    }
     if let Some(key) = key {
         let before = report.findings.len();
         verify_keyring(disk, key, &mut report)?;

@@ -32,7 +32,7 @@ fn a_power_cut_at_any_operation_leaves_what_can_be_repaired() {
     let operations = bank.disk.operations_count();
     assert!(20 < operations);
     for at in 0..=operations {
-        for seed in [0, 1, 2, 3] {
+        for seed in [0, 1, 2] {
             let image = bank.on(bank.disk.crash_image(at, seed));
             // Nothing opens it as if it ended before.
             match StillLog::open(&image.unlocked().unwrap()) {
@@ -67,7 +67,7 @@ fn an_error_or_a_full_disk_at_any_call_leaves_what_can_be_repaired() {
     bank.repair(&source).unwrap();
     let calls = bank.disk.counters().calls_count;
     for is_full in [false, true] {
-        for call in (0..calls).step_by(3) {
+        for call in (0..calls).step_by(5) {
             let bank = damaged(&whole);
             if is_full {
                 bank.disk.fill_after(call);
