@@ -200,3 +200,44 @@ fn holds_without_projections(disk: &Arc<dyn Disk>) -> Result<bool, Error> {
 fn failed(what: &str, error: &io::Error) -> Error {
     Error::new(ErrorKind::of_io(error), format!("{what}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::database::Database;
+    use crate::disk::simulated::SimulatedDisk;
+    use crate::options::Options;
+    use crate::snapshot::StillLog;
+
+    /// Prevents: a standby's directory that is opened to decide by being repaired: that would be a fork.
+    #[test]
+    fn what_is_derived_in_a_standbys_directory_is_deleted_and_its_log_is_not_written_to() {
+        let disk = SimulatedDisk::new();
+        let preparer = crate::log::PreparerOptions {
+            slice_bytes: 128 << 10,
+            reserve_bytes: 32 << 10,
+            free_bytes_min: 0,
+        };
+        let options = Options { segment_bytes: 8 << 20, preparer, ..Options::default() };
+        let any: Arc<dyn Disk> = Arc::new(disk.clone());
+        let clock = Arc::new(SystemClock::new());
+        Database::open_on(any.clone(), clock, options).unwrap().close().unwrap();
+        let source: Arc<dyn Disk> = Arc::new(disk.copy());
+        let source = StillLog::open(&source).unwrap();
+        let primary = String::from("ledger-1:3000");
+        let mark = StandbyMark { state: MarkState::Follows, node: 7, primary };
+        mark.write(&disk).unwrap();
+        let checkpoint = crate::checkpoint::FILE_NAME;
+        for offset in (0..disk.contents(checkpoint).unwrap().len()).step_by(512) {
+            disk.corrupt(checkpoint, offset, 3);
+        }
+        let log = disk.contents("log/00000000000000000000");
+        let repaired = repair_on(&any, None, &source, &mut |_| {}).unwrap();
+        assert_eq!(repaired.derived, DerivedFiles::Deleted);
+        assert_eq!((repaired.segments.len(), repaired.report.findings.len()), (0, 0));
+        assert_eq!(disk.contents(checkpoint), None);
+        assert!(disk.contents("log/00000000000000000000") == log);
+        assert_eq!(disk.list("log").unwrap().len(), 1);
+    }
+}

@@ -137,3 +137,22 @@ fn the_log_of_an_encrypted_bank_is_repaired_without_its_key() {
         }
     }
 }
+
+/// A key that is lost with its file can't be given by anybody.
+#[test]
+fn a_wrapped_key_that_is_gone_is_told_without_any_key() {
+    let bank = Bank::of_days(true, 1);
+    let source = bank.backed_up();
+    let bytes = bank.files()["database_key"].len();
+    for damage in Damage::all(bytes) {
+        let copy = bank.copy();
+        copy.damage("database_key", damage);
+        let before = copy.files();
+        let disk: Arc<dyn Disk> = Arc::new(copy.disk.clone());
+        let repaired = repair_on(&disk, None, &source, &mut |_| {}).unwrap();
+        let findings = repaired.report.findings;
+        assert_eq!(findings.len(), 1, "{damage:?}");
+        assert!(findings[0].contains("put back a copy"), "{damage:?}: {findings:?}");
+        assert!(copy.files() == before, "{damage:?}");
+    }
+}

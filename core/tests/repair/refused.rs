@@ -5,6 +5,7 @@ use florin_core::backup::memory::MemoryStore;
 use florin_core::backup::{PublicKey, Restoring, Source, Store, Target, Trust, newest, restore};
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::repair::repair_on;
 use florin_core::snapshot::{Snapshot, StillLog};
 use florin_core::{Error, ErrorKind};
 use std::sync::Arc;
@@ -90,6 +91,22 @@ fn another_life_is_refused() {
         bank.damage(SECOND, Damage::Zeros(1));
         check(&bank, &opened(&store, None).unwrap(), ErrorKind::Unusable, "the life");
     }
+}
+
+/// Of an encrypted bank without a checkpoint nobody knows without the key which life it is.
+#[test]
+fn a_life_that_nothing_tells_is_asked_for() {
+    let bank = Bank::of_days(true, 2);
+    let source = bank.backed_up();
+    bank.damage(SECOND, Damage::Flip(2));
+    bank.damage("checkpoint.redb", Damage::Removed);
+    let before = bank.files();
+    let disk: Arc<dyn Disk> = Arc::new(bank.disk.clone());
+    let error = repair_on(&disk, None, &source, &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unusable, "{error}");
+    assert!(error.to_string().contains("give the key"), "{error}");
+    assert!(bank.files() == before);
+    bank.repair(&source).unwrap();
 }
 
 /// A server whose own disk is damaged: what it sends is what is stored.
