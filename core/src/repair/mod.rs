@@ -2,7 +2,7 @@
 //! them, a server's or a backup's.
 //!
 //! 1. The log is read from its first frame; where it can't be read on although more was durable, the
-//!    segment is fetched, checked and laid beside it ([`gaps`](self), `piece`, `staging`), until all that
+//!    segment is fetched, checked and laid beside it (`gaps`, `piece`, `staging`), until all that
 //!    anybody knows to be durable can be read. Up to here the log is as it was, and any refusal leaves it so.
 //! 2. Each damaged file is copied to the directory `damaged`, and its segment put in place.
 //! 3. All of it is verified as `florin verify` does. If it is only what is derived that does not hold, that
