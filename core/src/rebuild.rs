@@ -57,7 +57,7 @@ pub fn rebuild_on(disk: &Arc<dyn Disk>) -> Result<Status, Error> {
 }
 
 /// The checkpoint first: a run that it names must not be missing. Whether there was a tree of proofs.
-fn delete_projections(disk: &dyn Disk) -> io::Result<bool> {
+pub(crate) fn delete_projections(disk: &dyn Disk) -> io::Result<bool> {
     if disk.list("")?.iter().any(|name| name == checkpoint::FILE_NAME) {
         disk.remove(checkpoint::FILE_NAME)?;
         disk.sync_directory("")?;

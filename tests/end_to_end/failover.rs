@@ -169,7 +169,7 @@ async fn status(address: &str) -> Value {
 }
 
 /// Waits until a standby has what its primary has.
-async fn await_in_step(standby: &Server) {
+pub(crate) async fn await_in_step(standby: &Server) {
     let in_step = async {
         loop {
             let standing = &status(&standby.address).await["replication"]["standby"];

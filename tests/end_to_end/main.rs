@@ -31,6 +31,7 @@ mod process;
 mod proofs;
 mod python;
 mod rebuild;
+mod repair;
 mod script;
 mod shutdown;
 mod strangers;

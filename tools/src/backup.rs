@@ -28,7 +28,7 @@ pub(crate) struct BackupFrom {
 
     /// The backup [default: the newest]
     #[arg(long, value_name = "NAME", conflicts_with = "incarnation")]
-    backup: Option<String>,
+    pub(crate) backup: Option<String>,
 
     /// The life of the bank, where there are backups of several
     #[arg(long, value_name = "HEX", value_parser = incarnation)]

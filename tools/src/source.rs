@@ -61,11 +61,7 @@ impl SourceArguments {
     /// say is judged, too.
     pub(crate) fn open(&self, key: Option<&dyn KeyEncryptionKey>) -> Result<AnySource, Failure> {
         if let Some(address) = &self.connect {
-            let runtime = runtime()?;
-            let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
-            let options = self.credentials.apply(options)?;
-            let client = Ledger::connect(&runtime, address, options)?.client;
-            return Ok(AnySource::Served(Served { runtime, client }));
+            return AnySource::served(address, &self.credentials);
         }
         self.credentials.check_absent()?;
         let data = self.data.as_ref().ok_or_else(|| Failure::usage("name a ledger"))?;
@@ -85,6 +81,15 @@ impl SourceArguments {
 }
 
 impl AnySource {
+    /// A server's, which must know the key that is proved.
+    pub(crate) fn served(address: &str, credentials: &Credentials) -> Result<AnySource, Failure> {
+        let runtime = runtime()?;
+        let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
+        let options = credentials.apply(options)?;
+        let client = Ledger::connect(&runtime, address, options)?.client;
+        Ok(AnySource::Served(Served { runtime, client }))
+    }
+
     /// A copy of the keyring; `None` if there is none.
     pub(crate) fn keyring(&self) -> Result<Option<KeyringCopy>, Failure> {
         let failed = |error: Error| Failure::unavailable(error.to_string());

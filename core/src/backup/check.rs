@@ -185,9 +185,9 @@ pub fn check(
 }
 
 /// The contents of the objects of a backup.
-pub(super) struct Contents {
+pub(crate) struct Contents {
     store: Arc<dyn Store>,
-    pub(super) manifest: Arc<Manifest>,
+    pub(crate) manifest: Arc<Manifest>,
     identity: Identity,
     /// What objects are sealed under, if they are and their key was given.
     object_key: Option<DatabaseKey>,
@@ -200,7 +200,7 @@ impl Contents {
     ///
     /// # Errors
     /// [`ErrorKind::Unusable`] if the key does not open it, or there is nothing to open.
-    pub(super) fn new(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         manifest: Arc<Manifest>,
         key: Option<&dyn KeyEncryptionKey>,
@@ -230,12 +230,12 @@ impl Contents {
         Ok(Contents { store, manifest, identity, object_key, log_key })
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
 
     /// Whether the objects can't be opened.
-    pub(super) fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         matches!(self.manifest.sealing, Sealed::ByBackup(_)) && self.object_key.is_none()
     }
 
@@ -267,7 +267,7 @@ impl Contents {
 
     /// The contents of an object that were found to be the part of the log that the manifest says; `None`
     /// if they can't be opened.
-    pub(super) fn checked(
+    pub(crate) fn checked(
         &self,
         index: usize,
         entry: &ObjectEntry,

@@ -29,7 +29,7 @@ pub mod object;
 pub mod prune;
 pub mod restore;
 mod restoring;
-mod segments;
+pub(crate) mod segments;
 pub mod signature;
 mod signed_copy;
 pub mod source;

@@ -11,13 +11,13 @@ use std::io;
 use std::sync::Arc;
 
 /// Where segments come from.
-pub(super) trait Segments: Send + Sync + 'static {
+pub(crate) trait Segments: Send + Sync + 'static {
     /// The contents of a segment; `NotFound` if there is none of this number.
     fn content(&self, number: u64) -> io::Result<Arc<Vec<u8>>>;
 }
 
 /// The disk.
-pub(super) struct SegmentDisk<S> {
+pub(crate) struct SegmentDisk<S> {
     segments: Arc<S>,
     count: u64,
     key: Option<DatabaseKey>,
@@ -25,7 +25,7 @@ pub(super) struct SegmentDisk<S> {
 
 impl<S: Segments> SegmentDisk<S> {
     /// A disk with the segments of the numbers below `count`.
-    pub(super) fn new(segments: S, count: u64, key: Option<DatabaseKey>) -> SegmentDisk<S> {
+    pub(crate) fn new(segments: S, count: u64, key: Option<DatabaseKey>) -> SegmentDisk<S> {
         SegmentDisk { segments: Arc::new(segments), count, key }
     }
 }
@@ -129,15 +129,31 @@ impl Segments for One {
     }
 }
 
+/// Where the first frame of a segment says that it follows; no key is needed.
+///
+/// # Errors
+/// What is wrong with its beginning, in words.
+pub(crate) fn beginning(
+    identity: Identity,
+    number: u64,
+    content: &Arc<Vec<u8>>,
+) -> Result<FramePosition, String> {
+    check_header(identity, number, content)?;
+    let one = One { number, content: content.clone() };
+    let reader = LogReader::new(Arc::new(SegmentDisk::new(one, number + 1, None)), identity);
+    let first = identity.geometry.first_place(number);
+    reader.position_before(first).map_err(|error| error.to_string())
+}
+
 /// What the frames of a segment come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Walked {
+pub(crate) struct Walked {
     /// The end of the last.
-    pub(super) end: FramePosition,
+    pub(crate) end: FramePosition,
     /// The opening that wrote them.
-    pub(super) epoch: u64,
+    pub(crate) epoch: u64,
     /// Whether a frame ends at the position that was to be met.
-    pub(super) has_met: bool,
+    pub(crate) has_met: bool,
 }
 
 /// Reads the frames of a segment, from the position that they must follow up to `until`, each checked
@@ -145,7 +161,7 @@ pub(super) struct Walked {
 ///
 /// # Errors
 /// What is wrong with the segment, in words.
-pub(super) fn walk(
+pub(crate) fn walk(
     identity: Identity,
     number: u64,
     content: &Arc<Vec<u8>>,

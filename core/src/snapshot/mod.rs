@@ -155,7 +155,7 @@ impl StillLog {
 }
 
 /// What the newest checkpoint says of itself; nothing if it is damaged, as at an opening.
-fn checkpoint_of(disk: &Arc<dyn Disk>, identity: Identity) -> Option<Metadata> {
+pub(crate) fn checkpoint_of(disk: &Arc<dyn Disk>, identity: Identity) -> Option<Metadata> {
     let is_locked = identity.is_sealed && disk.database_key().is_none();
     let found = if is_locked {
         CheckpointStore::scrub(disk).ok()?

@@ -15,6 +15,7 @@ mod keys;
 mod promote;
 mod proof;
 mod rebuild;
+mod repair;
 mod restore;
 mod serve;
 mod shell;
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Backup(Box<backup::BackupCommand>),
     Restore(Box<restore::Restore>),
     Rebuild(rebuild::Rebuild),
+    Repair(Box<repair::Repair>),
     Inspect(inspect::Inspect),
     Kek(kek::Kek),
     Keyring(keyring::Keyring),
@@ -73,6 +75,7 @@ impl Command {
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
+            Command::Repair(repair) => repair.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Kek(kek) => kek.run(),
             Command::Keyring(keyring) => keyring.run(),
