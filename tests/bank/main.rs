@@ -39,6 +39,7 @@ mod limits;
 mod lines;
 mod live;
 mod lockouts;
+mod login_bytes;
 mod logins;
 mod mailbox;
 mod masking;
