@@ -256,6 +256,43 @@ async fn nothing_confirmed_is_lost_or_doubled_when_the_primary_is_killed_and_its
     assert_eq!(verified(copy.path()).await["transfers"], promised.len().to_string());
 }
 
+/// What is lost where nobody waits for a standby: nothing but the newest, and nothing of it comes twice. Says how much
+/// it was, which no test can promise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_of_an_asynchronous_primary_is_the_newest() {
+    let mut chance = Chance::seeded(42);
+    let failovers = std::env::var("FLORIN_FAILOVERS").ok().and_then(|it| it.parse().ok());
+    let (mut confirmed_count, mut lost_count, mut most) = (0, 0, 0);
+    for _ in 0..failovers.unwrap_or(FAILOVERS) {
+        let (first, second) = (empty(), empty());
+        let primary = Server::start(first.path(), &[]).await;
+        open_accounts(&connect(&primary.address).await).await;
+        let standby = Server::start(second.path(), &["--follow", &primary.address]).await;
+        await_in_step(&standby).await;
+        let answers = 1 + chance.below(ANSWERS_MAX);
+        let load = Load::begin(&primary, &Arc::new(AtomicU64::new(1)), answers).await;
+        primary.kill().await;
+        let record = load.end().await;
+        promote(&standby).await;
+        let confirmed: Vec<_> = record.confirmed.iter().collect();
+        let ids: Vec<_> = confirmed.iter().map(|(id, _)| TransferId(**id)).collect();
+        let found = connect(&standby.address).await.lookup_transfers(&ids).await.unwrap();
+        let told = confirmed.iter().zip(&found).map(|((_, at), found)| (**at, found.is_some()));
+        let first_lost = told.clone().filter(|(_, is_there)| !is_there).map(|(at, _)| at).min();
+        let first_lost = first_lost.unwrap_or(Timestamp(u64::MAX));
+        assert!(told.clone().all(|(at, is_there)| is_there == (at < first_lost)), "a gap");
+        let lost = told.filter(|(_, is_there)| !is_there).count();
+        (confirmed_count, lost_count) = (confirmed_count + confirmed.len(), lost_count + lost);
+        most = most.max(lost);
+        standby.stop().await;
+        verified(second.path()).await;
+    }
+    assert!(0 < confirmed_count);
+    println!(
+        "of {confirmed_count} confirmed {lost_count} were lost, {most} at most by one failover"
+    );
+}
+
 async fn start_standby(directory: &std::path::Path, primary: &Server) -> Server {
     Server::start(directory, &follow(&primary.address)).await
 }
