@@ -125,10 +125,20 @@ fn version(tool: &Tool) -> Option<String> {
     }
     let (installer, arguments) = tool.install?;
     println!("{} is missing: installing it", tool.name);
-    if let Err(message) = run(installer, arguments) {
+    if let Err(message) = install(installer, arguments) {
         println!("{message}");
     }
     probe()
+}
+
+/// A machine that never asked apt what there is knows of no package: then it is asked, and tried again.
+fn install(installer: &str, arguments: &[&str]) -> Result<(), String> {
+    let installed = run(installer, arguments);
+    if installed.is_ok() || installer != "apt-get" {
+        return installed;
+    }
+    run("apt-get", &["update", "--quiet"])?;
+    run(installer, arguments)
 }
 
 /// Whether the targets can be fuzzed with libFuzzer: that takes a nightly compiler, a C++ compiler
