@@ -230,7 +230,10 @@ def test_two_ranges_are_the_whole(bank, tmp_path):
     first = bank.export(tmp_path / "first", "csv", "--until", bank.middle)
     bank.export(tmp_path / "second", "csv", "--from", first["cursor"])
     bank.export(tmp_path / "timed", "csv", "--from", bank.middle)
-    bank.export(tmp_path / "all", "csv")
+    end = bank.export(tmp_path / "all", "csv")["cursor"]
+    for only in [[], ["--only", "documents"]]:
+        nothing = bank.export(tmp_path / f"nothing{len(only)}", "csv", "--from", end, *only)
+        assert (nothing["items"], nothing["cursor"]) == (0, end)
     for table in ["transfers", "expired_holds", "documents"]:
         second = rows(tmp_path / "second", table)
         assert second and second == rows(tmp_path / "timed", table)
@@ -299,6 +302,13 @@ def test_what_can_not_be_exported_leaves_nothing_behind(bank, tmp_path):
     there.write_text("mine")
     told = florin("export", "--data", bank.data, "--format", "hledger", "--output", there)
     assert told.returncode == 2 and "is there already" in told.stderr and there.read_text() == "mine"
+    # Whoever else exports to the same place loses nothing by it.
+    for name in ["there", "free"]:
+        another = tmp_path / f"{name}.partial"
+        another.write_text("another's")
+        told = florin("export", "--data", bank.data, "--format", "hledger", "--output", tmp_path / name)
+        assert told.returncode == 2 and another.read_text() == "another's", told
+        another.unlink()
     for flags in [["--only", "accounts"], ["--currency", "978=eur"], ["--from", "end"], ["--until", "yesterday"]]:
         told = florin("export", "--data", bank.data, "--format", "hledger", "--output", tmp_path / "x", *flags)
         assert told.returncode == 2, told
@@ -330,3 +340,18 @@ def test_amounts_that_a_format_would_round_are_refused(tmp_path):
     assert told.returncode == 0
     assert hledger_balances(tmp_path / "c")["1"] == (decimal.Decimal("1" + "0" * 36 + ".00"), "EUR")
     assert not (tmp_path / "b").exists() and not (tmp_path / "b.partial").exists()
+
+
+def test_a_ledger_whose_sums_are_wider_than_any_account_is_exported(tmp_path):
+    data = tmp_path / "data"
+    accounts = [{"id": str(n), "ledger": POINTS, "code": 1} for n in range(1, 5)]
+    most = str(2**128 - 1)
+    pairs = [("1", "2"), ("3", "4")]
+    paid = [{"id": str(9 + n), "debit_account_id": debit, "credit_account_id": credit, "amount": most,
+             "ledger": POINTS, "code": 1} for n, (debit, credit) in enumerate(pairs)]
+    ask(data, START, {"create_accounts": accounts}, {"create_transfers": paid})
+    told = florin("export", "--data", data, "--format", "hledger", "--output", tmp_path / "books")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["ledgers"][0]["debits_posted"] is None
+    found = hledger_balances(tmp_path / "books")
+    assert found == {n: (decimal.Decimal(sign + most), "L700") for n, sign in zip("1234", ["", "-", "", "-"])}

@@ -9,7 +9,7 @@ use crate::export::delimited::Delimited;
 use crate::export::dialect::Dialect;
 use crate::export::journal::Journal;
 use crate::export::lines::Lines;
-use crate::export::staging::Staging;
+use crate::export::staging;
 use crate::export::table::{Rows, Subjects};
 use crate::target::{Destination, runtime};
 use clap::{Args, ValueEnum};
@@ -83,24 +83,24 @@ struct Report {
     ledgers: Vec<LedgerReport>,
 }
 
-/// What was posted on a ledger from its beginning up to the end of the export. Numbers are text, as they may be
-/// wider than 53 bits.
+/// What was posted on a ledger from its beginning up to the end of the export. Sums are text, as they may be
+/// wider than 53 bits, and null if they are wider than 128.
 #[derive(Serialize)]
 struct LedgerReport {
     ledger: u32,
     accounts: u64,
-    debits_posted: String,
-    credits_posted: String,
+    debits_posted: Option<String>,
+    credits_posted: Option<String>,
 }
 
 impl Export {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let subjects = self.subjects()?;
-        let staging = Staging::new(&self.output)?;
+        staging::free(&self.output)?;
         self.destination.refuse_new()?;
         let runtime = runtime()?;
         let ledger = self.destination.open(&runtime, None)?;
-        let exported = runtime.block_on(self.export(&ledger.client, subjects, staging));
+        let exported = runtime.block_on(self.export(&ledger.client, subjects));
         let closed = ledger.close();
         let report = exported?;
         closed?;
@@ -133,31 +133,21 @@ impl Export {
         })
     }
 
-    fn exporter(
-        &self,
-        subjects: Subjects,
-        staging: Staging,
-    ) -> Result<Box<dyn crate::export::Export>, Failure> {
+    fn exporter(&self, subjects: Subjects) -> Result<Box<dyn crate::export::Export>, Failure> {
+        let output = &self.output;
         let commodities = || Commodities::new(&self.currencies);
         Ok(match self.format {
-            Format::Hledger => Box::new(Journal::new(Dialect::Hledger, commodities(), staging)?),
-            Format::Beancount => {
-                Box::new(Journal::new(Dialect::Beancount, commodities(), staging)?)
-            }
-            Format::Csv => Box::new(Rows::new(subjects, Delimited::new(subjects, staging)?)),
-            Format::Parquet => Box::new(Rows::new(subjects, Columnar::new(subjects, staging)?)),
-            Format::Jsonl => Box::new(Lines::new(subjects, staging)?),
+            Format::Hledger => Box::new(Journal::new(Dialect::Hledger, commodities(), output)?),
+            Format::Beancount => Box::new(Journal::new(Dialect::Beancount, commodities(), output)?),
+            Format::Csv => Box::new(Rows::new(subjects, Delimited::new(subjects, output)?)),
+            Format::Parquet => Box::new(Rows::new(subjects, Columnar::new(subjects, output)?)),
+            Format::Jsonl => Box::new(Lines::new(subjects, output)?),
         })
     }
 
     /// Reads the log up to the end of the export. Accounts are counted from the log's beginning, whatever the
     /// range; without them, only the range is read.
-    async fn export(
-        &self,
-        client: &Client,
-        subjects: Subjects,
-        staging: Staging,
-    ) -> Result<Report, Failure> {
+    async fn export(&self, client: &Client, subjects: Subjects) -> Result<Report, Failure> {
         let kinds = subjects.kinds().collect();
         let filter = StreamFilter { kinds, ..StreamFilter::default() };
         // Whatever the range begins with must be of this log.
@@ -168,7 +158,7 @@ impl Export {
             _ if needs_all => client.subscribe(StreamStart::Begin, filter).await?,
             _ => of_range,
         };
-        let mut run = Run::new(self, needs_all, self.exporter(subjects, staging)?);
+        let mut run = Run::new(self, needs_all, self.exporter(subjects)?);
         loop {
             let batch = stream.next().await?;
             for item in batch.items() {
@@ -202,6 +192,10 @@ struct Run {
 
 impl Run {
     fn new(export: &Export, counts: bool, exporter: Box<dyn crate::export::Export>) -> Run {
+        let given = match export.from {
+            StreamStart::After(cursor) => Some(cursor),
+            _ => None,
+        };
         Run {
             from: export.from,
             until: export.until,
@@ -211,7 +205,7 @@ impl Run {
             has_begun: false,
             is_whole: true,
             items: 0,
-            cursor: None,
+            cursor: given,
         }
     }
 
@@ -234,10 +228,13 @@ impl Run {
             self.begin(Some(item.time))?;
         }
         if self.counts {
-            self.book.apply(&item.content);
+            self.book.apply(&item.content)?;
         }
         self.is_whole = item.ends_commit;
-        self.cursor = Some(item.cursor);
+        // Where nothing follows the cursor that was given, the next export goes on behind that one.
+        if !(is_before && matches!(self.from, StreamStart::After(_))) {
+            self.cursor = Some(item.cursor);
+        }
         if is_before {
             return Ok(());
         }
@@ -263,8 +260,8 @@ impl Run {
         let ledgers = self.book.sums().into_iter().map(|(ledger, sums)| LedgerReport {
             ledger: ledger.0,
             accounts: sums.accounts_count,
-            debits_posted: sums.debits_posted.0.to_string(),
-            credits_posted: sums.credits_posted.0.to_string(),
+            debits_posted: sums.debits_posted.map(|sum| sum.0.to_string()),
+            credits_posted: sums.credits_posted.map(|sum| sum.0.to_string()),
         });
         Ok(Report {
             items: self.items,

@@ -13,6 +13,7 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 use std::io;
 use std::mem;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Rows of a group at most; they are held in memory.
@@ -49,10 +50,11 @@ impl Columnar {
     ///
     /// # Errors
     /// If they can't be made.
-    pub(crate) fn new(subjects: Subjects, staging: Staging) -> Result<Columnar, Failure> {
+    pub(crate) fn new(subjects: Subjects, output: &Path) -> Result<Columnar, Failure> {
+        let staging = Staging::directory(output)?;
         let mut files = Vec::new();
         for table in Table::ALL.into_iter().filter(|table| table.is_of(subjects)) {
-            let file = staging.file_within(&format!("{}.parquet", table.name()))?;
+            let file = staging.create(&format!("{}.parquet", table.name()))?;
             files.push(TableFile::new(table, file).map_err(|error| failed(&staging, error))?);
         }
         Ok(Columnar { staging, files })

@@ -9,6 +9,7 @@ use crate::json::hexadecimal::hexadecimal;
 use csv::Writer;
 use florin_ledger::Timestamp;
 use std::io;
+use std::path::Path;
 
 /// The files on their way.
 pub(crate) struct Delimited {
@@ -21,10 +22,11 @@ impl Delimited {
     ///
     /// # Errors
     /// If they can't be made.
-    pub(crate) fn new(subjects: Subjects, staging: Staging) -> Result<Delimited, Failure> {
+    pub(crate) fn new(subjects: Subjects, output: &Path) -> Result<Delimited, Failure> {
+        let staging = Staging::directory(output)?;
         let mut files = Vec::new();
         for table in Table::ALL.into_iter().filter(|table| table.is_of(subjects)) {
-            let file = staging.file_within(&format!("{}.csv", table.name()))?;
+            let file = staging.create(&format!("{}.csv", table.name()))?;
             let mut writer = Writer::from_writer(file);
             let names = table.columns().iter().map(|(name, _)| name);
             writer.write_record(names).map_err(|error| failed(&staging, error))?;

@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use florin_ledger::stream::{ExpiredHold, ItemContent};
 use florin_ledger::{Account, StreamItem, Timestamp, Transfer, TransferFlags};
 use std::io::Write;
+use std::path::Path;
 
 /// A journal on its way.
 pub(crate) struct Journal {
@@ -31,9 +32,9 @@ impl Journal {
     pub(crate) fn new(
         dialect: Dialect,
         commodities: Commodities,
-        staging: Staging,
+        output: &Path,
     ) -> Result<Journal, Failure> {
-        let file = staging.file()?;
+        let (staging, file) = Staging::file(output)?;
         Ok(Journal { dialect, commodities, staging, file, latest: Timestamp::NONE })
     }
 
@@ -68,14 +69,14 @@ impl Journal {
         if transfer.user_data_128 != 0 {
             text += &dialect.note("reference", &transfer.user_data_128.to_string());
         }
-        text += &self.leg(book.account(transfer.debit_account_id), false, transfer.amount.0)?;
-        text += &self.leg(book.account(transfer.credit_account_id), true, transfer.amount.0)?;
+        text += &self.leg(book.account(transfer.debit_account_id)?, false, transfer.amount.0)?;
+        text += &self.leg(book.account(transfer.credit_account_id)?, true, transfer.amount.0)?;
         Ok(text + "\n")
     }
 
     fn hold(&self, transfer: &Transfer, book: &Book) -> Result<String, Failure> {
-        let debit = book.account(transfer.debit_account_id);
-        let credit = book.account(transfer.credit_account_id);
+        let debit = book.account(transfer.debit_account_id)?;
+        let credit = book.account(transfer.credit_account_id)?;
         let amount = self.amount(debit, false, transfer.amount.0)?;
         let what = if transfer.flags.contains(TransferFlags::PENDING) {
             format!("hold {}", transfer.id.0)
@@ -87,7 +88,7 @@ impl Journal {
     }
 
     fn expiry(&self, at: Timestamp, hold: &ExpiredHold, book: &Book) -> Result<String, Failure> {
-        let amount = self.amount(book.account(hold.debit_account_id), false, hold.amount.0)?;
+        let amount = self.amount(book.account(hold.debit_account_id)?, false, hold.amount.0)?;
         Ok(format!("; {} expiry of hold {}: {amount}\n\n", day(at), hold.hold_id.0))
     }
 }

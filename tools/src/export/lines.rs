@@ -8,6 +8,7 @@ use crate::exit::Failure;
 use crate::json::{item, write};
 use florin_ledger::{StreamItem, Timestamp};
 use std::io::Write;
+use std::path::Path;
 
 /// A file of lines on its way.
 pub(crate) struct Lines {
@@ -21,8 +22,8 @@ impl Lines {
     ///
     /// # Errors
     /// If it can't be made.
-    pub(crate) fn new(subjects: Subjects, staging: Staging) -> Result<Lines, Failure> {
-        let file = staging.file()?;
+    pub(crate) fn new(subjects: Subjects, output: &Path) -> Result<Lines, Failure> {
+        let (staging, file) = Staging::file(output)?;
         Ok(Lines { subjects, staging, file })
     }
 

@@ -1,6 +1,7 @@
 //! Where an export is written: beside its place, under a name that says that it is not whole, until it is.
 
 use crate::exit::Failure;
+use crate::store::name_if_free;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -15,35 +16,51 @@ pub(crate) struct Staging {
 /// One file of it.
 pub(crate) type Output = BufWriter<File>;
 
+/// Where an export lies until it is whole, if both places are free.
+///
+/// # Errors
+/// If there is something already.
+pub(crate) fn free(output: &Path) -> Result<PathBuf, Failure> {
+    // Without a slash at its end.
+    let mut partial = output.components().collect::<PathBuf>().into_os_string();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    for path in [output, &partial] {
+        if path.symlink_metadata().is_ok() {
+            return Err(taken(path));
+        }
+    }
+    Ok(partial)
+}
+
 impl Staging {
-    /// Where an export shall be, which must be free.
+    /// Makes an export that is one file.
     ///
     /// # Errors
-    /// If there is something already.
-    pub(crate) fn new(output: &Path) -> Result<Staging, Failure> {
-        let mut partial = output.as_os_str().to_owned();
-        partial.push(".partial");
-        let staging = Staging { output: output.to_owned(), partial: partial.into() };
-        for path in [&staging.output, &staging.partial] {
-            if path.symlink_metadata().is_ok() {
-                let path = path.display();
-                return Err(Failure::usage(format!(
-                    "{path} is there already: remove it, or name another"
-                )));
-            }
-        }
-        Ok(staging)
+    /// If there is something already, or it can't be made.
+    pub(crate) fn file(output: &Path) -> Result<(Staging, Output), Failure> {
+        let partial = free(output)?;
+        let file = File::create_new(&partial).map_err(|error| failed(&partial, &error))?;
+        Ok((Staging { output: output.to_owned(), partial }, BufWriter::new(file)))
     }
 
-    /// Makes the file, if it is one.
-    pub(crate) fn file(&self) -> Result<Output, Failure> {
-        self.create(&self.partial)
+    /// Makes an export that is a directory of files.
+    ///
+    /// # Errors
+    /// As [`Staging::file`].
+    pub(crate) fn directory(output: &Path) -> Result<Staging, Failure> {
+        let partial = free(output)?;
+        fs::create_dir(&partial).map_err(|error| failed(&partial, &error))?;
+        Ok(Staging { output: output.to_owned(), partial })
     }
 
-    /// Makes a file of the directory, which is made with the first.
-    pub(crate) fn file_within(&self, name: &str) -> Result<Output, Failure> {
-        fs::create_dir_all(&self.partial).map_err(|error| self.failed(&error))?;
-        self.create(&self.partial.join(name))
+    /// Makes a file of the directory.
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub(crate) fn create(&self, name: &str) -> Result<Output, Failure> {
+        let file = File::create_new(self.partial.join(name));
+        file.map(BufWriter::new).map_err(|error| self.failed(&error))
     }
 
     /// Ends a file: it is durable.
@@ -59,23 +76,38 @@ impl Staging {
             Some(parent) => parent,
             None => return Err(Failure::usage("an export is a file or a directory of its own")),
         };
-        fs::rename(&self.partial, &self.output)
-            .and_then(|()| File::open(parent)?.sync_all())
-            .map_err(|error| self.failed(&error))
+        if self.partial.is_dir() {
+            sync(&self.partial).map_err(|error| self.failed(&error))?;
+        }
+        let named = name_if_free(&self.partial, &self.output);
+        if !named.map_err(|error| self.failed(&error))? {
+            return Err(taken(&self.output));
+        }
+        sync(parent).map_err(|error| self.failed(&error))
     }
 
     /// What is said when it can't be written.
     pub(crate) fn failed(&self, error: &io::Error) -> Failure {
-        Failure::unavailable(format!("writing {}: {error}", self.partial.display()))
-    }
-
-    fn create(&self, path: &Path) -> Result<Output, Failure> {
-        File::create_new(path).map(BufWriter::new).map_err(|error| self.failed(&error))
+        failed(&self.partial, error)
     }
 }
 
+fn taken(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::usage(format!("{path} is there already: remove it, or name another"))
+}
+
+/// Makes the names in a directory durable.
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn failed(path: &Path, error: &io::Error) -> Failure {
+    Failure::unavailable(format!("writing {}: {error}", path.display()))
+}
+
 impl Drop for Staging {
-    /// What is not finished is of no use.
+    /// What was made here and is not finished is of no use.
     fn drop(&mut self) {
         if self.partial.is_dir() {
             let _ = fs::remove_dir_all(&self.partial);

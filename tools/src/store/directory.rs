@@ -162,8 +162,8 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a file a name that no other has; `false` if one has it.
-fn name_if_free(from: &Path, to: &Path) -> io::Result<bool> {
+/// Gives a file, or a directory, a name that no other has; `false` if one has it. Not durable yet.
+pub(crate) fn name_if_free(from: &Path, to: &Path) -> io::Result<bool> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),

@@ -2,6 +2,8 @@
 
 mod directory;
 
+pub(crate) use directory::name_if_free;
+
 use crate::exit::Failure;
 use directory::DirectoryStore;
 use florin_core::backup::Store;
