@@ -201,6 +201,7 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         ErrorKind::Fork => RefusalKind::Fork,
         ErrorKind::NotYet => RefusalKind::NotYet,
         ErrorKind::Standby => RefusalKind::Standby,
+        ErrorKind::Fenced => RefusalKind::Fenced,
     };
     let effect = match error.kind() {
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
@@ -213,7 +214,8 @@ fn refusal(error: &Error, writes: bool) -> Refusal {
         | ErrorKind::Gone
         | ErrorKind::Fork
         | ErrorKind::NotYet
-        | ErrorKind::Standby => Effect::None,
+        | ErrorKind::Standby
+        | ErrorKind::Fenced => Effect::None,
     };
     Refusal { kind, effect, message: error.to_string() }
 }

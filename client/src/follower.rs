@@ -16,7 +16,7 @@ use bytes::Bytes;
 use florin_core::following::Follower;
 use florin_core::{Error, ErrorKind};
 use florin_ledger::Lsn;
-use florin_wire::Operation;
+use florin_wire::{Operation, RefusalKind};
 use florin_wire::replication::{Acknowledge, Follow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,37 +26,71 @@ use tokio::time::sleep;
 /// Pause after a refusal that only a person ends, as a rule.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
-/// Feeds a standby from the server at `HOST:PORT` until `stop` says so, or its database takes nothing more;
-/// then it returns why. When it returns, it has let go of the directory; one that is dropped may take a
-/// moment more.
+/// Whom a standby follows, and what it hears of that.
+#[derive(Debug)]
+pub struct Course {
+    /// Where the primary is; when another is named, that one is followed from then on.
+    pub primary: watch::Receiver<String>,
+    /// Is told when a server says that the standby's log is none of its own, or of a later term.
+    pub parted: watch::Sender<Option<Parted>>,
+    /// When nobody shall be followed any more.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// A server whose log is not that of a standby, as it said itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parted {
+    /// Where it is.
+    pub address: String,
+    /// What it refused as.
+    pub kind: RefusalKind,
+}
+
+/// Feeds a standby until its course says stop, or its database takes nothing more; then it returns why. When it
+/// returns, it has let go of the directory; one that is dropped may take a moment more.
 ///
 /// # Errors
 /// Why the database takes nothing more.
 pub async fn follow(
     follower: Follower,
-    address: &str,
     options: ClientOptions,
-    mut stop: watch::Receiver<bool>,
+    mut course: Course,
 ) -> Result<(), Error> {
     let mut feeder = Feeder { follower: Some(follower), name: options.name.clone() };
-    // One that is bound to the database that it found first: another one would be refused all the same.
-    let link = Link::new(address, options);
-    let mut attempt = 0;
     loop {
-        let interruption = feeder.feed(&link, &mut attempt, &mut stop).await;
-        let (reason, pause) = match interruption {
-            Interruption::Told => return Ok(()),
-            Interruption::Ended(error) => return Err(error),
-            Interruption::Refused(reason) => (reason, REFUSED_PAUSE),
-            Interruption::Lost(reason) => (reason, backoff::pause(attempt)),
-        };
-        attempt = attempt.saturating_add(1);
-        feeder.follower().disconnected(&reason);
-        tokio::select! {
-            biased;
-            () = told(&mut stop) => return Ok(()),
-            () = sleep(pause) => {}
+        let address = course.primary.borrow_and_update().clone();
+        // One that is bound to the database that it found first: another one would be refused all the same.
+        let link = Link::new(&address, options.clone());
+        let mut attempt = 0;
+        loop {
+            let interruption = feeder.feed(&link, &mut attempt, &mut course).await;
+            let (reason, pause) = match interruption {
+                Interruption::Told => return Ok(()),
+                Interruption::Ended(error) => return Err(error),
+                Interruption::Redirected => break,
+                Interruption::Refused(reason, kind) => {
+                    let parted = kind.map(|kind| Parted { address: address.clone(), kind });
+                    course.parted.send_replace(parted);
+                    (reason, REFUSED_PAUSE)
+                }
+                Interruption::Lost(reason) => (reason, backoff::pause(attempt)),
+            };
+            attempt = attempt.saturating_add(1);
+            feeder.follower().disconnected(&reason);
+            tokio::select! {
+                biased;
+                () = told(&mut course.stop) => return Ok(()),
+                () = redirected(&mut course.primary) => break,
+                () = sleep(pause) => {}
+            }
         }
+    }
+}
+
+/// Another primary is named; never if nobody is left who could.
+async fn redirected(primary: &mut watch::Receiver<String>) {
+    if primary.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -75,10 +109,12 @@ struct Feeder {
 enum Interruption {
     /// Whoever asked for it wants no more.
     Told,
+    /// Another primary is named.
+    Redirected,
     /// The connection, or the server behind it.
     Lost(String),
-    /// What one of the two said of the other's log.
-    Refused(String),
+    /// What one of the two said of the other's log; the server's with its kind.
+    Refused(String, Option<RefusalKind>),
     /// The database here.
     Ended(Error),
 }
@@ -88,11 +124,12 @@ impl Feeder {
         &mut self,
         link: &Link,
         attempt: &mut u32,
-        stop: &mut watch::Receiver<bool>,
+        course: &mut Course,
     ) -> Interruption {
         let connection = tokio::select! {
             biased;
-            () = told(stop) => return Interruption::Told,
+            () = told(&mut course.stop) => return Interruption::Told,
+            () = redirected(&mut course.primary) => return Interruption::Redirected,
             connection = link.connection() => connection,
         };
         let connection = match connection {
@@ -109,11 +146,13 @@ impl Feeder {
             lsn: from.position.lsn,
             sequence: from.position.sequence,
             chain: from.position.chain,
+            promised: from.promised.0,
+            must_compare: from.must_compare,
             name: self.name.clone(),
         };
         let feed = connection.subscribe(Operation::FollowLog, follow.to_bytes()).await;
         let interruption = match feed {
-            Ok(feed) => self.take_batches(&connection, feed, attempt, stop).await,
+            Ok(feed) => self.take_batches(&connection, feed, attempt, course).await,
             Err(failure) => interruption(failure),
         };
         // What is still on its way would come to whoever follows next over this connection.
@@ -126,12 +165,13 @@ impl Feeder {
         connection: &Arc<Connection>,
         mut feed: Feed,
         attempt: &mut u32,
-        stop: &mut watch::Receiver<bool>,
+        course: &mut Course,
     ) -> Interruption {
         loop {
             let batch = tokio::select! {
                 biased;
-                () = told(stop) => return Interruption::Told,
+                () = told(&mut course.stop) => return Interruption::Told,
+                () = redirected(&mut course.primary) => return Interruption::Redirected,
                 batch = feed.next() => batch,
             };
             let Some(batch) = batch else {
@@ -145,10 +185,13 @@ impl Feeder {
                 Err(error) if error.kind() == ErrorKind::Stopped => {
                     return Interruption::Ended(error);
                 }
-                Err(error) => return Interruption::Refused(error.to_string()),
+                Err(error) => return Interruption::Refused(error.to_string(), None),
             };
             *attempt = 0;
             self.follower().connected();
+            if !self.follower().may_acknowledge() {
+                continue;
+            }
             let acknowledge = Acknowledge { following: feed.id(), lsn };
             // Without a place now, the next batch's says more; there is one every second.
             let _ = connection.tell(Operation::AcknowledgeLog, acknowledge.to_bytes(), &mut feed);
@@ -178,14 +221,12 @@ impl Feeder {
 fn interruption(failure: Failure) -> Interruption {
     match failure {
         Failure::NotSent(message) | Failure::Lost(message) => Interruption::Lost(message),
-        Failure::Hopeless(message) => Interruption::Refused(message),
+        Failure::Hopeless(message) => Interruption::Refused(message, None),
         Failure::Refused(refusal) => {
             let reason = format!("the primary refused ({}): {}", refusal.kind, refusal.message);
             match refusal.kind {
-                florin_wire::RefusalKind::Stopped | florin_wire::RefusalKind::Busy => {
-                    Interruption::Lost(reason)
-                }
-                _ => Interruption::Refused(reason),
+                RefusalKind::Stopped | RefusalKind::Busy => Interruption::Lost(reason),
+                kind => Interruption::Refused(reason, Some(kind)),
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::embedded::Task;
 use crate::error::ClientError;
 use bytes::Bytes;
-use florin_wire::replication::ReplicationStatus;
+use florin_wire::group::{self, Promised, decode_truth, truth_to_bytes};
 use florin_wire::{DecodeError, Operation};
 
 impl Client {
@@ -14,17 +14,58 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Refused`] by an engine in this process; see [`ClientError`].
-    pub async fn replication(&self) -> Result<ReplicationStatus, ClientError> {
-        self.ask(&AskReplication).await
+    pub async fn replication(&self) -> Result<florin_wire::replication::ReplicationStatus, ClientError> {
+        self.ask(&ReplicationStatus(Bytes::new())).await
     }
 
-    /// Begins to promote the standby that serves: it stops, and serves again as a primary. Its old primary
-    /// must never decide again; nobody here can know whether it does.
+    /// Has the standby that serves become the primary: it stops, and serves again. Returns when that is certain;
+    /// by force, although something that was confirmed may be lost.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] if it is a primary already; see [`ClientError`].
-    pub async fn promote(&self) -> Result<(), ClientError> {
-        self.ask(&AskPromotion).await
+    /// [`ClientError::Refused`] with why it is not promoted; see [`ClientError`].
+    pub async fn promote(&self, is_forced: bool) -> Result<(), ClientError> {
+        self.ask(&Promote(truth_to_bytes(is_forced))).await
+    }
+
+    /// Has the server hear no lower term any more. One that decides ceases to.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn promise(&self, promise: group::Promise) -> Result<Promised, ClientError> {
+        self.ask(&Promise(promise.to_bytes())).await
+    }
+
+    /// Whether the server's log has the end of a frame, and so all before it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn has_position(&self, position: group::HasPosition) -> Result<bool, ClientError> {
+        self.ask(&HasPosition(position.to_bytes())).await
+    }
+
+    /// The group as it is stored; empty if there is none.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn group(&self) -> Result<Bytes, ClientError> {
+        self.ask(&ReadGroup(Bytes::new())).await
+    }
+
+    /// Changes the group to this one, as it is stored; returns when nodes of the old one and of the new have the
+    /// change.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn change_group(&self, group: Bytes) -> Result<(), ClientError> {
+        self.ask(&ChangeGroup(group)).await
+    }
+
+    /// Has the primary decide nothing for a while; returns when another node has everything.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn hand_over(&self, over: group::HandOver) -> Result<(), ClientError> {
+        self.ask(&HandOver(over.to_bytes())).await
     }
 
     /// The header of the log's first segment: what a copy of it begins with.
@@ -32,68 +73,52 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn log_origin(&self) -> Result<Bytes, ClientError> {
-        self.ask(&AskOrigin).await
+        self.ask(&LogOrigin(Bytes::new())).await
     }
 }
 
-struct AskReplication;
+/// Questions, each with the body that asks it, and how its answer is read.
+macro_rules! questions {
+    ($($name:ident: $answer:ty, $decode:expr;)*) => {
+        $(
+            struct $name(Bytes);
 
-impl Call for AskReplication {
-    type Answer = ReplicationStatus;
-    const OPERATION: Operation = Operation::ReplicationStatus;
+            impl Call for $name {
+                type Answer = $answer;
+                const OPERATION: Operation = Operation::$name;
 
-    fn body(&self) -> Bytes {
-        Bytes::new()
-    }
+                fn body(&self) -> Bytes {
+                    self.0.clone()
+                }
 
-    fn decode(&self, body: &[u8]) -> Result<ReplicationStatus, DecodeError> {
-        ReplicationStatus::decode(body)
-    }
+                fn decode(&self, body: &[u8]) -> Result<$answer, DecodeError> {
+                    let decode: fn(&[u8]) -> Result<$answer, DecodeError> = $decode;
+                    decode(body)
+                }
 
-    #[cfg(feature = "embedded")]
-    fn task(&self) -> Result<Task<ReplicationStatus>, florin_core::Error> {
-        Err(in_this_process())
-    }
+                #[cfg(feature = "embedded")]
+                fn task(&self) -> Result<Task<$answer>, florin_core::Error> {
+                    Err(in_this_process())
+                }
+            }
+        )*
+    };
 }
 
-struct AskPromotion;
-
-impl Call for AskPromotion {
-    type Answer = ();
-    const OPERATION: Operation = Operation::Promote;
-
-    fn body(&self) -> Bytes {
-        Bytes::new()
-    }
-
-    fn decode(&self, _: &[u8]) -> Result<(), DecodeError> {
-        Ok(())
-    }
-
-    #[cfg(feature = "embedded")]
-    fn task(&self) -> Result<Task<()>, florin_core::Error> {
-        Err(in_this_process())
-    }
+questions! {
+    ReplicationStatus: florin_wire::replication::ReplicationStatus,
+        florin_wire::replication::ReplicationStatus::decode;
+    LogOrigin: Bytes, as_it_is;
+    Promote: (), |_| Ok(());
+    Promise: Promised, Promised::decode;
+    HasPosition: bool, decode_truth;
+    HandOver: (), |_| Ok(());
+    ReadGroup: Bytes, as_it_is;
+    ChangeGroup: (), |_| Ok(());
 }
 
-struct AskOrigin;
-
-impl Call for AskOrigin {
-    type Answer = Bytes;
-    const OPERATION: Operation = Operation::LogOrigin;
-
-    fn body(&self) -> Bytes {
-        Bytes::new()
-    }
-
-    fn decode(&self, body: &[u8]) -> Result<Bytes, DecodeError> {
-        Ok(Bytes::copy_from_slice(body))
-    }
-
-    #[cfg(feature = "embedded")]
-    fn task(&self) -> Result<Task<Bytes>, florin_core::Error> {
-        Err(in_this_process())
-    }
+fn as_it_is(body: &[u8]) -> Result<Bytes, DecodeError> {
+    Ok(Bytes::copy_from_slice(body))
 }
 
 /// Nobody follows a database that no server serves.

@@ -4,12 +4,13 @@ use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
-use crate::driver::inbox::{Inbox, Task};
+use crate::driver::inbox::{Inbox, Rest, Task};
 use crate::driver::promise::{Promise, stopped};
 use crate::driver::release::Release;
 use crate::driver::{Role, Running, RunningParts, Threads, Watching};
 use crate::error::{Error, ErrorKind};
 use crate::following::standing::Standing;
+use crate::group::Allegiance;
 use crate::keyring::custody::Custody;
 use crate::metrics::{MetricsSnapshot, Watch};
 use crate::opening::{self, LogOptions, Opened, no_directory};
@@ -78,6 +79,7 @@ struct Shared {
     threads: Mutex<Option<Threads>>,
     watch: Watch,
     keyring: Custody,
+    allegiance: Arc<Allegiance>,
     tree: Option<OpenTree>,
 }
 
@@ -142,7 +144,12 @@ impl Database {
             digest_bytes: options.digest_bytes,
         };
         let life = opened.engine.life();
-        let running = Threads::start(opened, disk.clone(), clock, watching, role)
+        let allegiance = Arc::new(Allegiance::new(disk.clone(), opened.mark.clone()));
+        if decides {
+            // An epoch of its term is in the log.
+            allegiance.begun()?;
+        }
+        let running = Threads::start(opened, disk.clone(), clock, watching, role, &allegiance)
             .map_err(|error| Error::new(ErrorKind::Io, format!("starting threads: {error}")))?;
         let Running { threads, reads, watch, parts } = running;
         let reads = Arc::new(reads);
@@ -152,6 +159,7 @@ impl Database {
             threads: Mutex::new(Some(threads)),
             watch,
             keyring: Custody::new(),
+            allegiance,
             tree: None,
         };
         if let Some(proving) = &options.proving {
@@ -495,7 +503,15 @@ impl Database {
     /// follows can be sent everything before it. Calls `done` when that frame is durable, or the engine has
     /// stopped; in synchronous mode when standbys have it, or are given up on.
     pub fn rest(&self, done: impl FnOnce() + Send + 'static) {
-        self.shared.inbox.submit(Task::Rest(Promise::new(move |_| done())));
+        self.begin_rest(Rest::ForGood, move |_| done());
+    }
+
+    pub(crate) fn begin_rest(
+        &self,
+        rest: Rest,
+        done: impl FnOnce(Result<Reply, Error>) + Send + 'static,
+    ) {
+        self.shared.inbox.submit(Task::Rest(rest, Promise::new(done)));
     }
 
     /// Finishes what was accepted, writes a witness and a checkpoint, and releases the directory.
@@ -526,6 +542,19 @@ impl Database {
 
     pub(crate) fn release(&self) -> Arc<Release> {
         self.shared.watch.release.clone()
+    }
+
+    pub(crate) fn allegiance(&self) -> Arc<Allegiance> {
+        self.shared.allegiance.clone()
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.shared.watch
+    }
+
+    /// Has the engine look at what others have asked of it.
+    pub(crate) fn nudge(&self) {
+        self.shared.inbox.nudge();
     }
 
     /// `None` if it decides.

@@ -45,6 +45,9 @@ pub enum ErrorKind {
     NotYet,
     /// This is a standby, which decides nothing: ask its primary. Nothing happened.
     Standby,
+    /// A later term was promised: whoever asks, or is asked, is no primary any more. Find the one that
+    /// is.
+    Fenced,
 }
 
 impl ErrorKind {
@@ -62,6 +65,7 @@ impl ErrorKind {
         ErrorKind::Fork,
         ErrorKind::NotYet,
         ErrorKind::Standby,
+        ErrorKind::Fenced,
     ];
 
     /// The name that figures carry.
@@ -80,6 +84,7 @@ impl ErrorKind {
             ErrorKind::Fork => "fork",
             ErrorKind::NotYet => "not_yet",
             ErrorKind::Standby => "standby",
+            ErrorKind::Fenced => "fenced",
         }
     }
 
@@ -110,12 +115,21 @@ impl Error {
         Error::new(ErrorKind::Corrupt, message)
     }
 
+    /// Whether what was to be opened is open elsewhere, which may pass.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.kind == ErrorKind::Unusable && self.message.contains(IN_USE)
+    }
+
     /// What the caller does next.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 }
+
+/// What a directory's lock says of a second opening.
+pub(crate) const IN_USE: &str = "is open already";
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

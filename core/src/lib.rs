@@ -5,7 +5,7 @@
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
 //! tells what happened as it happens, and [`tree`] proves it; [`metrics`] counts it, [`scrub`] reads again what is
-//! stored, and [`repair`] puts back from another copy what is not there any more. [`shipping`] sends the log to standbys, [`following`] is a database that is one.
+//! stored, and [`repair`] puts back from another copy what is not there any more. [`shipping`] sends the log to standbys, [`following`] is a database that is one, and [`group`] says which of them decides.
 //! [`disk`] is all that touches files, [`sealing`] what they are encrypted with; [`keyring`] holds the
 //! keys that must be destroyable, and keeps the log and itself saying the same of them.
 //! docs/ARCHITECTURE.md walks one transfer through all of it.
@@ -24,6 +24,7 @@ mod driver;
 mod engine;
 pub mod event;
 pub mod following;
+pub mod group;
 pub mod keyring;
 pub mod log;
 pub mod metrics;

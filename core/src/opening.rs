@@ -14,6 +14,7 @@ use crate::disk::{Disk, PAGE_BYTES};
 use crate::engine::{Checkpointing, Engine, LogEnd, Past};
 use crate::error::{Error, ErrorKind};
 use crate::following::mark::{self, MarkState, StandbyMark};
+use crate::group;
 use crate::log::recovery::{Writing, begin_writing, judge};
 use crate::log::segment::{HeaderState, SegmentHeader};
 use crate::log::{
@@ -48,6 +49,8 @@ pub(crate) struct Opened {
     pub(crate) store: CheckpointStore,
     pub(crate) reader: LogReader,
     pub(crate) durable: Lsn,
+    /// Its part in replication, if it has one.
+    pub(crate) mark: Option<StandbyMark>,
 }
 
 /// An open log that is a copy of another.
@@ -70,7 +73,7 @@ pub(crate) fn open(
             "the clock is beyond the year 2116: set it right, then open again",
         ));
     }
-    refuse_standby(disk.as_ref())?;
+    let mark = deciding_mark(disk.as_ref())?;
     let identity = match identify(disk.as_ref())? {
         Some(identity) => {
             check_key(disk.as_ref(), identity)?;
@@ -89,13 +92,16 @@ pub(crate) fn open(
     engine.go_on_at(start);
     engine.set_room(preparer.room());
     let life = options.new_life.map(|incarnation| life.after(incarnation, end.lsn));
+    if let Some(mark) = mark.as_ref().filter(|mark| mark.begins_term) {
+        engine.begin_term(mark.node);
+    }
     let durable = begin_epoch(&mut engine, &mut writer, life, end.lsn, clock)?;
     let store = match store {
         Some(store) => store,
         // Not before the log holds something: a checkpoint file and no log say that the log is lost.
         None => CheckpointStore::open(disk)?,
     };
-    Ok(Opened { engine, ending: Some((writer, preparer)), store, reader, durable })
+    Ok(Opened { engine, ending: Some((writer, preparer)), store, reader, durable, mark })
 }
 
 /// Opens the copy of a log in a directory to go on copying: judged and replayed as any log, but no epoch is
@@ -108,18 +114,8 @@ pub(crate) fn follow(
     origin: impl FnOnce() -> Result<Vec<u8>, Error>,
 ) -> Result<Copying, Error> {
     let mark = StandbyMark::read(disk.as_ref())?;
-    match mark.as_ref().map(|mark| mark.state) {
-        Some(MarkState::Promoted) => {
-            return Err(Error::new(
-                ErrorKind::Unusable,
-                format!(
-                    "this standby was promoted and decides by itself: serve it without --follow; to \
-                     copy the log of {primary} instead, follow with an empty directory"
-                ),
-            ));
-        }
-        Some(MarkState::Differs(at)) => return Err(mark::difference(at)),
-        Some(MarkState::Follows) | None => {}
+    if let Some(mark) = &mark {
+        check_follows(mark, primary)?;
     }
     let identity = identify(disk.as_ref())?;
     let header = match identity {
@@ -129,14 +125,20 @@ pub(crate) fn follow(
         }
         None => Some(first_header(disk.as_ref(), &origin()?)?),
     };
-    let node = match &mark {
-        Some(mark) => mark.node,
-        None => random_u128()?,
+    let present = match mark.clone() {
+        Some(mark) => StandbyMark {
+            state: MarkState::Follows,
+            primary: primary.to_owned(),
+            // One that decided has what it decided itself, and what another never had is still to be set aside.
+            must_compare: mark.must_compare || mark.state == MarkState::Decides,
+            ..mark
+        },
+        None => StandbyMark::new(MarkState::Follows, random_u128()?, primary),
     };
-    let present = StandbyMark { state: MarkState::Follows, node, primary: primary.to_owned() };
     if mark.as_ref() != Some(&present) {
         present.write(disk.as_ref())?;
     }
+    let node = present.node;
     let identity = match (identity, header) {
         (Some(identity), _) => identity,
         (None, header) => {
@@ -153,7 +155,8 @@ pub(crate) fn follow(
     let Replayed { mut engine, reader, store, .. } = replayed;
     engine.set_durable(end.lsn);
     let store = store.map_or_else(|| CheckpointStore::open(disk), Ok)?;
-    let opened = Opened { engine, ending: None, store, reader, durable: end.lsn };
+    let mark = Some(present);
+    let opened = Opened { engine, ending: None, store, reader, durable: end.lsn, mark };
     Ok(Copying { opened, writer, node })
 }
 
@@ -170,19 +173,48 @@ fn first_header(disk: &dyn Disk, origin: &[u8]) -> Result<[u8; PAGE_BYTES], Erro
     Ok(header)
 }
 
-/// A directory that follows is not opened for deciding by mistake: that would be a fork.
-fn refuse_standby(disk: &dyn Disk) -> Result<(), Error> {
-    match StandbyMark::read(disk)? {
-        Some(StandbyMark { state: MarkState::Follows, primary, .. }) => Err(Error::new(
+/// Whether a directory's part in replication lets it follow.
+fn check_follows(mark: &StandbyMark, primary: &str) -> Result<(), Error> {
+    match mark.state {
+        MarkState::Follows => Ok(()),
+        MarkState::Decides if mark.term < mark.promised => Ok(()),
+        MarkState::Differs(at) => Err(mark::difference(at)),
+        MarkState::Rewinds(_) => Err(rewinding()),
+        MarkState::Decides => Err(Error::new(
             ErrorKind::Unusable,
             format!(
-                "this is the directory of a standby of {primary}: serve it with --follow, or make it the \
-                 primary with florin promote once the old one is stopped for good"
+                "this node decides by itself: serve it without --follow; to copy the log of {primary} \
+                 instead, follow with an empty directory"
             ),
         )),
-        Some(StandbyMark { state: MarkState::Differs(at), .. }) => Err(mark::difference(at)),
-        Some(StandbyMark { state: MarkState::Promoted, .. }) | None => Ok(()),
     }
+}
+
+/// A directory that follows is not opened for deciding by mistake: that would be a fork.
+fn deciding_mark(disk: &dyn Disk) -> Result<Option<StandbyMark>, Error> {
+    let Some(mark) = StandbyMark::read(disk)? else { return Ok(None) };
+    match mark.state {
+        MarkState::Follows => Err(Error::new(
+            ErrorKind::Unusable,
+            format!(
+                "this is the directory of a standby of {}: serve it with --follow, or make it the \
+                 primary with florin promote once the old one is stopped for good",
+                mark.primary
+            ),
+        )),
+        MarkState::Differs(at) => Err(mark::difference(at)),
+        MarkState::Rewinds(_) => Err(rewinding()),
+        MarkState::Decides if mark.term < mark.promised => Err(group::deposed(&mark)),
+        MarkState::Decides => Ok(Some(mark)),
+    }
+}
+
+fn rewinding() -> Error {
+    Error::new(
+        ErrorKind::Unusable,
+        "this node was cut off while it set aside what its new primary never had: serve it with --follow, and \
+         it goes on with that",
+    )
 }
 
 fn check_geometry(identity: Identity) -> Result<(), Error> {
@@ -273,7 +305,7 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, identity: Identity) -> Result<Checkpoin
 
 /// Judges the log from the checkpoint on; its end must not lie before what the checkpoint knows to
 /// be durable.
-fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePosition, Error> {
+pub(crate) fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePosition, Error> {
     let (from, witnesses) = match checkpoint {
         Checkpoint::Loaded(derived) => (derived.position, vec![derived.rows_position]),
         Checkpoint::None | Checkpoint::Damaged => (FramePosition::GENESIS, Vec::new()),

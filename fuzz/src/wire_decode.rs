@@ -20,6 +20,7 @@ use florin_wire::keyring;
 use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{Challenge, Proof, Verdict};
+use florin_wire::group::{self, HandOver, HasPosition, Promise, Promised};
 use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
 use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
@@ -83,6 +84,13 @@ pub fn run(bytes: &[u8]) {
         46 => whole(body, Follow::decode, |value, out| out.put_slice(&value.to_bytes())),
         47 => whole(body, Acknowledge::decode, |value, out| out.put_slice(&value.to_bytes())),
         51 => whole(body, ReplicationStatus::decode, ReplicationStatus::write),
+        52 => whole(body, Promise::decode, |value, out| out.put_slice(&value.to_bytes())),
+        53 => whole(body, Promised::decode, Promised::write),
+        54 => whole(body, HasPosition::decode, |value, out| out.put_slice(&value.to_bytes())),
+        55 => whole(body, HandOver::decode, |value, out| out.put_slice(&value.to_bytes())),
+        56 => whole(body, group::decode_truth, |value, out| {
+            out.put_slice(&group::truth_to_bytes(*value));
+        }),
         48 => understood(body, Challenge::decode, Challenge::write),
         49 => whole(body, Proof::decode, Proof::write),
         50 => understood(body, Verdict::decode, Verdict::write),

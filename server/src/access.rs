@@ -147,8 +147,7 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Read::Consistency(_)
             | Read::Receipt(_)
             | Read::LogOrigin
-            | Read::Replication
-            | Read::Promote,
+            | Read::Replication,
         ) => None,
         // A stream that could not be subscribed to can't be fed either.
         Work::Subscribe(_)
@@ -156,6 +155,7 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
         | Work::Unsubscribe(_)
         | Work::Keyring(_)
         | Work::Copy(_)
+        | Work::Group(_)
         | Work::Follow(_)
         | Work::Acknowledge(_) => None,
         Work::Submit(
@@ -299,7 +299,6 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
         | Read::Consistency(_)
         | Read::Receipt(_)
         | Read::LogOrigin
-        | Read::Replication
-        | Read::Promote => None,
+        | Read::Replication => None,
     }
 }

@@ -121,7 +121,7 @@ impl Content {
             Content::Found(Found::Outcome(decided)) => outcome::write(decided, out),
             Content::Found(Found::Proof(bytes) | Found::Stored(bytes)) => out.put_slice(bytes),
             Content::Found(Found::Replication(status)) => status.write(out),
-            Content::Found(Found::Reached | Found::Promoted) | Content::Done => {}
+            Content::Found(Found::Reached) | Content::Done => {}
             Content::Refusal(refusal) => cold::write(refusal, out),
             Content::Batch(batch) => out.put_slice(batch),
         }

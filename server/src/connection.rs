@@ -13,9 +13,9 @@ use crate::directory::KeyDirectory;
 use crate::entrance::{self, Dismissal, Guest};
 use crate::frames::{Broken, Frames, Malformed};
 use crate::key_changes::{self, KeyChanges, KeyRequest};
-use crate::ledger::Ledger;
+use crate::ledger::{Found, Ledger};
 use crate::limits::{
-    CONNECTION_BYTES_IN_FLIGHT_MAX, COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX, KEYRING_AT_ONCE_MAX,
+    CONNECTION_BYTES_IN_FLIGHT_MAX, COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX, GROUP_AT_ONCE_MAX, GROUP_WAITING_MAX, KEYRING_AT_ONCE_MAX,
     KEYRING_WAITING_MAX, LINGER_TIMEOUT, PROOFS_AT_ONCE_MAX, PROOFS_WAITING_MAX, READS_AT_ONCE_MAX,
     READS_WAITING_MAX, REQUEST_WEIGHT_MIN, REVOKED_TIMEOUT, SERVER_BYTES_IN_FLIGHT_MAX,
 };
@@ -58,6 +58,8 @@ pub(crate) struct Shared<L> {
     pub(crate) keyring: Reads,
     /// Pieces of the log and of the keyring: whoever copies a ledger must not be in the way of reads.
     pub(crate) copies: Reads,
+    /// What nodes of a group ask each other: some of it waits for standbys.
+    pub(crate) group: Reads,
     /// The copy of the keyring whose pieces they are.
     pub(crate) held_copy: Arc<HeldCopy>,
     /// Of those who have not come in.
@@ -115,6 +117,7 @@ impl<L: Ledger> Shared<L> {
                 KEYRING_WAITING_MAX,
             ),
             copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
+            group: Reads::new("questions of the group", GROUP_AT_ONCE_MAX, GROUP_WAITING_MAX),
             held_copy: Arc::default(),
             streams,
             shipping,
@@ -396,6 +399,11 @@ fn begin<L: Ledger>(
             }
             let copy = move || ledger.copy(question, &held);
             shared.copies.start(deadline, responder, copy, Responder::copied);
+        }
+        Work::Group(question) => {
+            let ledger = shared.ledger.clone();
+            let ask = move || ledger.ask_group(&question).map(|body| Found::Stored(body.to_vec()));
+            shared.group.start(deadline, responder, ask, Responder::found);
         }
         Work::Await(asked) => {
             let stopping = subscriptions.stopping();

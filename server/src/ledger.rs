@@ -2,8 +2,10 @@
 
 use crate::copies::{self, CopyAnswer, CopyQuestion, HeldCopy};
 use crate::documents;
+use crate::group::{self, GroupQuestion};
 use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
 use crate::replication;
+use bytes::Bytes;
 use florin_core::commits::CommitRequest;
 use florin_core::request::{Reply, Request};
 use florin_core::shipping::{Acknowledger, FollowFrom, Shipment};
@@ -75,6 +77,15 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     fn ship(&self, from: &FollowFrom, name: &str) -> Result<Box<dyn LogShipment>, Error> {
         let _ = (from, name);
         Err(Error::new(ErrorKind::Invalid, "this server has no log to follow"))
+    }
+
+    /// Answers what nodes of a group ask; gives the body of the answer. Blocks; called on threads that may.
+    ///
+    /// # Errors
+    /// Those of the engine. One that has no group says so.
+    fn ask_group(&self, question: &GroupQuestion) -> Result<Bytes, Error> {
+        let _ = question;
+        Err(Error::new(ErrorKind::Invalid, "this server is of no group"))
     }
 
     /// Calls `risen` whenever more can be shipped, from any thread.
@@ -196,8 +207,6 @@ pub enum Read {
     LogOrigin,
     /// How replication stands.
     Replication,
-    /// Begins to promote a standby.
-    Promote,
 }
 
 impl Read {
@@ -234,8 +243,6 @@ pub enum Found {
     Stored(Vec<u8>),
     /// How replication stands.
     Replication(ReplicationStatus),
-    /// It is begun.
-    Promoted,
 }
 
 impl LogStream for Subscription {
@@ -269,6 +276,10 @@ impl Ledger for Database {
 
     fn ship(&self, from: &FollowFrom, name: &str) -> Result<Box<dyn LogShipment>, Error> {
         Ok(Box::new(Database::ship(self, from, name)?))
+    }
+
+    fn ask_group(&self, question: &GroupQuestion) -> Result<Bytes, Error> {
+        group::ask(self, question)
     }
 
     fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
@@ -319,10 +330,8 @@ impl Ledger for Database {
             }
             Read::Receipt(subject) => Found::Proof(self.receipt(subject)?.to_bytes()),
             Read::LogOrigin => Found::Stored(self.origin()?),
-            Read::Replication => Found::Replication(replication::status(&self.replication())),
-            Read::Promote => {
-                self.ask_for_promotion()?;
-                Found::Promoted
+            Read::Replication => {
+                Found::Replication(replication::status(&self.replication(), &self.node()))
             }
         })
     }

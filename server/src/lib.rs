@@ -27,6 +27,7 @@ mod doors;
 mod entrance;
 mod error;
 mod frames;
+mod group;
 mod key;
 mod key_changes;
 mod key_document;

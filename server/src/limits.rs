@@ -48,6 +48,11 @@ pub const PROOFS_WAITING_MAX: usize = 64;
 pub const COPIES_AT_ONCE_MAX: usize = 2;
 /// Such pieces waiting for that; one more is told `busy`.
 pub const COPIES_WAITING_MAX: usize = 64;
+/// Questions of nodes of a group that are answered at the same time, each on a thread that may block: a change of the
+/// group waits for standbys, and a promotion for the others' promises.
+pub const GROUP_AT_ONCE_MAX: usize = 8;
+/// Such questions waiting for that; one more is told `busy`.
+pub const GROUP_WAITING_MAX: usize = 64;
 /// Requests to the keyring that run at the same time, each on a thread that may block: they wait for
 /// each other, more would only hold threads.
 pub const KEYRING_AT_ONCE_MAX: usize = 2;

@@ -32,11 +32,17 @@ impl OwnTables {
     /// The refusal that a request gets for what it writes, whoever asks; `None` if it gets none.
     ///
     /// What the keyring has on record can't be taken back: by a forged document a name would lose its
-    /// key, or the keyring be missed where there was never one. The engine makes those documents itself.
+    /// key, or the keyring be missed where there was never one. The engine makes those documents itself. And a group
+    /// that is written past its change is waited for by nobody.
     pub(crate) fn refusal(self) -> Option<Refusal> {
-        let message = "table 4 is the keyring's own record: ask to destroy keys";
-        self.contains(TableId::DESTROYED_KEYS)
-            .then(|| Refusal::without_effect(RefusalKind::Invalid, message))
+        let message = if self.contains(TableId::DESTROYED_KEYS) {
+            "table 4 is the keyring's own record: ask to destroy keys"
+        } else if self.contains(TableId::GROUP) {
+            "table 5 is the group's own record: ask to change the group"
+        } else {
+            return None;
+        };
+        Some(Refusal::without_effect(RefusalKind::Invalid, message))
     }
 
     /// In order.

@@ -1,6 +1,7 @@
 //! A request as it arrives: what is asked, and what it may occupy until it is answered.
 
 use crate::copies::CopyQuestion;
+use crate::group::GroupQuestion;
 use crate::keyring::KeyringQuestion;
 use crate::ledger::Read;
 use crate::own_tables::OwnTables;
@@ -13,6 +14,7 @@ use florin_ledger::query::PAGE_COUNT_MAX;
 use florin_ledger::{DocumentKey, TableId, TableOptions};
 use florin_wire::cold::{Await, Once};
 use florin_wire::frame::HEADER_BYTES;
+use florin_wire::group::{self, HandOver, HasPosition, Promise};
 use florin_wire::keyring::{HELD_BYTES, KeyNames, decode_names};
 use florin_wire::limits::{
     DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAMES_MAX,
@@ -59,6 +61,8 @@ pub(crate) enum Work {
     Keyring(KeyringQuestion),
     /// For a thread that may block, and who copies the ledger.
     Copy(CopyQuestion),
+    /// For a thread that may block, and what nodes of a group ask each other.
+    Group(GroupQuestion),
     /// Opens a stream.
     Subscribe(Box<Subscribe>),
     /// Lets a stream send more.
@@ -176,7 +180,14 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::FollowLog => Work::Follow(Box::new(Follow::decode(&body)?)),
         Operation::AcknowledgeLog => Work::Acknowledge(Acknowledge::decode(&body)?),
         Operation::ReplicationStatus => Work::Read(Read::Replication),
-        Operation::Promote => Work::Read(Read::Promote),
+        Operation::Promote => Work::Group(GroupQuestion::Promote(group::decode_truth(&body)?)),
+        Operation::Promise => Work::Group(GroupQuestion::Promise(Promise::decode(&body)?)),
+        Operation::HasPosition => {
+            Work::Group(GroupQuestion::HasPosition(HasPosition::decode(&body)?))
+        }
+        Operation::HandOver => Work::Group(GroupQuestion::HandOver(HandOver::decode(&body)?)),
+        Operation::ReadGroup => Work::Group(GroupQuestion::Read),
+        Operation::ChangeGroup => Work::Group(GroupQuestion::Change(body)),
     })
 }
 
@@ -311,6 +322,8 @@ impl Work {
             Work::Keyring(KeyringQuestion::Destroy(_) | KeyringQuestion::Status) => (0, 0),
             Work::Copy(CopyQuestion::Log(_) | CopyQuestion::Keyring(_)) => (1, FRAME_BYTES_MAX),
             Work::Copy(CopyQuestion::Snapshot) => (0, 0),
+            // Sixteen nodes with an address each.
+            Work::Group(_) => (16, 1 << 10),
             // Their replies are smaller than the request, or than what any request weighs. Of a
             // commit that is because a timestamp answers 128 bytes and a position at least 41, but
             // for events, whose positions are at most 16 KiB.
@@ -320,8 +333,7 @@ impl Work {
                 | Read::DryRunAsOf(..)
                 | Read::Reached(_)
                 | Read::LogOrigin
-                | Read::Replication
-                | Read::Promote,
+                | Read::Replication,
             )
             | Work::Await(_)
             | Work::Refuse(_) => (0, 0),

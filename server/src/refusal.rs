@@ -17,6 +17,7 @@ pub(crate) fn of_error(error: &Error, operation: u16) -> Refusal {
         ErrorKind::Fork => RefusalKind::Fork,
         ErrorKind::NotYet => RefusalKind::NotYet,
         ErrorKind::Standby => RefusalKind::Standby,
+        ErrorKind::Fenced => RefusalKind::Fenced,
     };
     Refusal { kind, effect: effect(error.kind(), operation), message: error.to_string() }
 }
@@ -42,7 +43,8 @@ fn effect(kind: ErrorKind, operation: u16) -> Effect {
         | ErrorKind::Gone
         | ErrorKind::Fork
         | ErrorKind::NotYet
-        | ErrorKind::Standby => Effect::None,
+        | ErrorKind::Standby
+        | ErrorKind::Fenced => Effect::None,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io if writes => Effect::Unknown,
         ErrorKind::Stopped | ErrorKind::Corrupt | ErrorKind::Io => Effect::None,
     }

@@ -1,12 +1,13 @@
 //! How replication stands, as clients are told.
 
+use florin_core::group::NodeStanding;
 use florin_core::shipping::{Missing, ReplicaStanding, Replication, StandbyStanding};
 use florin_ledger::Lsn;
 use florin_wire::replication::{ReplicaStatus, ReplicationStatus, StandbyStatus};
 use std::time::Duration;
 
 /// What a client is told of it.
-pub(crate) fn status(replication: &Replication) -> ReplicationStatus {
+pub(crate) fn status(replication: &Replication, node: &NodeStanding) -> ReplicationStatus {
     let standby = match replication {
         Replication::Primary(_) => None,
         Replication::Standby(standing, _) => Some(standby_status(standing)),
@@ -18,6 +19,10 @@ pub(crate) fn status(replication: &Replication) -> ReplicationStatus {
     };
     ReplicationStatus {
         standby,
+        node: node.node,
+        term: node.term.0,
+        promised: node.promised.0,
+        is_deposed: synchrony.is_deposed,
         standbys: synchrony.synchrony.standbys,
         degrade_ms,
         is_degraded: synchrony.is_degraded,
@@ -32,7 +37,6 @@ pub(crate) fn status(replication: &Replication) -> ReplicationStatus {
 fn standby_status(standing: &StandbyStanding) -> StandbyStatus {
     StandbyStatus {
         primary: standing.primary.clone(),
-        node: standing.node,
         is_connected: standing.is_connected,
         applied: standing.applied,
         primary_end: standing.primary_end.unwrap_or(Lsn::NONE),

@@ -14,6 +14,7 @@ use crate::limits::{
     FOLLOWERS_MAX, SHIP_BATCH_BYTES_MAX, SHIP_READS_AT_ONCE_MAX, SHIP_WINDOW_BYTES,
     STREAM_HEARTBEAT, STREAM_PAUSE,
 };
+use florin_core::group::Term;
 use florin_core::log::FramePosition;
 use florin_core::shipping::{BATCH_HEAD_BYTES, FollowFrom};
 use florin_core::{Error, ErrorKind};
@@ -221,7 +222,13 @@ impl<L: Ledger> Pump<L> {
         let opened = self.read(move || {
             let position =
                 FramePosition { lsn: follow.lsn, sequence: follow.sequence, chain: follow.chain };
-            let from = FollowFrom { incarnation: follow.incarnation, node: follow.node, position };
+            let from = FollowFrom {
+                incarnation: follow.incarnation,
+                node: follow.node,
+                position,
+                promised: Term(follow.promised),
+                must_compare: follow.must_compare,
+            };
             ledger.ship(&from, &name.unwrap_or(follow.name))
         });
         let mut shipment = match opened.await {

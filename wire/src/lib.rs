@@ -17,6 +17,7 @@ pub mod cold;
 pub mod documents;
 pub mod error;
 pub mod frame;
+pub mod group;
 pub mod hello;
 pub mod keyring;
 pub mod limits;

@@ -102,14 +102,24 @@ operations! {
     AcknowledgeLog = 66 "acknowledge_log",
     /// Nothing; how replication stands.
     ReplicationStatus = 67 "replication_status",
-    /// Nothing; nothing, once it is begun.
+    /// Whether by force; nothing, once it is certain.
     Promote = 68 "promote",
+    /// Promise; whether, and how far the log is.
+    Promise = 69 "promise",
+    /// Position; whether the log has it.
+    HasPosition = 70 "has_position",
+    /// Hand over; nothing, once the other node has everything.
+    HandOver = 71 "hand_over",
     /// Nothing; snapshot.
     Snapshot = 72 "snapshot",
     /// Piece of a segment; its bytes.
     ReadLog = 73 "read_log",
     /// Piece of a copy of the keyring; its bytes.
     CopyKeyring = 74 "copy_keyring",
+    /// Nothing; the group as it is stored, nothing if there is none.
+    ReadGroup = 75 "read_group",
+    /// A group as it is stored; nothing, once nodes of the old and of the new have it.
+    ChangeGroup = 76 "change_group",
     /// Size; signed head.
     TreeHead = 80 "tree_head",
     /// Size and subject; inclusion proof.
@@ -189,11 +199,13 @@ impl Operation {
             Operation::Snapshot | Operation::ReadLog | Operation::CopyKeyring => &[Role::Replicate],
             // For whoever then reads, or writes what rests on it; it takes a place while it waits.
             Operation::AwaitPosition => &[Role::Read, Role::Write, Role::Stream, Role::Audit],
-            Operation::LogOrigin | Operation::FollowLog | Operation::AcknowledgeLog => {
-                &[Role::Replicate]
-            }
-            Operation::Promote => &[Role::Operate],
-            Operation::Status | Operation::ReplicationStatus => &[],
+            Operation::LogOrigin
+            | Operation::FollowLog
+            | Operation::AcknowledgeLog
+            | Operation::Promise
+            | Operation::HasPosition => &[Role::Replicate],
+            Operation::Promote | Operation::HandOver | Operation::ChangeGroup => &[Role::Operate],
+            Operation::Status | Operation::ReplicationStatus | Operation::ReadGroup => &[],
         }
     }
 }

@@ -97,6 +97,8 @@ kinds! {
     NotYet = 18 "not yet",
     /// This server is a standby and decides nothing: ask the primary, the message says where it is.
     Standby = 19 "standby",
+    /// A later primary was promised, or is being promoted: find it.
+    Fenced = 20 "fenced",
 }
 
 impl RefusalKind {

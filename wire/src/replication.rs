@@ -7,9 +7,11 @@
 //!                          32      8  end of the standby's log: lsn
 //!                          40      8  sequence number of the next frame
 //!                          48     32  chain hash there
-//!                          80      2  bytes of the name, at most 64
-//!                          82      6  reserved, zero
-//!                          88         name, UTF-8
+//!                          80      8  term: it hears no lower one
+//!                          88      2  bytes of the name, at most 64
+//!                          90      1  flags: 1 it acknowledges nothing before its state was found the same
+//!                          91      5  reserved, zero
+//!                          96         name, UTF-8
 //!
 //! acknowledge_log:          0      8  id of the request that follows
 //!                           8      8  lsn: everything before it is durable at the standby
@@ -18,7 +20,8 @@
 //!                           1      1  flags: 1 answers go without standbys that are asked for, or have and
 //!                                     they are not there yet, 2 after some time they do, 4 the primary is
 //!                                     heard of, 8 following has ended, 16 all that the primary had was here
-//!                                     at some time since the standby was started
+//!                                     at some time since the standby was started, 32 another term was
+//!                                     promised and nothing is told any more
 //!                           2      2  standbys that follow, at most 64
 //!                           4      4  standbys that must acknowledge
 //!                           8      8  lsn: everything before it is durable here
@@ -26,15 +29,17 @@
 //!                          24      8  how often answers began to go without standbys
 //!                          32      8  milliseconds that answers have waited for standbys
 //!                          40      8  milliseconds after which they go without
-//!                          48      8  lsn: everything before it is applied        these six are zero
+//!                          48      8  lsn: everything before it is applied        these four are zero
 //!                          56      8  lsn: the primary's end, as it said last     of a primary
 //!                          64      8  milliseconds since all that it had was here, or since the start
 //!                          72      8  lsn: the state was last found the same
-//!                          80     16  node
-//!                          96      2  bytes of the primary's address
-//!                          98      2  bytes of why it does not follow
-//!                         100     12  reserved, zero
-//!                         112         of each standby: node (16), lsn that it acknowledged (8),
+//!                          80     16  node; zero as long as it has no part in replication
+//!                          96      8  term that the log is of
+//!                         104      8  term: no lower one is heard
+//!                         112      2  bytes of the primary's address, zero of a primary
+//!                         114      2  bytes of why it does not follow, zero of a primary
+//!                         116      4  reserved, zero
+//!                         120         of each standby: node (16), lsn that it acknowledged (8),
 //!                                     milliseconds of silence (8), bytes of its name (2), zero (6)
 //!                                     then address, reason, and the names, UTF-8
 //! ```
@@ -60,6 +65,10 @@ pub struct Follow {
     pub sequence: u64,
     /// The chain hash at its end.
     pub chain: [u8; 32],
+    /// It hears no lower term.
+    pub promised: u64,
+    /// Whether it acknowledges nothing before its state was found the same.
+    pub must_compare: bool,
     /// What it calls itself.
     pub name: String,
 }
@@ -78,6 +87,14 @@ pub struct Acknowledge {
 pub struct ReplicationStatus {
     /// Whom it follows, if it does.
     pub standby: Option<StandbyStatus>,
+    /// Names its directory; zero as long as it has no part in replication.
+    pub node: u128,
+    /// The term that its log is of.
+    pub term: u64,
+    /// It hears no lower term.
+    pub promised: u64,
+    /// Whether it was a primary and has promised another term: it tells nothing any more.
+    pub is_deposed: bool,
     /// Standbys that must acknowledge.
     pub standbys: u32,
     /// Milliseconds after which answers go without them; `None`: they wait.
@@ -101,8 +118,6 @@ pub struct ReplicationStatus {
 pub struct StandbyStatus {
     /// Where its primary is.
     pub primary: String,
-    /// Names its directory.
-    pub node: u128,
     /// Whether it hears of its primary.
     pub is_connected: bool,
     /// Everything before it is applied.
@@ -142,8 +157,10 @@ struct FollowLayout {
     lsn: U64,
     sequence: U64,
     chain: [u8; 32],
+    promised: U64,
     name_bytes: U16,
-    reserved: [u8; 6],
+    flags: u8,
+    reserved: [u8; 5],
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -170,9 +187,11 @@ struct StatusLayout {
     lag_ms: U64,
     compared: U64,
     node: U128,
+    term: U64,
+    promised: U64,
     primary_bytes: U16,
     trouble_bytes: U16,
-    reserved: [u8; 12],
+    reserved: [u8; 4],
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -185,10 +204,12 @@ struct ReplicaLayout {
     zero: [u8; 6],
 }
 
-const _: () = assert!(size_of::<FollowLayout>() == 88);
-const _: () = assert!(size_of::<StatusLayout>() == 112);
+const _: () = assert!(size_of::<FollowLayout>() == FOLLOW_BYTES);
+const _: () = assert!(size_of::<StatusLayout>() == 120);
 const _: () = assert!(size_of::<ReplicaLayout>() == 40);
 
+const FOLLOW_BYTES: usize = 96;
+const FOLLOW_MUST_COMPARE: u8 = 1;
 const ROLE_PRIMARY: u8 = 1;
 const ROLE_STANDBY: u8 = 2;
 const FLAG_DEGRADED: u8 = 1;
@@ -196,7 +217,13 @@ const FLAG_DEGRADES: u8 = 2;
 const FLAG_CONNECTED: u8 = 4;
 const FLAG_STOPPED: u8 = 8;
 const FLAG_IN_STEP: u8 = 16;
-const FLAGS: u8 = FLAG_DEGRADED | FLAG_DEGRADES | FLAG_CONNECTED | FLAG_STOPPED | FLAG_IN_STEP;
+const FLAG_DEPOSED: u8 = 32;
+const FLAGS: u8 = FLAG_DEGRADED
+    | FLAG_DEGRADES
+    | FLAG_CONNECTED
+    | FLAG_STOPPED
+    | FLAG_IN_STEP
+    | FLAG_DEPOSED;
 
 impl Follow {
     /// The body of the request. A name that is too long is cut.
@@ -209,8 +236,10 @@ impl Follow {
             lsn: self.lsn.0.into(),
             sequence: self.sequence.into(),
             chain: self.chain,
+            promised: self.promised.into(),
             name_bytes: length(name),
-            reserved: [0; 6],
+            flags: if self.must_compare { FOLLOW_MUST_COMPARE } else { 0 },
+            reserved: [0; 5],
         };
         let mut out = BytesMut::new();
         out.put_slice(layout.as_bytes());
@@ -226,19 +255,24 @@ impl Follow {
         let Ok((layout, rest)) = FollowLayout::ref_from_prefix(body) else {
             return Err(DecodeError::new(body.len(), Reason::TooShort));
         };
-        if layout.reserved != [0; 6] {
-            return Err(DecodeError::new(82, Reason::NotZero));
+        if layout.flags & !FOLLOW_MUST_COMPARE != 0 {
+            return Err(DecodeError::new(90, Reason::Unknown));
+        }
+        if layout.reserved != [0; 5] {
+            return Err(DecodeError::new(91, Reason::NotZero));
         }
         let mut texts = Texts { body: rest, at: 0 };
-        let name =
-            texts.next(layout.name_bytes, NAME_BYTES_MAX).map_err(|error| error.after(88))?;
-        texts.end().map_err(|error| error.after(88))?;
+        let in_body = |error: DecodeError| error.after(FOLLOW_BYTES);
+        let name = texts.next(layout.name_bytes, NAME_BYTES_MAX).map_err(in_body)?;
+        texts.end().map_err(in_body)?;
         Ok(Follow {
             incarnation: layout.incarnation.get(),
             node: layout.node.get(),
             lsn: Lsn(layout.lsn.get()),
             sequence: layout.sequence.get(),
             chain: layout.chain,
+            promised: layout.promised.get(),
+            must_compare: layout.flags != 0,
             name,
         })
     }
@@ -283,7 +317,8 @@ impl ReplicationStatus {
                 | flag(self.degrade_ms.is_some(), FLAG_DEGRADES)
                 | flag(it.is_connected, FLAG_CONNECTED)
                 | flag(it.has_stopped, FLAG_STOPPED)
-                | flag(it.was_in_step, FLAG_IN_STEP),
+                | flag(it.was_in_step, FLAG_IN_STEP)
+                | flag(self.is_deposed, FLAG_DEPOSED),
             replicas: u16::try_from(replicas.len()).expect("they are few").into(),
             standbys: self.standbys.into(),
             synced: self.synced.0.into(),
@@ -295,10 +330,12 @@ impl ReplicationStatus {
             primary_end: it.primary_end.0.into(),
             lag_ms: it.lag_ms.into(),
             compared: it.compared.0.into(),
-            node: it.node.into(),
+            node: self.node.into(),
+            term: self.term.into(),
+            promised: self.promised.into(),
             primary_bytes: length(primary),
             trouble_bytes: length(trouble),
-            reserved: [0; 12],
+            reserved: [0; 4],
         };
         out.put_slice(layout.as_bytes());
         for replica in replicas {
@@ -334,8 +371,8 @@ impl ReplicationStatus {
         if layout.flags & !FLAGS != 0 {
             return Err(DecodeError::new(1, Reason::Unknown));
         }
-        if layout.reserved != [0; 12] {
-            return Err(DecodeError::new(100, Reason::NotZero));
+        if layout.reserved != [0; 4] {
+            return Err(DecodeError::new(116, Reason::NotZero));
         }
         check_absent(layout, is_standby)?;
         let count = usize::from(layout.replicas.get());
@@ -367,7 +404,6 @@ impl ReplicationStatus {
         let has = |flag: u8| layout.flags & flag != 0;
         let standby = is_standby.then(|| StandbyStatus {
             primary,
-            node: layout.node.get(),
             is_connected: has(FLAG_CONNECTED),
             applied: Lsn(layout.applied.get()),
             primary_end: Lsn(layout.primary_end.get()),
@@ -379,6 +415,10 @@ impl ReplicationStatus {
         });
         Ok(ReplicationStatus {
             standby,
+            node: layout.node.get(),
+            term: layout.term.get(),
+            promised: layout.promised.get(),
+            is_deposed: has(FLAG_DEPOSED),
             standbys: layout.standbys.get(),
             degrade_ms: has(FLAG_DEGRADES).then(|| layout.degrade_ms.get()),
             is_degraded: has(FLAG_DEGRADED),
@@ -399,7 +439,6 @@ fn check_absent(layout: &StatusLayout, is_standby: bool) -> Result<(), DecodeErr
     let numbers = [layout.applied, layout.primary_end, layout.lag_ms, layout.compared];
     let is_absent = layout.flags & (FLAG_CONNECTED | FLAG_STOPPED | FLAG_IN_STEP) == 0
         && numbers == [U64::ZERO; 4]
-        && layout.node == U128::ZERO
         && layout.primary_bytes == U16::ZERO
         && layout.trouble_bytes == U16::ZERO;
     if is_standby || is_absent { Ok(()) } else { Err(DecodeError::new(48, Reason::NotZero)) }

@@ -13,6 +13,7 @@ use florin_ledger::{
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
 use florin_wire::keyring::{self, HeldKey};
+use florin_wire::group::{self, HandOver, HasPosition, Promise, Promised};
 use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
 use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
@@ -69,6 +70,13 @@ fn check_all(bytes: &[u8]) {
     check(bytes, Follow::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, Acknowledge::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, ReplicationStatus::decode(bytes), |value, out| value.write(out));
+    check(bytes, Promise::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, Promised::decode(bytes), |value, out| value.write(out));
+    check(bytes, HasPosition::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, HandOver::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, group::decode_truth(bytes), |value, out| {
+        out.extend_from_slice(&group::truth_to_bytes(*value));
+    });
     check(bytes, Unsubscribe::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, keyring::decode_names(bytes), keyring::write_names);
     check(bytes, keyring::decode_held(bytes), |held, out| keyring::write_held(held, out));

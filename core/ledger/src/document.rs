@@ -27,6 +27,8 @@ impl TableId {
     /// Names whose keys were destroyed: key = keyed hash of the name; value = who destroyed it.
     /// Append-only, without being declared so.
     pub const DESTROYED_KEYS: TableId = TableId(4);
+    /// The nodes that hold a copy of the log. Written by the one that decides.
+    pub const GROUP: TableId = TableId(5);
     /// The first table that is free for callers.
     pub const FIRST_FREE: TableId = TableId(16);
     /// Never a caller's: the index keeps the expiries of documents under it.

@@ -1,7 +1,7 @@
 //! The operating system's disk: the only file that names std's files and asks for syncs.
 
 use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, IN_USE};
 use rustix::fs::{Advice, OFlags, fadvise};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -52,7 +52,7 @@ impl OsDisk {
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Unusable,
                 format!(
-                    "data directory {} is open already: stop the other process first",
+                    "data directory {} {IN_USE}: stop the other process first",
                     directory.display()
                 ),
             )),

@@ -6,19 +6,19 @@
 
 use super::backstage::Backstage;
 use super::durable::Durable;
-use super::inbox::{Inbox, Task};
+use super::inbox::{Inbox, Rest, Task};
 use super::intake::{Intake, Taken};
 use super::log_thread::{TurnOutput, Waiting};
 use super::promise::{Promise, stopped};
 use super::release::Release;
 use super::room::RoomAhead;
 use crate::clock::{Clock, ClockWatch};
-use crate::disk::Disk;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
 use crate::following::mark;
 use crate::following::standing::Standing;
+use crate::group::Allegiance;
 use crate::limits::{DIGEST_ITEMS_MAX, FOLLOW_TURN_BYTES, HAND_OVER_BYTES, RECENT_BYTES_MAX};
 use crate::metrics::Metrics;
 use crate::request::{Reply, Request};
@@ -55,8 +55,8 @@ pub(crate) struct EngineThread {
     pub(crate) digested: Lsn,
     /// Log bytes between two of them.
     pub(crate) digest_bytes: u64,
-    /// Nothing is decided any more.
-    pub(crate) is_resting: bool,
+    /// Nothing is decided for so long.
+    pub(crate) rest: Option<Rest>,
     pub(crate) observer: Observer,
 }
 
@@ -64,8 +64,8 @@ pub(crate) struct EngineThread {
 pub(crate) struct Following {
     pub(crate) intake: Arc<Intake>,
     pub(crate) standing: Arc<Standing>,
-    /// Where it is noted if the state is not the primary's.
-    pub(crate) disk: Arc<dyn Disk>,
+    /// Where it is noted what the comparison of the states gave.
+    pub(crate) allegiance: Arc<Allegiance>,
     /// Nothing is applied any more.
     pub(crate) is_at_end: bool,
 }
@@ -113,12 +113,16 @@ impl EngineThread {
             let is_done = following.is_at_end || following.intake.is_empty();
             return if is_done { SLEEP_MAX } else { Duration::ZERO };
         }
+        let until_end = match self.rest {
+            Some(Rest::Until(until)) => until.saturating_sub(self.clock.elapsed()),
+            Some(Rest::ForGood) | None => SLEEP_MAX,
+        };
         let until_witness = if self.engine.is_witnessed() { SLEEP_MAX } else { WITNESS_AFTER };
         let now = self.clock.now();
         let until_expiry = self.engine.next_expiry().map_or(SLEEP_MAX, |due| {
             Duration::from_nanos(due.0.saturating_sub(now.0)).max(Duration::from_millis(1))
         });
-        until_witness.min(until_expiry).min(SLEEP_MAX)
+        until_witness.min(until_expiry).min(until_end).min(SLEEP_MAX)
     }
 
     /// One turn: what is due, then what has arrived, in order.
@@ -130,10 +134,15 @@ impl EngineThread {
         self.engine.set_durable(self.durable.get());
         self.engine.set_room(self.room.room());
         let mut output = TurnOutput::default();
+        if let Some(Rest::Until(until)) = self.rest
+            && until <= self.clock.elapsed()
+        {
+            self.rest = None;
+        }
         let (mut closing, mut room) = (None, RECENT_BYTES_MAX);
         if self.following.is_some() {
             self.is_blocked = !self.apply_what_came();
-        } else if !self.is_resting {
+        } else if self.rest.is_none() {
             let expired = now.is_ok_and(|now| self.expire_due(now, &mut output));
             self.is_blocked = !expired;
         }
@@ -155,8 +164,8 @@ impl EngineThread {
                         || answer.as_ref().is_ok_and(|it| self.engine.is_durable(&ask, it));
                     output.waiting(is_durable && !is_gated).push(Waiting::Answer(promise, answer));
                 }
-                Task::Rest(promise) => {
-                    self.rest(&mut output);
+                Task::Rest(rest, promise) => {
+                    self.begin_rest(rest, &mut output);
                     // A standby has nothing to wait for.
                     let waiting = output.waiting(self.following.is_some());
                     waiting.push(Waiting::Reply(promise, Ok(Reply::Recorded)));
@@ -215,7 +224,11 @@ impl EngineThread {
         let applied = self.engine.applied();
         let is_due = self.digest_bytes <= applied.0 - self.digested.0
             && self.engine.digest_items() <= DIGEST_ITEMS_MAX;
-        if self.following.is_none() && is_due && self.release.is_followed() {
+        if self.following.is_some() || !self.release.is_followed() {
+            return;
+        }
+        // However large the state is: whoever goes on from an old primary's directory is rare, and waits for it.
+        if is_due || self.release.take_wish_for_digest() {
             self.digested = applied;
             self.release.remember_digest(applied, self.engine.digest());
         }
@@ -232,8 +245,10 @@ impl EngineThread {
         {
             return Err(on_a_standby(following.standing.primary()));
         }
-        if self.is_resting && request.is_write() {
-            return Err(resting());
+        if let Some(rest) = self.rest
+            && request.is_write()
+        {
+            return Err(resting(rest));
         }
         let now = match now {
             Ok(now) => now,
@@ -300,8 +315,9 @@ impl EngineThread {
     }
 
     /// Decides nothing from now on, and says in a last frame that all before it is durable.
-    fn rest(&mut self, output: &mut TurnOutput) {
-        self.is_resting = true;
+    fn begin_rest(&mut self, rest: Rest, output: &mut TurnOutput) {
+        // What is for good does not end.
+        self.rest = if self.rest == Some(Rest::ForGood) { self.rest } else { Some(rest) };
         if self.following.is_none() {
             output.frames.extend(self.engine.end_turn());
             // Without room there is none, and nothing is lost by that.
@@ -342,12 +358,13 @@ fn compare(engine: &Engine, following: &Following, at: Lsn, digest: [u8; 32]) ->
         return Ok(());
     }
     if engine.digest() == digest {
+        following.allegiance.compared()?;
         following.standing.compared(at);
         return Ok(());
     }
     let difference = mark::difference(at);
     // On record, so that nobody promotes it, or goes on with it, after a restart.
-    match mark::note_difference(following.disk.as_ref(), at) {
+    match following.allegiance.differs(at) {
         Ok(()) => Err(difference),
         Err(error) => {
             Err(Error::corrupt(format!("{difference}; that could not be noted: {error}")))
@@ -355,11 +372,17 @@ fn compare(engine: &Engine, following: &Following, at: Lsn, digest: [u8; 32]) ->
     }
 }
 
-fn resting() -> Error {
-    Error::new(
-        ErrorKind::Stopped,
-        "the database is stopping and decides nothing more; nothing happened: send it again later",
-    )
+fn resting(rest: Rest) -> Error {
+    match rest {
+        Rest::ForGood => Error::new(
+            ErrorKind::Stopped,
+            "the database is stopping and decides nothing more; nothing happened: send it again later",
+        ),
+        Rest::Until(_) => Error::new(
+            ErrorKind::Busy,
+            "another node is about to decide; nothing happened: send it again in a moment",
+        ),
+    }
 }
 
 fn on_a_standby(primary: &str) -> Error {

@@ -11,14 +11,22 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// For how long nothing is decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rest {
+    /// Until a moment of the clock's elapsed time; one that is past ends it.
+    Until(Duration),
+    ForGood,
+}
+
 /// One thing for the engine to do.
 pub(crate) enum Task {
     /// A caller's request.
     Request(Request, Promise<Reply>),
     /// A reader's question.
     Ask(Ask, Promise<Answer>),
-    /// Decide nothing more, and say in a last frame that all before it is durable.
-    Rest(Promise<Reply>),
+    /// Decide nothing, and say in a last frame that all before it is durable.
+    Rest(Rest, Promise<Reply>),
     /// Finish what was accepted, then stop.
     Close(Promise<()>),
 }
@@ -29,7 +37,7 @@ impl Task {
         match self {
             Task::Request(request, _) => request.bytes(),
             Task::Ask(ask, _) => ask.bytes(),
-            Task::Rest(_) | Task::Close(_) => 0,
+            Task::Rest(..) | Task::Close(_) => 0,
         }
     }
 
@@ -42,7 +50,7 @@ impl Task {
         match self {
             Task::Request(_, promise) => promise.resolve(Err(error)),
             Task::Ask(_, promise) => promise.resolve(Err(error)),
-            Task::Rest(promise) => promise.resolve(Err(error)),
+            Task::Rest(_, promise) => promise.resolve(Err(error)),
             Task::Close(promise) => promise.resolve(Err(error)),
         }
     }

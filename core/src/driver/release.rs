@@ -3,7 +3,9 @@
 //!
 //! Invariants:
 //! - the released position rises, but for the moment in which standbys are demanded, and never passes what is durable here, nor, at a standby, what is applied;
-//! - only standbys that follow now count, each once, however often it connects;
+//! - only standbys that follow now count, each once, however often it connects, and of a group only its nodes; while
+//!   the group changes, what the old one and the new one ask for;
+//! - once another term was promised, or while the lease may have run out, nothing is told at all;
 //! - an acknowledgement is a number in a table: whoever brings it waits for no turn of the engine and no
 //!   sync, and no sync waits for it.
 //!
@@ -17,8 +19,8 @@ use crate::error::{Error, ErrorKind};
 use crate::shipping::{Missing, ReplicaStanding, Synchrony, SynchronyStanding};
 use florin_ledger::Lsn;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often the log thread looks whether standbys have been missing for too long.
@@ -37,6 +39,8 @@ pub(crate) struct Release {
     /// told, whatever the engine knows to be durable here.
     is_gated: AtomicBool,
     state: Mutex<State>,
+    /// Told of acknowledgements.
+    acknowledged: Condvar,
 }
 
 struct State {
@@ -45,6 +49,11 @@ struct State {
     /// Of a standby, how far its engine has applied: what it tells is not older.
     applied: Option<Lsn>,
     synchrony: Synchrony,
+    /// What was asked for before, as long as nodes of the new group alone may have the change.
+    before: Option<Synchrony>,
+    /// Another term was promised: nothing is told any more.
+    is_deposed: bool,
+    lease: Option<Lease>,
     replicas: BTreeMap<u64, Replica>,
     next_id: u64,
     /// Answers, and the position that must be released before them.
@@ -60,6 +69,18 @@ struct State {
     has_given_up: bool,
     /// What the whole state hashed to, by position.
     digests: VecDeque<(Lsn, [u8; 32])>,
+    /// Somebody follows who waits for one.
+    wants_digest: bool,
+}
+
+/// What whoever decides under a lease may tell.
+struct Lease {
+    /// Until when it is certainly held: nanoseconds of the clock's elapsed time.
+    until: Arc<AtomicU64>,
+    /// Whether it is on record that answers go without standbys.
+    may_be_alone: bool,
+    /// Whether they would go, if it were.
+    wants_alone: bool,
 }
 
 struct Replica {
@@ -78,6 +99,9 @@ impl Release {
             gate: None,
             applied: is_standby.then(|| synced.get()),
             synchrony: Synchrony::default(),
+            before: None,
+            is_deposed: false,
+            lease: None,
             replicas: BTreeMap::new(),
             next_id: 0,
             waiting: VecDeque::new(),
@@ -87,9 +111,10 @@ impl Release {
             degradations: 0,
             has_given_up: false,
             digests: VecDeque::new(),
+            wants_digest: false,
         };
         let (is_gated, state) = (AtomicBool::new(false), Mutex::new(state));
-        Release { synced, released, clock, is_gated, state }
+        Release { synced, released, clock, is_gated, state, acknowledged: Condvar::new() }
     }
 
     /// Everything before it is durable here.
@@ -103,19 +128,76 @@ impl Release {
     }
 
     /// Asks for acknowledgements from now on, or for others than before; of what is here already, too: the end
-    /// of the log may be what a crash left, that no standby ever had and nobody was told.
-    pub(crate) fn demand(&self, synchrony: Synchrony) {
+    /// of the log may be what a crash left, that no standby ever had and nobody was told. As long as standbys are not
+    /// known to have that, for what was asked `before`, too.
+    pub(crate) fn demand(&self, synchrony: Synchrony, before: Option<Synchrony>) {
         let mut state = self.lock();
-        if state.synchrony.standbys < synchrony.standbys {
+        if state.synchrony.standbys < synchrony.standbys || before.is_some() {
             state.gate = Some(self.synced.get());
             self.is_gated.store(true, Ordering::Release);
             self.released.take_back();
         }
+        state.before = before;
+        self.ask_for(state, synchrony);
+    }
+
+    /// Asks for others from now on, and until [`Release::settle`] for those before, too.
+    pub(crate) fn demand_too(&self, synchrony: Synchrony) {
+        let mut state = self.lock();
+        state.before = Some(state.synchrony.clone());
+        self.ask_for(state, synchrony);
+    }
+
+    /// Asks for those alone that are asked for now, or, if the change came to nothing, for those before.
+    pub(crate) fn settle(&self, has_changed: bool) {
+        let mut state = self.lock();
+        let Some(before) = state.before.take() else { return };
+        let synchrony = if has_changed { state.synchrony.clone() } else { before };
+        self.ask_for(state, synchrony);
+    }
+
+    fn ask_for(&self, mut state: MutexGuard<'_, State>, synchrony: Synchrony) {
         state.synchrony = synchrony;
         if state.degraded_at.take().is_some() {
             state.told_alone = Some(self.synced.get());
         }
         self.look(state);
+    }
+
+    /// Nothing is told any more, for good: another may decide. Who waits is answered that the database stops.
+    pub(crate) fn depose(&self) {
+        let mut state = self.lock();
+        state.is_deposed = true;
+        state.has_given_up = true;
+        self.is_gated.store(true, Ordering::Release);
+        self.look(state);
+    }
+
+    /// Tells nothing from now on but before this moment, in nanoseconds of the clock's elapsed time; whoever moves
+    /// it calls [`Release::look_again`]. What goes without standbys must be on record first
+    /// ([`Release::allow_alone`]).
+    pub(crate) fn hold_lease(&self, until: Arc<AtomicU64>) {
+        self.lock().lease = Some(Lease { until, may_be_alone: false, wants_alone: false });
+    }
+
+    /// Whether answers would go without standbys, if it were on record.
+    pub(crate) fn wants_alone(&self) -> bool {
+        self.lock().lease.as_ref().is_some_and(|lease| lease.wants_alone)
+    }
+
+    /// It is on record that answers go without standbys, or will not be any more; `false` if they go so now, and it
+    /// must stay there.
+    pub(crate) fn allow_alone(&self, may: bool) -> bool {
+        let mut state = self.lock();
+        let is_alone = state.degraded_at.is_some() || state.told_alone.is_some();
+        if !may && is_alone {
+            return false;
+        }
+        if let Some(lease) = &mut state.lease {
+            (lease.may_be_alone, lease.wants_alone) = (may, false);
+        }
+        self.look(state);
+        true
     }
 
     /// Whether nothing may be told before standbys have what was here when they were demanded.
@@ -129,7 +211,7 @@ impl Release {
             self.synced.raise(end);
         }
         let mut state = self.lock();
-        if state.synchrony.standbys == 0 && state.applied.is_none() {
+        if state.tells_what_is_synced() {
             self.raise(end);
             drop(state);
             return answers.into_iter().for_each(Waiting::release);
@@ -202,8 +284,20 @@ impl Release {
             replica.acknowledged = replica.acknowledged.max(position);
             replica.heard = heard;
             self.look(state);
+            self.acknowledged.notify_all();
         }
         Ok(())
+    }
+
+    /// Waits until a standby has everything that is durable here; `false` if it does not within `patience`.
+    pub(crate) fn await_all_at(&self, node: u128, patience: Duration) -> bool {
+        let is_lacking = |state: &mut State| {
+            let synced = self.synced.get();
+            !state.replicas.values().any(|it| it.node == node && synced <= it.acknowledged)
+        };
+        let waited = self.acknowledged.wait_timeout_while(self.lock(), patience, is_lacking);
+        let (_state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        !waited.timed_out()
     }
 
     /// A standby does not follow any more. What was released stays so.
@@ -214,6 +308,21 @@ impl Release {
     /// Whether anybody follows.
     pub(crate) fn is_followed(&self) -> bool {
         !self.lock().replicas.is_empty()
+    }
+
+    /// Whether it is of a database that follows.
+    pub(crate) fn is_standby(&self) -> bool {
+        self.lock().applied.is_some()
+    }
+
+    /// Somebody follows who acknowledges nothing before the state was found the same.
+    pub(crate) fn ask_for_digest(&self) {
+        self.lock().wants_digest = true;
+    }
+
+    /// Whether somebody asked for one since this was asked last.
+    pub(crate) fn take_wish_for_digest(&self) -> bool {
+        std::mem::take(&mut self.lock().wants_digest)
     }
 
     /// Remembers what the whole state hashed to. To be called before anything behind the position is
@@ -236,6 +345,7 @@ impl Release {
     pub(crate) fn standing(&self) -> SynchronyStanding {
         let state = self.lock();
         let now = self.clock.elapsed();
+        let is_deposed = state.is_deposed;
         let replicas = state.replicas.values().map(|replica| ReplicaStanding {
             node: replica.node,
             name: replica.name.clone(),
@@ -243,7 +353,8 @@ impl Release {
             silent: now.saturating_sub(replica.heard),
         });
         SynchronyStanding {
-            synchrony: state.synchrony,
+            is_deposed,
+            synchrony: state.synchrony.clone(),
             is_degraded: state.degraded_at.is_some() || state.told_alone.is_some(),
             degradations: state.degradations,
             waiting: state.waiting_since.map(|since| now.saturating_sub(since)),
@@ -257,6 +368,11 @@ impl Release {
     fn look(&self, mut state: MutexGuard<'_, State>) {
         let synced = self.synced.get();
         let now = self.clock.elapsed();
+        if !state.may_tell(now) {
+            let given_up = state.give_up();
+            drop(state);
+            return drop(given_up);
+        }
         let acknowledged = state.acknowledged().min(synced);
         if state.degraded_at.is_some_and(|at| at <= acknowledged)
             && synced.0 - acknowledged.0 <= CAUGHT_UP_BYTES
@@ -276,6 +392,7 @@ impl Release {
         } else if let (Missing::Degrade(patience), Some(since)) =
             (state.synchrony.missing, state.waiting_since)
             && patience <= now.saturating_sub(since)
+            && state.may_be_alone()
         {
             state.degraded_at = Some(synced);
             state.degradations += 1;
@@ -286,12 +403,12 @@ impl Release {
         while state.waiting.front().is_some_and(|(end, _)| *end <= position) {
             left.extend(state.waiting.pop_front());
         }
-        let given_up =
-            if state.has_given_up { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
+        let given_up = state.give_up();
         // Under the lock, so that it rises in order; what hears of it asks nothing here.
         self.raise(position.min(state.applied.unwrap_or(position)));
         if state.gate.is_some_and(|gate| gate <= position) {
             state.gate = None;
+            state.before = None;
             self.is_gated.store(false, Ordering::Release);
         }
         drop(state);
@@ -312,14 +429,47 @@ impl Release {
 }
 
 impl State {
+    /// Whether what is durable here may be told at once.
+    fn tells_what_is_synced(&self) -> bool {
+        let asks_for_none = self.synchrony.standbys == 0 && self.before.is_none();
+        asks_for_none && self.applied.is_none() && !self.is_deposed && self.lease.is_none()
+    }
+
+    /// Whether anything may be told: nobody else can decide now.
+    fn may_tell(&self, now: Duration) -> bool {
+        let holds_lease = self.lease.as_ref().is_none_or(|lease| {
+            now < Duration::from_nanos(lease.until.load(Ordering::Acquire))
+        });
+        !self.is_deposed && holds_lease
+    }
+
+    /// Whether answers may go without standbys, as they now would.
+    fn may_be_alone(&mut self) -> bool {
+        let Some(lease) = &mut self.lease else { return true };
+        lease.wants_alone = !lease.may_be_alone;
+        lease.may_be_alone
+    }
+
+    /// The answers that nobody waits for standbys for.
+    fn give_up(&mut self) -> VecDeque<(Lsn, Vec<Waiting>)> {
+        if self.has_given_up { std::mem::take(&mut self.waiting) } else { VecDeque::new() }
+    }
+
     /// What enough standbys have; everything, if none is asked for.
     fn acknowledged(&self) -> Lsn {
-        let Some(last) =
-            usize::try_from(self.synchrony.standbys).unwrap_or(usize::MAX).checked_sub(1)
+        let asked = [Some(&self.synchrony), self.before.as_ref()];
+        let acknowledged = |synchrony| self.acknowledged_by(synchrony);
+        asked.into_iter().flatten().map(acknowledged).min().expect("something is asked for")
+    }
+
+    fn acknowledged_by(&self, synchrony: &Synchrony) -> Lsn {
+        let Some(last) = usize::try_from(synchrony.standbys).unwrap_or(usize::MAX).checked_sub(1)
         else {
             return Lsn(u64::MAX);
         };
-        let mut positions: Vec<Lsn> = self.replicas.values().map(|it| it.acknowledged).collect();
+        let counts = |node: &u128| synchrony.nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
+        let replicas = self.replicas.values().filter(|replica| counts(&replica.node));
+        let mut positions: Vec<Lsn> = replicas.map(|replica| replica.acknowledged).collect();
         positions.sort_unstable_by(|one, other| other.cmp(one));
         positions.get(last).copied().unwrap_or(Lsn::NONE)
     }

@@ -16,6 +16,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::event::Observer;
 use crate::following::standing::Standing;
+use crate::group::Allegiance;
 use crate::log::{LogReader, PrepareError, Preparer, Room};
 use crate::metrics::{Metrics, ScrubMetrics, Watch};
 use crate::opening::Opened;
@@ -59,6 +60,7 @@ impl Threads {
         clock: Arc<dyn Clock>,
         watching: Watching,
         role: Role,
+        allegiance: &Arc<Allegiance>,
     ) -> io::Result<Running> {
         let inbox = Arc::new(Inbox::default());
         let is_standby = role.standing().is_some();
@@ -103,7 +105,7 @@ impl Threads {
         let following = role.standing().map(|standing| Following {
             intake: Arc::default(),
             standing: standing.clone(),
-            disk: disk.clone(),
+            allegiance: allegiance.clone(),
             is_at_end: false,
         });
         let intake = following.as_ref().map(|following| following.intake.clone());
@@ -128,7 +130,7 @@ impl Threads {
             room: room.clone(),
             clock: clock.clone(),
             is_blocked: false,
-            is_resting: false,
+            rest: None,
             engine: opened.engine,
         };
         let reader = opened.reader.clone();

@@ -37,6 +37,7 @@ pub(crate) use past::{Indexes, Past, for_each_key, outcome_of};
 
 use crate::commits::Caller;
 use crate::error::{Error, ErrorKind};
+use crate::group::Term;
 use crate::limits::{
     ACCOUNTS_MAX, BATCH_EVENTS_MAX, FRAME_BYTES_TARGET, FRAME_EXPIRIES_MAX, HOLDS_MAX,
 };
@@ -293,6 +294,13 @@ impl Engine {
         }
     }
 
+    /// Leaves out epochs that another history may have: whoever decided before may have begun some since this
+    /// copy was made. What it began of them is told apart from what begins here by its number.
+    pub(crate) fn begin_term(&mut self, node: u128) {
+        let own = u64::from(Term::mark_of(node)) % TERM_EPOCHS;
+        self.log.epoch = (self.log.epoch / TERM_EPOCHS + 2) * TERM_EPOCHS + own;
+    }
+
     /// Begins a new epoch with a record of its own, and before it the record of the life that begins, if
     /// one does. The room for them is there: they are the first.
     pub(crate) fn begin_epoch(&mut self, tag: u128, life: Option<LifeRecord>, now: Timestamp) {
@@ -527,6 +535,8 @@ const _: () = assert!(REFUSED_BYTES_MAX <= EVENT_BYTES_MAX);
 const EXPIRY_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
 /// Bytes of records that a cell holds at least, whatever their sizes.
 const CELL_RECORD_BYTES_MIN: u64 = CELL_BYTES - 512;
+/// Epochs that are left out when a term begins; three times as many at most.
+const TERM_EPOCHS: u64 = 64;
 /// Ticks that one request takes at most.
 const TICKS_PER_REQUEST_MAX: u64 = 100_000;
 

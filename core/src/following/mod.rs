@@ -9,6 +9,7 @@
 //! The [`Follower`] works on its caller's thread: whoever has the connection. The engine applies on its own.
 
 pub(crate) mod mark;
+mod rewind;
 mod run;
 pub(crate) mod standing;
 
@@ -21,6 +22,7 @@ use crate::driver::inbox::Inbox;
 use crate::driver::intake::{Intake, Taken};
 use crate::driver::release::Release;
 use crate::error::{Error, ErrorKind};
+use crate::group::{Allegiance, NodeStanding, Term};
 use crate::log::segment::{self, Found};
 use crate::log::{CopiedFrame, CopyWriter, FramePosition, LogReader, identify};
 use crate::opening::{self, Copying};
@@ -29,6 +31,8 @@ use crate::sealing;
 use crate::shipping::FollowFrom;
 use mark::{MarkState, StandbyMark};
 use run::{Item, Run};
+pub use rewind::{NewPrimary, Rewound, rewind, rewind_on};
+pub use standing::PromotionAsked;
 use standing::Standing;
 use std::fmt;
 use std::io;
@@ -53,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) reader: LogReader,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) allegiance: Arc<Allegiance>,
 }
 
 impl Follower {
@@ -68,11 +73,21 @@ impl Follower {
     /// [`ErrorKind::Stopped`]: a write or sync failed, and nobody knows what is durable; open it again.
     pub fn begin(&mut self) -> Result<FollowFrom, Error> {
         self.run.clear();
+        let NodeStanding { promised, must_compare, .. } = self.parts.allegiance.standing();
         Ok(FollowFrom {
             incarnation: self.parts.reader.identity().incarnation,
             node: self.parts.node,
             position: self.writer.durable_position()?,
+            promised,
+            must_compare,
         })
+    }
+
+    /// Whether what is durable here may be acknowledged: not before the state of one that was a primary, or had
+    /// what another never had, was found to be its primary's.
+    #[must_use]
+    pub fn may_acknowledge(&self) -> bool {
+        self.parts.allegiance.may_acknowledge()
     }
 
     /// The connection is there.
@@ -93,6 +108,7 @@ impl Follower {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if something does not follow: nothing of it was written, ask again from
     /// [`Follower::begin`]; [`ErrorKind::DiskFull`]: likewise, once there is room;
+    /// [`ErrorKind::Fenced`] if it is of a primary whose time is over: nothing of it was written;
     /// [`ErrorKind::Stopped`]: the database takes nothing more, for the reason given.
     pub fn take(&mut self, batch: &[u8]) -> Result<FramePosition, Error> {
         // Whatever the engine had to say, it is over for good.
@@ -102,6 +118,9 @@ impl Follower {
             return Err(crate::driver::promise::stopped());
         }
         let head = self.run.extend(batch)?;
+        let allegiance = Arc::clone(&self.parts.allegiance);
+        // Until all of it is durable: a promise that is given meanwhile tells the end behind it.
+        let _hearing = allegiance.hear(head.term)?;
         let staged = self.stage();
         // What followed before the one that does not is good.
         let durable = self.make_durable();
@@ -193,41 +212,97 @@ impl fmt::Debug for Follower {
     }
 }
 
+/// What a directory's node does when it is served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// It decides, in this term.
+    Decides(Term),
+    /// It follows, and whom it followed last.
+    Follows(String),
+}
+
+/// The part of the node in a directory; `None` if it has none yet. Nobody may have it open.
+///
+/// # Errors
+/// [`ErrorKind::Unusable`] if it is open elsewhere, or foreign; [`ErrorKind::Corrupt`] if the file that says so is
+/// damaged; [`ErrorKind::Io`].
+pub fn part_of(directory: &Path) -> Result<Option<Part>, Error> {
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    let mark = StandbyMark::read(&OsDisk::open(directory)?)?;
+    Ok(mark.map(|mark| match mark.state {
+        MarkState::Decides if mark.promised <= mark.term => Part::Decides(mark.term),
+        _ => Part::Follows(mark.primary),
+    }))
+}
+
+/// How a standby becomes the primary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Promotion {
+    /// In this term, which the node has promised and others have with it: what was told is not lost.
+    Elected(Term),
+    /// In the next term, whatever others have promised or have: on record as such.
+    Forced,
+}
+
 /// Makes a directory that followed one that decides: the next opening without following begins an epoch of
 /// its own. Nobody may have it open. Returns when that is durable; doing it twice is doing it once.
 ///
-/// The old primary must never decide again; this can't know whether it does.
-///
 /// # Errors
 /// [`ErrorKind::Unusable`] if the directory is open elsewhere, never followed, or has nothing of a log;
-/// [`ErrorKind::Corrupt`] if its state was found not to be its primary's; [`ErrorKind::Io`].
-pub fn promote(directory: &Path) -> Result<(), Error> {
+/// [`ErrorKind::Corrupt`] if its state was found not to be its primary's; [`ErrorKind::Fenced`] if it has promised a
+/// later term since; [`ErrorKind::Io`].
+pub fn promote(directory: &Path, promotion: Promotion) -> Result<(), Error> {
     if !directory.is_dir() {
         return Err(opening::no_directory(directory));
     }
-    promote_on(&OsDisk::open(directory)?)
+    promote_on(&OsDisk::open(directory)?, promotion)
 }
 
 /// The same on any disk.
 ///
 /// # Errors
 /// As [`promote`].
-pub fn promote_on(disk: &dyn Disk) -> Result<(), Error> {
+pub fn promote_on(disk: &dyn Disk, promotion: Promotion) -> Result<(), Error> {
     let Some(mark) = StandbyMark::read(disk)? else {
         let message = "this directory never followed anybody: serve it, it is a primary";
         return Err(Error::new(ErrorKind::Unusable, message));
     };
     match mark.state {
-        MarkState::Promoted => return Ok(()),
+        MarkState::Decides if mark.term == mark.promised => return Ok(()),
+        MarkState::Decides | MarkState::Follows => {}
         MarkState::Differs(at) => return Err(mark::difference(at)),
-        MarkState::Follows => {}
+        MarkState::Rewinds(_) => {
+            let message = "this node was cut off while it set aside what its new primary never had, and is no copy \
+                           of anything now: promote another";
+            return Err(Error::new(ErrorKind::Unusable, message));
+        }
     }
     if !has_frames(disk)? {
         let message = "nothing was copied into this directory: promoted, it would be an empty bank; \
                        promote another standby";
         return Err(Error::new(ErrorKind::Unusable, message));
     }
-    StandbyMark { state: MarkState::Promoted, ..mark }.write(disk)
+    let term = match promotion {
+        Promotion::Forced => mark.promised.next_of(mark.node),
+        Promotion::Elected(term) if term == mark.promised => term,
+        Promotion::Elected(term) => {
+            let promised = mark.promised;
+            let message = format!("term {term} is over before it began: term {promised} was promised since");
+            return Err(Error::new(ErrorKind::Fenced, message));
+        }
+    };
+    let promoted = StandbyMark {
+        state: MarkState::Decides,
+        term,
+        promised: term,
+        must_compare: false,
+        begins_term: true,
+        is_forced: promotion == Promotion::Forced,
+        ..mark
+    };
+    promoted.write(disk)
 }
 
 /// Whether a log begins in a directory.
@@ -285,6 +360,7 @@ impl Database {
         let standing = Arc::new(Standing::new(primary, node, clock.clone()));
         let role = Role::Following(standing.clone());
         let (database, parts) = Database::start(opened, disk, clock, options, role)?;
+        let allegiance = database.allegiance();
         let parts = Parts {
             node,
             intake: parts.intake.expect("who follows has an intake"),
@@ -292,6 +368,7 @@ impl Database {
             inbox: parts.inbox,
             reader: parts.reader,
             standing,
+            allegiance,
         };
         Ok((database, Follower::new(writer, parts)))
     }
@@ -303,23 +380,23 @@ impl Database {
     }
 
     /// Asks whoever runs this standby to promote it ([`Database::on_promotion`]): to close it, and to open
-    /// it as a primary ([`crate::following::promote`]).
+    /// it as a primary ([`crate::following::promote`]). Waits for the answer.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if it is none, has copied nothing, or nobody here knows how.
-    pub fn ask_for_promotion(&self) -> Result<(), Error> {
+    /// [`ErrorKind::Invalid`] if it is none, has copied nothing, or nobody here knows how; why it can't be promoted.
+    pub fn ask_for_promotion(&self, is_forced: bool) -> Result<(), Error> {
         match self.standing() {
             Some(_) if self.release().synced().get() <= FramePosition::GENESIS.lsn => {
                 let message = "this standby has copied nothing yet: promote another";
                 Err(Error::new(ErrorKind::Invalid, message))
             }
-            Some(standing) => standing.ask_for_promotion(),
+            Some(standing) => standing.ask_for_promotion(is_forced),
             None => Err(Error::new(ErrorKind::Invalid, "this is a primary already")),
         }
     }
 
-    /// Calls `promote` once when [`Database::ask_for_promotion`] was called.
-    pub fn on_promotion(&self, promote: impl FnOnce() + Send + 'static) {
+    /// Calls `promote` whenever [`Database::ask_for_promotion`] is called.
+    pub fn on_promotion(&self, promote: impl Fn(PromotionAsked) + Send + 'static) {
         if let Some(standing) = self.standing() {
             standing.on_promotion(Box::new(promote));
         }

@@ -3,15 +3,21 @@
 
 use crate::disk::PAGE_BYTES;
 use crate::error::Error;
-use crate::shipping::{BATCH_HEAD_BYTES, ITEM_HEAD_BYTES, ItemKind};
+use crate::group::Term;
+use crate::shipping::{BATCH_CHECKED_BYTES, BATCH_HEAD_BYTES, ITEM_HEAD_BYTES, ItemKind};
 use florin_ledger::Lsn;
 use std::ops::Range;
+
+/// Where a batch says the term.
+const TERM_OFFSET: usize = 16;
 
 /// What a batch begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct BatchHead {
     /// Everything before it is durable at the primary.
     pub(super) primary_end: Lsn,
+    /// The primary's, that its log is of.
+    pub(super) term: Term,
 }
 
 /// Something that was shipped, whole.
@@ -45,14 +51,19 @@ impl Run {
     /// Takes a batch.
     ///
     /// # Errors
-    /// If it has no head.
+    /// If it has no head, or an altered one.
     pub(super) fn extend(&mut self, batch: &[u8]) -> Result<BatchHead, Error> {
         let (head, rest) =
             batch.split_at_checked(BATCH_HEAD_BYTES).ok_or_else(|| malformed("has no head"))?;
+        let (checked, checksum) = head.split_at(BATCH_CHECKED_BYTES);
+        if number(checksum) != u64::from(crc32fast::hash(checked)) {
+            return Err(malformed("has an altered head"));
+        }
         self.bytes.drain(..self.taken);
         self.taken = 0;
         self.bytes.extend_from_slice(rest);
-        Ok(BatchHead { primary_end: Lsn(number(head)) })
+        let (_, term) = head.split_at(TERM_OFFSET);
+        Ok(BatchHead { primary_end: Lsn(number(head)), term: Term(number(term)) })
     }
 
     /// The next item that is whole.
@@ -114,6 +125,13 @@ fn malformed(what: &str) -> Error {
 mod tests {
     use super::*;
 
+    /// A batch of these items.
+    fn batch(items: &[u8]) -> Vec<u8> {
+        let head = [0; BATCH_CHECKED_BYTES];
+        let checksum = u64::from(crc32fast::hash(&head)).to_le_bytes();
+        [&head[..], &checksum, items].concat()
+    }
+
     fn item(kind: u32, lsn: u64, body: &[u8]) -> Vec<u8> {
         let mut out = lsn.to_le_bytes().to_vec();
         out.extend(kind.to_le_bytes());
@@ -131,7 +149,7 @@ mod tests {
             let mut run = Run::new(1 << 20);
             let mut seen = Vec::new();
             for part in [&bytes[..cut], &bytes[cut..]] {
-                run.extend(&[&[0; BATCH_HEAD_BYTES], part].concat()).unwrap();
+                run.extend(&batch(part)).unwrap();
                 while let Some(item) = run.next().unwrap() {
                     seen.push(match item {
                         Item::Frame(lsn, bytes) => (lsn.0, bytes.len()),
@@ -149,7 +167,7 @@ mod tests {
     fn what_is_no_item_is_refused_before_it_is_waited_for() {
         let refused = |item: &[u8]| {
             let mut run = Run::new(1 << 20);
-            run.extend(&[&[0; BATCH_HEAD_BYTES], item].concat()).unwrap();
+            run.extend(&batch(item)).unwrap();
             run.next().is_err()
         };
         let mut huge = item(2, 4096, &[]);
@@ -158,6 +176,17 @@ mod tests {
         assert!(refused(&item(4, 4096, &[])));
         assert!(refused(&item(1, 0, &[0; 10])));
         assert!(refused(&item(3, 0, &[0; 31])));
-        assert!(Run::new(1 << 20).extend(&[0; 15]).is_err());
+        assert!(Run::new(1 << 20).extend(&batch(&[])[1..]).is_err());
+    }
+
+    /// Prevents: a term that a wire has altered, and a primary that nobody hears any more.
+    #[test]
+    fn an_altered_head_is_refused() {
+        let whole = batch(&[]);
+        for bit in 0..whole.len() * 8 {
+            let mut altered = whole.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(Run::new(1 << 20).extend(&altered).is_err(), "bit {bit}");
+        }
     }
 }

@@ -4,7 +4,8 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::shipping::StandbyStanding;
 use florin_ledger::Lsn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 /// Shared by the follower, the engine and whoever asks.
@@ -15,7 +16,16 @@ pub(crate) struct Standing {
     state: Mutex<State>,
 }
 
-type Promote = Box<dyn FnOnce() + Send>;
+type Promote = Box<dyn Fn(PromotionAsked) + Send>;
+
+/// Somebody wants this standby promoted.
+#[derive(Debug)]
+pub struct PromotionAsked {
+    /// Although something that was told may be lost.
+    pub is_forced: bool,
+    /// Takes whether it will be, once that is known. Dropped, it says that it won't.
+    pub answer: SyncSender<Result<(), Error>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -83,16 +93,20 @@ impl Standing {
         self.lock().promote = Some(promote);
     }
 
-    pub(super) fn ask_for_promotion(&self) -> Result<(), Error> {
-        let promote = self.lock().promote.take();
-        let Some(promote) = promote else {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "nobody here promotes: it is under way, or this database is embedded",
-            ));
-        };
-        promote();
-        Ok(())
+    pub(super) fn ask_for_promotion(&self, is_forced: bool) -> Result<(), Error> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        {
+            let state = self.lock();
+            let Some(promote) = &state.promote else {
+                let message = "nobody here promotes: this database is embedded";
+                return Err(Error::new(ErrorKind::Invalid, message));
+            };
+            promote(PromotionAsked { is_forced, answer });
+        }
+        answered.recv().unwrap_or_else(|_| {
+            let message = "this standby is not promoted: it is stopping, or its promotion is under way";
+            Err(Error::new(ErrorKind::Busy, message))
+        })
     }
 
     pub(crate) fn standing(&self, durable: Lsn, applied: Lsn) -> StandbyStanding {

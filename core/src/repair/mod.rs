@@ -148,7 +148,7 @@ fn prove(
     let mut derived = DerivedFiles::Whole;
     if !report.findings.is_empty() && !report.is_locked && holds_without_projections(disk)? {
         let mark = StandbyMark::read(disk.as_ref())?;
-        if mark.is_some_and(|mark| mark.state != MarkState::Promoted) {
+        if mark.is_some_and(|mark| mark.state != MarkState::Decides) {
             delete_projections(disk.as_ref())
                 .map_err(|error| failed("deleting what is derived", &error))?;
             derived = DerivedFiles::Deleted;
@@ -226,7 +226,7 @@ mod tests {
         let source: Arc<dyn Disk> = Arc::new(disk.copy());
         let source = StillLog::open(&source).unwrap();
         let primary = String::from("ledger-1:3000");
-        let mark = StandbyMark { state: MarkState::Follows, node: 7, primary };
+        let mark = StandbyMark::new(MarkState::Follows, 7, &primary);
         mark.write(&disk).unwrap();
         let checkpoint = crate::checkpoint::FILE_NAME;
         for offset in (0..disk.contents(checkpoint).unwrap().len()).step_by(512) {

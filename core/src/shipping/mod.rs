@@ -7,7 +7,10 @@
 //! batch:  offset  bytes  field
 //!              0      8  everything before this log position is durable at the primary
 //!              8      8  epoch of the primary
-//!             16         the run goes on
+//!             16      8  term of the primary that the log is of
+//!             24      4  CRC32 of bytes 0..24: a term that a wire has altered would end a primary's time
+//!             28      4  zero
+//!             32         the run goes on
 //!
 //! item:        0      8  lsn: of a frame, where it starts; of a segment, where it begins; of a digest,
 //!                        the end of the frame that it is of
@@ -24,6 +27,7 @@ use crate::database::Database;
 use crate::disk::Access;
 use crate::driver::release::Release;
 use crate::error::{Error, ErrorKind};
+use crate::group::{Allegiance, Term};
 use crate::log::segment::{self, Found};
 use crate::log::{Corruption, Damage, FramePosition, Frames, LogReader, ReadError};
 use florin_ledger::Lsn;
@@ -37,7 +41,9 @@ pub use standing::{
 };
 
 /// Bytes before the run goes on in a batch.
-pub const BATCH_HEAD_BYTES: usize = 16;
+pub const BATCH_HEAD_BYTES: usize = 32;
+/// Bytes of it that its checksum is of.
+pub(crate) const BATCH_CHECKED_BYTES: usize = 24;
 /// Bytes of an item's head.
 pub(crate) const ITEM_HEAD_BYTES: usize = 16;
 /// Bytes of items that are gathered before they are handed out.
@@ -79,6 +85,10 @@ pub struct FollowFrom {
     pub node: u128,
     /// The end of its log.
     pub position: FramePosition,
+    /// It hears no lower term.
+    pub promised: Term,
+    /// Whether it acknowledges nothing before its state was found the same.
+    pub must_compare: bool,
 }
 
 /// What one standby is sent. Dropping it ends the standby's part in synchronous mode.
@@ -87,6 +97,7 @@ pub struct Shipment {
     release: Arc<Release>,
     reader: LogReader,
     epoch: u64,
+    allegiance: Arc<Allegiance>,
     /// Names it in the table of those who follow.
     id: u64,
     /// Items that were gathered; the first bytes of them are handed out.
@@ -135,16 +146,27 @@ impl Database {
     ///
     /// # Errors
     /// [`ErrorKind::Fork`] if this log does not have that end: the message says what to do;
-    /// [`ErrorKind::NotYet`] if it ends before; see [`ErrorKind`].
+    /// [`ErrorKind::NotYet`] if it ends before; [`ErrorKind::Fenced`] if the standby has promised a later term
+    /// than this node is of, and one that decides has ceased to; see [`ErrorKind`].
     pub fn ship(&self, from: &FollowFrom, name: &str) -> Result<Shipment, Error> {
         let reads = self.reads()?;
         let release = self.release();
+        let allegiance = self.allegiance();
+        check_term(&allegiance, &release, from.promised)?;
         let (reader, synced) = (reads.log().clone(), release.synced().get());
-        check_start(&reader, from, synced)?;
+        check_database(&reader, from.incarnation)?;
+        check_position(&reader, from.position, synced)?;
         let frames = reader.frames(from.position, synced);
-        let id = release.join(from.node, name, from.position.lsn);
+        // What it has it does not acknowledge before it was compared.
+        let has = if from.must_compare { Lsn::NONE } else { from.position.lsn };
+        let id = release.join(from.node, name, has);
+        if from.must_compare {
+            release.ask_for_digest();
+            self.nudge();
+        }
         Ok(Shipment {
             frames,
+            allegiance,
             epoch: self.metrics().engine.epoch,
             release,
             reader,
@@ -155,6 +177,21 @@ impl Database {
             sent: Arc::new(AtomicU64::new(from.position.lsn.0)),
             digested: Lsn::NONE,
         })
+    }
+
+    /// Whether this log has a position of the log of a database, chain hash included: then it has all before it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fork`] for one of another database; see [`ErrorKind`].
+    pub fn has_position(&self, incarnation: u128, position: FramePosition) -> Result<bool, Error> {
+        let reads = self.reads()?;
+        let reader = reads.log();
+        check_database(reader, incarnation)?;
+        match check_position(reader, position, self.release().synced().get()) {
+            Ok(()) => Ok(true),
+            Err(error) if [ErrorKind::Fork, ErrorKind::NotYet].contains(&error.kind()) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The header of the first segment: what a copy of this log begins with.
@@ -176,7 +213,7 @@ impl Database {
     /// How many standbys must have a frame before anything that rests on it is answered, from now on. To be
     /// called before anybody is served: nothing is told until they have what is here already.
     pub fn demand_standbys(&self, synchrony: Synchrony) {
-        self.release().demand(synchrony);
+        self.release().demand(synchrony, None);
     }
 
     /// Answers whoever waits for a standby that the database stops: what was asked may or may not have
@@ -191,20 +228,41 @@ impl Database {
     }
 }
 
-/// Whether this log has the position that a standby ends at.
-fn check_start(reader: &LogReader, from: &FollowFrom, synced: Lsn) -> Result<(), Error> {
-    let identity = reader.identity();
-    let at = from.position.lsn;
-    if from.incarnation != identity.incarnation {
-        return Err(Error::new(
-            ErrorKind::Fork,
-            format!(
-                "this is database {:032x}, the standby has {:032x}: name the right primary, or follow \
-                 with an empty directory",
-                identity.incarnation, from.incarnation
-            ),
-        ));
+/// Whether this node may be heard. One that decides and learns of a later term decides no more. One that does not is
+/// followed by whoever wants to be promoted and lacks what it has, and has promised a later term to itself.
+fn check_term(allegiance: &Allegiance, release: &Release, promised: Term) -> Result<(), Error> {
+    let own = allegiance.term();
+    if promised <= own || release.is_standby() {
+        return Ok(());
     }
+    allegiance.promise(promised, release)?;
+    Err(Error::new(
+        ErrorKind::Fenced,
+        format!(
+            "the standby has promised term {promised}, and this node is of term {own}: a later primary was, or is \
+             being, promoted"
+        ),
+    ))
+}
+
+/// Whether a log is of the same database.
+fn check_database(reader: &LogReader, incarnation: u128) -> Result<(), Error> {
+    let own = reader.identity().incarnation;
+    if incarnation == own {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Fork,
+        format!(
+            "this is database {own:032x}, the standby has {incarnation:032x}: name the right primary, or follow \
+             with an empty directory"
+        ),
+    ))
+}
+
+/// Whether it has the end of a log of the same database.
+fn check_position(reader: &LogReader, end: FramePosition, synced: Lsn) -> Result<(), Error> {
+    let at = end.lsn;
     if synced < at {
         return Err(Error::new(
             ErrorKind::NotYet,
@@ -218,7 +276,7 @@ fn check_start(reader: &LogReader, from: &FollowFrom, synced: Lsn) -> Result<(),
     let is_other =
         |damage: Corruption| matches!(damage.what, Damage::NoBlock | Damage::SegmentMissing);
     match reader.position_at(at, synced) {
-        Ok(found) if found == from.position => Ok(()),
+        Ok(found) if found == end => Ok(()),
         Err(ReadError::Corrupt(damage)) if !is_other(damage) => Err(ReadError::from(damage).into()),
         Ok(_) | Err(ReadError::NoRecord { .. } | ReadError::Corrupt(_)) => Err(Error::new(
             ErrorKind::Fork,
@@ -267,6 +325,8 @@ impl Shipment {
         let mut batch = Vec::with_capacity(BATCH_HEAD_BYTES + part.len());
         batch.extend_from_slice(&synced.get().0.to_le_bytes());
         batch.extend_from_slice(&self.epoch.to_le_bytes());
+        batch.extend_from_slice(&self.allegiance.term().0.to_le_bytes());
+        batch.extend_from_slice(&u64::from(crc32fast::hash(&batch)).to_le_bytes());
         batch.extend_from_slice(part);
         self.handed_out += part.len();
         while self.ends.front().is_some_and(|(end, _)| *end <= self.handed_out) {

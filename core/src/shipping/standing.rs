@@ -1,15 +1,18 @@
 //! How a primary stands to those who follow it, and a standby to its primary.
 
 use florin_ledger::Lsn;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many standbys must have what is answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Synchrony {
     /// How many; 0: none, what is durable here is answered.
     pub standbys: u32,
     /// What happens while there are fewer.
     pub missing: Missing,
+    /// Those that count; `None`: all that follow.
+    pub nodes: Option<BTreeSet<u128>>,
 }
 
 /// What happens while too few standbys acknowledge.
@@ -25,6 +28,8 @@ pub enum Missing {
 /// How far those who follow are, and what that holds up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SynchronyStanding {
+    /// Whether another term was promised, and nothing is told any more.
+    pub is_deposed: bool,
     /// What is asked for.
     pub synchrony: Synchrony,
     /// Whether answers go without standbys, although they are asked for.

@@ -6,7 +6,7 @@ use florin_core::backup::memory::MemoryStore;
 use florin_core::clock::FixedClock;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
-use florin_core::following::promote_on;
+use florin_core::following::{Promotion, promote_on};
 use florin_core::{Database, ErrorKind};
 use florin_ledger::{
     CreateTransferStatus, Lsn, Position, StreamCursor, StreamFilter, StreamStart, TransferId,
@@ -99,7 +99,7 @@ fn a_standby_of_a_restored_bank_is_in_its_life() {
     // Its last checkpoint says so, too.
     standby.close().unwrap();
     drop((standby, follower));
-    promote_on(&copy).unwrap();
+    promote_on(&copy, Promotion::Forced).unwrap();
     assert_eq!(opens(Kind::Clear, &copy).unwrap().status().unwrap().incarnation, life);
 }
 

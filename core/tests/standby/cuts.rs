@@ -4,6 +4,7 @@
 use crate::pair::{
     Pair, Wire, await_applied, batches, follow, open, open_accounts, post, standing, verified,
 };
+use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_core::disk::Disk;
 use florin_core::following::Follower;
 use florin_core::{Database, Error, ErrorKind};
@@ -285,7 +286,7 @@ fn a_segment_of_which_nothing_came_gives_way_to_that_of_another_primary() {
 
 /// Where the last header of a segment ends in a run that one batch holds.
 fn segment_item_end(batch: &[u8]) -> usize {
-    let (mut at, mut end) = (16, None);
+    let (mut at, mut end) = (BATCH_HEAD_BYTES, None);
     while at < batch.len() {
         let number = |from: usize| u32::from_le_bytes(batch[from..from + 4].try_into().unwrap());
         let (kind, bytes) = (number(at + 8), usize::try_from(number(at + 12)).unwrap());

@@ -5,7 +5,7 @@ use crate::pair::{
     Pair, Wire, await_applied, follow, open, open_accounts, post, standing, verified,
 };
 use florin_core::ErrorKind;
-use florin_core::following::promote_on;
+use florin_core::following::{Promotion, promote_on};
 
 #[test]
 fn the_whole_state_is_compared_at_positions_that_both_have() {
@@ -26,7 +26,10 @@ fn the_whole_state_is_compared_at_positions_that_both_have() {
 
 /// A digest as it is shipped.
 fn batch(primary_end: u64, at: u64, digest: &[u8; 32]) -> Vec<u8> {
-    let mut batch = [primary_end.to_le_bytes(), 1_u64.to_le_bytes(), at.to_le_bytes()].concat();
+    let (epoch, term) = (1_u64.to_le_bytes(), 0_u64.to_le_bytes());
+    let mut batch = [primary_end.to_le_bytes(), epoch, term].concat();
+    batch.extend(u64::from(crc32fast::hash(&batch)).to_le_bytes());
+    batch.extend(at.to_le_bytes());
     batch.extend(3_u32.to_le_bytes());
     batch.extend(32_u32.to_le_bytes());
     batch.extend(digest);
@@ -65,7 +68,7 @@ fn another_state_ends_following_for_good() {
     drop((wire, standby, follower));
     let refused = [
         follow(&pair.standby_disk, &pair.clock, &pair.primary).map(drop),
-        promote_on(&pair.standby_disk),
+        promote_on(&pair.standby_disk, Promotion::Forced),
         open(&pair.standby_disk, &pair.clock).map(drop),
     ];
     for refused in refused {

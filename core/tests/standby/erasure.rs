@@ -7,7 +7,7 @@ use crate::pair::{Pair, Wire, await_applied, open, open_accounts, options, post,
 use florin_core::Database;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
-use florin_core::following::promote_on;
+use florin_core::following::{Promotion, promote_on};
 use florin_core::keyring::copy::KeyringCopy;
 use florin_core::keyring::{DestroyResult, Held};
 use florin_core::proof::SigningKey;
@@ -36,7 +36,7 @@ fn promoted(
 ) -> (SimulatedDisk, Database) {
     let disk = standby.copy();
     keyring.write(&disk).unwrap();
-    promote_on(&disk).unwrap();
+    promote_on(&disk, Promotion::Forced).unwrap();
     let opened = open(&disk, &pair.clock).unwrap();
     (disk, opened)
 }

@@ -9,6 +9,7 @@ mod cuts;
 mod dice;
 mod digests;
 mod erasure;
+mod group;
 #[path = "../keys/mod.rs"]
 mod keys;
 #[path = "../names/mod.rs"]
@@ -16,5 +17,7 @@ mod names;
 mod pair;
 mod promoted;
 mod refused;
+mod rewinding;
 mod same;
 mod synchronous;
+mod terms;

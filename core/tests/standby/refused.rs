@@ -5,8 +5,9 @@ use crate::pair::{
     Pair, Wire, await_applied, batches, follow, open, open_accounts, post, put, transfer,
 };
 use florin_core::ErrorKind;
+use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_core::disk::simulated::SimulatedDisk;
-use florin_core::following::promote_on;
+use florin_core::following::{Promotion, promote_on};
 use florin_ledger::{Commit, CommitId, TableId};
 
 /// What a refusal must say.
@@ -74,7 +75,7 @@ fn a_frame_that_was_altered_on_the_way_is_refused_before_it_is_written() {
     };
     let name = "log/00000000000000000000";
     // The head says how the primary stands, and is not of the log; where the first segment begins is known.
-    for at in (24..whole.len()).step_by(41) {
+    for at in (BATCH_HEAD_BYTES + 8..whole.len()).step_by(41) {
         let mut altered = whole.clone();
         altered[at] ^= 0x10;
         let disk = SimulatedDisk::new();
@@ -137,7 +138,7 @@ fn an_old_primary_whose_log_has_forked_off_is_refused() {
     post(&pair.primary, 1, 3);
     standby.close().unwrap();
     drop((standby, follower));
-    promote_on(&pair.standby_disk).unwrap();
+    promote_on(&pair.standby_disk, Promotion::Forced).unwrap();
     let promoted = open(&pair.standby_disk, &pair.clock).unwrap();
     post(&promoted, 100, 30);
     pair.primary.close().unwrap();
@@ -168,7 +169,7 @@ fn an_old_primary_that_has_nothing_of_its_own_follows() {
     drop(reopened);
     standby.close().unwrap();
     drop((standby, follower));
-    promote_on(&pair.standby_disk).unwrap();
+    promote_on(&pair.standby_disk, Promotion::Forced).unwrap();
     let promoted = open(&pair.standby_disk, &pair.clock).unwrap();
     post(&promoted, 100, 3);
     let (old, mut follower) = follow(&old_disk, &pair.clock, &promoted).unwrap();
@@ -187,11 +188,11 @@ fn a_standby_is_not_opened_for_deciding_nor_a_promoted_one_to_follow() {
     standby.close().unwrap();
     drop((standby, follower));
     check(open(&pair.standby_disk, &pair.clock), ErrorKind::Unusable, "florin promote");
-    check(promote_on(&pair.primary_disk), ErrorKind::Unusable, "never followed");
-    promote_on(&pair.standby_disk).unwrap();
-    promote_on(&pair.standby_disk).unwrap();
+    check(promote_on(&pair.primary_disk, Promotion::Forced), ErrorKind::Unusable, "never followed");
+    promote_on(&pair.standby_disk, Promotion::Forced).unwrap();
+    promote_on(&pair.standby_disk, Promotion::Forced).unwrap();
     let again = follow(&pair.standby_disk, &pair.clock, &pair.primary);
-    check(again.map(|_| ()), ErrorKind::Unusable, "was promoted");
+    check(again.map(|_| ()), ErrorKind::Unusable, "decides by itself");
     open(&pair.standby_disk, &pair.clock).unwrap();
 }
 

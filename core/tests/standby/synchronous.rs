@@ -4,7 +4,7 @@
 use crate::pair::{PATIENCE, Pair, Wire, follow, open_accounts, post, transfer};
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::request::{Reply, Request, TransferBatch};
-use florin_core::shipping::{Missing, Synchrony};
+use florin_core::shipping::{BATCH_HEAD_BYTES, Missing, Synchrony};
 use florin_core::{Database, Error, ErrorKind};
 use florin_ledger::{
     AccountId, Lsn, Position, StreamFilter, StreamStart, Timestamp, Transfer, TransferFlags,
@@ -13,7 +13,7 @@ use florin_ledger::{
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
-const ONE: Synchrony = Synchrony { standbys: 1, missing: Missing::Wait };
+const ONE: Synchrony = Synchrony { standbys: 1, missing: Missing::Wait, nodes: None };
 
 /// Posts a transfer; the answer comes when it may.
 fn ask(database: &Database, id: u64) -> Receiver<Result<Reply, Error>> {
@@ -116,7 +116,7 @@ fn a_standby_counts_once_however_often_it_connects() {
     let (one, mut first) = pair.follow();
     let other_disk = SimulatedDisk::new();
     let (_two, mut second) = follow(&other_disk, &pair.clock, &pair.primary).unwrap();
-    pair.primary.demand_standbys(Synchrony { standbys: 2, missing: Missing::Wait });
+    pair.primary.demand_standbys(Synchrony { standbys: 2, ..ONE });
     let mut wire = Wire::new(&pair.primary, &mut first);
     wire.carry(&mut first, 1 << 20);
     let mut again = Wire::new(&pair.primary, &mut first);
@@ -173,7 +173,7 @@ fn a_position_that_nobody_has_is_not_acknowledged() {
     let mut shipment = wire.shipment;
     let whole = shipment.next(1 << 20).unwrap().len();
     let mut shipment = pair.primary.ship(&follower.begin().unwrap(), "x").unwrap();
-    shipment.next(whole - 17).unwrap();
+    shipment.next(whole - BATCH_HEAD_BYTES - 1).unwrap();
     let sent = shipment.acknowledger();
     assert_eq!(sent.acknowledge(durable).unwrap_err().kind(), ErrorKind::Invalid);
     shipment.next(1 << 20).unwrap();
@@ -189,6 +189,7 @@ fn without_standbys_answers_go_on_only_if_that_was_asked_for() {
     primary.demand_standbys(Synchrony {
         standbys: 1,
         missing: Missing::Degrade(Duration::from_secs(5)),
+        nodes: None,
     });
     let answer = ask(primary, 1);
     assert_eq!(
@@ -223,7 +224,7 @@ fn a_primary_is_degraded_until_standbys_have_all_that_was_told_without_them() {
     open_accounts(&pair.primary);
     let primary = &pair.primary;
     let missing = Missing::Degrade(Duration::from_secs(5));
-    primary.demand_standbys(Synchrony { standbys: 1, missing });
+    primary.demand_standbys(Synchrony { missing, ..ONE });
     let answer = ask(primary, 1);
     // Time is looked at when something has waited.
     while !primary.replication().synchrony().is_degraded {

@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::target::{Ledger, PATIENCE, Target, runtime};
 use clap::Args;
 use florin_client::{Client, ClientError, ClientOptions, StandbyStatus};
-use florin_core::following;
+use florin_core::following::{self, Promotion};
 use florin_ledger::Lsn;
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,11 +15,13 @@ use tokio::time::{Instant, sleep};
 /// Make a standby the primary
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Stop the old primary first, for good: nothing here can know whether it still takes \
-writes, and if it does there are two histories. With --connect the standby that serves there stops \
-following, ends its connections and serves again as the primary; if it is not known to have had all that the \
-primary had a moment ago, it takes --force. With --data a directory that nobody has open becomes one that florin \
-serve opens as a primary; that always takes --force."
+    after_help = "In a group (florin group) the standby has the others promise to hear no earlier primary, fetches \
+what it lacks, and is refused if too few promise; the old primary tells nothing any more, and follows. Without a \
+group stop the old primary first, for good: nothing here can know whether it still takes writes, and if it does \
+there are two histories; if the standby is not known to have had all that the primary had a moment ago, it takes \
+--force. With --connect the standby that serves there ends its connections and serves again as the primary. With \
+--data a directory that nobody has open becomes one that florin serve opens as a primary; that always takes \
+--force."
 )]
 pub(crate) struct Promote {
     #[command(flatten)]
@@ -61,10 +63,19 @@ impl Promote {
         let Some(standby) = standing.standby else {
             return Err(Failure::new(Exit::Findings, format!("{address} is a primary already")));
         };
-        if let (Some(doubt), false) = (doubt(&standby, standing.synced), self.force) {
+        let group = runtime.block_on(ledger.client.group())?;
+        // Nodes of a group ask each other, and know better.
+        if let (true, false, Some(doubt)) =
+            (group.is_empty(), self.force, doubt(&standby, standing.synced))
+        {
             return Err(Failure::new(Exit::Findings, doubt));
         }
-        runtime.block_on(promote(&ledger.client))?;
+        match runtime.block_on(promote(&ledger.client, self.force)) {
+            Err(ClientError::Refused { message, .. }) => {
+                return Err(Failure::new(Exit::Findings, message));
+            }
+            promoted => promoted?,
+        }
         let mut output = io::stdout().lock();
         writeln!(
             output,
@@ -85,7 +96,7 @@ impl Promote {
                  --connect, or give --force if it is known to have all that was confirmed",
             ));
         }
-        following::promote(path).map_err(|error| {
+        following::promote(path, Promotion::Forced).map_err(|error| {
             Failure::unavailable(format!("can't promote {}: {error}", path.display()))
         })?;
         let mut output = io::stdout().lock();
@@ -135,8 +146,8 @@ fn in_step(standby: &StandbyStatus) -> String {
 }
 
 /// Asks for it, and waits until it is done.
-async fn promote(client: &Client) -> Result<(), ClientError> {
-    client.promote().await?;
+async fn promote(client: &Client, is_forced: bool) -> Result<(), ClientError> {
+    client.promote(is_forced).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         // While it stops and starts there is nobody to ask.

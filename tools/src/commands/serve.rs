@@ -3,14 +3,19 @@
 use crate::doors::DoorFlags;
 use crate::events;
 use crate::exit::{Exit, Failure};
-use crate::follow::{FollowFlags, SyncFlags};
 use crate::key::KeyArguments;
+use crate::node::election::elect;
+use crate::node::feeding::Feeding;
+use crate::node::flags::{FollowFlags, SyncFlags};
+use crate::node::peers::Peers;
+use crate::node::seek::{latest, seek};
 use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
-use florin_core::following;
+use florin_core::following::{self, NewPrimary, Part, Promotion, PromotionAsked};
+use florin_core::group::Term;
 use florin_core::tree::Proving;
-use florin_core::{Database, Error, ErrorKind, Options};
+use florin_core::{Database, Error, Options};
 use florin_ledger::Timestamp;
 use florin_proof::SigningKey;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
@@ -22,8 +27,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
-use tracing::warn;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
 
 /// What a server is, as it says of itself.
 const PRIMARY: &str = "primary";
@@ -93,13 +98,27 @@ struct Ready<'a> {
     role: &'a str,
 }
 
+/// What a node does next.
+#[derive(Debug)]
+enum Next {
+    Stop,
+    /// Decide.
+    Decide,
+    /// Follow the primary that is there, or whichever the group has; nowhere in particular if it is empty.
+    Follow(String),
+}
+
 /// Why a server ended well.
 #[derive(Debug)]
 enum Served {
     /// It was told to stop.
     Stopped,
     /// It was a standby, and shall be the primary.
-    Promoted,
+    Promoted(Promotion),
+    /// It was the primary, and has promised another.
+    Deposed,
+    /// It is a standby, and what the primary there never had is to be set aside.
+    Parted(String),
 }
 
 impl Serve {
@@ -117,43 +136,172 @@ impl Serve {
         refuse_taken(address)?;
         let observe = self.observe_address(&runtime)?;
         self.log.begin()?;
+        let peers = self.follow.peers()?;
         let mut places = Places { address, observe };
-        if let Some(primary) = self.follow.primary()? {
-            let (database, follower) = primary.open(&runtime, &self.data, self.options()?)?;
-            let (served, feeding) = runtime.block_on(async {
-                let feeding = primary.feed(follower);
-                (self.serve(&mut places, database.clone(), STANDBY).await, feeding)
-            });
-            feeding.tell();
-            // The feeder may wait for the engine, and the closed database ends that: so it comes first.
-            let closed = database.close();
-            drop(database);
-            runtime.block_on(feeding.end());
-            match after_closing(served?, closed)? {
-                Served::Stopped => return Ok(Exit::Done),
-                Served::Promoted => self.promote()?,
-            }
+        let mut next = self.begin(&runtime, &peers)?;
+        loop {
+            next = match next {
+                Next::Stop => return Ok(Exit::Done),
+                Next::Decide => self.decide(&runtime, &mut places, &peers)?,
+                Next::Follow(primary) => {
+                    self.follow_primary(&runtime, &mut places, &peers, &primary)?
+                }
+            };
         }
-        let database = open_database_with(&self.data, self.options()?)?;
-        let served = runtime.block_on(self.serve(&mut places, database.clone(), PRIMARY));
-        let closed = database.close();
-        served?;
-        closed.map_err(|error| Failure::at_close(&error))?;
-        Ok(Exit::Done)
     }
 
-    /// Makes the standby's directory a primary's. Readers that were cut off may take a moment to let go of it.
-    fn promote(&self) -> Result<(), Failure> {
-        let until = Instant::now() + LET_GO_PATIENCE;
-        loop {
-            match following::promote(&self.data) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Unusable && Instant::now() < until => {
-                    std::thread::sleep(LET_GO_PAUSE);
-                }
-                Err(error) => return Err(Failure::new(Exit::Stopped, error.to_string())),
+    /// What the directory's node does, as it was left and as an operator says.
+    fn begin(&self, runtime: &Runtime, peers: &Peers) -> Result<Next, Failure> {
+        let part = following::part_of(&self.data).map_err(|error| self.cant_open(&error))?;
+        match (part, self.follow.address()) {
+            (None, None) | (Some(Part::Decides(_)), None) => Ok(Next::Decide),
+            (None, Some(named)) => Ok(Next::Follow(named.to_owned())),
+            (Some(Part::Follows(last)), named) => Ok(Next::Follow(named.map_or(last, str::to_owned))),
+            (Some(Part::Decides(term)), Some(named)) => {
+                self.begin_beside(runtime, peers, term, named)
             }
         }
+    }
+
+    /// A primary that is told to follow: it was promoted, and its flags are from before; or another was since.
+    fn begin_beside(
+        &self,
+        runtime: &Runtime,
+        peers: &Peers,
+        term: Term,
+        named: &str,
+    ) -> Result<Next, Failure> {
+        let views = runtime.block_on(async {
+            let mut addresses = peers.group_of(named).await;
+            addresses.push(named.to_owned());
+            addresses.dedup();
+            peers.survey(&addresses).await
+        });
+        match latest(&views) {
+            Some(view) if term.0 < view.status.term => {
+                self.go_back(runtime, peers, &view.address)?;
+                Ok(Next::Follow(view.address.clone()))
+            }
+            // Opening it to follow says what is wrong.
+            Some(view) if view.address == named => Ok(Next::Follow(named.to_owned())),
+            _ => {
+                warn!(%term, "this node decides: --follow is for when it does not");
+                Ok(Next::Decide)
+            }
+        }
+    }
+
+    /// Serves as the primary.
+    fn decide(
+        &self,
+        runtime: &Runtime,
+        places: &mut Places,
+        peers: &Peers,
+    ) -> Result<Next, Failure> {
+        let database = open_database_with(&self.data, self.options()?)?;
+        if runtime.block_on(is_overtaken(&database, peers)) {
+            database.close().map_err(|error| Failure::at_close(&error))?;
+            return Ok(Next::Follow(String::new()));
+        }
+        let served = runtime.block_on(self.serve(places, database.clone(), None));
+        let closed = database.close();
+        drop(database);
+        match served? {
+            Served::Deposed => {
+                if let Err(error) = closed {
+                    // Everything is in the log: opening takes longer.
+                    warn!("the old primary closed without a last checkpoint: {error}");
+                }
+                Ok(Next::Follow(String::new()))
+            }
+            _ => closed.map(|()| Next::Stop).map_err(|error| Failure::at_close(&error)),
+        }
+    }
+
+    /// Serves as a standby.
+    fn follow_primary(
+        &self,
+        runtime: &Runtime,
+        places: &mut Places,
+        peers: &Peers,
+        primary: &str,
+    ) -> Result<Next, Failure> {
+        let origin = || runtime.block_on(peers.origin(primary));
+        let options = self.options()?;
+        let opened = self.let_go_of(|| Database::follow(&self.data, primary, origin, options.clone()));
+        let (database, follower) = opened.map_err(|error| {
+            let data = self.data.display();
+            Failure::unavailable(format!("can't open {data} to follow: {error}"))
+        })?;
+        let (served, feeding) = runtime.block_on(async {
+            let feeding = Feeding::begin(follower, primary.to_owned(), peers.options().clone());
+            (self.serve(places, database.clone(), Some((peers, &feeding))).await, feeding)
+        });
+        feeding.tell();
+        // The feeder may wait for the engine, and the closed database ends that: so it comes first.
+        let closed = database.close();
+        drop(database);
+        runtime.block_on(feeding.end());
+        match after_closing(served?, closed)? {
+            Served::Promoted(promotion) => {
+                self.let_go_of(|| following::promote(&self.data, promotion))
+                    .map_err(|error| Failure::new(Exit::Stopped, error.to_string()))?;
+                Ok(Next::Decide)
+            }
+            Served::Parted(address) => {
+                self.go_back(runtime, peers, &address)?;
+                Ok(Next::Follow(address))
+            }
+            Served::Stopped | Served::Deposed => Ok(Next::Stop),
+        }
+    }
+
+    /// Sets aside what a new primary never had. One that can't be asked now is asked again when it is followed.
+    fn go_back(&self, runtime: &Runtime, peers: &Peers, address: &str) -> Result<(), Failure> {
+        let unavailable = |error: Error| {
+            Failure::unavailable(format!("can't go back to where {address} began: {error}"))
+        };
+        let client = runtime.block_on(peers.connect(address)).map_err(unavailable)?;
+        let asked = runtime.block_on(async {
+            Ok::<_, florin_client::ClientError>((client.replication().await?, client.status().await?))
+        });
+        let (standing, status) =
+            asked.map_err(|error| Failure::unavailable(format!("asking {address}: {error}")))?;
+        let mut has = |position| {
+            runtime.block_on(peers.has_position(&client, status.incarnation, position))
+        };
+        let options = self.options()?;
+        let rewound = self.let_go_of(|| {
+            let primary = NewPrimary { address, term: Term(standing.term), has: &mut has };
+            following::rewind(&self.data, primary, &options)
+        });
+        let rewound = rewound.map_err(unavailable)?;
+        match rewound.set_aside {
+            Some(place) => warn!(
+                primary = address,
+                "from log position {} on the new primary has another history: what this node had is in {place}",
+                rewound.to
+            ),
+            None => info!(primary = address, "nothing had to be set aside"),
+        }
+        Ok(())
+    }
+
+    /// Does something with the directory. Readers that were cut off may take a moment to let go of it.
+    fn let_go_of<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        let until = Instant::now() + LET_GO_PATIENCE;
+        loop {
+            match work() {
+                Err(error) if error.is_in_use() && Instant::now() < until => {
+                    std::thread::sleep(LET_GO_PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn cant_open(&self, error: &Error) -> Failure {
+        Failure::unavailable(format!("can't open {}: {error}", self.data.display()))
     }
 
     fn options(&self) -> Result<Options, Failure> {
@@ -190,11 +338,12 @@ impl Serve {
         Ok(Some(address))
     }
 
+    /// Serves until it is told to stop or its part changes. A standby comes with whom it asks, and what feeds it.
     async fn serve(
         &self,
         places: &mut Places,
         database: Database,
-        role: &str,
+        standby: Option<(&Peers, &Feeding)>,
     ) -> Result<Served, Failure> {
         let doorkeeper = self.doors.doors()?;
         let Places { address, observe } = *places;
@@ -203,19 +352,19 @@ impl Serve {
         let (sender, stopped) = oneshot::channel();
         // The receiver is gone when the server was told to stop before.
         database.on_stop(move |reason| drop(sender.send(reason)));
-        let (sender, promoted) = oneshot::channel();
-        database.on_promotion(move || {
-            // The receiver is gone when the server was told to stop before.
-            let _ = sender.send(());
-        });
+        let (sender, deposed) = oneshot::channel();
+        database.on_deposed(move || _ = sender.send(()));
+        let (sender, mut asked) = mpsc::unbounded_channel();
+        database.on_promotion(move |promotion| drop(sender.send(promotion)));
         let unavailable = |error: ServerError| Failure::unavailable(error.to_string());
         let mut options = ServerOptions::behind(doorkeeper.doors.clone());
         options.idle_timeout =
             self.idle_timeout.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
         let server = Server::bind(address, options, database.clone()).await.map_err(unavailable)?;
-        if role == PRIMARY {
+        if standby.is_none() {
             // Not before: what it takes to let standbys in must not wait for them.
-            database.demand_standbys(self.sync.synchrony());
+            let led = database.lead(self.sync.synchrony());
+            led.map_err(|error| Failure::unavailable(error.to_string()))?;
         }
         doorkeeper.warn_of_no_keys(&self.data, server.metrics().keys_active());
         let observe = match observe {
@@ -225,20 +374,32 @@ impl Serve {
             }
             None => None,
         };
-        // Where it listens again if it is promoted.
+        // Where it listens again when its part changes.
         *places =
             Places { address: server.address(), observe: observe.as_ref().map(Observe::address) };
+        let role = if standby.is_some() { STANDBY } else { PRIMARY };
         say_ready(places, role, self)?;
         // It shows how the server ends, too, and goes with the runtime.
         let observing = observe.map(|observe| tokio::spawn(observe.serve(std::future::pending())));
         let mut reason = None;
         let mut served = Served::Stopped;
+        let changed = async {
+            match standby {
+                Some((peers, feeding)) => self.follows(&database, peers, feeding, &mut asked).await,
+                None => {
+                    // Its sender is gone only with the database.
+                    if deposed.await.is_err() {
+                        std::future::pending().await
+                    }
+                    Served::Deposed
+                }
+            }
+        };
         let shutdown = async {
             tokio::select! {
                 () = signalled => {}
                 stopped = stopped => reason = stopped.ok(),
-                // Of a primary nobody asks it, and its sender is gone.
-                Ok(()) = promoted => served = Served::Promoted,
+                changed = changed => served = changed,
             }
             // Standbys are told that it stops, and will acknowledge nothing more.
             database.give_up_on_standbys();
@@ -255,16 +416,67 @@ impl Serve {
             None => Ok(served),
         }
     }
+
+    /// What a standby does beside serving, until its part changes.
+    async fn follows(
+        &self,
+        database: &Database,
+        peers: &Peers,
+        feeding: &Feeding,
+        asked: &mut mpsc::UnboundedReceiver<PromotionAsked>,
+    ) -> Served {
+        let named = self.follow.address();
+        let promoted = async {
+            while let Some(PromotionAsked { is_forced, answer }) = asked.recv().await {
+                match elect(database, peers, feeding, is_forced).await {
+                    Ok(promotion) => {
+                        // Whoever asked may have gone; it is promoted all the same.
+                        let _ = answer.send(Ok(()));
+                        return promotion;
+                    }
+                    Err(error) => {
+                        warn!("not promoted: {error}");
+                        let _ = answer.send(Err(error));
+                    }
+                }
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            promotion = promoted => Served::Promoted(promotion),
+            address = seek(database, peers, feeding, named) => Served::Parted(address),
+        }
+    }
+}
+
+/// Whether another of the group was promoted, or is being, while this one was away: then it has promised so.
+async fn is_overtaken(database: &Database, peers: &Peers) -> bool {
+    let own = database.node();
+    // Without a group that can be read nobody is asked.
+    let group = database.group().ok().flatten().unwrap_or_default();
+    let others = group.nodes.into_iter().filter(|it| it.node != own.node);
+    let addresses: Vec<String> = others.map(|it| it.address).collect();
+    let views = peers.survey(&addresses).await;
+    let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
+    let Some(later) = heard.map(Term).filter(|heard| own.term < *heard) else { return false };
+    match database.promise(later) {
+        Ok(_) => true,
+        Err(error) => {
+            // It tells nothing any more all the same.
+            warn!("can't write down that term {later} has begun: {error}");
+            true
+        }
+    }
 }
 
 /// Why a standby ended well, with how its database closed.
 fn after_closing(served: Served, closed: Result<(), Error>) -> Result<Served, Failure> {
     match (served, closed) {
-        (Served::Promoted, Err(error)) => {
+        (served @ (Served::Promoted(_) | Served::Parted(_)), Err(error)) => {
             // Perhaps of long ago, and it was said that it is promoted. Everything is in the log: opening takes
             // longer.
             warn!("the standby closed without a last checkpoint: {error}");
-            Ok(Served::Promoted)
+            Ok(served)
         }
         (served, closed) => closed.map(|()| served).map_err(|error| Failure::at_close(&error)),
     }
@@ -343,8 +555,9 @@ mod tests {
     #[test]
     fn a_standby_that_could_make_no_checkpoint_is_promoted_all_the_same() {
         let failed = || Err(Error::new(ErrorKind::Io, "a checkpoint, last week"));
-        assert!(matches!(after_closing(Served::Promoted, failed()), Ok(Served::Promoted)));
-        assert!(matches!(after_closing(Served::Promoted, Ok(())), Ok(Served::Promoted)));
+        let promoted = || Served::Promoted(Promotion::Forced);
+        assert!(matches!(after_closing(promoted(), failed()), Ok(Served::Promoted(_))));
+        assert!(matches!(after_closing(promoted(), Ok(())), Ok(Served::Promoted(_))));
         assert!(matches!(after_closing(Served::Stopped, Ok(())), Ok(Served::Stopped)));
         assert!(after_closing(Served::Stopped, failed()).is_err());
     }

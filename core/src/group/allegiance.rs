@@ -1,0 +1,272 @@
+//! What a node has promised, whom it hears, and whether it decides.
+//!
+//! - A promise is durable before it is given. It comes before a batch of frames or after it, never between a
+//!   frame that is taken and the end that is told with the promise.
+//! - Who decides and promises another term tells nobody anything more from then on.
+
+use super::Term;
+use crate::disk::Disk;
+use crate::driver::release::Release;
+use crate::error::{Error, ErrorKind};
+use crate::following::mark::{MarkState, StandbyMark};
+use crate::opening::random_u128;
+use florin_ledger::Lsn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// Shared by whoever takes frames, ships them, asks for promises, and the engine.
+pub(crate) struct Allegiance {
+    disk: Arc<dyn Disk>,
+    state: Mutex<State>,
+    /// As the file says, for whoever ships and must not wait.
+    term: AtomicU64,
+    /// Held while the group is changed.
+    change: Mutex<()>,
+}
+
+struct State {
+    /// `None`: of one that decides and was never in a group.
+    mark: Option<StandbyMark>,
+    /// Heard although a higher term was promised: by who promised it to itself, and fetches what it lacks.
+    fetched: Option<Term>,
+    deposed: Deposed,
+}
+
+enum Deposed {
+    NotYet(Option<Box<dyn FnOnce() + Send>>),
+    Yes,
+}
+
+/// How a node stands to those that may decide.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeStanding {
+    /// Names its directory; zero as long as it has no part in replication.
+    pub node: u128,
+    /// Its log is a beginning of that of this term's primary.
+    pub term: Term,
+    /// It hears no lower one.
+    pub promised: Term,
+    /// Whether it must be found the same as its primary before it acknowledges anything.
+    pub must_compare: bool,
+}
+
+/// A node's answer to whoever wants to be promoted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Promised {
+    /// Whether it hears no lower term from now on. If not, it has promised this one or a higher one before.
+    pub is_granted: bool,
+    /// What it has promised.
+    pub promised: Term,
+    /// Its log is a beginning of that of this term's primary.
+    pub term: Term,
+    /// All that it ever acknowledged lies before it, durably.
+    pub end: Lsn,
+    /// Names its directory.
+    pub node: u128,
+}
+
+/// Frames may be taken as long as it is held.
+pub(crate) struct Hearing<'a>(#[expect(dead_code, reason = "held")] MutexGuard<'a, State>);
+
+impl Allegiance {
+    pub(crate) fn new(disk: Arc<dyn Disk>, mark: Option<StandbyMark>) -> Allegiance {
+        let (term, _) = terms(mark.as_ref());
+        Allegiance {
+            disk,
+            state: Mutex::new(State { mark, fetched: None, deposed: Deposed::NotYet(None) }),
+            term: AtomicU64::new(term.0),
+            change: Mutex::new(()),
+        }
+    }
+
+    /// The term of the log.
+    pub(crate) fn term(&self) -> Term {
+        Term(self.term.load(Ordering::Acquire))
+    }
+
+    /// The term of one that decides, and whether it was promoted by force.
+    pub(crate) fn reign(&self) -> (Term, bool) {
+        self.lock().mark.as_ref().map_or((Term::NONE, false), |mark| (mark.term, mark.is_forced))
+    }
+
+    /// The right to change the group; `None` if somebody has it.
+    pub(crate) fn begin_change(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.change.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Names the directory; a name is given durably to one that has none.
+    pub(crate) fn node(&self) -> Result<u128, Error> {
+        let mut state = self.lock();
+        self.marked(&mut state).map(|mark| mark.node)
+    }
+
+    /// How it stands. Waits while frames are being made durable.
+    pub(crate) fn standing(&self) -> NodeStanding {
+        let state = self.lock();
+        state.mark.as_ref().map_or(NodeStanding::default(), |mark| NodeStanding {
+            node: mark.node,
+            term: mark.term,
+            promised: mark.promised,
+            must_compare: mark.must_compare,
+        })
+    }
+
+    /// Whether what this node has may be acknowledged. Waits likewise.
+    pub(crate) fn may_acknowledge(&self) -> bool {
+        self.lock().mark.as_ref().is_none_or(|mark| !mark.must_compare)
+    }
+
+    /// Hears a primary of a term, whose log is known to have this one's end. What it says is taken while the
+    /// answer is held. A higher term than before is on record first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fenced`] for a term lower than what was promised; as writing the file.
+    pub(crate) fn hear(&self, term: Term) -> Result<Hearing<'_>, Error> {
+        let mut state = self.lock();
+        let (own, promised) = terms(state.mark.as_ref());
+        if term < promised && state.fetched != Some(term) {
+            return Err(Error::new(
+                ErrorKind::Fenced,
+                format!("the primary is of term {term}, and this node has promised term {promised}: a later \
+                         primary was, or is being, promoted"),
+            ));
+        }
+        if own < term {
+            let mut mark = self.marked(&mut state)?;
+            (mark.term, mark.promised) = (term, promised.max(term));
+            self.write(&mut state, mark)?;
+        }
+        Ok(Hearing(state))
+    }
+
+    /// Hears this term until the next promise, though a higher one was promised.
+    pub(crate) fn fetch_from(&self, term: Term) {
+        self.lock().fetched = Some(term);
+    }
+
+    /// Promises to hear no lower term than this from now on; one that decides tells nobody anything more.
+    /// `release` is of the database.
+    ///
+    /// # Errors
+    /// As writing the file: then nothing is promised, and nothing told all the same.
+    pub(crate) fn promise(&self, term: Term, release: &Release) -> Result<Promised, Error> {
+        let mut state = self.lock();
+        let mut mark = self.marked(&mut state)?;
+        let is_granted = mark.promised < term;
+        if is_granted {
+            state.fetched = None;
+            let callback = if mark.state == MarkState::Decides {
+                // First: what is told after the end is read would be missing in it.
+                release.depose();
+                state.depose()
+            } else {
+                None
+            };
+            mark.promised = term;
+            let written = self.write(&mut state, mark.clone());
+            if let Some(callback) = callback {
+                callback();
+            }
+            written?;
+        }
+        let StandbyMark { promised, term, node, .. } = mark;
+        Ok(Promised { is_granted, promised, term, end: release.synced().get(), node })
+    }
+
+    /// Calls `deposed` once this node, which decides, has promised another term: it is a standby then.
+    pub(crate) fn on_deposed(&self, deposed: impl FnOnce() + Send + 'static) {
+        let mut state = self.lock();
+        match &mut state.deposed {
+            Deposed::NotYet(waiting) => *waiting = Some(Box::new(deposed)),
+            Deposed::Yes => {
+                drop(state);
+                deposed();
+            }
+        }
+    }
+
+    /// The whole state was found to be the primary's.
+    pub(crate) fn compared(&self) -> Result<(), Error> {
+        let mut state = self.lock();
+        match state.mark.clone() {
+            Some(mark) if mark.must_compare => {
+                self.write(&mut state, StandbyMark { must_compare: false, ..mark })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes durably that the state at a position is not the primary's.
+    ///
+    /// # Errors
+    /// As writing the file.
+    pub(crate) fn differs(&self, at: Lsn) -> Result<(), Error> {
+        let mut state = self.lock();
+        let mark = self.marked(&mut state)?;
+        self.write(&mut state, StandbyMark { state: MarkState::Differs(at), ..mark })
+    }
+
+    /// An epoch of the node's term is in the log.
+    pub(crate) fn begun(&self) -> Result<(), Error> {
+        let mut state = self.lock();
+        match state.mark.clone() {
+            Some(mark) if mark.begins_term => {
+                self.write(&mut state, StandbyMark { begins_term: false, ..mark })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the file says; one that decides and has none gets one.
+    fn marked(&self, state: &mut MutexGuard<'_, State>) -> Result<StandbyMark, Error> {
+        if let Some(mark) = &state.mark {
+            return Ok(mark.clone());
+        }
+        let mark = StandbyMark::new(MarkState::Decides, random_u128()?, "");
+        self.write(state, mark.clone())?;
+        Ok(mark)
+    }
+
+    fn write(&self, state: &mut MutexGuard<'_, State>, mark: StandbyMark) -> Result<(), Error> {
+        mark.write(self.disk.as_ref())?;
+        self.term.store(mark.term.0, Ordering::Release);
+        state.mark = Some(mark);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change under the lock is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whoever is to be told that it decides no more.
+    fn depose(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        match std::mem::replace(&mut self.deposed, Deposed::Yes) {
+            Deposed::NotYet(callback) => callback,
+            Deposed::Yes => None,
+        }
+    }
+}
+
+fn terms(mark: Option<&StandbyMark>) -> (Term, Term) {
+    mark.map_or((Term::NONE, Term::NONE), |mark| (mark.term, mark.promised))
+}
+
+/// The refusal of a directory that decided, and has promised a later term.
+pub(crate) fn deposed(mark: &StandbyMark) -> Error {
+    Error::new(
+        ErrorKind::Fenced,
+        format!(
+            "this node was the primary of term {}, and has promised term {}: another was, or is being, \
+             promoted; follow that with --follow",
+            mark.term, mark.promised
+        ),
+    )
+}
+

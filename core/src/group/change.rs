@@ -1,0 +1,226 @@
+//! What a database has to do with its group: promises, and how the group changes.
+
+use super::{Group, NodeStanding, Promised, Term};
+use crate::commits::WriteBatch;
+use crate::database::Database;
+use crate::driver::inbox::Rest;
+use crate::driver::promise::stopped;
+use crate::error::{Error, ErrorKind};
+use crate::request::Request;
+use crate::shipping::Synchrony;
+use florin_ledger::document::{DocumentCondition, WriteResult};
+use florin_ledger::{DocumentKey, DocumentWrite, Position};
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Database {
+    /// How this node stands to those that may decide. Waits while frames are being made durable.
+    #[must_use]
+    pub fn node(&self) -> NodeStanding {
+        self.allegiance().standing()
+    }
+
+    /// Names the database: that of all copies of its log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopped`].
+    pub fn incarnation(&self) -> Result<u128, Error> {
+        Ok(self.reads()?.log().identity().incarnation)
+    }
+
+    /// Names the directory; one that has no name gets one, durably.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFull`], [`ErrorKind::Io`].
+    pub fn node_id(&self) -> Result<u128, Error> {
+        self.allegiance().node()
+    }
+
+    /// Promises, durably, to hear no lower term than this from now on. One that decides tells nobody anything more
+    /// from then on, and takes no writes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFull`], [`ErrorKind::Io`]: then nothing is promised; one that decides tells nobody anything
+    /// more all the same.
+    pub fn promise(&self, term: Term) -> Result<Promised, Error> {
+        let promised = self.allegiance().promise(term, &self.release())?;
+        if promised.is_granted && !self.is_standby() {
+            // What it would decide nobody would hear of.
+            self.rest(|| {});
+        }
+        Ok(promised)
+    }
+
+    /// Hears the node of a group that has more than this one, though this one has promised a later term, to itself:
+    /// until the next promise.
+    pub fn fetch_from(&self, term: Term) {
+        self.allegiance().fetch_from(term);
+    }
+
+    /// Calls `deposed` once this database, which decides, has promised another term or learned of one: it should be
+    /// closed, and follow. On the thread that brings it.
+    pub fn on_deposed(&self, deposed: impl FnOnce() + Send + 'static) {
+        self.allegiance().on_deposed(deposed);
+    }
+
+    /// Tells nothing from now on but before a moment, in nanoseconds of [`crate::clock::Clock::elapsed`]; and
+    /// nothing without standbys that are asked for before [`Database::allow_alone`] says that this is on record.
+    /// Whoever moves the moment calls [`Database::look_again`].
+    pub fn hold_lease(&self, until: Arc<AtomicU64>) {
+        self.release().hold_lease(until);
+    }
+
+    /// What [`Database::hold_lease`] counts by: time since the database was opened, as its clock has it.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.watch().clock.elapsed()
+    }
+
+    /// Tells what may be told by now.
+    pub fn look_again(&self) {
+        self.release().look_again();
+    }
+
+    /// Whether answers would go without standbys, if it were on record.
+    #[must_use]
+    pub fn wants_alone(&self) -> bool {
+        self.release().wants_alone()
+    }
+
+    /// It is on record that answers go without standbys; or it will not be any more. `false` if they go so now, or
+    /// standbys have not all that was told so: then it must stay on record.
+    #[must_use]
+    pub fn allow_alone(&self, may: bool) -> bool {
+        self.release().allow_alone(may)
+    }
+
+    /// Decides nothing for a while, so that another node can: returns when that has everything. If no later term was
+    /// promised after `patience`, this one goes on by itself. What it refuses meanwhile is refused as busy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if that node does not follow; [`ErrorKind::NotYet`] if it has not everything in time:
+    /// then this one goes on at once; [`ErrorKind::Stopped`].
+    pub fn hand_over(&self, node: u128, patience: Duration) -> Result<(), Error> {
+        let release = self.release();
+        if release.is_standby() {
+            return Err(Error::new(ErrorKind::Standby, "this is a standby and has nothing to hand over"));
+        }
+        if !release.standing().replicas.iter().any(|replica| replica.node == node) {
+            let message = format!("node {node:032x} does not follow this one");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let (sender, rested) = mpsc::sync_channel(1);
+        let until = self.elapsed().saturating_add(patience);
+        self.begin_rest(Rest::Until(until), move |rested| drop(sender.send(rested)));
+        match rested.recv_timeout(patience) {
+            Ok(rested) => _ = rested?,
+            Err(RecvTimeoutError::Disconnected) => return Err(stopped()),
+            // Too few standbys have what came before.
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if release.await_all_at(node, until.saturating_sub(self.elapsed())) {
+            return Ok(());
+        }
+        self.begin_rest(Rest::Until(Duration::ZERO), drop);
+        let message = format!("node {node:032x} had not everything within {patience:?}: this one goes on");
+        Err(Error::new(ErrorKind::NotYet, message))
+    }
+
+    /// The group, as this copy of the log has it; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the document is none; as any read.
+    pub fn group(&self) -> Result<Option<Group>, Error> {
+        Ok(self.groups(1)?.pop().map(|(_, group)| group))
+    }
+
+    /// Changes the group; returns when nodes of the old one and of the new have the change. From when it begins both
+    /// are waited for. Term, primary and force are this database's own, whatever is given, and it is the node of
+    /// number 0: one that was never in a group has no other yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for what can be no group, or one without this node; [`ErrorKind::Busy`] if it is being
+    /// changed; as any write.
+    pub fn change_group(&self, asked: &Group) -> Result<(), Error> {
+        let allegiance = self.allegiance();
+        let node = allegiance.node()?;
+        let mut asked = asked.clone();
+        for it in asked.nodes.iter_mut().filter(|it| it.node == 0) {
+            it.node = node;
+        }
+        asked.check()?;
+        if asked.node(node).is_none() {
+            let message = format!("the node that decides, {node:032x}, must be one of its group");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let Some(_changing) = allegiance.begin_change() else {
+            return Err(Error::new(ErrorKind::Busy, "the group is being changed: wait for that"));
+        };
+        let version = self.groups(1)?.pop().map_or(Position::NONE, |(version, _)| version);
+        let group = Group { term: allegiance.term(), primary: node, is_forced: false, ..asked };
+        let release = self.release();
+        release.demand_too(group.synchrony());
+        let written = self.write_documents(&[write(&group, after(version))]);
+        let has_changed = matches!(written.as_deref(), Ok([WriteResult::Written(_)]));
+        release.settle(has_changed);
+        if has_changed {
+            return Ok(());
+        }
+        written?;
+        Err(Error::new(ErrorKind::Busy, "the group was changed meanwhile: look at it, then ask again"))
+    }
+
+    /// Asks for the standbys that the group says, or without one for those of `synchrony`; and has the group say
+    /// who decides now. To be called once before anybody is served: nothing is told until they have what is here
+    /// already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if both ask for standbys; as reading the group.
+    pub fn lead(&self, synchrony: Synchrony) -> Result<(), Error> {
+        let mut groups = self.groups(2)?.into_iter();
+        let Some((version, group)) = groups.next() else {
+            self.demand_standbys(synchrony);
+            return Ok(());
+        };
+        if synchrony.standbys != 0 {
+            let message = "the group says how many standbys must have what is told: change it with `florin group`, \
+                           and ask for none here";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        // The last change may be what a crash left.
+        let before = groups.next().map(|(_, before)| before.synchrony());
+        self.release().demand(group.synchrony(), before);
+        let (term, is_forced) = self.allegiance().reign();
+        if group.term == term {
+            return Ok(());
+        }
+        let primary = self.allegiance().node()?;
+        let group = Group { term, primary, is_forced, ..group };
+        // Nobody waits for it: it is told once standbys have it, as everything.
+        let request = WriteBatch::new(&[write(&group, after(version))])?;
+        self.submit(Request::WriteDocuments(request), drop);
+        Ok(())
+    }
+
+    /// The newest versions of the group.
+    fn groups(&self, count: u32) -> Result<Vec<(Position, Group)>, Error> {
+        let versions = self.document_history(&Group::key(), Position::NONE, count)?;
+        let groups = versions.into_iter().filter_map(|document| {
+            let value = document.value?;
+            Some(Group::from_bytes(&value).map(|group| (document.version, group)))
+        });
+        groups.collect()
+    }
+}
+
+/// On that it is as it was read.
+fn after(version: Position) -> DocumentCondition {
+    if version == Position::NONE { DocumentCondition::Absent } else { DocumentCondition::Version(version) }
+}
+
+fn write(group: &Group, condition: DocumentCondition) -> DocumentWrite {
+    let DocumentKey { table, key } = Group::key();
+    DocumentWrite { table, key, value: Some(group.to_bytes()), condition, ..DocumentWrite::default() }
+}

@@ -1,0 +1,131 @@
+//! The other nodes: what they say when they are asked, each within a moment.
+
+use crate::target::PATIENCE;
+use florin_client::group::{HasPosition, Promise, Promised};
+use florin_client::{Client, ClientError, ClientOptions, ReplicationStatus};
+use florin_core::log::FramePosition;
+use florin_core::{Error, ErrorKind};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long a node may take to answer before it counts as gone.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// How the other nodes are reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Peers {
+    options: ClientOptions,
+}
+
+/// What a node said of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) address: String,
+    pub(crate) status: ReplicationStatus,
+}
+
+impl View {
+    /// Whether it decides.
+    pub(crate) fn is_primary(&self) -> bool {
+        self.status.standby.is_none() && !self.status.is_deposed
+    }
+}
+
+impl Peers {
+    pub(crate) fn new(options: ClientOptions) -> Peers {
+        Peers { options }
+    }
+
+    /// For whoever speaks to them for long.
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    /// What those that answer say.
+    pub(crate) async fn survey(&self, addresses: &[String]) -> Vec<View> {
+        let views = self.ask_all(addresses, |client| async move { client.replication().await });
+        let views = views.await.into_iter();
+        views.map(|(address, status)| View { address, status }).collect()
+    }
+
+    /// What those that answer have promised.
+    pub(crate) async fn promises(
+        &self,
+        addresses: &[String],
+        promise: Promise,
+    ) -> Vec<(String, Promised)> {
+        self.ask_all(addresses, move |client| async move { client.promise(promise).await }).await
+    }
+
+    async fn ask_all<T, F>(
+        &self,
+        addresses: &[String],
+        ask: impl Fn(Client) -> F + Clone + Send + 'static,
+    ) -> Vec<(String, T)>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ClientError>> + Send + 'static,
+    {
+        let mut asked = JoinSet::new();
+        for address in addresses {
+            let (address, options, ask) = (address.clone(), self.momentary(), ask.clone());
+            asked.spawn(async move {
+                let client = Client::connect(&address, options).await.ok()?;
+                Some((address, ask(client).await.ok()?))
+            });
+        }
+        asked.join_all().await.into_iter().flatten().collect()
+    }
+
+    /// Asked once, and not for long.
+    fn momentary(&self) -> ClientOptions {
+        let options = self.options.clone();
+        ClientOptions { deadline: MOMENT, connect_timeout: MOMENT, attempts_max: 1, ..options }
+    }
+
+    /// The addresses of the group that a node is of, as it says.
+    pub(crate) async fn group_of(&self, address: &str) -> Vec<String> {
+        let Ok(client) = Client::connect(address, self.momentary()).await else { return Vec::new() };
+        let Ok(bytes) = client.group().await else { return Vec::new() };
+        let group = florin_core::group::Group::from_bytes(&bytes);
+        group.map_or_else(|_| Vec::new(), |it| it.nodes.into_iter().map(|it| it.address).collect())
+    }
+
+    /// The header that a copy of a node's log begins with.
+    ///
+    /// # Errors
+    /// If it can't be had.
+    pub(crate) async fn origin(&self, address: &str) -> Result<Vec<u8>, Error> {
+        let client = self.connect(address).await?;
+        let origin = client.log_origin().await.map_err(|error| unreachable(address, &error))?;
+        Ok(origin.to_vec())
+    }
+
+    /// Whether a node's log has a position.
+    ///
+    /// # Errors
+    /// If it can't be asked.
+    pub(crate) async fn has_position(
+        &self,
+        client: &Client,
+        incarnation: u128,
+        position: FramePosition,
+    ) -> Result<bool, Error> {
+        let FramePosition { lsn, sequence, chain } = position;
+        let asked = HasPosition { incarnation, lsn, sequence, chain };
+        client.has_position(asked).await.map_err(|error| unreachable("the new primary", &error))
+    }
+
+    /// A connection on which answers may take their time.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) async fn connect(&self, address: &str) -> Result<Client, Error> {
+        let client = Client::connect(address, self.options.clone()).await;
+        Ok(client.map_err(|error| unreachable(address, &error))?.with_deadline(PATIENCE))
+    }
+}
+
+fn unreachable(address: &str, error: &ClientError) -> Error {
+    Error::new(ErrorKind::Unusable, format!("asking {address}: {error}"))
+}
