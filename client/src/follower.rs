@@ -16,8 +16,8 @@ use bytes::Bytes;
 use florin_core::following::Follower;
 use florin_core::{Error, ErrorKind};
 use florin_ledger::Lsn;
-use florin_wire::{Operation, RefusalKind};
 use florin_wire::replication::{Acknowledge, Follow};
+use florin_wire::{Operation, RefusalKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,7 +29,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// Whom a standby follows, and what it hears of that.
 #[derive(Debug)]
 pub struct Course {
-    /// Where the primary is; when another is named, that one is followed from then on.
+    /// Where the primary is, empty as long as nobody knows; when another is named, that one is followed from then
+    /// on.
     pub primary: watch::Receiver<String>,
     /// Is told when a server says that the standby's log is none of its own, or of a later term.
     pub parted: watch::Sender<Option<Parted>>,
@@ -59,6 +60,14 @@ pub async fn follow(
     let mut feeder = Feeder { follower: Some(follower), name: options.name.clone() };
     loop {
         let address = course.primary.borrow_and_update().clone();
+        if address.is_empty() {
+            feeder.follower().disconnected("no primary is known");
+            tokio::select! {
+                biased;
+                () = told(&mut course.stop) => return Ok(()),
+                () = redirected(&mut course.primary) => continue,
+            }
+        }
         // One that is bound to the database that it found first: another one would be refused all the same.
         let link = Link::new(&address, options.clone());
         let mut attempt = 0;
@@ -120,12 +129,7 @@ enum Interruption {
 }
 
 impl Feeder {
-    async fn feed(
-        &mut self,
-        link: &Link,
-        attempt: &mut u32,
-        course: &mut Course,
-    ) -> Interruption {
+    async fn feed(&mut self, link: &Link, attempt: &mut u32, course: &mut Course) -> Interruption {
         let connection = tokio::select! {
             biased;
             () = told(&mut course.stop) => return Interruption::Told,
@@ -185,6 +189,9 @@ impl Feeder {
                 Err(error) if error.kind() == ErrorKind::Stopped => {
                     return Interruption::Ended(error);
                 }
+                Err(error) if error.kind() == ErrorKind::Fenced => {
+                    return Interruption::Lost(error.to_string());
+                }
                 Err(error) => return Interruption::Refused(error.to_string(), None),
             };
             *attempt = 0;
@@ -225,7 +232,10 @@ fn interruption(failure: Failure) -> Interruption {
         Failure::Refused(refusal) => {
             let reason = format!("the primary refused ({}): {}", refusal.kind, refusal.message);
             match refusal.kind {
-                RefusalKind::Stopped | RefusalKind::Busy => Interruption::Lost(reason),
+                // Of a node that is becoming the primary, or ceases to be.
+                RefusalKind::Stopped | RefusalKind::Busy | RefusalKind::Fenced => {
+                    Interruption::Lost(reason)
+                }
                 kind => Interruption::Refused(reason, Some(kind)),
             }
         }

@@ -83,10 +83,10 @@ mod tls;
 pub use client::Client;
 pub use consumer::Consumer;
 pub use error::{ClientError, ConnectError, ConsumerError};
+pub use florin_wire::group;
 pub use florin_wire::keyring::{DestroyResult, HeldKey, KeyringStatus};
 /// Bytes of one piece of a log.
 pub use florin_wire::limits::PIECE_BYTES_MAX;
-pub use florin_wire::group;
 pub use florin_wire::replication::{ReplicaStatus, ReplicationStatus, StandbyStatus};
 pub use florin_wire::{LogPiece, PublicKey, RefusalKind, Snapshot, Status};
 #[cfg(feature = "embedded")]

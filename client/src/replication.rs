@@ -14,7 +14,9 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Refused`] by an engine in this process; see [`ClientError`].
-    pub async fn replication(&self) -> Result<florin_wire::replication::ReplicationStatus, ClientError> {
+    pub async fn replication(
+        &self,
+    ) -> Result<florin_wire::replication::ReplicationStatus, ClientError> {
         self.ask(&ReplicationStatus(Bytes::new())).await
     }
 

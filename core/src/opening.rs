@@ -305,7 +305,10 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, identity: Identity) -> Result<Checkpoin
 
 /// Judges the log from the checkpoint on; its end must not lie before what the checkpoint knows to
 /// be durable.
-pub(crate) fn judge_from(reader: &LogReader, checkpoint: &Checkpoint) -> Result<FramePosition, Error> {
+pub(crate) fn judge_from(
+    reader: &LogReader,
+    checkpoint: &Checkpoint,
+) -> Result<FramePosition, Error> {
     let (from, witnesses) = match checkpoint {
         Checkpoint::Loaded(derived) => (derived.position, vec![derived.rows_position]),
         Checkpoint::None | Checkpoint::Damaged => (FramePosition::GENESIS, Vec::new()),

@@ -33,7 +33,7 @@ pub(crate) fn ask(database: &Database, question: &GroupQuestion) -> Result<Bytes
     match question {
         GroupQuestion::Promise(promise) => {
             check_database(database, promise.incarnation)?;
-            Ok(promised(&database.promise(Term(promise.term))?))
+            Ok(promised(&database.promise(Term(promise.term), Some(promise.candidate))?))
         }
         GroupQuestion::HasPosition(asked) => {
             let HasPosition { incarnation, lsn, sequence, chain } = *asked;
@@ -67,7 +67,8 @@ fn check_database(database: &Database, incarnation: u128) -> Result<(), Error> {
     if own == incarnation {
         return Ok(());
     }
-    let message = format!("this is database {own:032x}, and the promise is asked for {incarnation:032x}");
+    let message =
+        format!("this is database {own:032x}, and the promise is asked for {incarnation:032x}");
     Err(Error::new(ErrorKind::Fork, message))
 }
 

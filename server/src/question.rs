@@ -133,7 +133,7 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         | Operation::Snapshot
         | Operation::LogOrigin
         | Operation::ReplicationStatus
-        | Operation::Promote
+        | Operation::ReadGroup
             if !body.is_empty() =>
         {
             return Err(DecodeError::new(0, Reason::TooLong));

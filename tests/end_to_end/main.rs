@@ -22,6 +22,7 @@ mod directory;
 mod exactly_once;
 mod examples;
 mod failover;
+mod groups;
 mod keyring;
 mod keyring_copies;
 mod kill;

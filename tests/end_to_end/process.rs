@@ -201,9 +201,14 @@ impl Server {
 
     /// The same where another server listened before.
     pub(crate) async fn start_at(address: &str, directory: &Path) -> Server {
+        Server::start_at_with(address, directory, &[]).await
+    }
+
+    pub(crate) async fn start_at_with(address: &str, directory: &Path, more: &[&str]) -> Server {
         let data = argument(directory);
-        let arguments =
-            ["serve", "--json", "--insecure-loopback", "--listen", address, "--data", data];
+        let mut arguments =
+            vec!["serve", "--json", "--insecure-loopback", "--listen", address, "--data", data];
+        arguments.extend(more);
         Server::answering(Running::start(&arguments)).await
     }
 

@@ -4,7 +4,8 @@
 //! ```text
 //! promise:       offset  bytes  field
 //!                     0     16  incarnation of the database
-//!                    16      8  term
+//!                    16     16  node that wants to decide in it
+//!                    32      8  term
 //! its answer:         0      1  1: no lower term is heard from now on; 0: this or a higher one was promised before
 //!                     1      7  reserved, zero
 //!                     8      8  term that is promised
@@ -37,6 +38,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct Promise {
     /// The database.
     pub incarnation: u128,
+    /// Who wants to decide in it.
+    pub candidate: u128,
     /// The term.
     pub term: u64,
 }
@@ -82,6 +85,7 @@ pub struct HandOver {
 #[repr(C)]
 struct PromiseLayout {
     incarnation: U128,
+    candidate: U128,
     term: U64,
 }
 
@@ -113,7 +117,7 @@ struct HandOverLayout {
     reserved: [u8; 4],
 }
 
-const _: () = assert!(size_of::<PromiseLayout>() == 24);
+const _: () = assert!(size_of::<PromiseLayout>() == 40);
 const _: () = assert!(size_of::<PromisedLayout>() == 48);
 const _: () = assert!(size_of::<HasPositionLayout>() == 64);
 const _: () = assert!(size_of::<HandOverLayout>() == 24);
@@ -142,7 +146,11 @@ impl Promise {
     /// The body of the request.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let layout = PromiseLayout { incarnation: self.incarnation.into(), term: self.term.into() };
+        let layout = PromiseLayout {
+            incarnation: self.incarnation.into(),
+            candidate: self.candidate.into(),
+            term: self.term.into(),
+        };
         Bytes::copy_from_slice(layout.as_bytes())
     }
 
@@ -152,7 +160,11 @@ impl Promise {
     /// If it has another length.
     pub fn decode(body: &[u8]) -> Result<Promise, DecodeError> {
         let layout: &PromiseLayout = whole(body)?;
-        Ok(Promise { incarnation: layout.incarnation.get(), term: layout.term.get() })
+        Ok(Promise {
+            incarnation: layout.incarnation.get(),
+            candidate: layout.candidate.get(),
+            term: layout.term.get(),
+        })
     }
 }
 

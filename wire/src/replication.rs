@@ -218,12 +218,8 @@ const FLAG_CONNECTED: u8 = 4;
 const FLAG_STOPPED: u8 = 8;
 const FLAG_IN_STEP: u8 = 16;
 const FLAG_DEPOSED: u8 = 32;
-const FLAGS: u8 = FLAG_DEGRADED
-    | FLAG_DEGRADES
-    | FLAG_CONNECTED
-    | FLAG_STOPPED
-    | FLAG_IN_STEP
-    | FLAG_DEPOSED;
+const FLAGS: u8 =
+    FLAG_DEGRADED | FLAG_DEGRADES | FLAG_CONNECTED | FLAG_STOPPED | FLAG_IN_STEP | FLAG_DEPOSED;
 
 impl Follow {
     /// The body of the request. A name that is too long is cut.

@@ -12,8 +12,8 @@ use florin_ledger::{
 };
 use florin_wire::array::{self, Fixed};
 use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
-use florin_wire::keyring::{self, HeldKey};
 use florin_wire::group::{self, HandOver, HasPosition, Promise, Promised};
+use florin_wire::keyring::{self, HeldKey};
 use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
 use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};

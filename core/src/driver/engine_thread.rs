@@ -386,12 +386,13 @@ fn resting(rest: Rest) -> Error {
 }
 
 fn on_a_standby(primary: &str) -> Error {
-    Error::new(
-        ErrorKind::Standby,
-        format!(
-            "this is a standby and decides nothing; nothing happened: its primary is {primary}"
-        ),
-    )
+    let whose = if primary.is_empty() {
+        String::from("no primary is known yet")
+    } else {
+        format!("its primary is {primary}")
+    };
+    let message = format!("this is a standby and decides nothing; nothing happened: {whose}");
+    Error::new(ErrorKind::Standby, message)
 }
 
 fn clock_jumped(jump: Duration) -> Error {

@@ -437,9 +437,10 @@ impl State {
 
     /// Whether anything may be told: nobody else can decide now.
     fn may_tell(&self, now: Duration) -> bool {
-        let holds_lease = self.lease.as_ref().is_none_or(|lease| {
-            now < Duration::from_nanos(lease.until.load(Ordering::Acquire))
-        });
+        let holds_lease = self
+            .lease
+            .as_ref()
+            .is_none_or(|lease| now < Duration::from_nanos(lease.until.load(Ordering::Acquire)));
         !self.is_deposed && holds_lease
     }
 
@@ -467,7 +468,8 @@ impl State {
         else {
             return Lsn(u64::MAX);
         };
-        let counts = |node: &u128| synchrony.nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
+        let counts =
+            |node: &u128| synchrony.nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
         let replicas = self.replicas.values().filter(|replica| counts(&replica.node));
         let mut positions: Vec<Lsn> = replicas.map(|replica| replica.acknowledged).collect();
         positions.sort_unstable_by(|one, other| other.cmp(one));

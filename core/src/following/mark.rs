@@ -208,8 +208,10 @@ fn decoded(content: &[u8]) -> Result<StandbyMark, Error> {
         return Err(damaged());
     }
     if head.version.get() != VERSION {
-        let message =
-            format!("the file `{FILE_NAME}` has version {}, this program reads {VERSION}", head.version);
+        let message = format!(
+            "the file `{FILE_NAME}` has version {}, this program reads {VERSION}",
+            head.version
+        );
         return Err(Error::new(ErrorKind::Unusable, message));
     }
     let state = match (head.state, head.at.get()) {

@@ -30,8 +30,8 @@ use crate::options::Options;
 use crate::sealing;
 use crate::shipping::FollowFrom;
 use mark::{MarkState, StandbyMark};
-use run::{Item, Run};
 pub use rewind::{NewPrimary, Rewound, rewind, rewind_on};
+use run::{Item, Run};
 pub use standing::PromotionAsked;
 use standing::Standing;
 use std::fmt;
@@ -289,7 +289,8 @@ pub fn promote_on(disk: &dyn Disk, promotion: Promotion) -> Result<(), Error> {
         Promotion::Elected(term) if term == mark.promised => term,
         Promotion::Elected(term) => {
             let promised = mark.promised;
-            let message = format!("term {term} is over before it began: term {promised} was promised since");
+            let message =
+                format!("term {term} is over before it began: term {promised} was promised since");
             return Err(Error::new(ErrorKind::Fenced, message));
         }
     };

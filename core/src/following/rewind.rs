@@ -94,7 +94,8 @@ pub fn rewind_on(
         primary: primary.address.to_owned(),
         ..mark
     };
-    let going_back = GoingBack { disk, identity, mark, free_bytes_min: options.preparer.free_bytes_min };
+    let going_back =
+        GoingBack { disk, identity, mark, free_bytes_min: options.preparer.free_bytes_min };
     match going_back.mark.state {
         MarkState::Differs(at) => Err(super::mark::difference(at)),
         MarkState::Rewinds(to) => going_back.finish(to),
@@ -102,7 +103,10 @@ pub fn rewind_on(
             let (own, other) = (going_back.mark.term, primary.term);
             Err(Error::new(
                 ErrorKind::Fenced,
-                format!("this node is of term {own}, and {} of term {other}: it is the other that goes back", primary.address),
+                format!(
+                    "this node is of term {own}, and {} of term {other}: it is the other that goes back",
+                    primary.address
+                ),
             ))
         }
         MarkState::Follows | MarkState::Decides => going_back.begin(primary),
@@ -135,7 +139,9 @@ impl GoingBack {
     fn finish(mut self, to: Lsn) -> Result<Rewound, Error> {
         let io = |what: &str| {
             let message = what.to_owned();
-            move |error: io::Error| Error::new(ErrorKind::of_io(&error), format!("{message}: {error}"))
+            move |error: io::Error| {
+                Error::new(ErrorKind::of_io(&error), format!("{message}: {error}"))
+            }
         };
         let reader = LogReader::new(self.disk.clone(), self.identity);
         let fork = reader.position_at(to, to)?;

@@ -104,7 +104,8 @@ impl Standing {
             promote(PromotionAsked { is_forced, answer });
         }
         answered.recv().unwrap_or_else(|_| {
-            let message = "this standby is not promoted: it is stopping, or its promotion is under way";
+            let message =
+                "this standby is not promoted: it is stopping, or its promotion is under way";
             Err(Error::new(ErrorKind::Busy, message))
         })
     }

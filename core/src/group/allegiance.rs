@@ -4,7 +4,7 @@
 //!   frame that is taken and the end that is told with the promise.
 //! - Who decides and promises another term tells nobody anything more from then on.
 
-use super::Term;
+use super::{Group, Term};
 use crate::disk::Disk;
 use crate::driver::release::Release;
 use crate::error::{Error, ErrorKind};
@@ -22,6 +22,8 @@ pub(crate) struct Allegiance {
     term: AtomicU64,
     /// Held while the group is changed.
     change: Mutex<()>,
+    /// Of one that decides the group, once it was read: no other changes it.
+    group: Mutex<Option<Option<Group>>>,
 }
 
 struct State {
@@ -29,6 +31,8 @@ struct State {
     mark: Option<StandbyMark>,
     /// Heard although a higher term was promised: by who promised it to itself, and fetches what it lacks.
     fetched: Option<Term>,
+    /// Whom the last promise was given to, since this was opened.
+    candidate: Option<u128>,
     deposed: Deposed,
 }
 
@@ -48,6 +52,8 @@ pub struct NodeStanding {
     pub promised: Term,
     /// Whether it must be found the same as its primary before it acknowledges anything.
     pub must_compare: bool,
+    /// The node that it gave its last promise to, since it was opened, if it knows.
+    pub candidate: Option<u128>,
 }
 
 /// A node's answer to whoever wants to be promoted.
@@ -73,9 +79,15 @@ impl Allegiance {
         let (term, _) = terms(mark.as_ref());
         Allegiance {
             disk,
-            state: Mutex::new(State { mark, fetched: None, deposed: Deposed::NotYet(None) }),
+            state: Mutex::new(State {
+                mark,
+                fetched: None,
+                candidate: None,
+                deposed: Deposed::NotYet(None),
+            }),
             term: AtomicU64::new(term.0),
             change: Mutex::new(()),
+            group: Mutex::new(None),
         }
     }
 
@@ -87,6 +99,16 @@ impl Allegiance {
     /// The term of one that decides, and whether it was promoted by force.
     pub(crate) fn reign(&self) -> (Term, bool) {
         self.lock().mark.as_ref().map_or((Term::NONE, false), |mark| (mark.term, mark.is_forced))
+    }
+
+    /// The group of one that decides; `None` if it was not read.
+    pub(super) fn known_group(&self) -> Option<Option<Group>> {
+        self.group.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It decides, and this is its group.
+    pub(super) fn know_group(&self, group: Option<Group>) {
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = Some(group);
     }
 
     /// The right to change the group; `None` if somebody has it.
@@ -112,6 +134,7 @@ impl Allegiance {
             term: mark.term,
             promised: mark.promised,
             must_compare: mark.must_compare,
+            candidate: state.candidate,
         })
     }
 
@@ -131,8 +154,10 @@ impl Allegiance {
         if term < promised && state.fetched != Some(term) {
             return Err(Error::new(
                 ErrorKind::Fenced,
-                format!("the primary is of term {term}, and this node has promised term {promised}: a later \
-                         primary was, or is being, promoted"),
+                format!(
+                    "the primary is of term {term}, and this node has promised term {promised}: a later \
+                         primary was, or is being, promoted"
+                ),
             ));
         }
         if own < term {
@@ -149,16 +174,22 @@ impl Allegiance {
     }
 
     /// Promises to hear no lower term than this from now on; one that decides tells nobody anything more.
-    /// `release` is of the database.
+    /// `candidate` wants to decide in it, if anybody is known to; `release` is of the database.
     ///
     /// # Errors
     /// As writing the file: then nothing is promised, and nothing told all the same.
-    pub(crate) fn promise(&self, term: Term, release: &Release) -> Result<Promised, Error> {
+    pub(crate) fn promise(
+        &self,
+        term: Term,
+        candidate: Option<u128>,
+        release: &Release,
+    ) -> Result<Promised, Error> {
         let mut state = self.lock();
         let mut mark = self.marked(&mut state)?;
         let is_granted = mark.promised < term;
         if is_granted {
             state.fetched = None;
+            state.candidate = candidate;
             let callback = if mark.state == MarkState::Decides {
                 // First: what is told after the end is read would be missing in it.
                 release.depose();
@@ -269,4 +300,3 @@ pub(crate) fn deposed(mark: &StandbyMark) -> Error {
         ),
     )
 }
-

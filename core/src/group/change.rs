@@ -10,9 +10,9 @@ use crate::request::Request;
 use crate::shipping::Synchrony;
 use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::{DocumentKey, DocumentWrite, Position};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::Arc;
 use std::time::Duration;
 
 impl Database {
@@ -39,13 +39,13 @@ impl Database {
     }
 
     /// Promises, durably, to hear no lower term than this from now on. One that decides tells nobody anything more
-    /// from then on, and takes no writes.
+    /// from then on, and takes no writes. `candidate` wants to decide in it, if anybody is known to.
     ///
     /// # Errors
     /// [`ErrorKind::DiskFull`], [`ErrorKind::Io`]: then nothing is promised; one that decides tells nobody anything
     /// more all the same.
-    pub fn promise(&self, term: Term) -> Result<Promised, Error> {
-        let promised = self.allegiance().promise(term, &self.release())?;
+    pub fn promise(&self, term: Term, candidate: Option<u128>) -> Result<Promised, Error> {
+        let promised = self.allegiance().promise(term, candidate, &self.release())?;
         if promised.is_granted && !self.is_standby() {
             // What it would decide nobody would hear of.
             self.rest(|| {});
@@ -105,7 +105,10 @@ impl Database {
     pub fn hand_over(&self, node: u128, patience: Duration) -> Result<(), Error> {
         let release = self.release();
         if release.is_standby() {
-            return Err(Error::new(ErrorKind::Standby, "this is a standby and has nothing to hand over"));
+            return Err(Error::new(
+                ErrorKind::Standby,
+                "this is a standby and has nothing to hand over",
+            ));
         }
         if !release.standing().replicas.iter().any(|replica| replica.node == node) {
             let message = format!("node {node:032x} does not follow this one");
@@ -124,15 +127,19 @@ impl Database {
             return Ok(());
         }
         self.begin_rest(Rest::Until(Duration::ZERO), drop);
-        let message = format!("node {node:032x} had not everything within {patience:?}: this one goes on");
+        let message =
+            format!("node {node:032x} had not everything within {patience:?}: this one goes on");
         Err(Error::new(ErrorKind::NotYet, message))
     }
 
-    /// The group, as this copy of the log has it; `None` if there is none.
+    /// The group, as this copy of the log has it; `None` if there is none. Of a database that leads it is in memory.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if the document is none; as any read.
     pub fn group(&self) -> Result<Option<Group>, Error> {
+        if let Some(known) = self.allegiance().known_group() {
+            return Ok(known);
+        }
         Ok(self.groups(1)?.pop().map(|(_, group)| group))
     }
 
@@ -166,10 +173,14 @@ impl Database {
         let has_changed = matches!(written.as_deref(), Ok([WriteResult::Written(_)]));
         release.settle(has_changed);
         if has_changed {
+            allegiance.know_group(Some(group));
             return Ok(());
         }
         written?;
-        Err(Error::new(ErrorKind::Busy, "the group was changed meanwhile: look at it, then ask again"))
+        Err(Error::new(
+            ErrorKind::Busy,
+            "the group was changed meanwhile: look at it, then ask again",
+        ))
     }
 
     /// Asks for the standbys that the group says, or without one for those of `synchrony`; and has the group say
@@ -181,6 +192,7 @@ impl Database {
     pub fn lead(&self, synchrony: Synchrony) -> Result<(), Error> {
         let mut groups = self.groups(2)?.into_iter();
         let Some((version, group)) = groups.next() else {
+            self.allegiance().know_group(None);
             self.demand_standbys(synchrony);
             return Ok(());
         };
@@ -194,10 +206,12 @@ impl Database {
         self.release().demand(group.synchrony(), before);
         let (term, is_forced) = self.allegiance().reign();
         if group.term == term {
+            self.allegiance().know_group(Some(group));
             return Ok(());
         }
         let primary = self.allegiance().node()?;
         let group = Group { term, primary, is_forced, ..group };
+        self.allegiance().know_group(Some(group.clone()));
         // Nobody waits for it: it is told once standbys have it, as everything.
         let request = WriteBatch::new(&[write(&group, after(version))])?;
         self.submit(Request::WriteDocuments(request), drop);
@@ -217,10 +231,20 @@ impl Database {
 
 /// On that it is as it was read.
 fn after(version: Position) -> DocumentCondition {
-    if version == Position::NONE { DocumentCondition::Absent } else { DocumentCondition::Version(version) }
+    if version == Position::NONE {
+        DocumentCondition::Absent
+    } else {
+        DocumentCondition::Version(version)
+    }
 }
 
 fn write(group: &Group, condition: DocumentCondition) -> DocumentWrite {
     let DocumentKey { table, key } = Group::key();
-    DocumentWrite { table, key, value: Some(group.to_bytes()), condition, ..DocumentWrite::default() }
+    DocumentWrite {
+        table,
+        key,
+        value: Some(group.to_bytes()),
+        condition,
+        ..DocumentWrite::default()
+    }
 }

@@ -134,10 +134,16 @@ impl Group {
         }
         for node in &self.nodes {
             if node.name.is_empty() || NAME_BYTES_MAX < node.name.len() {
-                return invalid(format!("a node's name has 1 to {NAME_BYTES_MAX} bytes: {:?}", node.name));
+                return invalid(format!(
+                    "a node's name has 1 to {NAME_BYTES_MAX} bytes: {:?}",
+                    node.name
+                ));
             }
             if node.address.is_empty() || ADDRESS_BYTES_MAX < node.address.len() {
-                return invalid(format!("an address has 1 to {ADDRESS_BYTES_MAX} bytes: {:?}", node.address));
+                return invalid(format!(
+                    "an address has 1 to {ADDRESS_BYTES_MAX} bytes: {:?}",
+                    node.address
+                ));
             }
         }
         let distinct = |what: &str, names: BTreeSet<String>| {
@@ -157,7 +163,9 @@ impl Group {
     pub fn to_bytes(&self) -> Vec<u8> {
         let degrade_ms = match self.missing {
             Missing::Wait => 0,
-            Missing::Degrade(patience) => u64::try_from(patience.as_millis()).unwrap_or(u64::MAX).max(1),
+            Missing::Degrade(patience) => {
+                u64::try_from(patience.as_millis()).unwrap_or(u64::MAX).max(1)
+            }
         };
         let head = HeadLayout {
             version: VERSION.into(),
@@ -206,7 +214,8 @@ impl Group {
         let (layouts, mut texts) =
             <[NodeLayout]>::ref_from_prefix_with_elems(rest, count).map_err(|_| malformed())?;
         let mut text = |bytes: U16| {
-            let (text, left) = texts.split_at_checked(usize::from(bytes.get())).ok_or_else(malformed)?;
+            let (text, left) =
+                texts.split_at_checked(usize::from(bytes.get())).ok_or_else(malformed)?;
             texts = left;
             String::from_utf8(text.to_vec()).map_err(|_| malformed())
         };
@@ -285,7 +294,9 @@ mod tests {
     /// Of so many nodes that promise, one has whatever was told.
     #[test]
     fn promises_and_acknowledgements_meet() {
-        for (nodes, acknowledgements, needed) in [(2, 1, 1), (3, 1, 2), (3, 2, 1), (5, 2, 3), (3, 0, 3)] {
+        for (nodes, acknowledgements, needed) in
+            [(2, 1, 1), (3, 1, 2), (3, 2, 1), (5, 2, 3), (3, 0, 3)]
+        {
             let mut group = Group { acknowledgements, ..group() };
             group.nodes = (0..nodes)
                 .map(|node| GroupNode { node, name: node.to_string(), address: node.to_string() })

@@ -235,7 +235,7 @@ fn check_term(allegiance: &Allegiance, release: &Release, promised: Term) -> Res
     if promised <= own || release.is_standby() {
         return Ok(());
     }
-    allegiance.promise(promised, release)?;
+    allegiance.promise(promised, None, release)?;
     Err(Error::new(
         ErrorKind::Fenced,
         format!(

@@ -4,9 +4,9 @@
 use crate::pair::{
     Pair, Wire, await_applied, batches, follow, open, open_accounts, post, standing, verified,
 };
-use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_core::disk::Disk;
 use florin_core::following::Follower;
+use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_core::{Database, Error, ErrorKind};
 
 /// Cuts the power at every operation of a standby's copying, in several ways each.

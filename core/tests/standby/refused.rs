@@ -5,9 +5,9 @@ use crate::pair::{
     Pair, Wire, await_applied, batches, follow, open, open_accounts, post, put, transfer,
 };
 use florin_core::ErrorKind;
-use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::following::{Promotion, promote_on};
+use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_ledger::{Commit, CommitId, TableId};
 
 /// What a refusal must say.

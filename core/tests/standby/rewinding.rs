@@ -4,8 +4,8 @@
 use crate::clock::HandClock;
 use crate::dice::Dice;
 use crate::pair::{
-    Pair, Wire, await_applied, follow, open, open_accounts, options, post, standing, step, transfer,
-    verified,
+    Pair, Wire, await_applied, follow, open, open_accounts, options, post, standing, step,
+    transfer, verified,
 };
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::disk::{Access, Disk};
@@ -72,7 +72,8 @@ impl Failover {
         assert_eq!(one.transfers_count, other.transfers_count);
         for name in self.old.list("log").unwrap() {
             let name = format!("log/{name}");
-            let (one, other) = (self.old.contents(&name).unwrap(), self.promoted_disk.contents(&name));
+            let (one, other) =
+                (self.old.contents(&name).unwrap(), self.promoted_disk.contents(&name));
             // The new primary has written a witness at its close, perhaps.
             let begin = name[4..].parse::<u64>().unwrap() * (8 << 20);
             let used = usize::try_from(end.0.saturating_sub(begin)).unwrap().min(one.len());

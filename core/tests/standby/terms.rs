@@ -30,7 +30,7 @@ fn who_has_promised_hears_no_lower_term() {
     let acknowledged = wire.carry(&mut follower, 1 << 20);
     post(&pair.primary, 1, 3);
     let batch = wire.shipment.next(1 << 20).unwrap();
-    let promised = standby.promise(FIRST).unwrap();
+    let promised = standby.promise(FIRST, None).unwrap();
     assert!(promised.is_granted);
     assert_eq!((promised.promised, promised.term), (FIRST, Term::NONE));
     assert_eq!(promised.end, acknowledged);
@@ -38,10 +38,10 @@ fn who_has_promised_hears_no_lower_term() {
     assert_eq!(synced(&standby), acknowledged, "nothing of it was written");
     // Each term once, and none below.
     for term in [FIRST, Term(1)] {
-        let again = standby.promise(term).unwrap();
+        let again = standby.promise(term, None).unwrap();
         assert_eq!((again.is_granted, again.promised), (false, FIRST));
     }
-    assert!(standby.promise(SECOND).unwrap().is_granted);
+    assert!(standby.promise(SECOND, None).unwrap().is_granted);
 }
 
 /// The primary learns of the promise when its standby comes back, and ceases to be one.
@@ -53,7 +53,7 @@ fn a_primary_that_hears_of_a_later_term_tells_nothing_more() {
     Wire::new(&pair.primary, &mut follower).carry(&mut follower, 1 << 20);
     let (sender, deposed) = channel();
     pair.primary.on_deposed(move || sender.send(()).unwrap());
-    standby.promise(FIRST).unwrap();
+    standby.promise(FIRST, None).unwrap();
     let refused = pair.primary.ship(&follower.begin().unwrap(), "the standby");
     assert_eq!(kind(refused), ErrorKind::Fenced);
     deposed.recv_timeout(PATIENCE).unwrap();
@@ -89,7 +89,7 @@ fn an_acknowledgement_that_comes_after_the_promise_releases_nothing() {
     while synced(primary) <= released {
         std::thread::yield_now();
     }
-    let promised = primary.promise(FIRST).unwrap();
+    let promised = primary.promise(FIRST, None).unwrap();
     assert!(promised.is_granted && released < promised.end);
     wire.carry(&mut follower, 1 << 20);
     assert_eq!(kind(answer.recv_timeout(PATIENCE).unwrap()), ErrorKind::Stopped, "nobody knows");
@@ -107,7 +107,7 @@ fn a_promise_outlives_a_power_cut() {
     drop((standby, follower));
     let (standby, follower) = pair.follow();
     let begun = pair.standby_disk.operations_count();
-    standby.promise(FIRST).unwrap();
+    standby.promise(FIRST, None).unwrap();
     let given = pair.standby_disk.operations_count();
     drop((standby, follower));
     for at in begun..=given {
@@ -127,8 +127,8 @@ fn whoever_was_elected_and_promised_another_since_is_not_promoted() {
     open_accounts(&pair.primary);
     let (standby, mut follower) = pair.follow();
     Wire::new(&pair.primary, &mut follower).carry(&mut follower, 1 << 20);
-    standby.promise(FIRST).unwrap();
-    standby.promise(SECOND).unwrap();
+    standby.promise(FIRST, None).unwrap();
+    standby.promise(SECOND, None).unwrap();
     standby.close().unwrap();
     drop((standby, follower));
     let disk = &pair.standby_disk;

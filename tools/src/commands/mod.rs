@@ -7,6 +7,7 @@ mod bench_bank;
 mod demo;
 mod exec;
 mod export;
+mod group;
 mod init;
 mod inspect;
 mod kek;
@@ -20,6 +21,7 @@ mod restore;
 mod serve;
 mod shell;
 mod status;
+mod switchover;
 pub(crate) mod tail;
 mod verify;
 mod verify_receipt;
@@ -48,7 +50,9 @@ pub(crate) enum Command {
     Kek(kek::Kek),
     Keyring(keyring::Keyring),
     Keys(keys::Keys),
+    Group(group::GroupCommand),
     Promote(promote::Promote),
+    Switchover(switchover::Switchover),
     Proof(proof::Proof),
     VerifyReceipt(verify_receipt::VerifyReceipt),
     Bench(bench::Bench),
@@ -80,7 +84,9 @@ impl Command {
             Command::Kek(kek) => kek.run(),
             Command::Keyring(keyring) => keyring.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Group(group) => group.run(),
             Command::Promote(promote) => promote.run(),
+            Command::Switchover(switchover) => switchover.run(),
             Command::Proof(proof) => proof.run(),
             Command::VerifyReceipt(verify) => verify.run(),
             Command::Bench(bench) => bench.run(),

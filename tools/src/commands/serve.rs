@@ -8,7 +8,7 @@ use crate::node::election::elect;
 use crate::node::feeding::Feeding;
 use crate::node::flags::{FollowFlags, SyncFlags};
 use crate::node::peers::Peers;
-use crate::node::seek::{latest, seek};
+use crate::node::seek::{give_way, latest, seek, watch_for_successor};
 use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
@@ -156,7 +156,9 @@ impl Serve {
         match (part, self.follow.address()) {
             (None, None) | (Some(Part::Decides(_)), None) => Ok(Next::Decide),
             (None, Some(named)) => Ok(Next::Follow(named.to_owned())),
-            (Some(Part::Follows(last)), named) => Ok(Next::Follow(named.map_or(last, str::to_owned))),
+            (Some(Part::Follows(last)), named) => {
+                Ok(Next::Follow(named.map_or(last, str::to_owned)))
+            }
             (Some(Part::Decides(term)), Some(named)) => {
                 self.begin_beside(runtime, peers, term, named)
             }
@@ -199,11 +201,11 @@ impl Serve {
         peers: &Peers,
     ) -> Result<Next, Failure> {
         let database = open_database_with(&self.data, self.options()?)?;
-        if runtime.block_on(is_overtaken(&database, peers)) {
+        if runtime.block_on(give_way(&database, peers)) {
             database.close().map_err(|error| Failure::at_close(&error))?;
             return Ok(Next::Follow(String::new()));
         }
-        let served = runtime.block_on(self.serve(places, database.clone(), None));
+        let served = runtime.block_on(self.serve(places, database.clone(), peers, None));
         let closed = database.close();
         drop(database);
         match served? {
@@ -228,14 +230,15 @@ impl Serve {
     ) -> Result<Next, Failure> {
         let origin = || runtime.block_on(peers.origin(primary));
         let options = self.options()?;
-        let opened = self.let_go_of(|| Database::follow(&self.data, primary, origin, options.clone()));
+        let opened =
+            self.let_go_of(|| Database::follow(&self.data, primary, origin, options.clone()));
         let (database, follower) = opened.map_err(|error| {
             let data = self.data.display();
             Failure::unavailable(format!("can't open {data} to follow: {error}"))
         })?;
         let (served, feeding) = runtime.block_on(async {
             let feeding = Feeding::begin(follower, primary.to_owned(), peers.options().clone());
-            (self.serve(places, database.clone(), Some((peers, &feeding))).await, feeding)
+            (self.serve(places, database.clone(), peers, Some(&feeding)).await, feeding)
         });
         feeding.tell();
         // The feeder may wait for the engine, and the closed database ends that: so it comes first.
@@ -263,13 +266,15 @@ impl Serve {
         };
         let client = runtime.block_on(peers.connect(address)).map_err(unavailable)?;
         let asked = runtime.block_on(async {
-            Ok::<_, florin_client::ClientError>((client.replication().await?, client.status().await?))
+            Ok::<_, florin_client::ClientError>((
+                client.replication().await?,
+                client.status().await?,
+            ))
         });
         let (standing, status) =
             asked.map_err(|error| Failure::unavailable(format!("asking {address}: {error}")))?;
-        let mut has = |position| {
-            runtime.block_on(peers.has_position(&client, status.incarnation, position))
-        };
+        let mut has =
+            |position| runtime.block_on(peers.has_position(&client, status.incarnation, position));
         let options = self.options()?;
         let rewound = self.let_go_of(|| {
             let primary = NewPrimary { address, term: Term(standing.term), has: &mut has };
@@ -338,12 +343,13 @@ impl Serve {
         Ok(Some(address))
     }
 
-    /// Serves until it is told to stop or its part changes. A standby comes with whom it asks, and what feeds it.
+    /// Serves until it is told to stop or its part changes. A standby comes with what feeds it.
     async fn serve(
         &self,
         places: &mut Places,
         database: Database,
-        standby: Option<(&Peers, &Feeding)>,
+        peers: &Peers,
+        standby: Option<&Feeding>,
     ) -> Result<Served, Failure> {
         let doorkeeper = self.doors.doors()?;
         let Places { address, observe } = *places;
@@ -385,11 +391,12 @@ impl Serve {
         let mut served = Served::Stopped;
         let changed = async {
             match standby {
-                Some((peers, feeding)) => self.follows(&database, peers, feeding, &mut asked).await,
+                Some(feeding) => self.follows(&database, peers, feeding, &mut asked).await,
                 None => {
-                    // Its sender is gone only with the database.
-                    if deposed.await.is_err() {
-                        std::future::pending().await
+                    tokio::select! {
+                        // Its sender is gone only with the database.
+                        Ok(()) = deposed => {}
+                        () = watch_for_successor(&database, peers) => {}
                     }
                     Served::Deposed
                 }
@@ -445,26 +452,6 @@ impl Serve {
         tokio::select! {
             promotion = promoted => Served::Promoted(promotion),
             address = seek(database, peers, feeding, named) => Served::Parted(address),
-        }
-    }
-}
-
-/// Whether another of the group was promoted, or is being, while this one was away: then it has promised so.
-async fn is_overtaken(database: &Database, peers: &Peers) -> bool {
-    let own = database.node();
-    // Without a group that can be read nobody is asked.
-    let group = database.group().ok().flatten().unwrap_or_default();
-    let others = group.nodes.into_iter().filter(|it| it.node != own.node);
-    let addresses: Vec<String> = others.map(|it| it.address).collect();
-    let views = peers.survey(&addresses).await;
-    let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
-    let Some(later) = heard.map(Term).filter(|heard| own.term < *heard) else { return false };
-    match database.promise(later) {
-        Ok(_) => true,
-        Err(error) => {
-            // It tells nothing any more all the same.
-            warn!("can't write down that term {later} has begun: {error}");
-            true
         }
     }
 }

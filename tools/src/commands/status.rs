@@ -4,6 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::target::{Destination, runtime};
 use clap::Args;
 use florin_client::{ReplicaStatus, ReplicationStatus, StandbyStatus, Status};
+use florin_core::group::Term;
 use florin_ledger::Lsn;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -50,6 +51,9 @@ struct StatusJson {
 #[derive(Serialize)]
 struct ReplicationJson {
     role: &'static str,
+    node: String,
+    term: String,
+    promised: String,
     synced: String,
     released: String,
     sync_standbys: u32,
@@ -103,7 +107,10 @@ impl From<&ReplicationStatus> for ReplicationJson {
             trouble: standby.trouble.clone(),
         };
         ReplicationJson {
-            role: if status.standby.is_some() { "standby" } else { "primary" },
+            role: role(status),
+            node: format!("{:032x}", status.node),
+            term: Term(status.term).to_string(),
+            promised: Term(status.promised).to_string(),
             synced: status.synced.to_string(),
             released: status.released.to_string(),
             sync_standbys: status.standbys,
@@ -120,15 +127,30 @@ fn lag_bytes(standby: &StandbyStatus, status: &ReplicationStatus) -> u64 {
     standby.primary_end.0.saturating_sub(status.synced.0)
 }
 
+fn role(status: &ReplicationStatus) -> &'static str {
+    match &status.standby {
+        Some(_) => "standby",
+        None if status.is_deposed => "deposed",
+        None => "primary",
+    }
+}
+
 /// Whether nobody has to look.
 fn is_well(status: &ReplicationStatus) -> bool {
     let follows = status.standby.as_ref().is_none_or(|standby| standby.trouble.is_empty());
-    follows && !status.is_degraded
+    follows && !status.is_degraded && !status.is_deposed
 }
 
 /// One fact a line.
 fn replication_text(status: &ReplicationStatus) -> String {
     let mut text = String::new();
+    if status.node != 0 {
+        let (term, promised) = (Term(status.term), Term(status.promised));
+        let (role, node) = (role(status), status.node);
+        text += &format!("node         {node:032x}, {role}, term {term}");
+        text +=
+            &if term < promised { format!(", promised {promised}\n") } else { String::from("\n") };
+    }
     if let Some(standby) = &status.standby {
         let StandbyStatus { primary, lag_ms, trouble, .. } = standby;
         let how = match (standby.is_connected, trouble.as_str()) {

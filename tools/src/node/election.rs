@@ -10,6 +10,7 @@ use florin_core::shipping::{Missing, Replication};
 use florin_core::{Database, Error, ErrorKind};
 use florin_ledger::Lsn;
 use std::time::Duration;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -37,7 +38,9 @@ pub(crate) async fn elect(
         return Err(refused(format!("it follows no more ({trouble}): promote another")));
     }
     for _ in 0..ROUNDS_MAX {
-        let Some(group) = database.group()? else { return alone(database, is_forced) };
+        let Some(group) = block_in_place(|| database.group())? else {
+            return alone(database, is_forced);
+        };
         let candidate = Candidate { database, peers, feeding, group, is_forced };
         if let Some(promotion) = candidate.stand().await? {
             return Ok(promotion);
@@ -49,7 +52,7 @@ pub(crate) async fn elect(
 /// Without a group nobody else is asked: whoever promotes it has looked, and stopped the old primary.
 fn alone(database: &Database, is_forced: bool) -> Result<Promotion, Error> {
     let term = database.node().promised.next_of(database.node_id()?);
-    let promised = database.promise(term)?;
+    let promised = database.promise(term, None)?;
     Ok(if promised.is_granted && !is_forced { Promotion::Elected(term) } else { Promotion::Forced })
 }
 
@@ -65,7 +68,8 @@ impl Candidate<'_> {
     /// One round; `None` if another one is needed.
     async fn stand(&self) -> Result<Option<Promotion>, Error> {
         let node = self.database.node_id()?;
-        let others: Vec<&GroupNode> = self.group.nodes.iter().filter(|it| it.node != node).collect();
+        let others: Vec<&GroupNode> =
+            self.group.nodes.iter().filter(|it| it.node != node).collect();
         let addresses: Vec<String> = others.iter().map(|it| it.address.clone()).collect();
         // Promises that are not enough would end the old primary for nothing.
         let views = self.peers.survey(&addresses).await;
@@ -74,12 +78,13 @@ impl Candidate<'_> {
         let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
         let highest = self.database.node().promised.max(Term(heard.unwrap_or(0)));
         let term = highest.next_of(node);
-        let own = self.database.promise(term)?;
+        let own = block_in_place(|| self.database.promise(term, None))?;
         if !own.is_granted {
             return Ok(None);
         }
         let incarnation = self.database.incarnation()?;
-        let answers = self.peers.promises(&addresses, Promise { incarnation, term: term.0 }).await;
+        let promise = Promise { incarnation, candidate: node, term: term.0 };
+        let answers = self.peers.promises(&addresses, promise).await;
         let granted: Vec<_> = answers.iter().filter(|(_, promised)| promised.is_granted).collect();
         if granted.len() < answers.len() && !self.is_forced {
             return Ok(None);
@@ -90,7 +95,7 @@ impl Candidate<'_> {
             self.catch_up(address, best, own.term, own.end).await?;
         }
         // What was fetched may have changed the group.
-        let group = self.database.group()?.unwrap_or_default();
+        let group = block_in_place(|| self.database.group())?.unwrap_or_default();
         let is_same = (group.acknowledgements, &group.nodes)
             == (self.group.acknowledgements, &self.group.nodes);
         if !is_same && !self.is_forced {

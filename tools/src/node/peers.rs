@@ -85,7 +85,9 @@ impl Peers {
 
     /// The addresses of the group that a node is of, as it says.
     pub(crate) async fn group_of(&self, address: &str) -> Vec<String> {
-        let Ok(client) = Client::connect(address, self.momentary()).await else { return Vec::new() };
+        let Ok(client) = Client::connect(address, self.momentary()).await else {
+            return Vec::new();
+        };
         let Ok(bytes) = client.group().await else { return Vec::new() };
         let group = florin_core::group::Group::from_bytes(&bytes);
         group.map_or_else(|_| Vec::new(), |it| it.nodes.into_iter().map(|it| it.address).collect())

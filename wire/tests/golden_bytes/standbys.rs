@@ -2,9 +2,7 @@
 
 use super::{check, written};
 use florin_ledger::Lsn;
-use florin_wire::group::{
-    HandOver, HasPosition, Promise, Promised, decode_truth, truth_to_bytes,
-};
+use florin_wire::group::{HandOver, HasPosition, Promise, Promised, decode_truth, truth_to_bytes};
 use florin_wire::replication::{
     Acknowledge, Follow, ReplicaStatus, ReplicationStatus, StandbyStatus,
 };
@@ -86,8 +84,8 @@ fn requests_and_answers_of_standbys() {
 
 #[test]
 fn what_nodes_of_a_group_ask_each_other() {
-    let promise = Promise { incarnation: 1, term: 2 };
-    check(&promise.to_bytes(), &format!("{:0<32}0200000000000000", "01"));
+    let promise = Promise { incarnation: 1, candidate: 2, term: 3 };
+    check(&promise.to_bytes(), &format!("{:0<32}{:0<32}0300000000000000", "01", "02"));
     assert_eq!(Promise::decode(&promise.to_bytes()), Ok(promise));
     let promised = Promised { is_granted: true, promised: 3, term: 4, end: Lsn(5), node: 6 };
     let bytes = written(|out| promised.write(out));
@@ -102,5 +100,7 @@ fn what_nodes_of_a_group_ask_each_other() {
     assert_eq!(HandOver::decode(&over.to_bytes()), Ok(over));
     check(&truth_to_bytes(true), "01");
     assert_eq!(decode_truth(&[0]), Ok(false));
-    assert!(decode_truth(&[2]).is_err() && decode_truth(&[]).is_err() && decode_truth(&[1, 1]).is_err());
+    assert!(
+        decode_truth(&[2]).is_err() && decode_truth(&[]).is_err() && decode_truth(&[1, 1]).is_err()
+    );
 }
