@@ -34,7 +34,7 @@ struct Record {
     unknown: Vec<u128>,
 }
 
-fn transfer(id: u128) -> Transfer {
+pub(crate) fn transfer(id: u128) -> Transfer {
     Transfer {
         id: TransferId(id),
         debit_account_id: AccountId(1 + id % ACCOUNTS),
@@ -56,7 +56,7 @@ async fn connect(address: &str) -> Client {
     within("a connection", connected).await.expect("it listens")
 }
 
-async fn open_accounts(client: &Client) {
+pub(crate) async fn open_accounts(client: &Client) {
     let account = |id| Account {
         id: AccountId(id),
         ledger: LedgerId(978),
@@ -151,7 +151,7 @@ async fn kill_without_its_standby(
 
 /// Promotes a standby of a primary that is gone, by force only where nobody can know what it lacks: it may lack
 /// what was confirmed to nobody.
-async fn promote(standby: &Server) {
+pub(crate) async fn promote(standby: &Server) {
     let promoted = run_florin(&["promote", "--connect", &standby.address], "").await;
     if promoted.code == Some(0) {
         assert!(promoted.output.contains("it had all that its primary had"), "{promoted:?}");
