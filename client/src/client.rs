@@ -50,13 +50,21 @@ impl Client {
     /// Connects to a server at `HOST:PORT` and shakes hands. Later losses of the connection are
     /// mended by the calls that meet them.
     ///
+    /// Several addresses with commas between them (`a:3000,b:3000`, at most 16) are servers of one ledger.
+    /// Whenever a connection is made all are asked at once what they are, and the primary is taken, for reads
+    /// and streams too; of two that claim to decide, the better claim. When it can't be reached any more,
+    /// stops, or says that it decides nothing, calls look for the next primary until their deadline, as often
+    /// as that takes: choose deadlines longer than a failover. A server that is named alone is not asked, and
+    /// may be a standby.
+    ///
     /// # Errors
-    /// [`ClientError::NotSent`] if no connection could be made within the connect timeout,
-    /// [`ClientError::Refused`] if the server speaks no version that this client speaks.
-    pub async fn connect(address: &str, options: ClientOptions) -> Result<Client, ClientError> {
+    /// [`ClientError::NotSent`] if no connection could be made within the connect timeout, or no primary was
+    /// found: the message says why for each address. [`ClientError::Refused`] if the server speaks no version
+    /// that this client speaks.
+    pub async fn connect(addresses: &str, options: ClientOptions) -> Result<Client, ClientError> {
         let deadline = options.deadline;
         let attempts_max = options.attempts_max;
-        let link = Link::new(address, options);
+        let link = Link::new(addresses, options);
         if let Err(failure) = link.connection().await {
             return Err(Fate::new(false).end(failure));
         }

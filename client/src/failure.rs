@@ -25,6 +25,45 @@ impl Failure {
             Failure::Lost(_) => "lost",
         }
     }
+
+    /// Whether another attempt may fare better, at the same server.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Failure::NotSent(_) | Failure::Lost(_) => true,
+            Failure::Hopeless(_) => false,
+            Failure::Refused(refusal) => matches!(
+                refusal.kind,
+                RefusalKind::Busy | RefusalKind::Stopped | RefusalKind::RateLimited
+            ),
+        }
+    }
+
+    /// Whether the server itself says that another one decides, or soon may.
+    pub(crate) fn points_elsewhere(&self) -> bool {
+        let Failure::Refused(refusal) = self else { return false };
+        matches!(refusal.kind, RefusalKind::Standby | RefusalKind::Stopped)
+    }
+
+    /// Whether nobody who decides was asked.
+    pub(crate) fn asked_nobody(&self) -> bool {
+        match self {
+            Failure::NotSent(_) => true,
+            Failure::Refused(refusal) => refusal.kind == RefusalKind::Standby,
+            Failure::Hopeless(_) | Failure::Lost(_) => false,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn message(self) -> String {
+        match self {
+            Failure::NotSent(message) | Failure::Hopeless(message) | Failure::Lost(message) => {
+                message
+            }
+            Failure::Refused(Refusal { kind, message, .. }) => {
+                format!("refused ({kind}): {message}")
+            }
+        }
+    }
 }
 
 /// What the attempts at one call have come to so far.
@@ -45,22 +84,15 @@ impl Fate {
     /// Notes a failed attempt; whether another is worth trying.
     pub(crate) fn note(&mut self, failure: &Failure) -> bool {
         match failure {
-            Failure::NotSent(_) => true,
-            Failure::Hopeless(_) => false,
-            Failure::Lost(message) => {
-                self.lose(message);
-                true
-            }
+            Failure::NotSent(_) | Failure::Hopeless(_) => {}
+            Failure::Lost(message) => self.lose(message),
             Failure::Refused(refusal) => {
                 if refusal.effect == Effect::Unknown {
                     self.lose(&refusal.message);
                 }
-                matches!(
-                    refusal.kind,
-                    RefusalKind::Busy | RefusalKind::Stopped | RefusalKind::RateLimited
-                )
             }
         }
+        failure.may_pass()
     }
 
     /// Whether an attempt so far may have taken effect without our knowing.

@@ -17,6 +17,8 @@
 //! A server that is not on this machine is spoken to over TLS 1.3 alone ([`ClientTls`]), and lets
 //! in those whose key it knows ([`SecretKey`]).
 //!
+//! A client that is told several addresses finds the primary among them, and the next one after a failover.
+//!
 //! Clones of a [`Client`] share one connection, on which many requests are in flight at the same
 //! time.
 //!
@@ -43,19 +45,23 @@
 //! ```
 //!
 //! Reading order: [`Client`] is what callers hold; `path` decides how often a call is tried, `link`
-//! connects, `entrance` proves the key, `connection` sends and receives, `call`, `document_call`,
+//! holds the connection, `roll_call` and `choice` find the server that decides among several, `dial` connects,
+//! `entrance` proves the key, `connection` sends and receives, `call`, `document_call`,
 //! `keyring_call`, `copy_call` and `proof_call` say how each question looks, `stream` reads the log, `consumer` keeps
 //! how far it was read; `follower` feeds a standby in this process.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod backoff;
 mod call;
 mod chains;
+mod choice;
 mod client;
 mod connection;
 mod consumer;
 mod copy;
 mod copy_call;
+mod dial;
 mod document_call;
 mod documents;
 #[cfg(feature = "embedded")]
@@ -76,6 +82,7 @@ mod path;
 mod proof_call;
 mod proofs;
 mod replication;
+mod roll_call;
 mod singles;
 mod stream;
 mod tls;

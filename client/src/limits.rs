@@ -21,6 +21,10 @@ pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How long a server is asked to wait for a position at once: well below the silence after which it is
 /// given up.
 pub(crate) const AWAIT_PATIENCE_MAX: Duration = Duration::from_secs(2);
+/// Servers of one ledger that may be named.
+pub(crate) const ADDRESSES_MAX: usize = 16;
+/// How long, once a primary has answered, others are waited for that may claim to be it, too.
+pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(200);
 /// Bytes of a stream that a server may send ahead of its reader.
 pub(crate) const STREAM_WINDOW_BYTES: usize = 8 << 20;
 /// Bytes of a stream that its reader has taken before more are granted.

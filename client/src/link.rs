@@ -1,21 +1,25 @@
-//! The way to a server: one connection at a time, made anew by the call that finds it ended.
+//! The way to whoever decides: one connection at a time, made anew by the call that finds it ended.
+//!
+//! - Where one address is named, whatever answers there is spoken to, a standby too.
+//! - Where several are, all are asked at once what they are whenever a connection is made, and a primary is
+//!   taken ([`roll_call`]). One that says later that it decides nothing, or not any more, is
+//!   left; calls that wait for it still get their answers. So no call goes on from a server that nobody asked.
+//! - All connections of a way lead to one database.
 
+use crate::addresses::Addresses;
 use crate::call::Call;
 use crate::connection::Connection;
+use crate::dial;
 use crate::failure::Failure;
 use crate::options::ClientOptions;
-use crate::tls;
+use crate::roll_call;
 use florin_ledger::Position;
-use florin_wire::Binding;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// The way to one server.
+/// The way to a server, or to whichever of several decides.
 pub(crate) struct Link {
-    address: String,
+    addresses: Addresses,
     options: ClientOptions,
     state: Mutex<State>,
     /// Held while connecting, so that all who wait share one attempt.
@@ -25,20 +29,28 @@ pub(crate) struct Link {
 #[derive(Default)]
 struct State {
     connection: Option<Arc<Connection>>,
+    /// The address that the connection leads to.
+    index: usize,
     /// The database that the first connection found. A connection that finds another must not be
     /// used: what is sent again there for safety would be posted to a stranger, or to a copy that
     /// was restored for a drill.
     incarnation: Option<u128>,
+    /// The server that said last that it decides nothing, until one is taken.
+    declined: Option<usize>,
     /// Attempts to connect that failed so far.
     failures_count: u64,
     last_failure: Option<Failure>,
 }
 
 impl Link {
-    /// A way that no connection has taken yet.
-    pub(crate) fn new(address: &str, options: ClientOptions) -> Link {
+    /// A way that no connection has taken yet, to `HOST:PORT` or to several with commas between them.
+    pub(crate) fn new(addresses: &str, options: ClientOptions) -> Link {
+        Link::to(Addresses::of(addresses), options)
+    }
+
+    fn to(addresses: Addresses, options: ClientOptions) -> Link {
         Link {
-            address: String::from(address),
+            addresses,
             options,
             state: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
@@ -47,9 +59,14 @@ impl Link {
 
     /// Another way to the same database.
     pub(crate) fn another(&self) -> Link {
-        let link = Link::new(&self.address, self.options.clone());
+        let link = Link::to(self.addresses.clone(), self.options.clone());
         link.lock().incarnation = self.lock().incarnation;
         link
+    }
+
+    /// Whether there is another server to go to.
+    pub(crate) fn leads_to_several(&self) -> bool {
+        self.addresses.are_several()
     }
 
     /// One attempt at a call, of a server that has reached a position. Both go over one connection:
@@ -61,17 +78,34 @@ impl Link {
         deadline: Instant,
     ) -> Result<C::Answer, Failure> {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else {
-            let message = format!("no connection to {} came about in time", self.address);
+            let message = format!("no connection to {} came about in time", self.addresses);
             return Err(Failure::NotSent(message));
         };
         let connection = connection?;
-        connection.await_position(after, deadline).await?;
-        let reply = connection.request(C::OPERATION, call.body(), deadline).await?;
+        let asked = async {
+            connection.await_position(after, deadline).await?;
+            connection.request(C::OPERATION, call.body(), deadline).await
+        };
+        let reply = asked.await.inspect_err(|failure| self.note(&connection, failure))?;
         call.decode(&reply).map_err(|error| {
             let message = format!("the server sent a malformed reply {error}");
             connection.end(message.clone());
             Failure::Lost(message)
         })
+    }
+
+    /// Notes how a request over a connection failed: where there are others, a server that says that it
+    /// decides nothing is left.
+    pub(crate) fn note(&self, connection: &Arc<Connection>, failure: &Failure) {
+        if !self.leads_to_several() || !failure.points_elsewhere() {
+            return;
+        }
+        let mut state = self.lock();
+        // Many calls hear it, and only the first of them speaks of the connection that is there.
+        if state.connection.as_ref().is_some_and(|there| Arc::ptr_eq(there, connection)) {
+            state.connection = None;
+            state.declined = Some(state.index);
+        }
     }
 
     /// The open connection, or a new one.
@@ -98,7 +132,10 @@ impl Link {
         }
         let connected = self.connect().await;
         let mut state = self.lock();
-        match connected.and_then(|connection| state.admit(connection, &self.address)) {
+        let admitted = connected.and_then(|(index, connection)| {
+            state.admit(index, connection, &self.addresses.all()[index])
+        });
+        match admitted {
             Ok(connection) => Ok(connection),
             Err(failure) => {
                 state.failures_count += 1;
@@ -108,37 +145,19 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, Failure> {
-        let address = &self.address;
-        let connect_timeout = self.options.connect_timeout;
-        timeout(connect_timeout, self.open()).await.unwrap_or_else(|_| {
-            let message = format!("{address} did not answer within {connect_timeout:?}");
-            Err(Failure::NotSent(message))
-        })
-    }
-
-    async fn open(&self) -> Result<Connection, Failure> {
-        let address = &self.address;
-        let not_sent =
-            |error: io::Error| Failure::NotSent(format!("can't connect to {address}: {error}"));
-        let stream = TcpStream::connect(address).await.map_err(not_sent)?;
-        let local = stream.local_addr().map_err(not_sent)?;
-        // A request that waits for the acknowledgement of the one before it costs 40 ms.
-        // Without the option the connection is slow, not wrong.
-        let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.options.tls else {
-            check_plain(stream.peer_addr().map_err(not_sent)?)?;
-            let (reader, writer) = stream.into_split();
-            return Connection::open(reader, writer, local, &Binding::None, &self.options).await;
+    /// A connection to whoever decides, and the index of its address.
+    async fn connect(&self) -> Result<(usize, Connection), Failure> {
+        if let [address] = self.addresses.all() {
+            let connect_timeout = self.options.connect_timeout;
+            let opened = timeout(connect_timeout, dial::open(address, &self.options)).await;
+            let unanswered = |_| Err(dial::unanswered(address, connect_timeout));
+            return Ok((0, opened.unwrap_or_else(unanswered)?));
+        }
+        let (known, declined) = {
+            let state = self.lock();
+            (state.incarnation, state.declined)
         };
-        let stream = tls.connect(address, stream).await.map_err(|failure| {
-            let message = format!("can't connect to {address}: {failure}");
-            if failure.may_pass() { Failure::NotSent(message) } else { Failure::Hopeless(message) }
-        })?;
-        let binding = tls::binding(&stream)
-            .map_err(|error| Failure::Hopeless(format!("tls gives no binding: {error}")))?;
-        let (reader, writer) = tokio::io::split(stream);
-        Connection::open(reader, writer, local, &binding, &self.options).await
+        roll_call::find_primary(&self.addresses, &self.options, known, declined).await
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,49 +166,38 @@ impl Link {
     }
 }
 
-/// Money does not travel in the open: without TLS only this machine is spoken to.
-fn check_plain(peer: SocketAddr) -> Result<(), Failure> {
-    if peer.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    Err(Failure::Hopeless(format!(
-        "{peer} is another machine, and without tls everyone in between could read and post: say \
-         which authority to trust (--tls-ca FILE)"
-    )))
-}
-
 impl State {
     fn open_connection(&self) -> Option<Arc<Connection>> {
         self.connection.as_ref().filter(|connection| connection.is_open()).cloned()
     }
 
-    fn admit(&mut self, connection: Connection, address: &str) -> Result<Arc<Connection>, Failure> {
+    fn admit(
+        &mut self,
+        index: usize,
+        connection: Connection,
+        address: &str,
+    ) -> Result<Arc<Connection>, Failure> {
         let known = *self.incarnation.get_or_insert(connection.incarnation());
-        if connection.incarnation() != known {
-            return Err(Failure::Hopeless(format!(
-                "{address} serves another database now ({:032x}, it was {known:032x}): if that is \
-                 meant, connect anew",
-                connection.incarnation()
-            )));
-        }
+        check_database(known, &connection, address)?;
         let connection = Arc::new(connection);
         self.connection = Some(Arc::clone(&connection));
+        (self.index, self.declined) = (index, None);
         Ok(connection)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::check_plain;
-
-    /// A client that was given no authority by mistake must not post in the open.
-    #[test]
-    fn without_tls_only_this_machine_is_spoken_to() {
-        for address in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(check_plain(address.parse().unwrap()).is_ok(), "{address}");
-        }
-        for address in ["10.0.0.1:1", "[2001:db8::1]:1", "0.0.0.0:1"] {
-            assert!(check_plain(address.parse().unwrap()).is_err(), "{address}");
-        }
+/// That a server has the database that was found before.
+pub(crate) fn check_database(
+    known: u128,
+    connection: &Connection,
+    address: &str,
+) -> Result<(), Failure> {
+    let found = connection.incarnation();
+    if found == known {
+        return Ok(());
     }
+    Err(Failure::Hopeless(format!(
+        "{address} serves another database now ({found:032x}, it was {known:032x}): if that is \
+         meant, connect anew"
+    )))
 }

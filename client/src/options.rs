@@ -17,10 +17,12 @@ pub struct ClientOptions {
     /// How a server knows this client; `None`: it must let in everyone. With a key, a server that
     /// does not ask for it is not spoken to.
     pub key: Option<SecretKey>,
-    /// How long a connection may take, TLS, hello and proof included.
+    /// How long a connection may take, TLS, hello and proof included; where several servers are named, the
+    /// question which of them decides, too.
     pub connect_timeout: Duration,
     /// Times a call is sent at most, within its deadline. Safe because ids make every request
-    /// idempotent. One: never sent again.
+    /// idempotent. One: never sent again. Where several servers are named, attempts that reached nobody who
+    /// decides do not count.
     pub attempts_max: u32,
     /// Requests waiting for their answer at most; further calls wait for a place.
     pub requests_in_flight_max: usize,

@@ -53,17 +53,22 @@ impl Path {
         deadline: Instant,
     ) -> Result<Asked<C::Answer>, ClientError> {
         let mut fate = Fate::new(C::OPERATION.writes());
-        let mut attempt = 0;
+        let (mut pauses, mut attempts) = (0, 0);
         loop {
             let failure = match self.attempt(call, after, deadline).await {
                 Ok(answer) => return Ok(Asked { answer, after_loss: fate.is_lost() }),
                 Err(failure) => failure,
             };
-            let pause = backoff::pause(attempt);
-            attempt += 1;
-            let worth_another = fate.note(&failure) && !self.has_ended(&failure);
+            let pause = backoff::pause(pauses);
+            pauses += 1;
+            // While nobody decides, only the deadline says how long to look for somebody who does.
+            if !(self.leads_to_several() && failure.asked_nobody()) {
+                attempts += 1;
+            }
+            let may_pass = fate.note(&failure) || self.is_decided_elsewhere(&failure);
+            let worth_another = may_pass && !self.has_ended(&failure);
             let may_ask = C::OPERATION.may_be_repeated() || !fate.is_lost();
-            let has_time = attempt < attempts_max && Instant::now() + pause < deadline;
+            let has_time = attempts < attempts_max && Instant::now() + pause < deadline;
             if !worth_another || !may_ask || !has_time {
                 return Err(fate.end(failure));
             }
@@ -82,6 +87,19 @@ impl Path {
         let stopped =
             matches!(failure, Failure::Refused(refusal) if refusal.kind == RefusalKind::Stopped);
         stopped && !comes_back
+    }
+
+    /// Whether a server was asked that decides nothing, while others are named that may.
+    fn is_decided_elsewhere(&self, failure: &Failure) -> bool {
+        self.leads_to_several() && failure.points_elsewhere()
+    }
+
+    fn leads_to_several(&self) -> bool {
+        match self {
+            Path::Tcp(link) => link.leads_to_several(),
+            #[cfg(feature = "embedded")]
+            Path::Embedded(_) => false,
+        }
     }
 
     async fn attempt<C: Call>(

@@ -1,7 +1,7 @@
 //! Reading the log: batch after batch, over whatever happens to the connection.
 //!
 //! - What follows a batch is asked for with that batch's own cursor, so a reconnect leaves nothing
-//!   out and repeats nothing.
+//!   out and repeats nothing, whichever of several servers it leads to.
 //! - A batch is paid for when the next one is asked for: whoever is slow holds at most
 //!   [`STREAM_WINDOW_BYTES`] in memory, and nobody else up.
 
@@ -182,10 +182,14 @@ impl TcpStream {
                 Ok(batch) => return Ok(batch),
                 Err(failure) => failure,
             };
-            self.open = None;
+            if let Some((connection, _)) = self.open.take() {
+                self.link.note(&connection, &failure);
+            }
             let pause = backoff::pause(attempt);
             attempt += 1;
-            if !fate.note(&failure) || deadline <= Instant::now() + pause {
+            let is_elsewhere = self.link.leads_to_several() && failure.points_elsewhere();
+            let may_pass = fate.note(&failure) || is_elsewhere;
+            if !may_pass || deadline <= Instant::now() + pause {
                 return Err(fate.end(failure));
             }
             sleep(pause).await;

@@ -151,7 +151,7 @@ async fn kill_without_its_standby(
 
 /// Promotes a standby of a primary that is gone, by force only where nobody can know what it lacks: it may lack
 /// what was confirmed to nobody.
-async fn promote(standby: &Server) {
+pub(crate) async fn promote(standby: &Server) {
     let promoted = run_florin(&["promote", "--connect", &standby.address], "").await;
     if promoted.code == Some(0) {
         assert!(promoted.output.contains("it had all that its primary had"), "{promoted:?}");

@@ -34,6 +34,7 @@ mod python;
 mod rebuild;
 mod repair;
 mod script;
+mod several_servers;
 mod shutdown;
 mod strangers;
 mod streams;

@@ -29,7 +29,7 @@ pub(crate) struct Target {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Speak to the server that listens here
+    /// Speak to the server that listens here; of several, with commas between them, to the primary
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) connect: Option<String>,
 }

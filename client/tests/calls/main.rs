@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod addresses;
 mod documents;
 mod endings;
 mod flights;

@@ -47,7 +47,7 @@ pub(crate) struct Bench {
     #[arg(long, conflicts_with = "connect")]
     embedded: bool,
 
-    /// Use the server that listens here; --data may name its directory, to measure the disk
+    /// Use the server that listens here (of several, with commas between them, the primary); --data may name its directory, to measure the disk
     #[arg(long, value_name = "HOST:PORT")]
     connect: Option<String>,
 

@@ -55,6 +55,11 @@ impl Promote {
     }
 
     fn promote_server(&self, address: &str) -> Result<Exit, Failure> {
+        if address.contains(',') {
+            return Err(Failure::usage(
+                "name the one standby that shall be promoted: --connect HOST:PORT",
+            ));
+        }
         let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
         let options = self.credentials.apply(options)?;
         let runtime = runtime()?;

@@ -46,7 +46,7 @@ struct BankLedger {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Speak to the server that listens here
+    /// Speak to the server that listens here; of several, with commas between them, to the primary
     #[arg(id = "connect", long = "ledger", value_name = "HOST:PORT")]
     connect: Option<String>,
 }
