@@ -41,9 +41,10 @@ pub(crate) fn choose<C>(
     chosen
 }
 
-/// Whether one primary is rather the one that decides than another: that with the longer log.
+/// Whether one primary is rather the one that decides than another: that of the later term; outside a group there are
+/// none, and it is that with the longer log.
 pub(crate) fn better(one: &ReplicationStatus, other: &ReplicationStatus) -> bool {
-    other.synced < one.synced
+    (other.term, other.synced) < (one.term, one.synced)
 }
 
 /// What it comes to that no server was taken, each for its own reason. It may pass if one of the reasons
@@ -71,11 +72,24 @@ pub(crate) fn none_taken(addresses: &str, failures: Vec<(&str, Failure)>) -> Fai
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, choose, none_taken};
+    use super::{Candidate, better, choose, none_taken};
     use crate::failure::Failure;
     use florin_ledger::Lsn;
     use florin_wire::replication::ReplicationStatus;
     use florin_wire::{Refusal, RefusalKind};
+
+    /// The old primary's log may be the longer one: what lies at its end nobody was told.
+    #[test]
+    fn the_later_term_wins_whatever_lies_in_the_logs() {
+        let primary = |term, synced| ReplicationStatus {
+            term,
+            synced: Lsn(synced),
+            ..ReplicationStatus::default()
+        };
+        assert!(better(&primary(2, 5), &primary(1, 9)));
+        assert!(!better(&primary(1, 9), &primary(2, 5)));
+        assert!(!better(&primary(2, 5), &primary(2, 5)));
+    }
 
     /// The index that is chosen of servers whose logs are so long, in the order in which they answered.
     fn chosen(answered: &[(usize, u64)], declined: Option<usize>) -> Option<usize> {

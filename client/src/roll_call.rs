@@ -45,6 +45,9 @@ pub(crate) async fn find_primary(
     let (mut candidates, mut failures) = (Vec::new(), Vec::new());
     for ((index, address), answer) in named.iter().enumerate().zip(answers) {
         let failure = match answer {
+            Ok(Present { status, .. }) if status.is_deposed => {
+                Failure::NotSent(format!("{address} is a primary no more"))
+            }
             Ok(Present { connection, status }) => match &status.standby {
                 None => {
                     candidates.push(Candidate { index, connection, status });

@@ -4,7 +4,7 @@ use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
-use crate::driver::inbox::{Inbox, Rest, Task};
+use crate::driver::inbox::{Inbox, Task};
 use crate::driver::promise::{Promise, stopped};
 use crate::driver::release::Release;
 use crate::driver::{Role, Running, RunningParts, Threads, Watching};
@@ -498,22 +498,6 @@ impl Database {
         self.shared.inbox.on_close(stopped);
     }
 
-    /// Finishes what was accepted and decides nothing more: writes are refused as stopped, holds that fall due
-    /// stay so. A last frame says that all before it is durable; a close writes none behind it. So whoever
-    /// follows can be sent everything before it. Calls `done` when that frame is durable, or the engine has
-    /// stopped; in synchronous mode when standbys have it, or are given up on.
-    pub fn rest(&self, done: impl FnOnce() + Send + 'static) {
-        self.begin_rest(Rest::ForGood, move |_| done());
-    }
-
-    pub(crate) fn begin_rest(
-        &self,
-        rest: Rest,
-        done: impl FnOnce(Result<Reply, Error>) + Send + 'static,
-    ) {
-        self.shared.inbox.submit(Task::Rest(rest, Promise::new(done)));
-    }
-
     /// Finishes what was accepted, writes a witness and a checkpoint, and releases the directory.
     /// All handles are closed. Closing twice is closing once.
     ///
@@ -552,9 +536,8 @@ impl Database {
         &self.shared.watch
     }
 
-    /// Has the engine look at what others have asked of it.
-    pub(crate) fn nudge(&self) {
-        self.shared.inbox.nudge();
+    pub(crate) fn tasks(&self) -> &Inbox {
+        &self.shared.inbox
     }
 
     /// `None` if it decides.

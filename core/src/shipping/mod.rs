@@ -25,11 +25,14 @@ mod standing;
 
 use crate::database::Database;
 use crate::disk::Access;
+use crate::driver::inbox::{Rest, Task};
+use crate::driver::promise::Promise;
 use crate::driver::release::Release;
 use crate::error::{Error, ErrorKind};
 use crate::group::{Allegiance, Term};
 use crate::log::segment::{self, Found};
 use crate::log::{Corruption, Damage, FramePosition, Frames, LogReader, ReadError};
+use crate::request::Reply;
 use florin_ledger::Lsn;
 use std::collections::VecDeque;
 use std::fmt;
@@ -162,7 +165,7 @@ impl Database {
         let id = release.join(from.node, name, has);
         if from.must_compare {
             release.ask_for_digest();
-            self.nudge();
+            self.tasks().nudge();
         }
         Ok(Shipment {
             frames,
@@ -220,6 +223,22 @@ impl Database {
     /// taken effect. For a server that is stopping.
     pub fn give_up_on_standbys(&self) {
         self.release().give_up();
+    }
+
+    /// Finishes what was accepted and decides nothing more: writes are refused as stopped, holds that fall due
+    /// stay so. A last frame says that all before it is durable; a close writes none behind it. So whoever
+    /// follows can be sent everything before it. Calls `done` when that frame is durable, or the engine has
+    /// stopped; in synchronous mode when standbys have it, or are given up on.
+    pub fn rest(&self, done: impl FnOnce() + Send + 'static) {
+        self.begin_rest(Rest::ForGood, move |_| done());
+    }
+
+    pub(crate) fn begin_rest(
+        &self,
+        rest: Rest,
+        done: impl FnOnce(Result<Reply, Error>) + Send + 'static,
+    ) {
+        self.tasks().submit(Task::Rest(rest, Promise::new(done)));
     }
 
     /// Calls `risen` whenever more can be shipped, as [`Database::on_durable`] does when more can be told.

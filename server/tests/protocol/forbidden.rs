@@ -25,6 +25,7 @@ use florin_server::{
     ServerOptions,
 };
 use florin_wire::cold::{AsOf, Await, HistoryOf, Once};
+use florin_wire::group::{HandOver, HasPosition, Promise, truth_to_bytes};
 use florin_wire::keyring::{self, KeyNames};
 use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
@@ -172,8 +173,16 @@ async fn two_ledgers() -> Bank {
 /// A standby of a database that nobody has.
 fn follow() -> Bytes {
     let name = String::from("standby");
-    let nobody =
-        Follow { incarnation: 1, node: 1, lsn: Lsn(4_096), sequence: 1, chain: [0; 32], name };
+    let nobody = Follow {
+        incarnation: 1,
+        node: 1,
+        lsn: Lsn(4_096),
+        sequence: 1,
+        chain: [0; 32],
+        promised: 0,
+        must_compare: false,
+        name,
+    };
     nobody.to_bytes()
 }
 
@@ -207,7 +216,7 @@ async fn every_operation_needs_its_role() {
     let subject = Subject::Transfer(TransferId(1));
     let inclusion = InclusionOf { subject, size: None };
     let consistency = ConsistencyOf { first: 1, second: None };
-    let cases: [(Operation, Bytes, &[Role]); 41] = [
+    let cases: [(Operation, Bytes, &[Role]); 46] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -252,24 +261,42 @@ async fn every_operation_needs_its_role() {
             &[Role::Replicate],
         ),
         (Operation::ReplicationStatus, Bytes::new(), everyone),
-        (Operation::Promote, Bytes::new(), &[Role::Operate]),
+        (Operation::Promote, truth_to_bytes(true), &[Role::Operate]),
+        (
+            Operation::Promise,
+            Promise { incarnation: 1, candidate: 1, term: 1 }.to_bytes(),
+            &[Role::Replicate],
+        ),
+        (
+            Operation::HasPosition,
+            HasPosition { incarnation: 1, lsn: Lsn(4_096), sequence: 1, chain: [0; 32] }.to_bytes(),
+            &[Role::Replicate],
+        ),
+        (Operation::HandOver, HandOver { node: 1, patience_ms: 1 }.to_bytes(), &[Role::Operate]),
+        (Operation::ReadGroup, Bytes::new(), everyone),
+        (Operation::ChangeGroup, Bytes::from_static(b"no group"), &[Role::Operate]),
     ];
     assert_eq!(cases.len(), Operation::ALL.len(), "every operation has its line");
     for (number, role) in roles {
         let mut peer = bank.admitted(number).await;
         for (operation, body, allowed) in &cases {
             let refused = match operation {
-                // A stream without credit, a position without a record, a database without a tree, and a
-                // primary that shall be promoted are refused, but not for want of the role.
+                // A stream without credit, a position without a record, a database without a tree, a primary that
+                // shall be promoted or hand over to nobody, and a group that is none are refused, but not for
+                // want of the role.
                 Operation::Subscribe
                 | Operation::DryRunAsOf
                 | Operation::TreeHead
                 | Operation::ProveInclusion
                 | Operation::ProveConsistency
                 | Operation::Receipt
-                | Operation::Promote => Some(RefusalKind::Invalid),
-                // So is a standby of another database.
-                Operation::FollowLog => Some(RefusalKind::Fork),
+                | Operation::Promote
+                | Operation::HandOver
+                | Operation::ChangeGroup => Some(RefusalKind::Invalid),
+                // So is a standby of another database, and a promise to one.
+                Operation::FollowLog | Operation::Promise | Operation::HasPosition => {
+                    Some(RefusalKind::Fork)
+                }
                 _ => None,
             };
             if allowed.contains(&role)

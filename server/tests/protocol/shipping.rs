@@ -21,6 +21,8 @@ async fn follow(server: &Running) -> Peer {
         lsn: Lsn(START),
         sequence: 0,
         chain: [0; 32],
+        promised: 0,
+        must_compare: false,
         name: String::from("standby"),
     };
     peer.ask(FOLLOW_ID, Operation::FollowLog.number(), 0, &follow.to_bytes()).await;

@@ -537,6 +537,7 @@ fn say_ready(places: &Places, role: &str, serve: &Serve) -> Result<(), Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use florin_core::ErrorKind;
 
     /// Prevents: a standby that has answered that it is promoted, and ends since a checkpoint failed once.
     #[test]

@@ -10,15 +10,15 @@ use florin_core::shipping::{Missing, Replication};
 use florin_core::{Database, Error, ErrorKind};
 use florin_ledger::Lsn;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 /// How often a higher term is tried when somebody has promised another meanwhile.
 const ROUNDS_MAX: u32 = 5;
 /// How long what the candidate lacks may take to come.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Has the nodes of the group promise a term to this one, and fetches what it lacks of what they have. When it
 /// returns, nothing that was ever told is missing here; by force, that may be.
@@ -158,14 +158,14 @@ impl Candidate<'_> {
     }
 
     async fn await_applied(&self, end: Lsn) -> Result<(), Error> {
-        let deadline = Instant::now() + FETCH_PATIENCE;
-        while self.database.durable_end() < end {
-            if deadline <= Instant::now() {
-                return Err(refused(format!("what it lacks up to {end} does not come")));
-            }
-            sleep(LOOK_EVERY).await;
+        let (risen, mut applied) = watch::channel(());
+        self.database.on_durable(move || risen.send_replace(()));
+        let has_come =
+            async { while self.database.durable_end() < end && applied.changed().await.is_ok() {} };
+        match timeout(FETCH_PATIENCE, has_come).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(refused(format!("what it lacks up to {end} does not come"))),
         }
-        Ok(())
     }
 }
 
