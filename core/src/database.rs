@@ -72,7 +72,7 @@ pub struct Database {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     inbox: Arc<Inbox>,
     /// `None` once closed: readers hold the data directory open.
     reads: RwLock<Option<Arc<Reads>>>,
@@ -534,6 +534,15 @@ impl Database {
 
     pub(crate) fn watch(&self) -> &Watch {
         &self.shared.watch
+    }
+
+    /// What handles share, for whoever must not keep the database open.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> Database {
+        Database { shared }
     }
 
     pub(crate) fn tasks(&self) -> &Inbox {

@@ -32,7 +32,7 @@ pub enum GroupQuestion {
 pub(crate) fn ask(database: &Database, question: &GroupQuestion) -> Result<Bytes, Error> {
     match question {
         GroupQuestion::Promise(promise) => {
-            check_database(database, promise.incarnation)?;
+            check_database(database, promise)?;
             Ok(promised(&database.promise(Term(promise.term), Some(promise.candidate))?))
         }
         GroupQuestion::HasPosition(asked) => {
@@ -61,14 +61,18 @@ pub(crate) fn ask(database: &Database, question: &GroupQuestion) -> Result<Bytes
     }
 }
 
-/// A promise to another bank's node would end this one's primary.
-fn check_database(database: &Database, incarnation: u128) -> Result<(), Error> {
-    let own = database.incarnation()?;
-    if own == incarnation {
+/// A promise to another bank's node would end this one's primary; so would one to a node of a bank that was restored
+/// from a backup of this one.
+fn check_database(database: &Database, promise: &Promise) -> Result<(), Error> {
+    let own = (database.incarnation()?, database.life());
+    let asked = (promise.incarnation, promise.life);
+    if own == asked {
         return Ok(());
     }
-    let message =
-        format!("this is database {own:032x}, and the promise is asked for {incarnation:032x}");
+    let message = format!(
+        "this is database {:032x} in its life {:032x}, and the promise is asked for {:032x} in {:032x}",
+        own.0, own.1, asked.0, asked.1
+    );
     Err(Error::new(ErrorKind::Fork, message))
 }
 

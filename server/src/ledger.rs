@@ -331,7 +331,8 @@ impl Ledger for Database {
             Read::Receipt(subject) => Found::Proof(self.receipt(subject)?.to_bytes()),
             Read::LogOrigin => Found::Stored(self.origin()?),
             Read::Replication => {
-                Found::Replication(replication::status(&self.replication(), &self.node()))
+                let names = (self.incarnation()?, self.life());
+                Found::Replication(replication::status(&self.replication(), &self.node(), names))
             }
         })
     }

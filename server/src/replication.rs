@@ -6,8 +6,12 @@ use florin_ledger::Lsn;
 use florin_wire::replication::{ReplicaStatus, ReplicationStatus, StandbyStatus};
 use std::time::Duration;
 
-/// What a client is told of it.
-pub(crate) fn status(replication: &Replication, node: &NodeStanding) -> ReplicationStatus {
+/// What a client is told of it; with the names of the database and its life.
+pub(crate) fn status(
+    replication: &Replication,
+    node: &NodeStanding,
+    (incarnation, life): (u128, u128),
+) -> ReplicationStatus {
     let standby = match replication {
         Replication::Primary(_) => None,
         Replication::Standby(standing, _) => Some(standby_status(standing)),
@@ -20,6 +24,8 @@ pub(crate) fn status(replication: &Replication, node: &NodeStanding) -> Replicat
     ReplicationStatus {
         standby,
         node: node.node,
+        incarnation,
+        life,
         term: node.term.0,
         promised: node.promised.0,
         is_deposed: synchrony.is_deposed,

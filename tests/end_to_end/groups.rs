@@ -141,7 +141,47 @@ async fn the_others_follow_a_new_primary_and_so_does_the_old_one_when_it_is_back
     group.client(1).await.create_transfers(&[transfer(5)]).await.unwrap();
     group.start(2).await;
     await_in_step(group.server(2)).await;
-    group.end(4).await;
+    // The new primary decides again when it was away, though its flags say that it follows the old one; and all
+    // follow it, and none another standby.
+    group.kill(1).await;
+    group.start(1).await;
+    group.client(1).await.create_transfers(&[transfer(6)]).await.unwrap();
+    let follows = async {
+        loop {
+            let standing = status(&group.addresses[2]).await["replication"]["standby"].clone();
+            if standing["primary"] == group.addresses[1].as_str() {
+                return;
+            }
+        }
+    };
+    within("a standby of the primary itself", follows).await;
+    for node in [0, 2] {
+        await_in_step(group.server(node)).await;
+    }
+    group.end(5).await;
+}
+
+/// At the address of a node whose disk was lost there is another directory, and beside the group a copy that nobody
+/// waits for: neither has acknowledged anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_nodes_of_the_group_promise_and_are_promoted() {
+    let mut group = Group::of_three(&["--sync", "1"]).await;
+    group.client(0).await.create_transfers(&[transfer(1)]).await.unwrap();
+    let beside = empty();
+    let stranger = Server::start(beside.path(), &["--follow", &group.addresses[0]]).await;
+    await_in_step(&stranger).await;
+    group.kill(2).await;
+    group.directories[2] = empty();
+    group.start(2).await;
+    await_in_step(group.server(2)).await;
+    group.kill(0).await;
+    let refused = group.promote(1, &[]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("1 of the group's nodes can promise"), "{refused:?}");
+    let refused = run_florin(&["promote", "--connect", &stranger.address], "").await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("not of the group"), "{refused:?}");
+    stranger.stop().await;
 }
 
 /// A primary that slept while another was promoted wakes up with answers on its tongue.

@@ -4,8 +4,9 @@
 //! ```text
 //! promise:       offset  bytes  field
 //!                     0     16  incarnation of the database
-//!                    16     16  node that wants to decide in it
-//!                    32      8  term
+//!                    16     16  incarnation of its life
+//!                    32     16  node that wants to decide in it
+//!                    48      8  term
 //! its answer:         0      1  1: no lower term is heard from now on; 0: this or a higher one was promised before
 //!                     1      7  reserved, zero
 //!                     8      8  term that is promised
@@ -38,6 +39,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct Promise {
     /// The database.
     pub incarnation: u128,
+    /// Its life: what was restored from a backup of a bank has no say in that bank.
+    pub life: u128,
     /// Who wants to decide in it.
     pub candidate: u128,
     /// The term.
@@ -85,6 +88,7 @@ pub struct HandOver {
 #[repr(C)]
 struct PromiseLayout {
     incarnation: U128,
+    life: U128,
     candidate: U128,
     term: U64,
 }
@@ -117,7 +121,7 @@ struct HandOverLayout {
     reserved: [u8; 4],
 }
 
-const _: () = assert!(size_of::<PromiseLayout>() == 40);
+const _: () = assert!(size_of::<PromiseLayout>() == 56);
 const _: () = assert!(size_of::<PromisedLayout>() == 48);
 const _: () = assert!(size_of::<HasPositionLayout>() == 64);
 const _: () = assert!(size_of::<HandOverLayout>() == 24);
@@ -148,6 +152,7 @@ impl Promise {
     pub fn to_bytes(&self) -> Bytes {
         let layout = PromiseLayout {
             incarnation: self.incarnation.into(),
+            life: self.life.into(),
             candidate: self.candidate.into(),
             term: self.term.into(),
         };
@@ -162,6 +167,7 @@ impl Promise {
         let layout: &PromiseLayout = whole(body)?;
         Ok(Promise {
             incarnation: layout.incarnation.get(),
+            life: layout.life.get(),
             candidate: layout.candidate.get(),
             term: layout.term.get(),
         })

@@ -39,7 +39,9 @@
 //!                         112      2  bytes of the primary's address, zero of a primary
 //!                         114      2  bytes of why it does not follow, zero of a primary
 //!                         116      4  reserved, zero
-//!                         120         of each standby: node (16), lsn that it acknowledged (8),
+//!                         120     16  incarnation of the database
+//!                         136     16  incarnation of its life
+//!                         152         of each standby: node (16), lsn that it acknowledged (8),
 //!                                     milliseconds of silence (8), bytes of its name (2), zero (6)
 //!                                     then address, reason, and the names, UTF-8
 //! ```
@@ -89,6 +91,10 @@ pub struct ReplicationStatus {
     pub standby: Option<StandbyStatus>,
     /// Names its directory; zero as long as it has no part in replication.
     pub node: u128,
+    /// The database, the same in all copies of its log.
+    pub incarnation: u128,
+    /// Its life: another since it was restored from a backup.
+    pub life: u128,
     /// The term that its log is of.
     pub term: u64,
     /// It hears no lower term.
@@ -192,6 +198,8 @@ struct StatusLayout {
     primary_bytes: U16,
     trouble_bytes: U16,
     reserved: [u8; 4],
+    incarnation: U128,
+    life: U128,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -205,7 +213,7 @@ struct ReplicaLayout {
 }
 
 const _: () = assert!(size_of::<FollowLayout>() == FOLLOW_BYTES);
-const _: () = assert!(size_of::<StatusLayout>() == 120);
+const _: () = assert!(size_of::<StatusLayout>() == 152);
 const _: () = assert!(size_of::<ReplicaLayout>() == 40);
 
 const FOLLOW_BYTES: usize = 96;
@@ -332,6 +340,8 @@ impl ReplicationStatus {
             primary_bytes: length(primary),
             trouble_bytes: length(trouble),
             reserved: [0; 4],
+            incarnation: self.incarnation.into(),
+            life: self.life.into(),
         };
         out.put_slice(layout.as_bytes());
         for replica in replicas {
@@ -412,6 +422,8 @@ impl ReplicationStatus {
         Ok(ReplicationStatus {
             standby,
             node: layout.node.get(),
+            incarnation: layout.incarnation.get(),
+            life: layout.life.get(),
             term: layout.term.get(),
             promised: layout.promised.get(),
             is_deposed: has(FLAG_DEPOSED),

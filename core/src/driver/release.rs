@@ -5,7 +5,8 @@
 //! - the released position rises, but for the moment in which standbys are demanded, and never passes what is durable here, nor, at a standby, what is applied;
 //! - only standbys that follow now count, each once, however often it connects, and of a group only its nodes; while
 //!   the group changes, what the old one and the new one ask for;
-//! - once another term was promised, or while the lease may have run out, nothing is told at all;
+//! - once another term was promised, or while the lease may have run out, nothing new is told: what was told before
+//!   may be read;
 //! - an acknowledgement is a number in a table: whoever brings it waits for no turn of the engine and no
 //!   sync, and no sync waits for it.
 //!
@@ -38,6 +39,7 @@ pub(crate) struct Release {
     /// Whether what was there when standbys were demanded is not known to be theirs yet: then nothing at all is
     /// told, whatever the engine knows to be durable here.
     is_gated: AtomicBool,
+    has_lease: AtomicBool,
     state: Mutex<State>,
     /// Told of acknowledgements.
     acknowledged: Condvar,
@@ -50,7 +52,7 @@ struct State {
     applied: Option<Lsn>,
     synchrony: Synchrony,
     /// What was asked for before, as long as nodes of the new group alone may have the change.
-    before: Option<Synchrony>,
+    before: Vec<Synchrony>,
     /// Another term was promised: nothing is told any more.
     is_deposed: bool,
     lease: Option<Lease>,
@@ -75,13 +77,23 @@ struct State {
 
 /// What whoever decides under a lease may tell.
 struct Lease {
-    /// Until when it is certainly held: nanoseconds of the clock's elapsed time.
+    /// Until when it is certainly held: nanoseconds of its clock.
     until: Arc<AtomicU64>,
+    clock: fn() -> Duration,
     /// Whether it is on record that answers go without standbys.
     may_be_alone: bool,
     /// Whether they would go, if it were.
     wants_alone: bool,
 }
+
+impl Lease {
+    fn is_held(&self) -> bool {
+        (self.clock)() < Duration::from_nanos(self.until.load(Ordering::Acquire))
+    }
+}
+
+/// Answers that nobody waits for standbys for: dropped, they say that the database stops.
+pub(crate) struct GivenUp(#[expect(dead_code, reason = "held")] VecDeque<(Lsn, Vec<Waiting>)>);
 
 struct Replica {
     node: u128,
@@ -99,7 +111,7 @@ impl Release {
             gate: None,
             applied: is_standby.then(|| synced.get()),
             synchrony: Synchrony::default(),
-            before: None,
+            before: Vec::new(),
             is_deposed: false,
             lease: None,
             replicas: BTreeMap::new(),
@@ -114,7 +126,8 @@ impl Release {
             wants_digest: false,
         };
         let (is_gated, state) = (AtomicBool::new(false), Mutex::new(state));
-        Release { synced, released, clock, is_gated, state, acknowledged: Condvar::new() }
+        let (has_lease, acknowledged) = (AtomicBool::new(false), Condvar::new());
+        Release { synced, released, clock, is_gated, has_lease, state, acknowledged }
     }
 
     /// Everything before it is durable here.
@@ -130,9 +143,9 @@ impl Release {
     /// Asks for acknowledgements from now on, or for others than before; of what is here already, too: the end
     /// of the log may be what a crash left, that no standby ever had and nobody was told. As long as standbys are not
     /// known to have that, for what was asked `before`, too.
-    pub(crate) fn demand(&self, synchrony: Synchrony, before: Option<Synchrony>) {
+    pub(crate) fn demand(&self, synchrony: Synchrony, before: Vec<Synchrony>) {
         let mut state = self.lock();
-        if state.synchrony.standbys < synchrony.standbys || before.is_some() {
+        if state.synchrony.standbys < synchrony.standbys || !before.is_empty() {
             state.gate = Some(self.synced.get());
             self.is_gated.store(true, Ordering::Release);
             self.released.take_back();
@@ -141,18 +154,21 @@ impl Release {
         self.ask_for(state, synchrony);
     }
 
-    /// Asks for others from now on, and until [`Release::settle`] for those before, too.
-    pub(crate) fn demand_too(&self, synchrony: Synchrony) {
+    /// Asks for others from now on, and until [`Release::demand_alone`] for those before and for `more`, too. Gives
+    /// what is asked for no more then.
+    pub(crate) fn demand_too(&self, synchrony: Synchrony, more: Option<Synchrony>) -> Synchrony {
         let mut state = self.lock();
-        state.before = Some(state.synchrony.clone());
+        let before = std::mem::replace(&mut state.synchrony, synchrony.clone());
+        state.before.push(before.clone());
+        state.before.extend(more);
         self.ask_for(state, synchrony);
+        before
     }
 
-    /// Asks for those alone that are asked for now, or, if the change came to nothing, for those before.
-    pub(crate) fn settle(&self, has_changed: bool) {
+    /// Asks for these alone.
+    pub(crate) fn demand_alone(&self, synchrony: Synchrony) {
         let mut state = self.lock();
-        let Some(before) = state.before.take() else { return };
-        let synchrony = if has_changed { state.synchrony.clone() } else { before };
+        state.before.clear();
         self.ask_for(state, synchrony);
     }
 
@@ -164,20 +180,22 @@ impl Release {
         self.look(state);
     }
 
-    /// Nothing is told any more, for good: another may decide. Who waits is answered that the database stops.
-    pub(crate) fn depose(&self) {
+    /// Nothing is told any more, for good: another may decide. Who waits is answered that the database stops, once
+    /// what is given is dropped.
+    pub(crate) fn depose(&self) -> GivenUp {
         let mut state = self.lock();
         state.is_deposed = true;
         state.has_given_up = true;
         self.is_gated.store(true, Ordering::Release);
-        self.look(state);
+        self.acknowledged.notify_all();
+        GivenUp(state.give_up())
     }
 
-    /// Tells nothing from now on but before this moment, in nanoseconds of the clock's elapsed time; whoever moves
-    /// it calls [`Release::look_again`]. What goes without standbys must be on record first
-    /// ([`Release::allow_alone`]).
-    pub(crate) fn hold_lease(&self, until: Arc<AtomicU64>) {
-        self.lock().lease = Some(Lease { until, may_be_alone: false, wants_alone: false });
+    /// Tells nothing new from now on but before this moment, in nanoseconds of a clock; whoever moves it calls
+    /// [`Release::look_again`]. What goes without standbys must be on record first ([`Release::allow_alone`]).
+    pub(crate) fn hold_lease(&self, until: Arc<AtomicU64>, clock: fn() -> Duration) {
+        self.lock().lease = Some(Lease { until, clock, may_be_alone: false, wants_alone: false });
+        self.has_lease.store(true, Ordering::Release);
     }
 
     /// Whether answers would go without standbys, if it were on record.
@@ -200,9 +218,10 @@ impl Release {
         true
     }
 
-    /// Whether nothing may be told before standbys have what was here when they were demanded.
+    /// Whether nothing may be told: standbys have not what was here when they were demanded, or another may decide.
     pub(crate) fn is_gated(&self) -> bool {
-        self.is_gated.load(Ordering::Acquire)
+        let has_lease = self.has_lease.load(Ordering::Acquire);
+        self.is_gated.load(Ordering::Acquire) || (has_lease && !self.lock().may_tell())
     }
 
     /// Everything up to `end` is durable here; `answers` wait for it to be released.
@@ -247,7 +266,7 @@ impl Release {
     /// Whether time alone could release something.
     pub(crate) fn may_degrade(&self) -> bool {
         let state = self.lock();
-        state.waiting_since.is_some() && matches!(state.synchrony.missing, Missing::Degrade(_))
+        state.waiting_since.is_some() && matches!(state.missing(), Missing::Degrade(_))
     }
 
     /// Releases what may be released by now.
@@ -264,6 +283,7 @@ impl Release {
         let (name, heard) = (name.to_owned(), self.clock.elapsed());
         state.replicas.insert(id, Replica { node, name, acknowledged, heard });
         self.look(state);
+        self.acknowledged.notify_all();
         id
     }
 
@@ -293,7 +313,8 @@ impl Release {
     pub(crate) fn await_all_at(&self, node: u128, patience: Duration) -> bool {
         let is_lacking = |state: &mut State| {
             let synced = self.synced.get();
-            !state.replicas.values().any(|it| it.node == node && synced <= it.acknowledged)
+            let has_all = |it: &Replica| it.node == node && synced <= it.acknowledged;
+            !state.is_deposed && !state.replicas.values().any(has_all)
         };
         let waited = self.acknowledged.wait_timeout_while(self.lock(), patience, is_lacking);
         let (_state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -318,6 +339,11 @@ impl Release {
     /// Somebody follows who acknowledges nothing before the state was found the same.
     pub(crate) fn ask_for_digest(&self) {
         self.lock().wants_digest = true;
+    }
+
+    /// Whether one was taken of a position from this one on.
+    pub(crate) fn has_digest_from(&self, position: Lsn) -> bool {
+        self.lock().digests.iter().any(|(at, _)| position <= *at)
     }
 
     /// Whether somebody asked for one since this was asked last.
@@ -368,7 +394,7 @@ impl Release {
     fn look(&self, mut state: MutexGuard<'_, State>) {
         let synced = self.synced.get();
         let now = self.clock.elapsed();
-        if !state.may_tell(now) {
+        if !state.may_tell() {
             let given_up = state.give_up();
             drop(state);
             return drop(given_up);
@@ -390,7 +416,7 @@ impl Release {
         } else if has_come || state.waiting_since.is_none() {
             state.waiting_since = Some(now);
         } else if let (Missing::Degrade(patience), Some(since)) =
-            (state.synchrony.missing, state.waiting_since)
+            (state.missing(), state.waiting_since)
             && patience <= now.saturating_sub(since)
             && state.may_be_alone()
         {
@@ -405,10 +431,13 @@ impl Release {
         }
         let given_up = state.give_up();
         // Under the lock, so that it rises in order; what hears of it asks nothing here.
-        self.raise(position.min(state.applied.unwrap_or(position)));
+        // As long as standbys have not what was here when they were demanded, nothing of it is told.
+        if state.gate.is_none_or(|gate| gate <= position) {
+            self.raise(position.min(state.applied.unwrap_or(position)));
+        }
         if state.gate.is_some_and(|gate| gate <= position) {
             state.gate = None;
-            state.before = None;
+            state.before.clear();
             self.is_gated.store(false, Ordering::Release);
         }
         drop(state);
@@ -431,17 +460,13 @@ impl Release {
 impl State {
     /// Whether what is durable here may be told at once.
     fn tells_what_is_synced(&self) -> bool {
-        let asks_for_none = self.synchrony.standbys == 0 && self.before.is_none();
+        let asks_for_none = self.synchrony.standbys == 0 && self.before.is_empty();
         asks_for_none && self.applied.is_none() && !self.is_deposed && self.lease.is_none()
     }
 
     /// Whether anything may be told: nobody else can decide now.
-    fn may_tell(&self, now: Duration) -> bool {
-        let holds_lease = self
-            .lease
-            .as_ref()
-            .is_none_or(|lease| now < Duration::from_nanos(lease.until.load(Ordering::Acquire)));
-        !self.is_deposed && holds_lease
+    fn may_tell(&self) -> bool {
+        !self.is_deposed && self.lease.as_ref().is_none_or(Lease::is_held)
     }
 
     /// Whether answers may go without standbys, as they now would.
@@ -458,9 +483,22 @@ impl State {
 
     /// What enough standbys have; everything, if none is asked for.
     fn acknowledged(&self) -> Lsn {
-        let asked = [Some(&self.synchrony), self.before.as_ref()];
         let acknowledged = |synchrony| self.acknowledged_by(synchrony);
-        asked.into_iter().flatten().map(acknowledged).min().expect("something is asked for")
+        self.asked().map(acknowledged).min().expect("something is asked for")
+    }
+
+    /// All that is asked for.
+    fn asked(&self) -> impl Iterator<Item = &Synchrony> {
+        self.before.iter().chain([&self.synchrony])
+    }
+
+    /// What happens while standbys are missing: answers go without them only if all that is asked for lets them.
+    fn missing(&self) -> Missing {
+        let longest = |one, synchrony: &Synchrony| match (one, synchrony.missing) {
+            (Missing::Degrade(one), Missing::Degrade(other)) => Missing::Degrade(one.max(other)),
+            _ => Missing::Wait,
+        };
+        self.asked().fold(Missing::Degrade(Duration::ZERO), longest)
     }
 
     fn acknowledged_by(&self, synchrony: &Synchrony) -> Lsn {

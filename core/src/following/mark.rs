@@ -199,8 +199,8 @@ pub(crate) fn difference(at: Lsn) -> Error {
 fn decoded(content: &[u8]) -> Result<StandbyMark, Error> {
     let damaged = || {
         Error::corrupt(format!(
-            "the file `{FILE_NAME}` is damaged: if this copy shall go on following, remove it and give \
-             --follow again; if it was promoted, remove it"
+            "the file `{FILE_NAME}` is damaged, and nobody knows any more what this node has promised: begin \
+             anew in an empty directory, or, if no other node is left, remove it and serve this one"
         ))
     };
     let (head, address) = HeadLayout::ref_from_prefix(content).map_err(|_| damaged())?;

@@ -30,7 +30,7 @@ use crate::options::Options;
 use crate::sealing;
 use crate::shipping::FollowFrom;
 use mark::{MarkState, StandbyMark};
-pub use rewind::{NewPrimary, Rewound, rewind, rewind_on};
+pub use rewind::{NewPrimary, Rewound, finish_rewinding, finish_rewinding_on, rewind, rewind_on};
 use run::{Item, Run};
 pub use standing::PromotionAsked;
 use standing::Standing;
@@ -219,6 +219,8 @@ pub enum Part {
     Decides(Term),
     /// It follows, and whom it followed last.
     Follows(String),
+    /// It was cut off while it went back behind that primary: [`finish_rewinding`] first.
+    Rewinds(String),
 }
 
 /// The part of the node in a directory; `None` if it has none yet. Nobody may have it open.
@@ -233,6 +235,7 @@ pub fn part_of(directory: &Path) -> Result<Option<Part>, Error> {
     let mark = StandbyMark::read(&OsDisk::open(directory)?)?;
     Ok(mark.map(|mark| match mark.state {
         MarkState::Decides if mark.promised <= mark.term => Part::Decides(mark.term),
+        MarkState::Rewinds(_) => Part::Rewinds(mark.primary),
         _ => Part::Follows(mark.primary),
     }))
 }

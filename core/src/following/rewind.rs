@@ -12,6 +12,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Error, ErrorKind};
 use crate::group::Term;
 use crate::log::segment::{self, DIRECTORY};
+use crate::log::unproven;
 use crate::log::{CopyWriter, FramePosition, Frames, Geometry, Identity, LogReader, identify};
 use crate::opening::{self, Checkpoint, random_u128};
 use crate::options::Options;
@@ -42,8 +43,8 @@ pub struct NewPrimary<'a> {
     pub address: &'a str,
     /// Its term.
     pub term: Term,
-    /// Whether its log has a position, chain hash included. Asked some twenty times.
-    pub has: &'a mut dyn FnMut(FramePosition) -> Result<bool, Error>,
+    /// Whether its log, of the database of this number, has a position, chain hash included. Asked some twenty times.
+    pub has: &'a mut dyn FnMut(u128, FramePosition) -> Result<bool, Error>,
 }
 
 impl std::fmt::Debug for NewPrimary<'_> {
@@ -71,6 +72,35 @@ pub fn rewind(
     rewind_on(Arc::new(OsDisk::open(directory)?), primary, options)
 }
 
+/// Goes on with that where it was cut off; no primary is needed any more.
+///
+/// # Errors
+/// [`ErrorKind::Unusable`] if it was not begun; as [`rewind`].
+pub fn finish_rewinding(directory: &Path, options: &Options) -> Result<Rewound, Error> {
+    if !directory.is_dir() {
+        return Err(opening::no_directory(directory));
+    }
+    finish_rewinding_on(Arc::new(OsDisk::open(directory)?), options)
+}
+
+/// The same on any disk.
+///
+/// # Errors
+/// As [`finish_rewinding`].
+pub fn finish_rewinding_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Rewound, Error> {
+    // It was asked before the fork was on record.
+    let mut nobody =
+        |_, _| -> Result<bool, Error> { unreachable!("a fork on record is not sought") };
+    let primary = NewPrimary { address: "", term: Term::NONE, has: &mut nobody };
+    match StandbyMark::read(disk.as_ref())? {
+        Some(StandbyMark { state: MarkState::Rewinds(_), .. }) => rewind_on(disk, primary, options),
+        _ => {
+            let message = "nothing of this node is being set aside";
+            Err(Error::new(ErrorKind::Unusable, message))
+        }
+    }
+}
+
 /// The same on any disk.
 ///
 /// # Errors
@@ -89,10 +119,14 @@ pub fn rewind_on(
         Some(mark) => mark,
         None => StandbyMark::new(MarkState::Decides, random_u128()?, ""),
     };
-    let mark = StandbyMark {
-        promised: mark.promised.max(primary.term),
-        primary: primary.address.to_owned(),
-        ..mark
+    let mark = match mark.state {
+        // It goes on with what it has begun, and whoever it was for.
+        MarkState::Rewinds(_) => mark,
+        _ => StandbyMark {
+            promised: mark.promised.max(primary.term),
+            primary: primary.address.to_owned(),
+            ..mark
+        },
     };
     let going_back =
         GoingBack { disk, identity, mark, free_bytes_min: options.preparer.free_bytes_min };
@@ -125,8 +159,11 @@ impl GoingBack {
         let checkpoint = opening::load(&self.disk, self.identity)?;
         let reader = LogReader::new(self.disk.clone(), self.identity);
         let end = opening::judge_from(&reader, &checkpoint)?;
-        let fork = find_fork(&reader, end, primary.has)?;
+        let incarnation = self.identity.incarnation;
+        let fork = find_fork(&reader, end, &mut |position| (primary.has)(incarnation, position))?;
         if fork == end {
+            // What it decided itself it computed itself; a copy was compared all along.
+            self.mark.must_compare |= self.mark.state == MarkState::Decides;
             return self.follow(fork.lsn, None);
         }
         self.mark.state = MarkState::Rewinds(fork.lsn);
@@ -145,7 +182,8 @@ impl GoingBack {
         };
         let reader = LogReader::new(self.disk.clone(), self.identity);
         let fork = reader.position_at(to, to)?;
-        let place = format!("{DIVERGED}/{}-{:020}", self.mark.term, to.0);
+        // Each later primary makes a node go back once.
+        let place = format!("{DIVERGED}/{}-{:020}", self.mark.promised, to.0);
         if !self.mark.is_aside {
             self.set_aside(&place, to).map_err(io("setting aside what the primary never had"))?;
             // From here on the log has it no more.
@@ -156,6 +194,7 @@ impl GoingBack {
             delete_projections(self.disk.as_ref()).map_err(io("deleting what is derived"))?;
         }
         CopyWriter::resume(self.disk.clone(), self.identity, fork, self.free_bytes_min)?;
+        self.mark.must_compare = true;
         self.follow(to, Some(place))
     }
 
@@ -166,8 +205,12 @@ impl GoingBack {
         for directory in [DIVERGED, place, &log] {
             disk.create_directory(directory)?;
         }
-        if let Ok(key) = disk.open(sealing::FILE_NAME, Access::Read) {
-            copy(disk, key.as_ref(), &format!("{place}/{}", sealing::FILE_NAME))?;
+        for beside in [sealing::FILE_NAME, unproven::FILE_NAME] {
+            match disk.open(beside, Access::Read) {
+                Ok(file) => copy(disk, file.as_ref(), &format!("{place}/{beside}"))?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         let first = self.identity.geometry.segment_before(to);
         for number in segment::list(disk).map_err(io::Error::other)? {
@@ -187,7 +230,6 @@ impl GoingBack {
     fn follow(self, to: Lsn, set_aside: Option<String>) -> Result<Rewound, Error> {
         let mark = StandbyMark {
             state: MarkState::Follows,
-            must_compare: true,
             begins_term: false,
             is_aside: false,
             ..self.mark
@@ -231,7 +273,11 @@ fn find_fork(
         ends.push(end.lsn);
     }
     let known = known_count(ends.len(), |index| has(reader.position_at(ends[index], end.lsn)?))?;
-    Ok(reader.position_at(ends[known - 1], end.lsn)?)
+    let Some(last) = known.checked_sub(1) else {
+        let message = "the primary's log has changed while it was asked: ask again";
+        return Err(Error::new(ErrorKind::Busy, message));
+    };
+    Ok(reader.position_at(ends[last], end.lsn)?)
 }
 
 /// How many of so many positions are known, if those that are known come first.

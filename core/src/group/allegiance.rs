@@ -11,15 +11,14 @@ use crate::error::{Error, ErrorKind};
 use crate::following::mark::{MarkState, StandbyMark};
 use crate::opening::random_u128;
 use florin_ledger::Lsn;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Shared by whoever takes frames, ships them, asks for promises, and the engine.
 pub(crate) struct Allegiance {
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
-    /// As the file says, for whoever ships and must not wait.
-    term: AtomicU64,
+    /// As the file says, for whoever must not wait for frames.
+    told: Mutex<NodeStanding>,
     /// Held while the group is changed.
     change: Mutex<()>,
     /// Of one that decides the group, once it was read: no other changes it.
@@ -76,16 +75,16 @@ pub(crate) struct Hearing<'a>(#[expect(dead_code, reason = "held")] MutexGuard<'
 
 impl Allegiance {
     pub(crate) fn new(disk: Arc<dyn Disk>, mark: Option<StandbyMark>) -> Allegiance {
-        let (term, _) = terms(mark.as_ref());
+        let told = Mutex::new(standing(mark.as_ref(), None));
         Allegiance {
             disk,
+            told,
             state: Mutex::new(State {
                 mark,
                 fetched: None,
                 candidate: None,
                 deposed: Deposed::NotYet(None),
             }),
-            term: AtomicU64::new(term.0),
             change: Mutex::new(()),
             group: Mutex::new(None),
         }
@@ -93,7 +92,7 @@ impl Allegiance {
 
     /// The term of the log.
     pub(crate) fn term(&self) -> Term {
-        Term(self.term.load(Ordering::Acquire))
+        self.standing().term
     }
 
     /// The term of one that decides, and whether it was promoted by force.
@@ -126,28 +125,22 @@ impl Allegiance {
         self.marked(&mut state).map(|mark| mark.node)
     }
 
-    /// How it stands. Waits while frames are being made durable.
+    /// How it stands, as the file says. Waits for nothing.
     pub(crate) fn standing(&self) -> NodeStanding {
-        let state = self.lock();
-        state.mark.as_ref().map_or(NodeStanding::default(), |mark| NodeStanding {
-            node: mark.node,
-            term: mark.term,
-            promised: mark.promised,
-            must_compare: mark.must_compare,
-            candidate: state.candidate,
-        })
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether what this node has may be acknowledged. Waits likewise.
+    /// Whether what this node has may be acknowledged. Waits for nothing.
     pub(crate) fn may_acknowledge(&self) -> bool {
-        self.lock().mark.as_ref().is_none_or(|mark| !mark.must_compare)
+        !self.standing().must_compare
     }
 
     /// Hears a primary of a term, whose log is known to have this one's end. What it says is taken while the
     /// answer is held. A higher term than before is on record first.
     ///
     /// # Errors
-    /// [`ErrorKind::Fenced`] for a term lower than what was promised; as writing the file.
+    /// [`ErrorKind::Fenced`] for a term lower than what was promised; [`ErrorKind::Invalid`] for one that can't have
+    /// come about; as writing the file.
     pub(crate) fn hear(&self, term: Term) -> Result<Hearing<'_>, Error> {
         let mut state = self.lock();
         let (own, promised) = terms(state.mark.as_ref());
@@ -161,6 +154,7 @@ impl Allegiance {
             ));
         }
         if own < term {
+            promised.check_after(term)?;
             let mut mark = self.marked(&mut state)?;
             (mark.term, mark.promised) = (term, promised.max(term));
             self.write(&mut state, mark)?;
@@ -177,7 +171,8 @@ impl Allegiance {
     /// `candidate` wants to decide in it, if anybody is known to; `release` is of the database.
     ///
     /// # Errors
-    /// As writing the file: then nothing is promised, and nothing told all the same.
+    /// [`ErrorKind::Invalid`] for a term that can't have come about; as writing the file: then nothing is promised,
+    /// and nothing told all the same.
     pub(crate) fn promise(
         &self,
         term: Term,
@@ -187,25 +182,31 @@ impl Allegiance {
         let mut state = self.lock();
         let mut mark = self.marked(&mut state)?;
         let is_granted = mark.promised < term;
+        let mut deposed = None;
+        let mut written = Ok(());
         if is_granted {
+            mark.promised.check_after(term)?;
             state.fetched = None;
             state.candidate = candidate;
-            let callback = if mark.state == MarkState::Decides {
+            if mark.state == MarkState::Decides {
                 // First: what is told after the end is read would be missing in it.
-                release.depose();
-                state.depose()
-            } else {
-                None
-            };
+                deposed = Some((release.depose(), state.depose()));
+            }
             mark.promised = term;
-            let written = self.write(&mut state, mark.clone());
+            written = self.write(&mut state, mark.clone());
+        }
+        let end = release.synced().get();
+        // Whoever is told now may ask something of this node.
+        drop(state);
+        if let Some((given_up, callback)) = deposed {
+            drop(given_up);
             if let Some(callback) = callback {
                 callback();
             }
-            written?;
         }
+        written?;
         let StandbyMark { promised, term, node, .. } = mark;
-        Ok(Promised { is_granted, promised, term, end: release.synced().get(), node })
+        Ok(Promised { is_granted, promised, term, end, node })
     }
 
     /// Calls `deposed` once this node, which decides, has promised another term: it is a standby then.
@@ -264,7 +265,8 @@ impl Allegiance {
 
     fn write(&self, state: &mut MutexGuard<'_, State>, mark: StandbyMark) -> Result<(), Error> {
         mark.write(self.disk.as_ref())?;
-        self.term.store(mark.term.0, Ordering::Release);
+        let told = standing(Some(&mark), state.candidate);
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
         state.mark = Some(mark);
         Ok(())
     }
@@ -283,6 +285,16 @@ impl State {
             Deposed::Yes => None,
         }
     }
+}
+
+fn standing(mark: Option<&StandbyMark>, candidate: Option<u128>) -> NodeStanding {
+    mark.map_or(NodeStanding::default(), |mark| NodeStanding {
+        node: mark.node,
+        term: mark.term,
+        promised: mark.promised,
+        must_compare: mark.must_compare,
+        candidate,
+    })
 }
 
 fn terms(mark: Option<&StandbyMark>) -> (Term, Term) {

@@ -9,14 +9,15 @@ use crate::error::{Error, ErrorKind};
 use crate::request::Request;
 use crate::shipping::Synchrony;
 use florin_ledger::document::{DocumentCondition, WriteResult};
-use florin_ledger::{DocumentKey, DocumentWrite, Position};
+use florin_ledger::record::LifeRecord;
+use florin_ledger::{Document, DocumentKey, DocumentWrite, Position};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 impl Database {
-    /// How this node stands to those that may decide. Waits while frames are being made durable.
+    /// How this node stands to those that may decide. Waits for nothing.
     #[must_use]
     pub fn node(&self) -> NodeStanding {
         self.allegiance().standing()
@@ -28,6 +29,12 @@ impl Database {
     /// [`ErrorKind::Stopped`].
     pub fn incarnation(&self) -> Result<u128, Error> {
         Ok(self.reads()?.log().identity().incarnation)
+    }
+
+    /// Names the life that the database is in: another than it was born to if it was restored. Waits for nothing.
+    #[must_use]
+    pub fn life(&self) -> u128 {
+        self.watch().metrics.engine.life()
     }
 
     /// Names the directory; one that has no name gets one, durably.
@@ -65,17 +72,11 @@ impl Database {
         self.allegiance().on_deposed(deposed);
     }
 
-    /// Tells nothing from now on but before a moment, in nanoseconds of [`crate::clock::Clock::elapsed`]; and
-    /// nothing without standbys that are asked for before [`Database::allow_alone`] says that this is on record.
-    /// Whoever moves the moment calls [`Database::look_again`].
-    pub fn hold_lease(&self, until: Arc<AtomicU64>) {
-        self.release().hold_lease(until);
-    }
-
-    /// What [`Database::hold_lease`] counts by: time since the database was opened, as its clock has it.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.watch().clock.elapsed()
+    /// Tells nothing new from now on but before a moment, in nanoseconds of a clock; and nothing without standbys that
+    /// are asked for before [`Database::allow_alone`] says that this is on record. Whoever moves the moment calls
+    /// [`Database::look_again`].
+    pub fn hold_lease(&self, until: Arc<AtomicU64>, clock: fn() -> Duration) {
+        self.release().hold_lease(until, clock);
     }
 
     /// Tells what may be told by now.
@@ -114,8 +115,13 @@ impl Database {
             let message = format!("node {node:032x} does not follow this one");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
+        let allegiance = self.allegiance();
+        let Some(_changing) = allegiance.begin_change() else {
+            return Err(Error::new(ErrorKind::Busy, "the group is being changed: wait for that"));
+        };
         let (sender, rested) = mpsc::sync_channel(1);
-        let until = self.elapsed().saturating_add(patience);
+        let clock = &self.watch().clock;
+        let until = clock.elapsed().saturating_add(patience);
         self.begin_rest(Rest::Until(until), move |rested| drop(sender.send(rested)));
         match rested.recv_timeout(patience) {
             Ok(rested) => _ = rested?,
@@ -123,7 +129,7 @@ impl Database {
             // Too few standbys have what came before.
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if release.await_all_at(node, until.saturating_sub(self.elapsed())) {
+        if release.await_all_at(node, until.saturating_sub(clock.elapsed())) {
             return Ok(());
         }
         self.begin_rest(Rest::Until(Duration::ZERO), drop);
@@ -144,8 +150,9 @@ impl Database {
     }
 
     /// Changes the group; returns when nodes of the old one and of the new have the change. From when it begins both
-    /// are waited for. Term, primary and force are this database's own, whatever is given, and it is the node of
-    /// number 0: one that was never in a group has no other yet.
+    /// are waited for; of the first group all nodes. By force nobody of the old one is asked, and that is on record.
+    /// Term and primary are this database's own, whatever is given, and it is the node of number 0: one that was never
+    /// in a group has no other yet.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for what can be no group, or one without this node; [`ErrorKind::Busy`] if it is being
@@ -165,33 +172,64 @@ impl Database {
         let Some(_changing) = allegiance.begin_change() else {
             return Err(Error::new(ErrorKind::Busy, "the group is being changed: wait for that"));
         };
-        let version = self.groups(1)?.pop().map_or(Position::NONE, |(version, _)| version);
-        let group = Group { term: allegiance.term(), primary: node, is_forced: false, ..asked };
+        let known = if asked.is_forced { None } else { self.groups(1)?.pop() };
+        let (term, was_forced) = allegiance.reign();
+        let is_forced = asked.is_forced || was_forced;
+        let group = Group { term, primary: node, is_forced, is_settled: false, ..asked };
         let release = self.release();
-        release.demand_too(group.synchrony());
-        let written = self.write_documents(&[write(&group, after(version))]);
-        let has_changed = matches!(written.as_deref(), Ok([WriteResult::Written(_)]));
-        release.settle(has_changed);
-        if has_changed {
-            allegiance.know_group(Some(group));
-            return Ok(());
+        if group.is_forced && known.is_none() {
+            release.demand_alone(group.synchrony());
+            return self.write_group(&group, DocumentCondition::Any);
         }
-        written?;
-        Err(Error::new(
-            ErrorKind::Busy,
-            "the group was changed meanwhile: look at it, then ask again",
-        ))
+        // A node that has not the first group yet would ask nobody.
+        let all = known.is_none().then(|| group.synchrony_of_all());
+        let before = release.demand_too(group.synchrony(), all);
+        let version = known.map_or(Position::NONE, |(version, _)| version);
+        match self.write_group(&group, after(version)) {
+            Ok(()) => release.demand_alone(group.synchrony()),
+            // Nodes may have it all the same.
+            Err(error) if error.kind() == ErrorKind::Stopped => return Err(error),
+            Err(error) => {
+                release.demand_alone(before);
+                return Err(error);
+            }
+        }
+        self.settle_group(group);
+        Ok(())
+    }
+
+    fn write_group(&self, group: &Group, condition: DocumentCondition) -> Result<(), Error> {
+        match self.write_documents(&[write(group, condition)])?[..] {
+            [WriteResult::Written(_)] => {
+                self.allegiance().know_group(Some(group.clone()));
+                Ok(())
+            }
+            _ => Err(Error::new(
+                ErrorKind::Busy,
+                "the group was changed meanwhile: look at it, then ask again",
+            )),
+        }
+    }
+
+    /// Nodes of every group before have this one: says so, for openings to come. Nobody waits for it; without it they
+    /// ask the groups before, too.
+    fn settle_group(&self, group: Group) {
+        let settled = write(&Group { is_settled: true, ..group }, DocumentCondition::Any);
+        match WriteBatch::new(&[settled]) {
+            Ok(batch) => self.submit(Request::WriteDocuments(batch), drop),
+            Err(error) => unreachable!("a group fits a document: {error}"),
+        }
     }
 
     /// Asks for the standbys that the group says, or without one for those of `synchrony`; and has the group say
     /// who decides now. To be called once before anybody is served: nothing is told until they have what is here
-    /// already.
+    /// already, nor before nodes of every group that may not know of the last one have that.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if both ask for standbys; as reading the group.
     pub fn lead(&self, synchrony: Synchrony) -> Result<(), Error> {
-        let mut groups = self.groups(2)?.into_iter();
-        let Some((version, group)) = groups.next() else {
+        let mut groups = self.groups(GROUPS_MAX)?.into_iter().map(|(_, group)| group);
+        let Some(group) = groups.next() else {
             self.allegiance().know_group(None);
             self.demand_standbys(synchrony);
             return Ok(());
@@ -201,33 +239,60 @@ impl Database {
                            and ask for none here";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        // The last change may be what a crash left.
-        let before = groups.next().map(|(_, before)| before.synchrony());
-        self.release().demand(group.synchrony(), before);
-        let (term, is_forced) = self.allegiance().reign();
-        if group.term == term {
-            self.allegiance().know_group(Some(group));
-            return Ok(());
+        let allegiance = self.allegiance();
+        let node = allegiance.node()?;
+        let mut asked = group.synchrony();
+        if group.node(node).is_none() {
+            // What it has does not count.
+            asked.standbys += 1;
         }
-        let primary = self.allegiance().node()?;
-        let group = Group { term, primary, is_forced, ..group };
-        self.allegiance().know_group(Some(group.clone()));
-        // Nobody waits for it: it is told once standbys have it, as everything.
-        let request = WriteBatch::new(&[write(&group, after(version))])?;
-        self.submit(Request::WriteDocuments(request), drop);
+        let mut before: Vec<Synchrony> = Vec::new();
+        let mut is_settled = group.is_settled;
+        let mut first = group.clone();
+        while !is_settled {
+            let Some(older) = groups.next() else {
+                before.push(first.synchrony_of_all());
+                break;
+            };
+            is_settled = older.is_settled;
+            before.push(older.synchrony());
+            first = older;
+        }
+        self.release().demand(asked, before);
+        let (term, is_forced) = allegiance.reign();
+        let is_news = group.term != term || !group.is_settled;
+        let is_forced = is_forced || (group.term == term && group.is_forced);
+        let group = Group { term, primary: node, is_forced, is_settled: false, ..group };
+        allegiance.know_group(Some(group.clone()));
+        if is_news {
+            // Nobody waits for it. When it is told, all that was here was told before, to all groups.
+            let request = WriteBatch::new(&[write(&group, DocumentCondition::Any)])?;
+            let database = Arc::downgrade(&self.shared());
+            self.submit(Request::WriteDocuments(request), move |written| {
+                if let (Ok(_), Some(shared)) = (written, database.upgrade()) {
+                    Database::of(shared).settle_group(group);
+                }
+            });
+        }
         Ok(())
     }
 
-    /// The newest versions of the group.
+    /// The newest versions of the group, of the life that the database is in: what was restored is of no group.
     fn groups(&self, count: u32) -> Result<Vec<(Position, Group)>, Error> {
+        let life = LifeRecord::number_of(self.metrics().engine.epoch);
         let versions = self.document_history(&Group::key(), Position::NONE, count)?;
-        let groups = versions.into_iter().filter_map(|document| {
+        let of_this_life =
+            |document: &Document| LifeRecord::number_of(document.version.epoch) == life;
+        let groups = versions.into_iter().filter(of_this_life).filter_map(|document| {
             let value = document.value?;
             Some(Group::from_bytes(&value).map(|group| (document.version, group)))
         });
         groups.collect()
     }
 }
+
+/// Versions of the group that are looked at for one that is settled.
+const GROUPS_MAX: u32 = 64;
 
 /// On that it is as it was read.
 fn after(version: Position) -> DocumentCondition {

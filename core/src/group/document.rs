@@ -7,7 +7,8 @@
 //!      8      8  milliseconds without them after which it is told all the same; 0: it never is
 //!     16      8  term of the primary that wrote this
 //!     24     16  node of that primary
-//!     40      1  flags: 1 it was promoted although something that was told may be lost
+//!     40      1  flags: 1 it was promoted, or the group changed, although something that was told may be lost;
+//!                2 nodes of every group before have this
 //!     41      3  zero
 //!     44      4  nodes, at most 16
 //!     48         of each: node (16), bytes of its name (2), bytes of its address (2), zero (4)
@@ -27,6 +28,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 const VERSION: u32 = 1;
 const FLAG_FORCED: u8 = 1;
+const FLAG_SETTLED: u8 = 2;
 /// Nodes of a group at most.
 const NODES_MAX: usize = 16;
 /// Bytes of a node's name at most: those of a key's.
@@ -43,8 +45,10 @@ pub struct Group {
     pub term: Term,
     /// That primary.
     pub primary: u128,
-    /// Whether it was promoted although something that was told may be lost.
+    /// Whether it was promoted, or the group changed, although something that was told may be lost.
     pub is_forced: bool,
+    /// Whether nodes of every group before have this: no candidate asks one of those any more.
+    pub is_settled: bool,
     /// All of them, whoever decides included.
     pub nodes: Vec<GroupNode>,
 }
@@ -100,6 +104,14 @@ impl Group {
             missing: self.missing,
             nodes: Some(self.nodes.iter().map(|node| node.node).collect()),
         }
+    }
+
+    /// That all of them have it, whatever the group asks.
+    #[must_use]
+    pub fn synchrony_of_all(&self) -> Synchrony {
+        let others = self.nodes.len().saturating_sub(1);
+        let standbys = u32::try_from(others).expect("a group is small");
+        Synchrony { standbys, missing: Missing::Wait, ..self.synchrony() }
     }
 
     /// Nodes whose promises whoever is promoted needs, itself counted: one of so many has whatever was told.
@@ -173,7 +185,8 @@ impl Group {
             degrade_ms: degrade_ms.into(),
             term: self.term.0.into(),
             primary: self.primary.into(),
-            flags: if self.is_forced { FLAG_FORCED } else { 0 },
+            flags: if self.is_forced { FLAG_FORCED } else { 0 }
+                | if self.is_settled { FLAG_SETTLED } else { 0 },
             zero: [0; 3],
             nodes: u32::try_from(self.nodes.len()).expect("a group is small").into(),
         };
@@ -208,7 +221,10 @@ impl Group {
             return Err(Error::new(ErrorKind::Unusable, message));
         }
         let count = usize::try_from(head.nodes.get()).unwrap_or(usize::MAX);
-        if NODES_MAX < count || head.flags & !FLAG_FORCED != 0 || head.zero != [0; 3] {
+        if NODES_MAX < count
+            || head.flags & !(FLAG_FORCED | FLAG_SETTLED) != 0
+            || head.zero != [0; 3]
+        {
             return Err(malformed());
         }
         let (layouts, mut texts) =
@@ -233,6 +249,7 @@ impl Group {
             term: Term(head.term.get()),
             primary: head.primary.get(),
             is_forced: head.flags & FLAG_FORCED != 0,
+            is_settled: head.flags & FLAG_SETTLED != 0,
             nodes,
         };
         if !texts.is_empty() || group.check().is_err() {
@@ -258,6 +275,7 @@ mod tests {
             term: Term(0x1_0002),
             primary: 2,
             is_forced: true,
+            is_settled: true,
             nodes: vec![node(1, "north"), node(2, "south"), node(3, "west")],
         }
     }

@@ -1,7 +1,10 @@
 //! Terms: who may decide, in order.
 
+use crate::error::{Error, ErrorKind};
 use std::fmt;
 
+/// Terms that a node may not have heard of.
+const COUNT_AHEAD_MAX: u64 = 1 << 32;
 /// Bits of a term that name whoever took it.
 const NODE_BITS: u32 = 16;
 
@@ -24,6 +27,20 @@ impl Term {
         let count = (self.0 >> NODE_BITS) + 1;
         assert!(count < 1 << (u64::BITS - NODE_BITS), "terms are counted in 48 bits");
         Term(count << NODE_BITS | u64::from(Term::mark_of(node)))
+    }
+
+    /// Whether another may come after this one: each takes a promotion, so one that is far above is a mistake, and would
+    /// leave no room for others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it is.
+    pub(crate) fn check_after(self, later: Term) -> Result<(), Error> {
+        if (later.0 >> NODE_BITS).saturating_sub(self.0 >> NODE_BITS) <= COUNT_AHEAD_MAX {
+            return Ok(());
+        }
+        let message =
+            format!("term {later} is too far above term {self}: no group was changed so often");
+        Err(Error::new(ErrorKind::Invalid, message))
     }
 
     /// What tells a node's terms from those of others: nodes of a group have different ones.
@@ -54,5 +71,8 @@ mod tests {
         assert!(other < one.next_of(0xabcd_0001), "the next is above all of the same count");
         assert!(one.next_of(0xffff) < other.next_of(0).next_of(0));
         assert_eq!(one.to_string(), "1-0001");
+        // A term from outside must not be the last one.
+        assert!(one.check_after(other).is_ok() && other.check_after(one).is_ok());
+        assert!(one.check_after(Term(u64::MAX)).is_err());
     }
 }

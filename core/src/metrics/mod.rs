@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind};
 use crate::request::{Reply, Request, Status};
 use florin_ledger::{CreateAccountStatus, CreateTransferStatus};
 use instrument::{COUNTS, Counter, DURATIONS_NS, Gauge, Histogram};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The figures of one open database, but for those that are read where they lie: the queue, the
@@ -54,6 +55,8 @@ pub(crate) struct EngineMetrics {
     holds_count: Gauge,
     conserved_frames: Gauge,
     epoch: Gauge,
+    /// Its number has no name here, and its name is too wide for a gauge.
+    life: Mutex<u128>,
     clock_jump_ns: Gauge,
     index_memory_bytes: Gauge,
     documents_fill: Gauge,
@@ -192,6 +195,7 @@ impl Default for Metrics {
                 holds_count: Gauge::default(),
                 conserved_frames: Gauge::default(),
                 epoch: Gauge::default(),
+                life: Mutex::default(),
                 clock_jump_ns: Gauge::default(),
                 index_memory_bytes: Gauge::default(),
                 documents_fill: Gauge::default(),
@@ -254,6 +258,12 @@ impl EngineMetrics {
         self.transfers_count.set(status.transfers_count);
         self.holds_count.set(status.holds_count);
         self.epoch.set(status.epoch);
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = status.incarnation;
+    }
+
+    /// The life that the database is in.
+    pub(crate) fn life(&self) -> u128 {
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How far the wall clock has jumped ahead; zero if it is trusted.

@@ -163,7 +163,7 @@ impl Database {
         // What it has it does not acknowledge before it was compared.
         let has = if from.must_compare { Lsn::NONE } else { from.position.lsn };
         let id = release.join(from.node, name, has);
-        if from.must_compare {
+        if from.must_compare && !release.has_digest_from(from.position.lsn) {
             release.ask_for_digest();
             self.tasks().nudge();
         }
@@ -216,7 +216,7 @@ impl Database {
     /// How many standbys must have a frame before anything that rests on it is answered, from now on. To be
     /// called before anybody is served: nothing is told until they have what is here already.
     pub fn demand_standbys(&self, synchrony: Synchrony) {
-        self.release().demand(synchrony, None);
+        self.release().demand(synchrony, Vec::new());
     }
 
     /// Answers whoever waits for a standby that the database stops: what was asked may or may not have

@@ -7,6 +7,8 @@ use florin_core::clock::FixedClock;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::following::{Promotion, promote_on};
+use florin_core::group::{Group, GroupNode};
+use florin_core::shipping::Synchrony;
 use florin_core::{Database, ErrorKind};
 use florin_ledger::{
     CreateTransferStatus, Lsn, Position, StreamCursor, StreamFilter, StreamStart, TransferId,
@@ -101,6 +103,28 @@ fn a_standby_of_a_restored_bank_is_in_its_life() {
     drop((standby, follower));
     promote_on(&copy, Promotion::Forced).unwrap();
     assert_eq!(opens(Kind::Clear, &copy).unwrap().status().unwrap().incarnation, life);
+}
+
+/// Prevents: a drill that waits for the nodes of the bank that was backed up, or asks them for promises.
+#[test]
+fn a_restored_bank_is_of_no_group() {
+    let bank = Bank::found(Kind::Clear);
+    let original = bank.open();
+    let node = original.node_id().unwrap();
+    let nodes =
+        vec![GroupNode { node, name: String::from("one"), address: String::from("one:3000") }];
+    original.change_group(&Group { nodes, ..Group::default() }).unwrap();
+    assert!(original.group().unwrap().is_some());
+    original.close().unwrap();
+    let store = MemoryStore::new();
+    bank.back_up(&store).unwrap();
+    let disk = SimulatedDisk::new();
+    restored(Kind::Clear, &store, &disk, Target::End).unwrap();
+    let copy = opens(Kind::Clear, &disk).unwrap();
+    assert_eq!(copy.group().unwrap(), None);
+    assert_ne!(copy.life(), copy.incarnation().unwrap());
+    copy.lead(Synchrony::default()).unwrap();
+    copy.status().unwrap();
 }
 
 /// The cursor after everything that there is.

@@ -6,8 +6,9 @@ use florin_core::disk::simulated::SimulatedDisk;
 use florin_core::following::Follower;
 use florin_core::group::{Group, GroupNode};
 use florin_core::request::{Reply, Request, TransferBatch};
-use florin_core::shipping::Synchrony;
+use florin_core::shipping::{Missing, Synchrony};
 use florin_core::{Database, Error, ErrorKind};
+use florin_ledger::Lsn;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ fn only_nodes_of_the_group_count() {
         assert!(is_silent(&answer));
     }
     carry_until(&answer, &mut [&mut member]).unwrap();
-    assert_eq!(member.database.group().unwrap(), pair.primary.group().unwrap());
+    let copied = member.database.group().unwrap().unwrap();
+    assert_eq!(copied.nodes, pair.primary.group().unwrap().unwrap().nodes);
 }
 
 /// A candidate of the old group asks nodes of the old group. So those must have the change before nodes of the new
@@ -141,14 +143,105 @@ fn a_change_that_a_crash_cut_off_waits_for_both_again() {
     let disk = pair.primary_disk.crash_image(pair.primary_disk.operations_count(), 1);
     let primary = open(&disk, &pair.clock).unwrap();
     primary.lead(Synchrony::default()).unwrap();
+    // It writes the group anew, since somebody else may decide now, and crashes again: the old one is not forgotten.
     let answer = ask(&primary, 1);
+    new.wire = Wire::new(&primary, &mut new.follower);
+    new.carry();
+    assert!(is_silent(&answer));
+    let disk = disk.crash_image(disk.operations_count(), 2);
+    drop((std::mem::replace(&mut new.wire, Wire::new(&primary, &mut new.follower)), primary));
+    let primary = open(&disk, &pair.clock).unwrap();
+    primary.lead(Synchrony::default()).unwrap();
+    let answer = ask(&primary, 2);
     old.wire = Wire::new(&primary, &mut old.follower);
     new.wire = Wire::new(&primary, &mut new.follower);
     for _ in 0..3 {
         new.carry();
         assert!(is_silent(&answer), "the old node has not the change");
+        assert_eq!(primary.durable_end(), Lsn::NONE, "nothing of what was here is told, either");
     }
     carry_until(&answer, &mut [&mut old, &mut new]).unwrap();
+}
+
+/// A change that was told long ago, and nodes that were thrown away since.
+#[test]
+fn a_change_that_was_told_asks_nobody_of_the_old_group_any_more() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (mut old, mut new) = (Standby::of(&pair), Standby::of(&pair));
+    let own = pair.primary.node_id().unwrap();
+    for nodes in [[own, old.node()], [own, new.node()]] {
+        let (primary, asked) = (pair.primary.clone(), group(1, &nodes));
+        let (sender, changed) = channel();
+        std::thread::spawn(move || sender.send(primary.change_group(&asked)).unwrap());
+        carry_until(&changed, &mut [&mut old, &mut new]).unwrap();
+    }
+    // That it is settled is told, too.
+    carry_until(&ask(&pair.primary, 1), &mut [&mut new]).unwrap();
+    let disk = pair.primary_disk.crash_image(pair.primary_disk.operations_count(), 1);
+    let primary = open(&disk, &pair.clock).unwrap();
+    primary.lead(Synchrony::default()).unwrap();
+    let answer = ask(&primary, 2);
+    new.wire = Wire::new(&primary, &mut new.follower);
+    carry_until(&answer, &mut [&mut new]).unwrap();
+}
+
+/// The group may go without standbys from now on, says the primary, and nobody else has heard of it.
+#[test]
+fn answers_go_without_standbys_only_if_both_groups_let_them() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let mut standby = Standby::of(&pair);
+    let nodes = [pair.primary.node_id().unwrap(), standby.node()];
+    let (primary, first) = (pair.primary.clone(), group(1, &nodes));
+    let (sender, changed) = channel();
+    std::thread::spawn(move || sender.send(primary.change_group(&first)).unwrap());
+    carry_until(&changed, &mut [&mut standby]).unwrap();
+    let missing = Missing::Degrade(Duration::from_secs(1));
+    let (primary, second) = (pair.primary.clone(), Group { missing, ..group(1, &nodes) });
+    let (sender, changed) = channel();
+    std::thread::spawn(move || sender.send(primary.change_group(&second)).unwrap());
+    for _ in 0..5 {
+        pair.clock.pass_until(pair.clock.nanoseconds() + 2_000_000_000);
+        assert!(is_silent(&changed));
+    }
+    carry_until(&changed, &mut [&mut standby]).unwrap();
+}
+
+/// A node that has not the first group asks nobody before it is promoted.
+#[test]
+fn the_first_group_waits_for_all_its_nodes() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (mut one, mut other) = (Standby::of(&pair), Standby::of(&pair));
+    let own = pair.primary.node_id().unwrap();
+    let (primary, first) = (pair.primary.clone(), group(1, &[own, one.node(), other.node()]));
+    let (sender, changed) = channel();
+    std::thread::spawn(move || sender.send(primary.change_group(&first)).unwrap());
+    for _ in 0..3 {
+        one.carry();
+        assert!(is_silent(&changed));
+    }
+    carry_until(&changed, &mut [&mut one, &mut other]).unwrap();
+    carry_until(&ask(&pair.primary, 1), &mut [&mut one]).unwrap();
+}
+
+/// Both standbys' machines burned: the old group will never have any change.
+#[test]
+fn by_force_nobody_of_the_old_group_is_asked_and_that_is_on_record() {
+    let pair = Pair::new();
+    open_accounts(&pair.primary);
+    let mut old = Standby::of(&pair);
+    let own = pair.primary.node_id().unwrap();
+    let (primary, first) = (pair.primary.clone(), group(1, &[own, old.node()]));
+    let (sender, changed) = channel();
+    std::thread::spawn(move || sender.send(primary.change_group(&first)).unwrap());
+    carry_until(&changed, &mut [&mut old]).unwrap();
+    let stuck = ask(&pair.primary, 1);
+    assert!(is_silent(&stuck));
+    pair.primary.change_group(&Group { is_forced: true, ..group(0, &[own]) }).unwrap();
+    stuck.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    assert!(pair.primary.group().unwrap().unwrap().is_forced);
 }
 
 /// What the group says is not to be contradicted by a flag that somebody forgot.

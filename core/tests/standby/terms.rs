@@ -42,6 +42,8 @@ fn who_has_promised_hears_no_lower_term() {
         assert_eq!((again.is_granted, again.promised), (false, FIRST));
     }
     assert!(standby.promise(SECOND, None).unwrap().is_granted);
+    // The last term of all would leave none for anybody else.
+    assert_eq!(kind(standby.promise(Term(u64::MAX), None)), ErrorKind::Invalid);
 }
 
 /// The primary learns of the promise when its standby comes back, and ceases to be one.

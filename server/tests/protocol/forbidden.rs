@@ -264,7 +264,7 @@ async fn every_operation_needs_its_role() {
         (Operation::Promote, truth_to_bytes(true), &[Role::Operate]),
         (
             Operation::Promise,
-            Promise { incarnation: 1, candidate: 1, term: 1 }.to_bytes(),
+            Promise { incarnation: 1, life: 1, candidate: 1, term: 1 }.to_bytes(),
             &[Role::Replicate],
         ),
         (

@@ -57,6 +57,11 @@ struct Set {
     /// How long they may be missing before answers go without them
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     patience: u32,
+
+    /// Although nodes of the old group can't be asked, which may have been told what the new ones never hear of: for
+    /// when they are lost. It stays on record
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args, Debug)]
@@ -121,6 +126,7 @@ impl Set {
             acknowledgements: self.sync,
             missing: self.missing.missing(self.patience),
             nodes,
+            is_forced: self.force,
             ..Group::default()
         };
         group.check().map_err(|error| Failure::usage(error.to_string()))?;

@@ -38,7 +38,7 @@ pub(crate) struct Promote {
 /// For how long what a standby heard of its primary is news: as long as people need to notice that it is gone.
 const KNOWN_FOR_MS: u64 = 10 * 60 * 1_000;
 /// How often a standby that is being promoted is asked whether it is.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+const ASK_EVERY: Duration = Duration::from_millis(10);
 
 impl Promote {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
@@ -153,14 +153,23 @@ fn in_step(standby: &StandbyStatus) -> String {
 /// Asks for it, and waits until it is done.
 async fn promote(client: &Client, is_forced: bool) -> Result<(), ClientError> {
     client.promote(is_forced).await?;
+    await_primary(client).await
+}
+
+/// Waits until a server that is promoted serves again.
+pub(super) async fn await_primary(client: &Client) -> Result<(), ClientError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         // While it stops and starts there is nobody to ask.
-        match client.replication().await {
+        let message = match client.replication().await {
             Ok(standing) if standing.standby.is_none() => return Ok(()),
-            Err(error) if deadline <= Instant::now() => return Err(error),
-            Ok(_) | Err(_) => sleep(ASK_EVERY).await,
+            Ok(_) => String::from("it is a standby still: another may have been promoted since"),
+            Err(error) => error.to_string(),
+        };
+        if deadline <= Instant::now() {
+            return Err(ClientError::Unknown { message });
         }
+        sleep(ASK_EVERY).await;
     }
 }
 

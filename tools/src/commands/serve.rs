@@ -15,7 +15,7 @@ use clap::Args;
 use florin_core::following::{self, NewPrimary, Part, Promotion, PromotionAsked};
 use florin_core::group::Term;
 use florin_core::tree::Proving;
-use florin_core::{Database, Error, Options};
+use florin_core::{Database, Error, ErrorKind, Options};
 use florin_ledger::Timestamp;
 use florin_proof::SigningKey;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
@@ -159,6 +159,10 @@ impl Serve {
             (Some(Part::Follows(last)), named) => {
                 Ok(Next::Follow(named.map_or(last, str::to_owned)))
             }
+            (Some(Part::Rewinds(last)), _) => {
+                self.finish_going_back()?;
+                Ok(Next::Follow(last))
+            }
             (Some(Part::Decides(term)), Some(named)) => {
                 self.begin_beside(runtime, peers, term, named)
             }
@@ -177,15 +181,18 @@ impl Serve {
             let mut addresses = peers.group_of(named).await;
             addresses.push(named.to_owned());
             addresses.dedup();
-            peers.survey(&addresses).await
+            peers.look(&addresses).await
         });
         match latest(&views) {
+            // Going back says whether it is of this database.
             Some(view) if term.0 < view.status.term => {
                 self.go_back(runtime, peers, &view.address)?;
                 Ok(Next::Follow(view.address.clone()))
             }
-            // Opening it to follow says what is wrong.
-            Some(view) if view.address == named => Ok(Next::Follow(named.to_owned())),
+            // Without terms nobody knows which of the two is the later: opening it to follow says so.
+            Some(view) if view.address == named && view.status.term == term.0 => {
+                Ok(Next::Follow(named.to_owned()))
+            }
             _ => {
                 warn!(%term, "this node decides: --follow is for when it does not");
                 Ok(Next::Decide)
@@ -247,34 +254,50 @@ impl Serve {
         runtime.block_on(feeding.end());
         match after_closing(served?, closed)? {
             Served::Promoted(promotion) => {
-                self.let_go_of(|| following::promote(&self.data, promotion))
-                    .map_err(|error| Failure::new(Exit::Stopped, error.to_string()))?;
-                Ok(Next::Decide)
+                match self.let_go_of(|| following::promote(&self.data, promotion)) {
+                    Ok(()) => Ok(Next::Decide),
+                    Err(error) if error.kind() == ErrorKind::Fenced => {
+                        warn!("another was promoted since: {error}");
+                        Ok(Next::Follow(String::new()))
+                    }
+                    Err(error) => Err(Failure::new(Exit::Stopped, error.to_string())),
+                }
             }
             Served::Parted(address) => {
-                self.go_back(runtime, peers, &address)?;
+                if let Err(failure) = self.go_back(runtime, peers, &address) {
+                    // Whoever decides may have changed again; what was begun is finished all the same.
+                    warn!("{failure}");
+                    return self.begin(runtime, peers);
+                }
                 Ok(Next::Follow(address))
             }
             Served::Stopped | Served::Deposed => Ok(Next::Stop),
         }
     }
 
-    /// Sets aside what a new primary never had. One that can't be asked now is asked again when it is followed.
+    /// Goes on with what was cut off while it was set aside.
+    fn finish_going_back(&self) -> Result<(), Failure> {
+        let options = self.options()?;
+        let finished = self.let_go_of(|| following::finish_rewinding(&self.data, &options));
+        let finished = finished.map_err(|error| self.cant_open(&error))?;
+        if let Some(place) = finished.set_aside {
+            warn!("what the new primary never had is in {place}");
+        }
+        Ok(())
+    }
+
+    /// Sets aside what a new primary never had.
     fn go_back(&self, runtime: &Runtime, peers: &Peers, address: &str) -> Result<(), Failure> {
         let unavailable = |error: Error| {
             Failure::unavailable(format!("can't go back to where {address} began: {error}"))
         };
         let client = runtime.block_on(peers.connect(address)).map_err(unavailable)?;
-        let asked = runtime.block_on(async {
-            Ok::<_, florin_client::ClientError>((
-                client.replication().await?,
-                client.status().await?,
-            ))
-        });
-        let (standing, status) =
-            asked.map_err(|error| Failure::unavailable(format!("asking {address}: {error}")))?;
-        let mut has =
-            |position| runtime.block_on(peers.has_position(&client, status.incarnation, position));
+        let standing = runtime
+            .block_on(client.replication())
+            .map_err(|error| Failure::unavailable(format!("asking {address}: {error}")))?;
+        let mut has = |incarnation, position| {
+            runtime.block_on(peers.has_position(&client, incarnation, position))
+        };
         let options = self.options()?;
         let rewound = self.let_go_of(|| {
             let primary = NewPrimary { address, term: Term(standing.term), has: &mut has };
@@ -537,7 +560,6 @@ fn say_ready(places: &Places, role: &str, serve: &Serve) -> Result<(), Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use florin_core::ErrorKind;
 
     /// Prevents: a standby that has answered that it is promoted, and ends since a checkpoint failed once.
     #[test]

@@ -1,5 +1,6 @@
 //! `florin switchover`: another node of the group decides, and nothing is lost.
 
+use super::promote::await_primary;
 use crate::credentials::Credentials;
 use crate::exit::{Exit, Failure};
 use crate::target::{PATIENCE, runtime};
@@ -8,8 +9,7 @@ use florin_client::group::HandOver;
 use florin_client::{Client, ClientOptions};
 use florin_core::group::{Group, GroupNode};
 use std::io::{self, Write};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use std::time::Instant;
 
 /// Have another node of the group become the primary, losing nothing
 #[derive(Args, Debug)]
@@ -34,7 +34,6 @@ pub(crate) struct Switchover {
 const HAND_OVER_MS: u32 = 10_000;
 /// How far the other may lag when it begins: catching up must not take long.
 const LAG_BYTES_MAX: u64 = 16 << 20;
-const ASK_EVERY: Duration = Duration::from_millis(5);
 
 impl Switchover {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
@@ -59,15 +58,7 @@ impl Switchover {
         let over = HandOver { node: node.node, patience_ms: HAND_OVER_MS };
         primary.hand_over(over).await?;
         other.promote(false).await?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            // While it stops and starts there is nobody to ask.
-            match other.replication().await {
-                Ok(standing) if standing.standby.is_none() => break,
-                Err(error) if deadline <= Instant::now() => return Err(error.into()),
-                Ok(_) | Err(_) => sleep(ASK_EVERY).await,
-            }
-        }
+        await_primary(&other).await?;
         let took = begun.elapsed().as_millis();
         let GroupNode { name, address, .. } = node;
         writeln!(

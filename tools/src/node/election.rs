@@ -2,7 +2,7 @@
 //! the furthest of their logs.
 
 use crate::node::feeding::Feeding;
-use crate::node::peers::Peers;
+use crate::node::peers::{Bank, Peers};
 use florin_client::group::{Promise, Promised};
 use florin_core::following::Promotion;
 use florin_core::group::{Group, GroupNode, Term};
@@ -31,13 +31,11 @@ pub(crate) async fn elect(
     feeding: &Feeding,
     is_forced: bool,
 ) -> Result<Promotion, Error> {
-    if let Replication::Standby(standing, _) = database.replication()
-        && standing.has_stopped
-    {
-        let trouble = standing.trouble.unwrap_or_default();
-        return Err(refused(format!("it follows no more ({trouble}): promote another")));
-    }
+    check_copy(database, is_forced)?;
     for _ in 0..ROUNDS_MAX {
+        // The group that counts is that of all that is here, and durable before it is applied.
+        let synced = database.replication().synchrony().synced;
+        await_applied(database, synced).await?;
         let Some(group) = block_in_place(|| database.group())? else {
             return alone(database, is_forced);
         };
@@ -49,11 +47,45 @@ pub(crate) async fn elect(
     Err(Error::new(ErrorKind::Busy, "others promise later terms to somebody else: ask again"))
 }
 
+/// Whether this copy may become what all others are compared with.
+fn check_copy(database: &Database, is_forced: bool) -> Result<(), Error> {
+    if let Replication::Standby(standing, _) = database.replication()
+        && standing.has_stopped
+    {
+        let trouble = standing.trouble.unwrap_or_default();
+        return Err(refused(format!("it follows no more ({trouble}): promote another")));
+    }
+    if database.node().must_compare && !is_forced {
+        return Err(refused(
+            "it was a primary before, and its state was not found the same as its new primary's yet: promote \
+             another, or give --force",
+        ));
+    }
+    Ok(())
+}
+
 /// Without a group nobody else is asked: whoever promotes it has looked, and stopped the old primary.
 fn alone(database: &Database, is_forced: bool) -> Result<Promotion, Error> {
     let term = database.node().promised.next_of(database.node_id()?);
-    let promised = database.promise(term, None)?;
-    Ok(if promised.is_granted && !is_forced { Promotion::Elected(term) } else { Promotion::Forced })
+    let promised = block_in_place(|| database.promise(term, None))?;
+    match (promised.is_granted, is_forced) {
+        (_, true) => Ok(Promotion::Forced),
+        (true, false) => Ok(Promotion::Elected(term)),
+        (false, false) => {
+            Err(Error::new(ErrorKind::Busy, "it has just promised another term: ask again"))
+        }
+    }
+}
+
+async fn await_applied(database: &Database, end: Lsn) -> Result<(), Error> {
+    let (risen, mut applied) = watch::channel(());
+    database.on_durable(move || risen.send_replace(()));
+    let has_come =
+        async { while database.durable_end() < end && applied.changed().await.is_ok() {} };
+    match timeout(FETCH_PATIENCE, has_come).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(refused(format!("what it lacks up to {end} does not come"))),
+    }
 }
 
 struct Candidate<'a> {
@@ -64,17 +96,31 @@ struct Candidate<'a> {
     is_forced: bool,
 }
 
+/// A promise of a node of the group.
+struct Voice {
+    address: String,
+    promised: Promised,
+}
+
 impl Candidate<'_> {
     /// One round; `None` if another one is needed.
     async fn stand(&self) -> Result<Option<Promotion>, Error> {
         let node = self.database.node_id()?;
+        if self.group.node(node).is_none() && !self.is_forced {
+            return Err(refused(
+                "this node is not of the group, so nothing that was told waited for it: promote one that is, or \
+                 give --force",
+            ));
+        }
         let others: Vec<&GroupNode> =
             self.group.nodes.iter().filter(|it| it.node != node).collect();
         let addresses: Vec<String> = others.iter().map(|it| it.address.clone()).collect();
+        let bank = Bank::of(self.database);
         // Promises that are not enough would end the old primary for nothing.
-        let views = self.peers.survey(&addresses).await;
-        let present = views.iter().map(|view| view.address.as_str());
-        self.check_enough(1 + views.len(), &missing(&others, present))?;
+        let mut views = self.peers.survey(bank, &addresses).await;
+        views.retain(|view| self.is_of_group(&view.address, view.status.node));
+        let present: Vec<&str> = views.iter().map(|view| view.address.as_str()).collect();
+        self.check_enough(1 + views.len(), &missing(&others, &present))?;
         let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
         let highest = self.database.node().promised.max(Term(heard.unwrap_or(0)));
         let term = highest.next_of(node);
@@ -82,28 +128,37 @@ impl Candidate<'_> {
         if !own.is_granted {
             return Ok(None);
         }
-        let incarnation = self.database.incarnation()?;
-        let promise = Promise { incarnation, candidate: node, term: term.0 };
+        let Bank { incarnation, life } = bank;
+        let promise = Promise { incarnation, life, candidate: node, term: term.0 };
         let answers = self.peers.promises(&addresses, promise).await;
-        let granted: Vec<_> = answers.iter().filter(|(_, promised)| promised.is_granted).collect();
-        if granted.len() < answers.len() && !self.is_forced {
+        let answers = answers.into_iter().filter(|(at, it)| self.is_of_group(at, it.node));
+        let (granted, denied): (Vec<_>, Vec<_>) = answers
+            .map(|(address, promised)| Voice { address, promised })
+            .partition(|voice| voice.promised.is_granted);
+        if !denied.is_empty() && !self.is_forced {
             return Ok(None);
         }
-        let present = granted.iter().map(|(address, _)| address.as_str());
-        self.check_enough(1 + granted.len(), &missing(&others, present))?;
-        if let Some((address, best)) = granted.iter().max_by_key(|(_, it)| (it.term, it.end)) {
-            self.catch_up(address, best, own.term, own.end).await?;
-        }
+        let granted = self.catch_up(&others, granted, own.term, own.end).await?;
         // What was fetched may have changed the group.
         let group = block_in_place(|| self.database.group())?.unwrap_or_default();
-        let is_same = (group.acknowledgements, &group.nodes)
-            == (self.group.acknowledgements, &self.group.nodes);
-        if !is_same && !self.is_forced {
+        if !self.is_same(&group) && !self.is_forced {
             return Ok(None);
         }
-        info!(term = %term, promises = 1 + granted.len(), "elected");
-        let is_enough = self.needed() <= 1 + granted.len();
+        let is_enough = self.needed() <= 1 + granted && self.group.node(node).is_some();
+        info!(%term, promises = 1 + granted, is_enough, "elected");
         Ok(Some(if is_enough { Promotion::Elected(term) } else { Promotion::Forced }))
+    }
+
+    /// Whether the node that answers at an address is the one that the group has there. Another directory at the
+    /// place of one that was lost has acknowledged nothing.
+    fn is_of_group(&self, address: &str, node: u128) -> bool {
+        self.group.node(node).is_some_and(|it| it.address == address)
+    }
+
+    fn is_same(&self, group: &Group) -> bool {
+        let own = &self.group;
+        (own.acknowledgements, own.missing, &own.nodes)
+            == (group.acknowledgements, group.missing, &group.nodes)
     }
 
     /// Nodes that must promise: where answers may go without standbys, nobody else knows what they told.
@@ -126,51 +181,51 @@ impl Candidate<'_> {
         )))
     }
 
-    /// Fetches what another has and this one lacks.
+    /// Fetches what others have and this one lacks, from the one that has most. One that can't be fetched from counts
+    /// as not there. Says how many promises are left.
     async fn catch_up(
         &self,
-        address: &str,
-        best: &Promised,
-        own_term: Term,
-        own_end: Lsn,
-    ) -> Result<(), Error> {
-        if (best.term, best.end) <= (own_term.0, own_end) {
-            return Ok(());
-        }
-        let fetched = if own_term.0 < best.term {
-            Err(refused(format!(
-                "{address} has followed a later primary (term {}, this one {own_term}): promote that",
-                Term(best.term)
-            )))
-        } else {
-            info!(from = address, until = best.end.0, "fetching what this node lacks");
-            self.database.fetch_from(own_term);
-            self.feeding.follow(address);
-            self.await_applied(best.end).await
-        };
-        match fetched {
-            Err(error) if self.is_forced => {
-                warn!("by force, without what {address} has: {error}");
-                Ok(())
+        others: &[&GroupNode],
+        mut granted: Vec<Voice>,
+        term: Term,
+        end: Lsn,
+    ) -> Result<usize, Error> {
+        loop {
+            let present: Vec<&str> = granted.iter().map(|voice| voice.address.as_str()).collect();
+            self.check_enough(1 + granted.len(), &missing(others, &present))?;
+            granted.sort_by_key(|voice| (voice.promised.term, voice.promised.end));
+            let Some(best) = granted.last() else { break };
+            if (best.promised.term, best.promised.end) <= (term.0, end) {
+                break;
             }
-            fetched => fetched,
+            match self.fetch(best, term).await {
+                Ok(()) => break,
+                Err(error) => {
+                    warn!("without what {} has: {error}", best.address);
+                    granted.pop();
+                }
+            }
         }
+        await_applied(self.database, end).await?;
+        Ok(granted.len())
     }
 
-    async fn await_applied(&self, end: Lsn) -> Result<(), Error> {
-        let (risen, mut applied) = watch::channel(());
-        self.database.on_durable(move || risen.send_replace(()));
-        let has_come =
-            async { while self.database.durable_end() < end && applied.changed().await.is_ok() {} };
-        match timeout(FETCH_PATIENCE, has_come).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(refused(format!("what it lacks up to {end} does not come"))),
+    async fn fetch(&self, from: &Voice, own: Term) -> Result<(), Error> {
+        let Voice { address, promised } = from;
+        if own.0 < promised.term {
+            let term = Term(promised.term);
+            return Err(refused(format!(
+                "{address} has followed a later primary (term {term}, this one {own}): promote that"
+            )));
         }
+        info!(from = address, until = promised.end.0, "fetching what this node lacks");
+        self.database.fetch_from(own);
+        self.feeding.follow(address);
+        await_applied(self.database, promised.end).await
     }
 }
 
-fn missing<'a>(others: &[&GroupNode], present: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let present: Vec<&str> = present.collect();
+fn missing(others: &[&GroupNode], present: &[&str]) -> Vec<String> {
     let missing = others.iter().filter(|it| !present.contains(&it.address.as_str()));
     missing.map(|it| format!("{} ({})", it.name, it.address)).collect()
 }

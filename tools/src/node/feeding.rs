@@ -9,7 +9,7 @@ use tracing::error;
 /// A standby that is being fed.
 pub(crate) struct Feeding {
     primary: watch::Sender<String>,
-    parted: watch::Receiver<Option<Parted>>,
+    parting: watch::Sender<Option<Parted>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -19,17 +19,18 @@ impl Feeding {
     pub(crate) fn begin(follower: Follower, primary: String, options: ClientOptions) -> Feeding {
         let (stop, stopping) = watch::channel(false);
         let (primary, whom) = watch::channel(primary);
-        let (parting, parted) = watch::channel(None);
+        let parting = watch::Sender::new(None);
+        let parted = parting.clone();
         let told = stopping.clone();
         let task = tokio::spawn(async move {
-            let course = Course { primary: whom, parted: parting, stop: stopping };
+            let course = Course { primary: whom, parted, stop: stopping };
             let ended = florin_client::follow(follower, options, course).await;
             // One that is told to end may meet the closed database first.
             if let (Err(ended), false) = (ended, *told.borrow()) {
                 error!("following ended: {ended}");
             }
         });
-        Feeding { primary, parted, stop, task }
+        Feeding { primary, parting, stop, task }
     }
 
     /// Has it fed from there from now on.
@@ -41,6 +42,12 @@ impl Feeding {
         });
     }
 
+    /// Has it ask there again at once, and forgets what was said there before.
+    pub(crate) fn ask_again(&self) {
+        self.parting.send_replace(None);
+        self.primary.send_modify(|_| {});
+    }
+
     /// Where it is fed from.
     pub(crate) fn primary(&self) -> String {
         self.primary.borrow().clone()
@@ -48,7 +55,7 @@ impl Feeding {
 
     /// The last server that said that this log is none of its own.
     pub(crate) fn parted(&self) -> Option<Parted> {
-        self.parted.borrow().clone()
+        self.parting.borrow().clone()
     }
 
     /// Tells it to end. It may wait for the engine to apply something, and only a close ends that wait.

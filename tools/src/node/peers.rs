@@ -4,17 +4,33 @@ use crate::target::PATIENCE;
 use florin_client::group::{HasPosition, Promise, Promised};
 use florin_client::{Client, ClientError, ClientOptions, ReplicationStatus};
 use florin_core::log::FramePosition;
-use florin_core::{Error, ErrorKind};
+use florin_core::{Database, Error, ErrorKind};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How long a node may take to answer before it counts as gone.
+/// How long a node may take to say how it stands before it counts as gone.
 const MOMENT: Duration = Duration::from_secs(1);
+/// How long it may take to promise: it syncs what it is taking, and then its promise.
+const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the other nodes are reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
     options: ClientOptions,
+}
+
+/// A life of a database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bank {
+    pub(crate) incarnation: u128,
+    pub(crate) life: u128,
+}
+
+impl Bank {
+    /// That of a database; of one that is closed none.
+    pub(crate) fn of(database: &Database) -> Bank {
+        Bank { incarnation: database.incarnation().unwrap_or(0), life: database.life() }
+    }
 }
 
 /// What a node said of itself.
@@ -41,10 +57,19 @@ impl Peers {
         &self.options
     }
 
-    /// What those that answer say.
-    pub(crate) async fn survey(&self, addresses: &[String]) -> Vec<View> {
-        let views = self.ask_all(addresses, |client| async move { client.replication().await });
-        let views = views.await.into_iter();
+    /// What those that answer say, if they have this life of this database: others have no say.
+    pub(crate) async fn survey(&self, bank: Bank, addresses: &[String]) -> Vec<View> {
+        let mut views = self.look(addresses).await;
+        views.retain(|view| {
+            (view.status.incarnation, view.status.life) == (bank.incarnation, bank.life)
+        });
+        views
+    }
+
+    /// What those that answer say, whatever they have.
+    pub(crate) async fn look(&self, addresses: &[String]) -> Vec<View> {
+        let ask = |client: Client| async move { client.replication().await };
+        let views = self.ask_all(addresses, MOMENT, ask).await.into_iter();
         views.map(|(address, status)| View { address, status }).collect()
     }
 
@@ -54,12 +79,14 @@ impl Peers {
         addresses: &[String],
         promise: Promise,
     ) -> Vec<(String, Promised)> {
-        self.ask_all(addresses, move |client| async move { client.promise(promise).await }).await
+        let ask = move |client: Client| async move { client.promise(promise).await };
+        self.ask_all(addresses, PROMISE_PATIENCE, ask).await
     }
 
     async fn ask_all<T, F>(
         &self,
         addresses: &[String],
+        patience: Duration,
         ask: impl Fn(Client) -> F + Clone + Send + 'static,
     ) -> Vec<(String, T)>
     where
@@ -68,7 +95,7 @@ impl Peers {
     {
         let mut asked = JoinSet::new();
         for address in addresses {
-            let (address, options, ask) = (address.clone(), self.momentary(), ask.clone());
+            let (address, options, ask) = (address.clone(), self.impatient(patience), ask.clone());
             asked.spawn(async move {
                 let client = Client::connect(&address, options).await.ok()?;
                 Some((address, ask(client).await.ok()?))
@@ -78,14 +105,14 @@ impl Peers {
     }
 
     /// Asked once, and not for long.
-    fn momentary(&self) -> ClientOptions {
+    fn impatient(&self, deadline: Duration) -> ClientOptions {
         let options = self.options.clone();
-        ClientOptions { deadline: MOMENT, connect_timeout: MOMENT, attempts_max: 1, ..options }
+        ClientOptions { deadline, connect_timeout: MOMENT, attempts_max: 1, ..options }
     }
 
     /// The addresses of the group that a node is of, as it says.
     pub(crate) async fn group_of(&self, address: &str) -> Vec<String> {
-        let Ok(client) = Client::connect(address, self.momentary()).await else {
+        let Ok(client) = Client::connect(address, self.impatient(MOMENT)).await else {
             return Vec::new();
         };
         let Ok(bytes) = client.group().await else { return Vec::new() };

@@ -1,7 +1,7 @@
 //! Which primary a standby should follow: the one of the latest term, wherever in the group it is.
 
 use crate::node::feeding::Feeding;
-use crate::node::peers::{Peers, View};
+use crate::node::peers::{Bank, Peers, View};
 use florin_client::RefusalKind;
 use florin_core::Database;
 use florin_core::group::{Group, Term};
@@ -17,6 +17,9 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 /// How often it looks whether it is, and whom it has promised.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How often one that follows looks whether it follows the primary, and not another standby.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
 /// Keeps a standby at the primary of its group. Returns where a later one is whose log is another than this one's:
 /// what that never had is to be set aside first.
 pub(crate) async fn seek(
@@ -27,6 +30,8 @@ pub(crate) async fn seek(
 ) -> String {
     let mut asked = Instant::now();
     let mut candidate = None;
+    // The primary whose refusal counts: it was asked again since it was seen to decide.
+    let mut suspected = None;
     loop {
         sleep(LOOK_EVERY).await;
         let node = database.node();
@@ -37,26 +42,36 @@ pub(crate) async fn seek(
                 feeding.follow(&address);
             }
         }
-        if is_connected(database) || asked.elapsed() < ASK_EVERY {
+        let pause = if is_connected(database) { CHECK_EVERY } else { ASK_EVERY };
+        if asked.elapsed() < pause {
             continue;
         }
-        let views = peers.survey(&candidates(database, &feeding.primary(), named)).await;
+        let addresses = candidates(database, &feeding.primary(), named);
+        let views = peers.survey(Bank::of(database), &addresses).await;
         asked = Instant::now();
         let Some(latest) = latest(&views).filter(|view| node.promised.0 <= view.status.term) else {
             continue;
         };
+        let term = Term(latest.status.term);
+        if feeding.primary() != latest.address {
+            info!(primary = latest.address, %term, "following another primary");
+            feeding.follow(&latest.address);
+            continue;
+        }
         let has_parted = feeding.parted().is_some_and(|parted| {
             parted.address == latest.address
                 && [RefusalKind::Fork, RefusalKind::NotYet].contains(&parted.kind)
         });
-        if has_parted && node.term.0 < latest.status.term {
+        if !has_parted || term <= node.term {
+            continue;
+        }
+        let seen = Some((latest.address.clone(), term));
+        if suspected == seen {
             return latest.address.clone();
         }
-        if feeding.primary() != latest.address {
-            let term = Term(latest.status.term);
-            info!(primary = latest.address, term = %term, "following another primary");
-            feeding.follow(&latest.address);
-        }
+        // It may have refused what it had not fetched yet itself, before it decided.
+        suspected = seen;
+        feeding.ask_again();
     }
 }
 
@@ -77,10 +92,10 @@ pub(crate) async fn watch_for_successor(database: &Database, peers: &Peers) {
 /// Whether another of the group was promoted, or is being, while this one was away: then it has promised so.
 pub(crate) async fn give_way(database: &Database, peers: &Peers) -> bool {
     let own = database.node();
-    let views = peers.survey(&candidates(database, "", None)).await;
+    let views = peers.survey(Bank::of(database), &candidates(database, "", None)).await;
     let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
     let Some(later) = heard.map(Term).filter(|heard| own.term < *heard) else { return false };
-    if let Err(error) = database.promise(later, None) {
+    if let Err(error) = block_in_place(|| database.promise(later, None)) {
         // It tells nothing any more all the same.
         warn!("can't write down that term {later} has begun: {error}");
     }

@@ -47,6 +47,8 @@ fn requests_and_answers_of_standbys() {
     let status = ReplicationStatus {
         standby: Some(standby),
         node: 12,
+        incarnation: 24,
+        life: 25,
         term: 22,
         promised: 23,
         is_deposed: true,
@@ -70,6 +72,8 @@ fn requests_and_answers_of_standbys() {
         number(22),
         number(23),
         format!("0300 0200 {:08}", 0),
+        wide(24),
+        wide(25),
         wide(9),
         number(10),
         number(11),
@@ -84,8 +88,9 @@ fn requests_and_answers_of_standbys() {
 
 #[test]
 fn what_nodes_of_a_group_ask_each_other() {
-    let promise = Promise { incarnation: 1, candidate: 2, term: 3 };
-    check(&promise.to_bytes(), &format!("{:0<32}{:0<32}0300000000000000", "01", "02"));
+    let promise = Promise { incarnation: 1, life: 4, candidate: 2, term: 3 };
+    let expected = format!("{:0<32}{:0<32}{:0<32}0300000000000000", "01", "04", "02");
+    check(&promise.to_bytes(), &expected);
     assert_eq!(Promise::decode(&promise.to_bytes()), Ok(promise));
     let promised = Promised { is_granted: true, promised: 3, term: 4, end: Lsn(5), node: 6 };
     let bytes = written(|out| promised.write(out));
