@@ -42,6 +42,21 @@ const TOOLS: &[Tool] = &[
         advice: "install SoftHSM2 (`apt-get install softhsm2`)",
     },
     Tool {
+        name: "etcd, for the tests of the lease in it",
+        probe: ("etcd", &["--version"]),
+        install: Some((
+            "apt-get",
+            &["install", "--yes", "--no-install-recommends", "etcd-server", "etcd-client"],
+        )),
+        advice: "install etcd 3.4 or newer (`apt-get install etcd-server etcd-client`)",
+    },
+    Tool {
+        name: "etcdctl, for the same",
+        probe: ("etcdctl", &["version"]),
+        install: Some(("apt-get", &["install", "--yes", "--no-install-recommends", "etcd-client"])),
+        advice: "install it (`apt-get install etcd-client`)",
+    },
+    Tool {
         name: "npm, for the tests in a browser",
         probe: ("npm", &["--version"]),
         install: None,

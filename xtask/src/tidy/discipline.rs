@@ -16,6 +16,8 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("client/src/follower.rs", "a pause before following again, so that a primary can come back"),
     ("client/src/path.rs", "a pause before asking again, so that a server can come back"),
     ("client/src/stream.rs", "a pause before connecting again, so that a server can come back"),
+    ("lease/src/coordination.rs", "a pause before asking etcd again, so that it can come back"),
+    ("lease/src/held.rs", "the instant of the next renewal"),
     ("tools/src/adapter.rs", "a pause before a worker that failed is started again"),
     ("server/src/observe/mod.rs", "out of descriptors: trying again at once would burn a core"),
     ("server/src/shipping.rs", "a heartbeat; a pause before asking a busy engine again"),

@@ -35,6 +35,7 @@ const HOUSE: &[Room] = &[
         name: "florin-client",
         may_import: Imports::Only(&["florin-ledger", "florin-proof", "florin-wire", "florin-core"]),
     },
+    Room { name: "florin-lease", may_import: Imports::Only(&[]) },
     Room {
         name: "florin-adapter",
         may_import: Imports::Only(&["florin-ledger", "florin-keys", "florin-client"]),
@@ -49,6 +50,7 @@ const HOUSE: &[Room] = &[
             "florin-wire",
             "florin-server",
             "florin-client",
+            "florin-lease",
             "florin-adapter",
         ]),
     },
