@@ -108,7 +108,7 @@ fn a_standby_of_a_restored_bank_is_in_its_life() {
 /// Prevents: a drill that waits for the nodes of the bank that was backed up, or asks them for promises.
 #[test]
 fn a_restored_bank_is_of_no_group() {
-    let bank = Bank::found(Kind::Clear);
+    let mut bank = Bank::found(Kind::Clear);
     let original = bank.open();
     let node = original.node_id().unwrap();
     let nodes =
