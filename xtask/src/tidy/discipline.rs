@@ -22,6 +22,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("server/src/streams.rs", "a heartbeat; a pause so that many readers don't read at every sync"),
     ("server/src/server.rs", "out of descriptors: trying again at once would burn a core"),
     ("tools/src/commands/promote.rs", "a pause before asking again whether it is promoted"),
+    ("tools/src/store/patience.rs", "a pause before asking an object store again"),
     ("tools/src/commands/serve.rs", "a pause before looking again whether readers have let go"),
     (
         "server/src/table_keys.rs",
