@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import socket
 import threading
 
@@ -12,6 +13,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>as the test wants it</Message></Error>"
 
 
+# Objects in a page of a list, unless more are asked for: so that few are a long list.
+PAGE = 3
+os.environ["MOTO_S3_DEFAULT_MAX_KEYS"] = str(PAGE)
 # The store believes anybody who says who they are.
 OPERATOR = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"}
 
@@ -63,7 +67,7 @@ class ObjectStore:
 
     def keys(self, bucket):
         """The keys of up to a thousand objects."""
-        listed = asked("GET", f"{self.url}/{bucket}?list-type=2").text
+        listed = asked("GET", f"{self.url}/{bucket}?list-type=2&max-keys=1000").text
         return [part.split("</Key>")[0] for part in listed.split("<Key>")[1:]]
 
     def get(self, bucket, key):
