@@ -37,12 +37,15 @@ class ObjectStore:
     """The store. A mood sees each request before it does: what it returns is answered instead, unless it is
     `None`."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
+        """A certificate and its key, as paths, make it speak TLS."""
         self.below = DomainDispatcherApplication(create_backend_app)
         self.mood = lambda request: None
         self.requests = []
-        self.server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Silent)
-        self.url = f"http://127.0.0.1:{self.server.port}"
+        more = {"threaded": True, "request_handler": Silent, "ssl_context": certificate}
+        self.server = make_server("127.0.0.1", 0, self, **more)
+        scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
+        self.url = f"{scheme}://{host}:{self.server.port}"
         self.buckets = map("bank-{}".format, itertools.count(1))
         self.lock = threading.Lock()
 
@@ -130,8 +133,8 @@ class Request:
 
 
 @contextlib.contextmanager
-def object_store():
-    store = ObjectStore()
+def object_store(certificate=None):
+    store = ObjectStore(certificate)
     thread = threading.Thread(target=store.server.serve_forever)
     thread.start()
     try:

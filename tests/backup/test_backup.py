@@ -9,6 +9,7 @@ import os
 import subprocess
 
 import pytest
+from werkzeug.serving import make_ssl_devcert
 
 from store import PAGE, object_store
 
@@ -129,6 +130,21 @@ def test_a_bank_goes_to_a_bucket_and_comes_back(bank, tmp_path):
     assert len(bank.manifests()) == 1 and len(bank.store.keys(bank.bucket)) == 1 + 5
     assert all(key.startswith("of/bank/") for key in bank.store.keys(bank.bucket))
     assert bank.holds()
+
+
+def test_a_store_is_believed_by_its_certificate(bank, tmp_path):
+    certificate = make_ssl_devcert(str(tmp_path / "store"), host="localhost")
+    other = make_ssl_devcert(str(tmp_path / "other"), host="localhost")
+    with object_store(certificate) as sealed:
+        # Both servers have the same buckets.
+        bank.environment |= {"AWS_ENDPOINT_URL": sealed.url, "AWS_CA_BUNDLE": certificate[0]}
+        assert bank.backed_up()["objects"] == 4
+        assert bank.holds()
+        told = bank.runs("backup", "list", "--from", bank.place, "--signed-by", bank.signer, AWS_CA_BUNDLE=other[0])
+        assert told.returncode == 3 and "is not trusted" in told.stderr, told
+        named = sealed.url.replace("localhost", "127.0.0.1")
+        told = bank.runs("backup", "list", "--from", bank.place, "--signed-by", bank.signer, AWS_ENDPOINT_URL=named)
+        assert told.returncode == 3 and "is not trusted" in told.stderr, told
 
 
 def test_a_damaged_log_is_repaired_from_a_bucket(bank):
