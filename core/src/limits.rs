@@ -99,6 +99,9 @@ pub const BACKUP_OBJECTS_MAX: usize = 1 << 20;
 pub const MANIFEST_BYTES_MAX: u64 = 136 + 2_048 + (112 << 20) + 96;
 /// Bytes of a copy of a keyring in a store: some 30 million names.
 pub const KEYRING_COPY_BYTES_MAX: u64 = 2 << 30;
-/// Objects of a backup that are read, checked or stored at the same time; each takes the memory of one
+/// Segments that are read and checked at the same time while a backup is made; each takes the memory of one
+/// or two segments. No more, so that a machine that serves a bank has something left for it.
+pub const BACKUP_READS_MAX: usize = 2;
+/// Objects of a backup that are stored, or read and checked, at the same time; each takes the memory of one
 /// or two segments.
 pub const BACKUP_AT_ONCE_MAX: usize = 4;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A backup that is named, and by whom it is believed.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BackupFrom {
-    /// Where backups lie: a directory
+    /// Where backups lie: a directory, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "LOCATION")]
     pub(crate) from: String,
 

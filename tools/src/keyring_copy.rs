@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Where the copy of a keyring comes from.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct KeyringFrom {
-    /// Where copies of the keyring lie: the newest of the life that is restored is taken
+    /// Where copies of the keyring lie, a directory or s3://BUCKET/PREFIX: the newest of the life that is restored is taken
     #[arg(long, value_name = "LOCATION")]
     pub(crate) keyring: Option<String>,
 

@@ -1,5 +1,5 @@
-//! The tests that are written in Python, of the API and of mail (`tests/api`) and of exports (`tests/export`), against
-//! the binary that the other tests have built.
+//! The tests that are written in Python, of the API and of mail (`tests/api`), of backups in an object store
+//! (`tests/backup`) and of exports (`tests/export`), against the binary that the other tests have built.
 
 use crate::command::{root, run};
 use std::fs;
@@ -20,8 +20,9 @@ pub(crate) fn run_tests() -> Result<(), String> {
     }
     let florin = format!("FLORIN={}", binary.display());
     let python = format!("{HOME}/bin/python");
-    let pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/api", "tests/export"];
-    run("env", &[&[&*florin, "PYTHONDONTWRITEBYTECODE=1", &*python][..], &pytest].concat())
+    let pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
+    let tests = ["tests/api", "tests/backup", "tests/export"];
+    run("env", &[&[&*florin, "PYTHONDONTWRITEBYTECODE=1", &*python][..], &pytest, &tests].concat())
 }
 
 /// Unless it is there already.

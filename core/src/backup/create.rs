@@ -1,8 +1,8 @@
 //! Making a backup.
 //!
 //! 1. The newest manifest of this life is read: what it names, and was left, is there.
-//! 2. Every further segment is read and its frames are checked, on the chain of those before; it is stored
-//!    while the next one is read.
+//! 2. Every further segment is read and its frames are checked, some at the same time; in order, each must
+//!    lead on from the one before. It is stored while the next ones are read.
 //! 3. When all objects are stored, those that somebody has removed meanwhile are stored again.
 //! 4. When all are there, the manifest is stored.
 //!
@@ -10,18 +10,20 @@
 //! believed.
 
 use super::manifest::{Manifest, ObjectEntry, Sealed};
-use super::segments::walk;
-use super::{Progress, PublicKey, Signer, Source, Store, check, damaged, failed, object};
+use super::segments::{beginning, walk};
+use super::uploads::{Upload, Uploads};
+use super::{Progress, PublicKey, Signer, Source, Store, check, failed, object};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{BACKUP_AT_ONCE_MAX, BACKUP_OBJECTS_MAX};
+use crate::limits::{BACKUP_OBJECTS_MAX, BACKUP_READS_MAX};
 use crate::log::{FramePosition, Geometry, Identity};
 use crate::opening::random_u128;
 use crate::sealing::{self, DatabaseKey, WrappedKey};
 use crate::snapshot::Snapshot;
+use bytes::Bytes;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::{Lsn, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 /// How a backup is made.
@@ -78,14 +80,22 @@ pub fn create(
     let uploads = Uploads::new(store);
     let mut objects: Vec<ObjectEntry> = Vec::new();
     thread::scope(|scope| {
-        let sender = uploads.start(scope);
+        let (sender, readers) = (uploads.start(scope), reading.start(scope));
+        let mut readers = readers.iter().cycle();
         for number in 0..=plan.last {
             if let Some(entry) = plan.kept.get(&number) {
                 objects.push(*entry);
                 continue;
             }
+            let reader = readers.next().expect("there are some");
+            let taken = reader.recv().expect("it has sent an error before it ends")?;
             let position = objects.last().map_or(FramePosition::GENESIS, |entry| entry.end);
-            let (entry, upload) = reading.take(number, position)?;
+            if !taken.follows(position) {
+                return Err(Error::corrupt(format!(
+                    "segment {number} of the log: its first frame does not follow the log before it"
+                )));
+            }
+            let Taken { entry, upload, .. } = taken;
             if sender.send(upload).is_err() {
                 // The workers are gone: one says why.
                 break;
@@ -122,7 +132,7 @@ pub fn create(
         ));
     }
     let again_count = store_again(store, &reading, &manifest)?;
-    let bytes = manifest.encoded(creation.signer);
+    let bytes = Bytes::from(manifest.encoded(creation.signer));
     let name = manifest.name(&bytes);
     store.create(&name, &bytes).map_err(|error| failed(&name, &error))?;
     let stored_count = stored_count + again_count;
@@ -154,18 +164,18 @@ fn store_again(
     manifest: &Manifest,
 ) -> Result<u64, Error> {
     let mut again_count = 0;
-    for (index, entry) in missing(store, manifest)? {
-        let (again, upload) = reading.take(entry.number, manifest.start_of(index))?;
+    for entry in missing(store, manifest)? {
+        let Taken { entry: again, upload, .. } = reading.take(entry.number)?;
         if again != entry {
             return Err(Error::corrupt(format!(
                 "segment {} of the log is not what was backed up before: run `florin verify`",
                 entry.number
             )));
         }
-        self::store(store, &upload)?;
+        upload.store(store)?;
         again_count += 1;
     }
-    if let Some((_, entry)) = missing(store, manifest)?.first().filter(|_| 0 < again_count) {
+    if let Some(entry) = missing(store, manifest)?.first().filter(|_| 0 < again_count) {
         return Err(Error::new(
             ErrorKind::Io,
             format!(
@@ -178,10 +188,10 @@ fn store_again(
 }
 
 /// The objects of a manifest that are not there as they were stored.
-fn missing(store: &dyn Store, manifest: &Manifest) -> Result<Vec<(usize, ObjectEntry)>, Error> {
+fn missing(store: &dyn Store, manifest: &Manifest) -> Result<Vec<ObjectEntry>, Error> {
     let listed = listed(store, manifest.incarnation)?;
-    let entries = manifest.objects.iter().copied().enumerate();
-    Ok(entries.filter(|(_, entry)| !is_there(&listed, manifest, entry)).collect())
+    let entries = manifest.objects.iter().copied();
+    Ok(entries.filter(|entry| !is_there(&listed, manifest, entry)).collect())
 }
 
 /// What objects are sealed under, and the key to do it with.
@@ -287,9 +297,48 @@ struct Reading<'a> {
     key: Option<&'a DatabaseKey>,
 }
 
+/// A segment that was read, and is to be stored once it is known to lead on from the one before.
+struct Taken {
+    /// Where its first frame says that it follows.
+    from: FramePosition,
+    entry: ObjectEntry,
+    upload: Upload,
+}
+
+impl Taken {
+    /// Whether its first frame follows a position: the end of the segment before.
+    fn follows(&self, position: FramePosition) -> bool {
+        (self.from.sequence, self.from.chain) == (position.sequence, position.chain)
+    }
+}
+
 impl Reading<'_> {
+    /// Reads what is to be stored with some threads, each of which holds one segment until it is taken. The
+    /// first segment comes from the first, the next one from the second, and so on, in turn. One that could
+    /// not read sends why, and ends.
+    fn start<'scope, 'env>(
+        &'env self,
+        scope: &'scope thread::Scope<'scope, 'env>,
+    ) -> Vec<mpsc::Receiver<Result<Taken, Error>>> {
+        let reader = |place| {
+            let (sender, receiver) = mpsc::sync_channel(0);
+            scope.spawn(move || {
+                let wanted = (0..=self.plan.last).filter(|it| !self.plan.kept.contains_key(it));
+                for number in wanted.skip(place).step_by(BACKUP_READS_MAX) {
+                    let taken = self.take(number);
+                    let is_end = taken.is_err();
+                    if sender.send(taken).is_err() || is_end {
+                        return;
+                    }
+                }
+            });
+            receiver
+        };
+        (0..BACKUP_READS_MAX).map(reader).collect()
+    }
+
     /// Reads and checks a segment.
-    fn take(&self, number: u64, from: FramePosition) -> Result<(ObjectEntry, Upload), Error> {
+    fn take(&self, number: u64) -> Result<Taken, Error> {
         let Reading { plan, source, snapshot, key } = self;
         let start = plan.geometry.lsn(number, 0);
         let is_last = number == plan.last;
@@ -298,8 +347,9 @@ impl Reading<'_> {
         let content = Arc::new(source.segment(number, wanted)?);
         let until = if is_last { snapshot.end.lsn } else { Lsn(u64::MAX) };
         let to_meet = plan.to_meet.filter(|(at, _)| *at == number).map(|(_, end)| end);
-        let walked = walk(plan.identity, number, &content, from, until, to_meet)
-            .map_err(|what| Error::corrupt(format!("segment {number} of the log: {what}")))?;
+        let wrong = |what| Error::corrupt(format!("segment {number} of the log: {what}"));
+        let from = beginning(plan.identity, number, &content).map_err(wrong)?;
+        let walked = walk(plan.identity, number, &content, from, until, to_meet).map_err(wrong)?;
         if to_meet.is_some() && !walked.has_met {
             return Err(Error::new(ErrorKind::Fork, FORKED));
         }
@@ -314,10 +364,10 @@ impl Reading<'_> {
         let mut content = Arc::unwrap_or_clone(content);
         // What ends with zeros may be shorter in its file: beyond it there are zeros.
         content.resize(used, 0);
-        let stored = match key {
+        let stored = Bytes::from(match key {
             Some(key) => object::sealed(&content, key),
             None => content,
-        };
+        });
         let hash = *blake3::hash(&stored).as_bytes();
         let entry = ObjectEntry {
             number,
@@ -328,7 +378,7 @@ impl Reading<'_> {
             end: walked.end,
         };
         let name = super::name::object(snapshot.incarnation, entry.epoch, number, &hash);
-        Ok((entry, Upload { name, hash, stored }))
+        Ok(Taken { from, entry, upload: Upload { name, hash, stored } })
     }
 }
 
@@ -349,78 +399,4 @@ const FORKED: &str = "the last backup has history that this log does not have: i
 
 fn forked(previous: &Manifest) -> Error {
     Error::new(ErrorKind::Fork, format!("the last backup ends at {}: {FORKED}", previous.end.lsn))
-}
-
-/// An object to be stored.
-struct Upload {
-    name: String,
-    hash: [u8; 32],
-    stored: Vec<u8>,
-}
-
-/// Threads that store objects.
-struct Uploads<'a> {
-    store: &'a dyn Store,
-    came_to: Mutex<Result<(u64, u64), Error>>,
-}
-
-impl<'a> Uploads<'a> {
-    fn new(store: &'a dyn Store) -> Uploads<'a> {
-        Uploads { store, came_to: Mutex::new(Ok((0, 0))) }
-    }
-
-    fn start<'scope>(
-        &'scope self,
-        scope: &'scope thread::Scope<'scope, '_>,
-    ) -> mpsc::SyncSender<Upload> {
-        let (sender, receiver) = mpsc::sync_channel(0);
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..BACKUP_AT_ONCE_MAX {
-            let receiver = receiver.clone();
-            scope.spawn(move || self.work(&receiver));
-        }
-        sender
-    }
-
-    /// Stores objects until there are no more, or one could not be.
-    fn work(&self, receiver: &Mutex<mpsc::Receiver<Upload>>) {
-        loop {
-            // Held while waiting: the others wait for the lock instead of for the next object.
-            let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(upload) = next else { return };
-            let result = store(self.store, &upload);
-            let mut came_to = self.came_to.lock().unwrap_or_else(PoisonError::into_inner);
-            match (&mut *came_to, result) {
-                (Ok((count, bytes)), Ok(is_new)) => {
-                    *count += u64::from(is_new);
-                    let stored = u64::try_from(upload.stored.len()).expect("it is in memory");
-                    *bytes += if is_new { stored } else { 0 };
-                }
-                (Ok(_), Err(error)) => *came_to = Err(error),
-                (Err(_), _) => {}
-            }
-            if came_to.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn finish(self) -> Result<(u64, u64), Error> {
-        self.came_to.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Stores an object; one that is there is read back. Says whether there was none.
-fn store(store: &dyn Store, upload: &Upload) -> Result<bool, Error> {
-    let Upload { name, hash, stored } = upload;
-    let is_new = store.create(name, stored).map_err(|error| failed(name, &error))?;
-    if !is_new {
-        // Nobody has vouched for it: it may have been left by an attempt that was interrupted.
-        let bytes_max = u64::try_from(stored.len()).expect("it is in memory");
-        let there = store.read(name, bytes_max).map_err(|error| failed(name, &error))?;
-        if blake3::hash(&there).as_bytes() != hash {
-            return Err(damaged(name, "it is there and is not what its name says: remove it"));
-        }
-    }
-    Ok(is_new)
 }

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::keyring::{self, DIRECTORY, KeyringStatus};
 use crate::limits::KEYRING_COPY_BYTES_MAX;
 use crate::sealing;
+use bytes::Bytes;
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::Timestamp;
 use std::io;
@@ -97,7 +98,8 @@ pub struct Kept {
     pub name: String,
     /// Older ones that were removed.
     pub removed_count: usize,
-    /// Why none was removed, if some were not because of what clocks say.
+    /// Why none was removed, if some were not because of what clocks say; and that what is removed is not
+    /// gone, if the store keeps it.
     pub findings: Vec<String>,
 }
 
@@ -128,6 +130,7 @@ pub fn keep(store: &dyn Store, copy: &KeyringCopy, keeping: &Keeping<'_>) -> Res
     }
     let name = name_of(copy.birth(), incarnation, copy.root_number(), now);
     let signed = SignedCopy { incarnation, made: now, copy: copy.clone() }.encoded(signer);
+    let signed = Bytes::from(signed);
     if KEYRING_COPY_BYTES_MAX < u64::try_from(signed.len()).expect("it is in memory") {
         return Err(Error::new(
             ErrorKind::Invalid,
@@ -138,14 +141,22 @@ pub fn keep(store: &dyn Store, copy: &KeyringCopy, keeping: &Keeping<'_>) -> Res
     if !is_new {
         return Err(damaged(&name, "there is a copy of this very moment already"));
     }
-    let findings = doubts(&before, now);
+    let mut findings = doubts(&before, now);
+    let is_sure = findings.is_empty();
     let mut removed_count = 0;
-    for old in before.iter().filter(|old| findings.is_empty() && KEPT_FOR <= old.age(now)) {
+    for old in before.iter().filter(|old| is_sure && KEPT_FOR <= old.age(now)) {
         store.remove(&old.name).map_err(|error| failed(&old.name, &error))?;
         removed_count += 1;
     }
+    if store.keeps_versions() {
+        findings.push(String::from(KEEPS_VERSIONS));
+    }
     Ok(Kept { name, removed_count, findings })
 }
+
+const KEEPS_VERSIONS: &str = "the store keeps versions: copies that are removed can be had back, and with them keys \
+                              that were destroyed since; keep copies of a keyring where nothing is kept of \
+                              what is removed, or let the store delete old versions within seven days";
 
 /// What speaks against believing the clocks.
 fn doubts(before: &[StoredCopy], now: Timestamp) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! A store in memory, which can fail, and whose objects tests can alter.
 
 use crate::backup::store::{Store, StoredObject};
+use bytes::Bytes;
 use florin_ledger::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,6 +22,7 @@ struct State {
     /// How many more changes succeed; `None`: all.
     changes_left: Option<u64>,
     changes_count: u64,
+    keeps_versions: bool,
 }
 
 impl MemoryStore {
@@ -55,6 +57,11 @@ impl MemoryStore {
         self.state().time = time;
     }
 
+    /// Says from now on that it keeps versions.
+    pub fn keep_versions(&self) {
+        self.state().keeps_versions = true;
+    }
+
     /// Lets creations and removals fail after so many more; `None` lifts it.
     pub fn fail_after(&self, changes_count: Option<u64>) {
         self.state().changes_left = changes_count;
@@ -86,7 +93,7 @@ impl State {
 }
 
 impl Store for MemoryStore {
-    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+    fn create(&self, name: &str, bytes: &Bytes) -> io::Result<bool> {
         let mut state = self.state();
         state.change()?;
         if state.objects.contains_key(name) {
@@ -133,5 +140,9 @@ impl Store for MemoryStore {
 
     fn remove_partials(&self, _before: Timestamp) -> io::Result<usize> {
         Ok(0)
+    }
+
+    fn keeps_versions(&self) -> bool {
+        self.state().keeps_versions
     }
 }

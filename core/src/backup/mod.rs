@@ -34,6 +34,7 @@ pub mod signature;
 mod signed_copy;
 pub mod source;
 pub mod store;
+mod uploads;
 
 pub use check::{Checked, Trust, check, newest, newest_that_reads, read_manifest};
 pub use create::{Created, Creation, create};

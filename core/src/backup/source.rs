@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::limits::SNAPSHOT_PIECE_BYTES_MAX;
 use crate::snapshot::{Snapshot, StillLog};
 
-/// A log to be backed up.
-pub trait Source {
+/// A log to be backed up. Several threads read it at the same time.
+pub trait Source: Sync {
     /// Its present end.
     ///
     /// # Errors

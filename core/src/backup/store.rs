@@ -1,5 +1,6 @@
 //! Where the objects of backups lie: a directory, an object store, memory.
 
+use bytes::Bytes;
 use florin_ledger::Timestamp;
 use std::io;
 
@@ -12,7 +13,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The store's. The object may or may not be there then.
-    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool>;
+    fn create(&self, name: &str, bytes: &Bytes) -> io::Result<bool>;
 
     /// All of an object; `NotFound` if there is none, `FileTooLarge` if it has more than so many bytes:
     /// whoever writes to a store does not choose how much memory its readers need.
@@ -34,7 +35,8 @@ pub trait Store: Send + Sync {
     /// The store's.
     fn tops(&self) -> io::Result<Vec<String>>;
 
-    /// Removes an object; one that is not there is removed.
+    /// Removes an object; one that is not there is removed. A store that keeps versions may have it still
+    /// ([`Store::keeps_versions`]).
     ///
     /// # Errors
     /// The store's.
@@ -46,6 +48,10 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store's.
     fn remove_partials(&self, before: Timestamp) -> io::Result<usize>;
+
+    /// Whether it was seen, when something was created, to keep versions: then what is removed can be had
+    /// back by whoever may read it.
+    fn keeps_versions(&self) -> bool;
 }
 
 /// An object in a list.

@@ -5,6 +5,7 @@ use crate::bank::{
     Bank, Kind, NOW, START, balance, checked, creation, opens, options, restored, signer, transfer,
 };
 use crate::keys::TestKey;
+use bytes::Bytes;
 use florin_core::backup::memory::MemoryStore;
 use florin_core::backup::{
     Source, Store, StoredObject, Target, create, newest_that_reads, prune_orphans,
@@ -68,7 +69,7 @@ struct Pruned<'a> {
 }
 
 impl Store for Pruned<'_> {
-    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+    fn create(&self, name: &str, bytes: &Bytes) -> io::Result<bool> {
         let created = self.store.create(name, bytes);
         let mut goes = self.goes.lock().unwrap();
         if 0 < goes.1 {
@@ -96,6 +97,10 @@ impl Store for Pruned<'_> {
 
     fn remove_partials(&self, before: Timestamp) -> io::Result<usize> {
         self.store.remove_partials(before)
+    }
+
+    fn keeps_versions(&self) -> bool {
+        self.store.keeps_versions()
     }
 }
 
@@ -256,7 +261,7 @@ fn a_token_that_fails_stores_nothing() {
 /// A source that says something else than its log.
 struct Lying<'a> {
     log: StillLog,
-    says: &'a dyn Fn(Snapshot) -> Snapshot,
+    says: &'a (dyn Fn(Snapshot) -> Snapshot + Sync),
     /// Segments of another log.
     other: Option<(u64, StillLog)>,
 }
@@ -279,7 +284,7 @@ impl Source for Lying<'_> {
 fn what_a_server_says_is_not_taken_for_true() {
     let mut bank = Bank::found(Kind::Sealed);
     bank.day(1);
-    type Lie = Box<dyn Fn(Snapshot) -> Snapshot>;
+    type Lie = Box<dyn Fn(Snapshot) -> Snapshot + Sync>;
     let lies: Vec<Lie> = vec![
         Box::new(|it| Snapshot { wrapped_key: Vec::new(), ..it }),
         Box::new(|it| Snapshot { wrapped_key: vec![7; 5_000], ..it }),
@@ -311,6 +316,31 @@ fn what_a_server_says_is_not_taken_for_true() {
             assert!(store.objects().keys().all(|name| !name.contains("manifests")));
         }
     }
+}
+
+/// Segments are read and checked at the same time, each by itself; one that leads on from another history than the
+/// segment before it is not stored.
+#[test]
+fn segments_of_two_histories_make_no_backup() {
+    let mut bank = Bank::found(Kind::Clear);
+    bank.day(1);
+    let copy = bank.disk.copy();
+    bank.day(2);
+    bank.day(1);
+    let mut fork = Bank::on(Kind::Clear, copy, bank.openings - 2, 500);
+    fork.day(2);
+    let store = MemoryStore::new();
+    let honest = |it| it;
+    let source = Lying { log: bank.still(), says: &honest, other: Some((2, fork.still())) };
+    let signer = signer();
+    let made = create(&source, &store, &creation(&signer, None, NOW), &mut |_| {});
+    let error = made.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let message = error.to_string();
+    assert!(message.contains("segment 3") && message.contains("does not follow"), "{message}");
+    let stored = store.objects();
+    let segment = |name: &String| name.split('/').nth(2).map(|it| it.parse::<u64>().unwrap());
+    assert_eq!(stored.keys().map(segment).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
 }
 
 /// A segment that is stored again is the one that was signed before.

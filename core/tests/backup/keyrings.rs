@@ -218,6 +218,22 @@ fn a_clock_that_is_wrong_once_takes_nothing_with_it() {
     }
 }
 
+/// A store that keeps what is removed is told each time; older copies are removed all the same.
+#[test]
+fn a_store_that_keeps_versions_is_told() {
+    let mut bank = with_customers();
+    let keyrings = MemoryStore::new();
+    let (copy, life) = copied(&mut bank);
+    assert_eq!(kept(&keyrings, &copy, life, NOW).findings, [""; 0]);
+    keyrings.keep_versions();
+    let hours = u64::try_from(KEPT_FOR.as_nanos()).unwrap() / HOUR;
+    for (hour, removed) in [(100, 0), (hours, 1)] {
+        let told = kept(&keyrings, &copy, life, later(hour));
+        assert_eq!((told.removed_count, told.findings.len()), (removed, 1));
+        assert!(told.findings[0].contains("keeps versions"), "{:?}", told.findings);
+    }
+}
+
 /// An older keyring that was put back does not push out the copies of the newer one.
 #[test]
 fn copies_of_a_later_state_are_not_pushed_out() {

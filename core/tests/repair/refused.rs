@@ -184,7 +184,8 @@ fn a_backup_that_was_altered_or_is_anothers_is_refused() {
 /// Whatever a server says of itself, there is an answer and nothing is changed.
 #[test]
 fn what_a_server_says_is_not_taken_for_true() {
-    struct Lying<'a>(StillLog, &'a dyn Fn(&mut Snapshot));
+    type Lie<'a> = &'a (dyn Fn(&mut Snapshot) + Sync);
+    struct Lying<'a>(StillLog, Lie<'a>);
     impl Source for Lying<'_> {
         fn snapshot(&self) -> Result<Snapshot, Error> {
             let mut snapshot = self.0.snapshot().clone();
@@ -197,7 +198,7 @@ fn what_a_server_says_is_not_taken_for_true() {
         }
     }
     let bank = Bank::of_days(false, 2);
-    let lies: [&dyn Fn(&mut Snapshot); 9] = [
+    let lies: [Lie<'_>; 9] = [
         &|it| it.birth ^= 1,
         &|it| it.incarnation ^= 1,
         &|it| it.segment_bytes = 12,

@@ -60,7 +60,7 @@ keyring: move away what is left of it. What the log says is destroyed is destroy
 is opened."
     )]
     Restore {
-        /// Where copies lie: the newest of the life that the bank is in is taken
+        /// Where copies lie, a directory or s3://BUCKET/PREFIX: the newest of the life that the bank is in is taken
         #[arg(long, value_name = "LOCATION")]
         from: String,
         /// The copy to take: where another life of the bank has a newer one, or a clock was wrong

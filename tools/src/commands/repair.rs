@@ -45,7 +45,7 @@ pub(crate) struct Repair {
     #[command(flatten)]
     credentials: Credentials,
 
-    /// Where a backup lies: a directory
+    /// Where a backup lies: a directory, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "LOCATION", requires = "signed_by")]
     from_backup: Option<String>,
 

@@ -1,6 +1,7 @@
 //! A directory of objects. An object is written beside its name, synced, and given its name if none has it
 //! (fault 45: the directory that holds it is synced too, and those above it).
 
+use bytes::Bytes;
 use florin_core::backup::{Store, StoredObject};
 use florin_ledger::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -64,7 +65,7 @@ impl DirectoryStore {
 }
 
 impl Store for DirectoryStore {
-    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+    fn create(&self, name: &str, bytes: &Bytes) -> io::Result<bool> {
         let path = self.path(name)?;
         self.check_root()?;
         let directory = path.parent().unwrap_or(&self.root);
@@ -152,6 +153,10 @@ impl Store for DirectoryStore {
             Ok(())
         })?;
         Ok(removed_count)
+    }
+
+    fn keeps_versions(&self) -> bool {
+        false
     }
 }
 
@@ -259,8 +264,8 @@ mod tests {
     #[test]
     fn an_object_is_created_once_and_read_up_to_a_bound() {
         let (_directory, store) = store();
-        assert!(store.create("x/y/z", b"one").unwrap());
-        assert!(!store.create("x/y/z", b"two").unwrap());
+        assert!(store.create("x/y/z", &Bytes::from_static(b"one")).unwrap());
+        assert!(!store.create("x/y/z", &Bytes::from_static(b"two")).unwrap());
         assert_eq!(store.read("x/y/z", 3).unwrap(), b"one");
         assert_eq!(store.read("x/y/z", 2).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(store.read("x/y/w", 3).unwrap_err().kind(), io::ErrorKind::NotFound);
@@ -277,7 +282,7 @@ mod tests {
     fn no_name_leads_out_of_it() {
         let (_directory, store) = store();
         for name in ["../x", "/x", "x/../../y", "", "."] {
-            assert!(store.create(name, b"x").is_err(), "{name}");
+            assert!(store.create(name, &Bytes::from_static(b"x")).is_err(), "{name}");
             assert!(store.read(name, 9).is_err(), "{name}");
             assert!(store.remove(name).is_err(), "{name}");
         }
@@ -291,7 +296,7 @@ mod tests {
         fs::create_dir_all(first.root.join("x/y")).unwrap();
         fs::write(first.root.join("x/y/z"), b"left by an attempt that was cut off").unwrap();
         let store = DirectoryStore::open(&first.root).unwrap();
-        assert!(!store.create("x/y/z", b"one").unwrap());
+        assert!(!store.create("x/y/z", &Bytes::from_static(b"one")).unwrap());
         let durable = store.durable.lock().unwrap();
         for directory in ["", "x", "x/y"] {
             let directory = first.root.join(directory).components().collect::<PathBuf>();
@@ -309,7 +314,7 @@ mod tests {
                 let (store, created) = (&store, &created);
                 scope.spawn(move || {
                     for round in 0..20 {
-                        let bytes = vec![writer; 10_000];
+                        let bytes = Bytes::from(vec![writer; 10_000]);
                         let is_new = store.create(&format!("x/{round}/z"), &bytes).unwrap();
                         created.fetch_add(usize::from(is_new), Ordering::Relaxed);
                         let read = store.read(&format!("x/{round}/z"), 10_000).unwrap();
@@ -331,7 +336,7 @@ mod tests {
             let remover = scope.spawn(|| {
                 for round in 0..300 {
                     let name = format!("x/{round}/z");
-                    store.create(&name, b"z").unwrap();
+                    store.create(&name, &Bytes::from_static(b"z")).unwrap();
                     store.remove(&name).unwrap();
                     fs::remove_dir(store.root.join(format!("x/{round}"))).unwrap();
                 }
@@ -346,7 +351,7 @@ mod tests {
     #[test]
     fn what_was_cut_off_is_no_object_and_goes() {
         let (_directory, store) = store();
-        store.create("x/y", b"whole").unwrap();
+        store.create("x/y", &Bytes::from_static(b"whole")).unwrap();
         fs::write(store.root.join("x/.partial-0123456789abcdef"), b"wh").unwrap();
         assert_eq!(names(&store, "x/"), ["x/y"]);
         assert_eq!(store.remove_partials(Timestamp(0)).unwrap(), 0);
@@ -359,10 +364,10 @@ mod tests {
     #[test]
     fn a_store_that_is_gone_is_not_an_empty_one() {
         let (_directory, store) = store();
-        store.create("x/y", b"z").unwrap();
+        store.create("x/y", &Bytes::from_static(b"z")).unwrap();
         fs::rename(&store.root, store.root.with_extension("gone")).unwrap();
         assert!(store.list("x/").is_err());
-        assert!(store.create("x/z", b"z").is_err());
+        assert!(store.create("x/z", &Bytes::from_static(b"z")).is_err());
         assert!(store.tops().is_err());
     }
 }

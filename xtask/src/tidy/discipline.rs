@@ -25,6 +25,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("server/src/server.rs", "out of descriptors: trying again at once would burn a core"),
     ("tools/src/commands/promote.rs", "a pause before asking again whether it is promoted"),
     ("tools/src/node/seek.rs", "how often a standby that is cut off looks for its primary"),
+    ("tools/src/store/patience.rs", "a pause before asking an object store again"),
     ("tools/src/commands/serve.rs", "a pause before looking again whether readers have let go"),
     (
         "server/src/table_keys.rs",

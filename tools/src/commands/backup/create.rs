@@ -22,14 +22,15 @@ use std::time::Duration;
 #[command(
     after_help = "Of an encrypted database the backup is encrypted already, and needs the same key. \
 Of any other one --key-file names a key that its backups are encrypted with: without it nothing in them can \
-ever be read. The keyring is not in it: florin backup keyring. Interrupted, run it again: what is there is \
+ever be read. The keyring is not in it: florin backup keyring. Who asks an object store, and where it is, is taken from \
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL. Interrupted, run it again: what is there is \
 not stored twice. Exit status 1: it is made, and an older one is damaged or could not be removed."
 )]
 pub(crate) struct Create {
     #[command(flatten)]
     source: SourceArguments,
 
-    /// Where to: a directory, made if it is new
+    /// Where to: a directory, made if it is new, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "LOCATION")]
     to: String,
 

@@ -26,7 +26,7 @@ pub(crate) struct Keyring {
     #[command(flatten)]
     source: SourceArguments,
 
-    /// Where to: a directory, made if it is new
+    /// Where to: a directory, made if it is new, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "LOCATION")]
     to: String,
 

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 /// List the backups that there are, from the oldest to the newest (exit status 1 if one can't be read)
 #[derive(Args, Debug)]
 pub(crate) struct List {
-    /// Where backups lie: a directory
+    /// Where backups lie: a directory, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "LOCATION")]
     from: String,
 

@@ -20,7 +20,7 @@ from are not touched by pruning those of the restored one. Backups and prunes th
 objects that no backup names: --orphans removes those. Every manifest must be readable for that."
 )]
 pub(crate) struct Prune {
-    /// Where backups lie: a directory
+    /// Where backups lie: a directory, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "LOCATION")]
     from: String,
 
