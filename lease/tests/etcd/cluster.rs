@@ -1,6 +1,7 @@
-//! An etcd of one member, as Debian ships it, in a process of its own.
+//! An etcd, as Debian ships it, each member in a process of its own.
 
 use florin_lease::{Acquired, Coordination, CoordinationOptions, Held, Holder, since_boot};
+use futures_util::future::join_all;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -47,29 +48,33 @@ impl Cluster {
     pub(crate) async fn start_with(directory: TempDir, scheme: &str, more: Vec<String>) -> Cluster {
         for _ in 0..STARTS_MAX {
             let ports = [free_port(), free_port()];
-            let [client, peer] = ports;
-            let client = format!("{scheme}://127.0.0.1:{client}");
-            let peer = format!("http://127.0.0.1:{peer}");
-            let mut arguments: Vec<_> = [
-                ["--name", "one"],
-                ["--listen-client-urls", &client],
-                ["--advertise-client-urls", &client],
-                ["--listen-peer-urls", &peer],
-                ["--initial-advertise-peer-urls", &peer],
-                ["--initial-cluster", &format!("one={peer}")],
-                ["--heartbeat-interval", "20"],
-                ["--election-timeout", "200"],
-            ]
-            .concat()
-            .into_iter()
-            .map(String::from)
-            .collect();
+            let peers = format!("one={}", peer_url(ports));
+            let mut arguments = arguments("one", scheme, ports, &peers);
             arguments.extend(more.clone());
             if let Some(process) = launch(directory.path(), &arguments).await {
                 return Cluster { process, directory, ports, arguments };
             }
         }
         panic!("etcd does not start: is it installed (apt-get install etcd-server etcd-client)?");
+    }
+
+    /// Three members of one cluster, each in a process of its own.
+    pub(crate) async fn start_three() -> Vec<Cluster> {
+        for _ in 0..STARTS_MAX {
+            let members = ["one", "two", "three"].map(|name| (name, [free_port(), free_port()]));
+            let peers =
+                members.map(|(name, ports)| format!("{name}={}", peer_url(ports))).join(",");
+            let started = members.map(async |(name, ports)| {
+                let directory = tempfile::tempdir().unwrap();
+                let arguments = arguments(name, "http", ports, &peers);
+                let process = launch(directory.path(), &arguments).await?;
+                Some(Cluster { process, directory, ports, arguments })
+            });
+            if let Some(members) = join_all(started).await.into_iter().collect() {
+                return members;
+            }
+        }
+        panic!("etcd does not start in three processes");
     }
 
     /// Where clients find it.
@@ -103,6 +108,28 @@ impl Cluster {
         assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap()
     }
+}
+
+fn peer_url([_, peer]: [u16; 2]) -> String {
+    format!("http://127.0.0.1:{peer}")
+}
+
+fn arguments(name: &str, scheme: &str, ports: [u16; 2], peers: &str) -> Vec<String> {
+    let (client, peer) = (format!("{scheme}://127.0.0.1:{}", ports[0]), peer_url(ports));
+    [
+        ["--name", name],
+        ["--listen-client-urls", &client],
+        ["--advertise-client-urls", &client],
+        ["--listen-peer-urls", &peer],
+        ["--initial-advertise-peer-urls", &peer],
+        ["--initial-cluster", peers],
+        ["--heartbeat-interval", "20"],
+        ["--election-timeout", "200"],
+    ]
+    .concat()
+    .into_iter()
+    .map(String::from)
+    .collect()
 }
 
 /// `None` if it ended before it was ready.

@@ -108,6 +108,26 @@ async fn a_restart_of_etcd_loses_no_lease() {
     within("whoever waited all the time", waiting).await.unwrap();
 }
 
+/// Whichever member is gone, its leader too.
+#[tokio::test]
+async fn a_member_that_dies_loses_no_lease() {
+    let mut members = Cluster::start_three().await;
+    let endpoints: Vec<_> = members.iter().map(Cluster::endpoint).collect();
+    let (group, other) = (group_at(&endpoints), group_at(&endpoints));
+    let held = take(&group, 1, Duration::from_secs(10)).await;
+    for member in &mut members {
+        member.kill().await;
+        // The first may have been sent before.
+        await_renewal(&held, &other).await;
+        await_renewal(&held, &other).await;
+        let asked = within("an answer", acquire(&other, 2, LONG)).await;
+        assert!(matches!(asked, Acquired::HeldBy(_)), "{asked:?}");
+        member.start_again().await;
+    }
+    held.release().await.unwrap();
+    take(&other, 2, LONG).await.release().await.unwrap();
+}
+
 #[tokio::test]
 async fn an_etcd_that_stays_away_is_a_loss_at_the_deadline() {
     let mut cluster = Cluster::start().await;
