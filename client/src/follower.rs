@@ -60,6 +60,7 @@ pub async fn follow(
     let mut feeder = Feeder { follower: Some(follower), name: options.name.clone() };
     loop {
         let address = course.primary.borrow_and_update().clone();
+        feeder.follower().turn_to(&address);
         if address.is_empty() {
             feeder.follower().disconnected("no primary is known");
             tokio::select! {

@@ -243,7 +243,7 @@ impl EngineThread {
         if let Some(following) = &self.following
             && request.is_write()
         {
-            return Err(on_a_standby(following.standing.primary()));
+            return Err(on_a_standby(&following.standing.primary()));
         }
         if let Some(rest) = self.rest
             && request.is_write()

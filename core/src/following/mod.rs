@@ -90,6 +90,11 @@ impl Follower {
         self.parts.allegiance.may_acknowledge()
     }
 
+    /// The primary is there from now on; empty if nobody knows where.
+    pub fn turn_to(&self, primary: &str) {
+        self.parts.standing.turn_to(primary);
+    }
+
     /// The connection is there.
     pub fn connected(&self) {
         self.parts.standing.connected();

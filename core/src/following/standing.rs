@@ -10,7 +10,6 @@ use std::time::Duration;
 
 /// Shared by the follower, the engine and whoever asks.
 pub(crate) struct Standing {
-    primary: String,
     node: u128,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -29,6 +28,7 @@ pub struct PromotionAsked {
 
 #[derive(Default)]
 struct State {
+    primary: String,
     is_connected: bool,
     primary_end: Option<Lsn>,
     /// When all that the primary had was last here; before that ever was, when this was opened.
@@ -42,13 +42,18 @@ struct State {
 
 impl Standing {
     pub(crate) fn new(primary: &str, node: u128, clock: Arc<dyn Clock>) -> Standing {
-        let state = State { in_step: clock.elapsed(), ..State::default() };
-        Standing { primary: primary.to_owned(), node, clock, state: Mutex::new(state) }
+        let primary = primary.to_owned();
+        let state = State { primary, in_step: clock.elapsed(), ..State::default() };
+        Standing { node, clock, state: Mutex::new(state) }
     }
 
-    /// Where the primary is.
-    pub(crate) fn primary(&self) -> &str {
-        &self.primary
+    /// Where the primary is; empty if nobody knows.
+    pub(crate) fn primary(&self) -> String {
+        self.lock().primary.clone()
+    }
+
+    pub(super) fn turn_to(&self, primary: &str) {
+        primary.clone_into(&mut self.lock().primary);
     }
 
     pub(super) fn connected(&self) {
@@ -114,7 +119,7 @@ impl Standing {
         let now = self.clock.elapsed();
         let state = self.lock();
         StandbyStanding {
-            primary: self.primary.clone(),
+            primary: state.primary.clone(),
             node: self.node,
             is_connected: state.is_connected,
             durable,

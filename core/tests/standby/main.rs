@@ -12,6 +12,7 @@ mod erasure;
 mod group;
 #[path = "../keys/mod.rs"]
 mod keys;
+mod lease;
 #[path = "../names/mod.rs"]
 mod names;
 mod pair;

@@ -4,9 +4,10 @@ use crate::doors::DoorFlags;
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::key::KeyArguments;
-use crate::node::election::elect;
+use crate::node::election::{Warrant, elect};
 use crate::node::feeding::Feeding;
 use crate::node::flags::{FollowFlags, SyncFlags};
+use crate::node::lease::{Lease, LeaseFlags};
 use crate::node::peers::Peers;
 use crate::node::seek::{give_way, latest, seek, watch_for_successor};
 use crate::signing_key::SigningKeyArguments;
@@ -16,6 +17,7 @@ use florin_core::following::{self, NewPrimary, Part, Promotion, PromotionAsked};
 use florin_core::group::Term;
 use florin_core::tree::Proving;
 use florin_core::{Database, Error, ErrorKind, Options};
+use florin_lease::Held;
 use florin_ledger::Timestamp;
 use florin_proof::SigningKey;
 use florin_server::{Observe, Server, ServerError, ServerOptions};
@@ -73,6 +75,8 @@ pub(crate) struct Serve {
     follow: FollowFlags,
     #[command(flatten)]
     sync: SyncFlags,
+    #[command(flatten)]
+    lease: LeaseFlags,
 
     /// End a connection that has asked nothing for so long
     #[arg(long, value_name = "SECONDS")]
@@ -102,8 +106,8 @@ struct Ready<'a> {
 #[derive(Debug)]
 enum Next {
     Stop,
-    /// Decide.
-    Decide,
+    /// Decide, with the lease if one was taken for it.
+    Decide(Option<Held>),
     /// Follow the primary that is there, or whichever the group has; nowhere in particular if it is empty.
     Follow(String),
 }
@@ -114,7 +118,7 @@ enum Served {
     /// It was told to stop.
     Stopped,
     /// It was a standby, and shall be the primary.
-    Promoted(Promotion),
+    Promoted(Promotion, Option<Held>),
     /// It was the primary, and has promised another.
     Deposed,
     /// It is a standby, and what the primary there never had is to be set aside.
@@ -137,24 +141,27 @@ impl Serve {
         let observe = self.observe_address(&runtime)?;
         self.log.begin()?;
         let peers = self.follow.peers()?;
+        let lease = {
+            let _guard = runtime.enter();
+            self.lease.lease()?
+        };
+        let means = Means { runtime: &runtime, peers: &peers, lease: lease.as_ref() };
         let mut places = Places { address, observe };
-        let mut next = self.begin(&runtime, &peers)?;
+        let mut next = self.begin(&means)?;
         loop {
             next = match next {
                 Next::Stop => return Ok(Exit::Done),
-                Next::Decide => self.decide(&runtime, &mut places, &peers)?,
-                Next::Follow(primary) => {
-                    self.follow_primary(&runtime, &mut places, &peers, &primary)?
-                }
+                Next::Decide(held) => self.decide(&means, &mut places, held)?,
+                Next::Follow(primary) => self.follow_primary(&means, &mut places, &primary)?,
             };
         }
     }
 
     /// What the directory's node does, as it was left and as an operator says.
-    fn begin(&self, runtime: &Runtime, peers: &Peers) -> Result<Next, Failure> {
+    fn begin(&self, means: &Means<'_>) -> Result<Next, Failure> {
         let part = following::part_of(&self.data).map_err(|error| self.cant_open(&error))?;
         match (part, self.follow.address()) {
-            (None, None) | (Some(Part::Decides(_)), None) => Ok(Next::Decide),
+            (None, None) | (Some(Part::Decides(_)), None) => Ok(Next::Decide(None)),
             (None, Some(named)) => Ok(Next::Follow(named.to_owned())),
             (Some(Part::Follows(last)), named) => {
                 Ok(Next::Follow(named.map_or(last, str::to_owned)))
@@ -163,20 +170,13 @@ impl Serve {
                 self.finish_going_back()?;
                 Ok(Next::Follow(last))
             }
-            (Some(Part::Decides(term)), Some(named)) => {
-                self.begin_beside(runtime, peers, term, named)
-            }
+            (Some(Part::Decides(term)), Some(named)) => self.begin_beside(means, term, named),
         }
     }
 
     /// A primary that is told to follow: it was promoted, and its flags are from before; or another was since.
-    fn begin_beside(
-        &self,
-        runtime: &Runtime,
-        peers: &Peers,
-        term: Term,
-        named: &str,
-    ) -> Result<Next, Failure> {
+    fn begin_beside(&self, means: &Means<'_>, term: Term, named: &str) -> Result<Next, Failure> {
+        let Means { runtime, peers, .. } = *means;
         let views = runtime.block_on(async {
             let mut addresses = peers.group_of(named).await;
             addresses.push(named.to_owned());
@@ -186,7 +186,7 @@ impl Serve {
         match latest(&views) {
             // Going back says whether it is of this database.
             Some(view) if term.0 < view.status.term => {
-                self.go_back(runtime, peers, &view.address)?;
+                self.go_back(means, &view.address)?;
                 Ok(Next::Follow(view.address.clone()))
             }
             // Without terms nobody knows which of the two is the later: opening it to follow says so.
@@ -195,7 +195,7 @@ impl Serve {
             }
             _ => {
                 warn!(%term, "this node decides: --follow is for when it does not");
-                Ok(Next::Decide)
+                Ok(Next::Decide(None))
             }
         }
     }
@@ -203,16 +203,17 @@ impl Serve {
     /// Serves as the primary.
     fn decide(
         &self,
-        runtime: &Runtime,
+        means: &Means<'_>,
         places: &mut Places,
-        peers: &Peers,
+        held: Option<Held>,
     ) -> Result<Next, Failure> {
         let database = open_database_with(&self.data, self.options()?)?;
-        if runtime.block_on(give_way(&database, peers)) {
+        if means.runtime.block_on(give_way(&database, means.peers)) {
             database.close().map_err(|error| Failure::at_close(&error))?;
             return Ok(Next::Follow(String::new()));
         }
-        let served = runtime.block_on(self.serve(places, database.clone(), peers, None));
+        let part = Serving::Primary(held);
+        let served = means.runtime.block_on(self.serve(places, database.clone(), means, part));
         let closed = database.close();
         drop(database);
         match served? {
@@ -230,11 +231,11 @@ impl Serve {
     /// Serves as a standby.
     fn follow_primary(
         &self,
-        runtime: &Runtime,
+        means: &Means<'_>,
         places: &mut Places,
-        peers: &Peers,
         primary: &str,
     ) -> Result<Next, Failure> {
+        let Means { runtime, peers, .. } = *means;
         let origin = || runtime.block_on(peers.origin(primary));
         let options = self.options()?;
         let opened =
@@ -245,7 +246,8 @@ impl Serve {
         })?;
         let (served, feeding) = runtime.block_on(async {
             let feeding = Feeding::begin(follower, primary.to_owned(), peers.options().clone());
-            (self.serve(places, database.clone(), peers, Some(&feeding)).await, feeding)
+            let part = Serving::Standby(&feeding);
+            (self.serve(places, database.clone(), means, part).await, feeding)
         });
         feeding.tell();
         // The feeder may wait for the engine, and the closed database ends that: so it comes first.
@@ -253,9 +255,9 @@ impl Serve {
         drop(database);
         runtime.block_on(feeding.end());
         match after_closing(served?, closed)? {
-            Served::Promoted(promotion) => {
+            Served::Promoted(promotion, held) => {
                 match self.let_go_of(|| following::promote(&self.data, promotion)) {
-                    Ok(()) => Ok(Next::Decide),
+                    Ok(()) => Ok(Next::Decide(held)),
                     Err(error) if error.kind() == ErrorKind::Fenced => {
                         warn!("another was promoted since: {error}");
                         Ok(Next::Follow(String::new()))
@@ -264,10 +266,10 @@ impl Serve {
                 }
             }
             Served::Parted(address) => {
-                if let Err(failure) = self.go_back(runtime, peers, &address) {
+                if let Err(failure) = self.go_back(means, &address) {
                     // Whoever decides may have changed again; what was begun is finished all the same.
                     warn!("{failure}");
-                    return self.begin(runtime, peers);
+                    return self.begin(means);
                 }
                 Ok(Next::Follow(address))
             }
@@ -287,7 +289,8 @@ impl Serve {
     }
 
     /// Sets aside what a new primary never had.
-    fn go_back(&self, runtime: &Runtime, peers: &Peers, address: &str) -> Result<(), Failure> {
+    fn go_back(&self, means: &Means<'_>, address: &str) -> Result<(), Failure> {
+        let Means { runtime, peers, .. } = *means;
         let unavailable = |error: Error| {
             Failure::unavailable(format!("can't go back to where {address} began: {error}"))
         };
@@ -366,13 +369,13 @@ impl Serve {
         Ok(Some(address))
     }
 
-    /// Serves until it is told to stop or its part changes. A standby comes with what feeds it.
+    /// Serves until it is told to stop or its part changes.
     async fn serve(
         &self,
         places: &mut Places,
         database: Database,
-        peers: &Peers,
-        standby: Option<&Feeding>,
+        means: &Means<'_>,
+        part: Serving<'_>,
     ) -> Result<Served, Failure> {
         let doorkeeper = self.doors.doors()?;
         let Places { address, observe } = *places;
@@ -390,10 +393,15 @@ impl Serve {
         options.idle_timeout =
             self.idle_timeout.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
         let server = Server::bind(address, options, database.clone()).await.map_err(unavailable)?;
-        if standby.is_none() {
+        if let Serving::Primary(_) = part {
             // Not before: what it takes to let standbys in must not wait for them.
             let led = database.lead(self.sync.synchrony());
             led.map_err(|error| Failure::unavailable(error.to_string()))?;
+            // Nobody was told anything yet.
+            if let Some(lease) = means.lease {
+                let named = lease.await_by(&database);
+                named.map_err(|error| Failure::unavailable(error.to_string()))?;
+            }
         }
         doorkeeper.warn_of_no_keys(&self.data, server.metrics().keys_active());
         let observe = match observe {
@@ -406,20 +414,26 @@ impl Serve {
         // Where it listens again when its part changes.
         *places =
             Places { address: server.address(), observe: observe.as_ref().map(Observe::address) };
-        let role = if standby.is_some() { STANDBY } else { PRIMARY };
+        let role = match part {
+            Serving::Standby(_) => STANDBY,
+            Serving::Primary(_) => PRIMARY,
+        };
         say_ready(places, role, self)?;
         // It shows how the server ends, too, and goes with the runtime.
         let observing = observe.map(|observe| tokio::spawn(observe.serve(std::future::pending())));
         let mut reason = None;
         let mut served = Served::Stopped;
         let changed = async {
-            match standby {
-                Some(feeding) => self.follows(&database, peers, feeding, &mut asked).await,
-                None => {
+            match part {
+                Serving::Standby(feeding) => {
+                    self.follows(&database, means, feeding, &mut asked).await
+                }
+                Serving::Primary(held) => {
                     tokio::select! {
                         // Its sender is gone only with the database.
                         Ok(()) = deposed => {}
-                        () = watch_for_successor(&database, peers) => {}
+                        () = watch_for_successor(&database, means.peers) => {}
+                        () = keep_lease(&database, means.lease, held) => {}
                     }
                     Served::Deposed
                 }
@@ -451,14 +465,15 @@ impl Serve {
     async fn follows(
         &self,
         database: &Database,
-        peers: &Peers,
+        means: &Means<'_>,
         feeding: &Feeding,
         asked: &mut mpsc::UnboundedReceiver<PromotionAsked>,
     ) -> Served {
-        let named = self.follow.address();
+        let (named, peers) = (self.follow.address(), means.peers);
         let promoted = async {
             while let Some(PromotionAsked { is_forced, answer }) = asked.recv().await {
-                match elect(database, peers, feeding, is_forced).await {
+                let warrant = if is_forced { Warrant::Force } else { Warrant::Promises };
+                match elect(database, peers, feeding, warrant).await {
                     Ok(promotion) => {
                         // Whoever asked may have gone; it is promoted all the same.
                         let _ = answer.send(Ok(()));
@@ -472,17 +487,48 @@ impl Serve {
             }
             std::future::pending().await
         };
+        let taken_over = async {
+            match means.lease {
+                Some(lease) => lease.take_over(database, peers, feeding).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            promotion = promoted => Served::Promoted(promotion),
+            promotion = promoted => Served::Promoted(promotion, None),
+            (promotion, held) = taken_over => Served::Promoted(promotion, Some(held)),
             address = seek(database, peers, feeding, named) => Served::Parted(address),
         }
+    }
+}
+
+/// What a node works with, whatever its part.
+#[derive(Clone, Copy)]
+struct Means<'a> {
+    runtime: &'a Runtime,
+    peers: &'a Peers,
+    lease: Option<&'a Lease>,
+}
+
+/// As what it serves.
+enum Serving<'a> {
+    /// With the lease, if it has it already.
+    Primary(Option<Held>),
+    /// With what feeds it.
+    Standby(&'a Feeding),
+}
+
+/// Never returns.
+async fn keep_lease(database: &Database, lease: Option<&Lease>, held: Option<Held>) {
+    match lease {
+        Some(lease) => lease.keep(database, held).await,
+        None => std::future::pending().await,
     }
 }
 
 /// Why a standby ended well, with how its database closed.
 fn after_closing(served: Served, closed: Result<(), Error>) -> Result<Served, Failure> {
     match (served, closed) {
-        (served @ (Served::Promoted(_) | Served::Parted(_)), Err(error)) => {
+        (served @ (Served::Promoted(..) | Served::Parted(_)), Err(error)) => {
             // Perhaps of long ago, and it was said that it is promoted. Everything is in the log: opening takes
             // longer.
             warn!("the standby closed without a last checkpoint: {error}");
@@ -565,9 +611,9 @@ mod tests {
     #[test]
     fn a_standby_that_could_make_no_checkpoint_is_promoted_all_the_same() {
         let failed = || Err(Error::new(ErrorKind::Io, "a checkpoint, last week"));
-        let promoted = || Served::Promoted(Promotion::Forced);
-        assert!(matches!(after_closing(promoted(), failed()), Ok(Served::Promoted(_))));
-        assert!(matches!(after_closing(promoted(), Ok(())), Ok(Served::Promoted(_))));
+        let promoted = || Served::Promoted(Promotion::Forced, None);
+        assert!(matches!(after_closing(promoted(), failed()), Ok(Served::Promoted(..))));
+        assert!(matches!(after_closing(promoted(), Ok(())), Ok(Served::Promoted(..))));
         assert!(matches!(after_closing(Served::Stopped, Ok(())), Ok(Served::Stopped)));
         assert!(after_closing(Served::Stopped, failed()).is_err());
     }

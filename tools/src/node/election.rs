@@ -20,6 +20,17 @@ const ROUNDS_MAX: u32 = 5;
 /// How long what the candidate lacks may take to come.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 
+/// On what grounds a standby is promoted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Warrant {
+    /// Enough promises.
+    Promises,
+    /// Enough promises, and it would be on record if answers had gone without standbys.
+    OnRecord,
+    /// Somebody accepts that something that was told may be lost.
+    Force,
+}
+
 /// Has the nodes of the group promise a term to this one, and fetches what it lacks of what they have. When it
 /// returns, nothing that was ever told is missing here; by force, that may be.
 ///
@@ -29,17 +40,17 @@ pub(crate) async fn elect(
     database: &Database,
     peers: &Peers,
     feeding: &Feeding,
-    is_forced: bool,
+    warrant: Warrant,
 ) -> Result<Promotion, Error> {
-    check_copy(database, is_forced)?;
+    check_copy(database, warrant)?;
     for _ in 0..ROUNDS_MAX {
         // The group that counts is that of all that is here, and durable before it is applied.
         let synced = database.replication().synchrony().synced;
         await_applied(database, synced).await?;
         let Some(group) = block_in_place(|| database.group())? else {
-            return alone(database, is_forced);
+            return alone(database, warrant);
         };
-        let candidate = Candidate { database, peers, feeding, group, is_forced };
+        let candidate = Candidate { database, peers, feeding, group, warrant };
         if let Some(promotion) = candidate.stand().await? {
             return Ok(promotion);
         }
@@ -48,14 +59,14 @@ pub(crate) async fn elect(
 }
 
 /// Whether this copy may become what all others are compared with.
-fn check_copy(database: &Database, is_forced: bool) -> Result<(), Error> {
+fn check_copy(database: &Database, warrant: Warrant) -> Result<(), Error> {
     if let Replication::Standby(standing, _) = database.replication()
         && standing.has_stopped
     {
         let trouble = standing.trouble.unwrap_or_default();
         return Err(refused(format!("it follows no more ({trouble}): promote another")));
     }
-    if database.node().must_compare && !is_forced {
+    if database.node().must_compare && warrant != Warrant::Force {
         return Err(refused(
             "it was a primary before, and its state was not found the same as its new primary's yet: promote \
              another, or give --force",
@@ -65,10 +76,10 @@ fn check_copy(database: &Database, is_forced: bool) -> Result<(), Error> {
 }
 
 /// Without a group nobody else is asked: whoever promotes it has looked, and stopped the old primary.
-fn alone(database: &Database, is_forced: bool) -> Result<Promotion, Error> {
+fn alone(database: &Database, warrant: Warrant) -> Result<Promotion, Error> {
     let term = database.node().promised.next_of(database.node_id()?);
     let promised = block_in_place(|| database.promise(term, None))?;
-    match (promised.is_granted, is_forced) {
+    match (promised.is_granted, warrant == Warrant::Force) {
         (_, true) => Ok(Promotion::Forced),
         (true, false) => Ok(Promotion::Elected(term)),
         (false, false) => {
@@ -93,7 +104,7 @@ struct Candidate<'a> {
     peers: &'a Peers,
     feeding: &'a Feeding,
     group: Group,
-    is_forced: bool,
+    warrant: Warrant,
 }
 
 /// A promise of a node of the group.
@@ -106,7 +117,7 @@ impl Candidate<'_> {
     /// One round; `None` if another one is needed.
     async fn stand(&self) -> Result<Option<Promotion>, Error> {
         let node = self.database.node_id()?;
-        if self.group.node(node).is_none() && !self.is_forced {
+        if self.group.node(node).is_none() && !self.is_forced() {
             return Err(refused(
                 "this node is not of the group, so nothing that was told waited for it: promote one that is, or \
                  give --force",
@@ -135,13 +146,13 @@ impl Candidate<'_> {
         let (granted, denied): (Vec<_>, Vec<_>) = answers
             .map(|(address, promised)| Voice { address, promised })
             .partition(|voice| voice.promised.is_granted);
-        if !denied.is_empty() && !self.is_forced {
+        if !denied.is_empty() && !self.is_forced() {
             return Ok(None);
         }
         let granted = self.catch_up(&others, granted, own.term, own.end).await?;
         // What was fetched may have changed the group.
         let group = block_in_place(|| self.database.group())?.unwrap_or_default();
-        if !self.is_same(&group) && !self.is_forced {
+        if !self.is_same(&group) && !self.is_forced() {
             return Ok(None);
         }
         let is_enough = self.needed() <= 1 + granted && self.group.node(node).is_some();
@@ -164,14 +175,18 @@ impl Candidate<'_> {
     /// Nodes that must promise: where answers may go without standbys, nobody else knows what they told.
     fn needed(&self) -> usize {
         match self.group.missing {
-            Missing::Wait => self.group.promises_needed(),
-            Missing::Degrade(_) => self.group.nodes.len(),
+            Missing::Degrade(_) if self.warrant != Warrant::OnRecord => self.group.nodes.len(),
+            Missing::Wait | Missing::Degrade(_) => self.group.promises_needed(),
         }
+    }
+
+    fn is_forced(&self) -> bool {
+        self.warrant == Warrant::Force
     }
 
     fn check_enough(&self, count: usize, missing: &[String]) -> Result<(), Error> {
         let needed = self.needed();
-        if needed <= count || self.is_forced {
+        if needed <= count || self.is_forced() {
             return Ok(());
         }
         let missing = missing.join(", ");

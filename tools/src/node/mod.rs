@@ -5,11 +5,13 @@
 //! - `feeding`: the standby's end of log shipping, as a task.
 //! - `seek`: which primary a standby should follow, and when it has to go back first.
 //! - `election`: what a standby needs before it may decide.
+//! - `lease`: who tries to, when nobody does.
 //!
 //! What makes all of it safe is not here: promises, terms and what may be told are `florin_core::group`'s.
 
 pub(crate) mod election;
 pub(crate) mod feeding;
 pub(crate) mod flags;
+pub(crate) mod lease;
 pub(crate) mod peers;
 pub(crate) mod seek;
