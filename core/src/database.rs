@@ -69,11 +69,11 @@ const ON_A_STANDBY: &str = "this is a standby, and the keyring is its primary's:
 /// ```
 #[derive(Clone)]
 pub struct Database {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
-    inbox: Arc<Inbox>,
+    pub(crate) inbox: Arc<Inbox>,
     /// `None` once closed: readers hold the data directory open.
     reads: RwLock<Option<Arc<Reads>>>,
     threads: Mutex<Option<Threads>>,
@@ -534,19 +534,6 @@ impl Database {
 
     pub(crate) fn watch(&self) -> &Watch {
         &self.shared.watch
-    }
-
-    /// What handles share, for whoever must not keep the database open.
-    pub(crate) fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared)
-    }
-
-    pub(crate) fn of(shared: Arc<Shared>) -> Database {
-        Database { shared }
-    }
-
-    pub(crate) fn tasks(&self) -> &Inbox {
-        &self.shared.inbox
     }
 
     /// `None` if it decides.

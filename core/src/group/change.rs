@@ -267,10 +267,10 @@ impl Database {
         if is_news {
             // Nobody waits for it. When it is told, all that was here was told before, to all groups.
             let request = WriteBatch::new(&[write(&group, DocumentCondition::Any)])?;
-            let database = Arc::downgrade(&self.shared());
+            let database = Arc::downgrade(&self.shared);
             self.submit(Request::WriteDocuments(request), move |written| {
                 if let (Ok(_), Some(shared)) = (written, database.upgrade()) {
-                    Database::of(shared).settle_group(group);
+                    Database { shared }.settle_group(group);
                 }
             });
         }

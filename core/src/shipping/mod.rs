@@ -165,7 +165,7 @@ impl Database {
         let id = release.join(from.node, name, has);
         if from.must_compare && !release.has_digest_from(from.position.lsn) {
             release.ask_for_digest();
-            self.tasks().nudge();
+            self.shared.inbox.nudge();
         }
         Ok(Shipment {
             frames,
@@ -238,7 +238,7 @@ impl Database {
         rest: Rest,
         done: impl FnOnce(Result<Reply, Error>) + Send + 'static,
     ) {
-        self.tasks().submit(Task::Rest(rest, Promise::new(done)));
+        self.shared.inbox.submit(Task::Rest(rest, Promise::new(done)));
     }
 
     /// Calls `risen` whenever more can be shipped, as [`Database::on_durable`] does when more can be told.

@@ -7,13 +7,14 @@ use crate::key::KeyArguments;
 use crate::node::election::{Warrant, elect};
 use crate::node::feeding::Feeding;
 use crate::node::flags::{FollowFlags, SyncFlags};
+use crate::node::going_back::{finish_going_back, go_back, let_go_of};
 use crate::node::lease::{Lease, LeaseFlags};
 use crate::node::peers::Peers;
 use crate::node::seek::{give_way, latest, seek, watch_for_successor};
 use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
-use florin_core::following::{self, NewPrimary, Part, Promotion, PromotionAsked};
+use florin_core::following::{self, Part, Promotion, PromotionAsked};
 use florin_core::group::Term;
 use florin_core::tree::Proving;
 use florin_core::{Database, Error, ErrorKind, Options};
@@ -26,19 +27,15 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::warn;
 
 /// What a server is, as it says of itself.
 const PRIMARY: &str = "primary";
 const STANDBY: &str = "standby";
-/// How long a directory that was served may be in use afterwards.
-const LET_GO_PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is tried meanwhile.
-const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serve a data directory over TCP until SIGINT or SIGTERM
 #[derive(Args, Debug)]
@@ -167,7 +164,7 @@ impl Serve {
                 Ok(Next::Follow(named.map_or(last, str::to_owned)))
             }
             (Some(Part::Rewinds(last)), _) => {
-                self.finish_going_back()?;
+                finish_going_back(&self.data, &self.options()?)?;
                 Ok(Next::Follow(last))
             }
             (Some(Part::Decides(term)), Some(named)) => self.begin_beside(means, term, named),
@@ -186,7 +183,7 @@ impl Serve {
         match latest(&views) {
             // Going back says whether it is of this database.
             Some(view) if term.0 < view.status.term => {
-                self.go_back(means, &view.address)?;
+                go_back(&self.data, &self.options()?, means.runtime, means.peers, &view.address)?;
                 Ok(Next::Follow(view.address.clone()))
             }
             // Without terms nobody knows which of the two is the later: opening it to follow says so.
@@ -238,8 +235,7 @@ impl Serve {
         let Means { runtime, peers, .. } = *means;
         let origin = || runtime.block_on(peers.origin(primary));
         let options = self.options()?;
-        let opened =
-            self.let_go_of(|| Database::follow(&self.data, primary, origin, options.clone()));
+        let opened = let_go_of(|| Database::follow(&self.data, primary, origin, options.clone()));
         let (database, follower) = opened.map_err(|error| {
             let data = self.data.display();
             Failure::unavailable(format!("can't open {data} to follow: {error}"))
@@ -256,7 +252,7 @@ impl Serve {
         runtime.block_on(feeding.end());
         match after_closing(served?, closed)? {
             Served::Promoted(promotion, held) => {
-                match self.let_go_of(|| following::promote(&self.data, promotion)) {
+                match let_go_of(|| following::promote(&self.data, promotion)) {
                     Ok(()) => Ok(Next::Decide(held)),
                     Err(error) if error.kind() == ErrorKind::Fenced => {
                         warn!("another was promoted since: {error}");
@@ -266,7 +262,9 @@ impl Serve {
                 }
             }
             Served::Parted(address) => {
-                if let Err(failure) = self.go_back(means, &address) {
+                if let Err(failure) =
+                    go_back(&self.data, &self.options()?, runtime, peers, &address)
+                {
                     // Whoever decides may have changed again; what was begun is finished all the same.
                     warn!("{failure}");
                     return self.begin(means);
@@ -274,60 +272,6 @@ impl Serve {
                 Ok(Next::Follow(address))
             }
             Served::Stopped | Served::Deposed => Ok(Next::Stop),
-        }
-    }
-
-    /// Goes on with what was cut off while it was set aside.
-    fn finish_going_back(&self) -> Result<(), Failure> {
-        let options = self.options()?;
-        let finished = self.let_go_of(|| following::finish_rewinding(&self.data, &options));
-        let finished = finished.map_err(|error| self.cant_open(&error))?;
-        if let Some(place) = finished.set_aside {
-            warn!("what the new primary never had is in {place}");
-        }
-        Ok(())
-    }
-
-    /// Sets aside what a new primary never had.
-    fn go_back(&self, means: &Means<'_>, address: &str) -> Result<(), Failure> {
-        let Means { runtime, peers, .. } = *means;
-        let unavailable = |error: Error| {
-            Failure::unavailable(format!("can't go back to where {address} began: {error}"))
-        };
-        let client = runtime.block_on(peers.connect(address)).map_err(unavailable)?;
-        let standing = runtime
-            .block_on(client.replication())
-            .map_err(|error| Failure::unavailable(format!("asking {address}: {error}")))?;
-        let mut has = |incarnation, position| {
-            runtime.block_on(peers.has_position(&client, incarnation, position))
-        };
-        let options = self.options()?;
-        let rewound = self.let_go_of(|| {
-            let primary = NewPrimary { address, term: Term(standing.term), has: &mut has };
-            following::rewind(&self.data, primary, &options)
-        });
-        let rewound = rewound.map_err(unavailable)?;
-        match rewound.set_aside {
-            Some(place) => warn!(
-                primary = address,
-                "from log position {} on the new primary has another history: what this node had is in {place}",
-                rewound.to
-            ),
-            None => info!(primary = address, "nothing had to be set aside"),
-        }
-        Ok(())
-    }
-
-    /// Does something with the directory. Readers that were cut off may take a moment to let go of it.
-    fn let_go_of<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        let until = Instant::now() + LET_GO_PATIENCE;
-        loop {
-            match work() {
-                Err(error) if error.is_in_use() && Instant::now() < until => {
-                    std::thread::sleep(LET_GO_PAUSE);
-                }
-                done => return done,
-            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! - `peers`: what the others say.
 //! - `feeding`: the standby's end of log shipping, as a task.
 //! - `seek`: which primary a standby should follow, and when it has to go back first.
+//! - `going_back`: what it does before it follows a primary that never had all that it has.
 //! - `election`: what a standby needs before it may decide.
 //! - `lease`: who tries to, when nobody does.
 //!
@@ -12,6 +13,7 @@
 pub(crate) mod election;
 pub(crate) mod feeding;
 pub(crate) mod flags;
+pub(crate) mod going_back;
 pub(crate) mod lease;
 pub(crate) mod peers;
 pub(crate) mod seek;

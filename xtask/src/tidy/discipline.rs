@@ -26,7 +26,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("tools/src/commands/promote.rs", "a pause before asking again whether it is promoted"),
     ("tools/src/node/seek.rs", "how often a standby that is cut off looks for its primary"),
     ("tools/src/store/patience.rs", "a pause before asking an object store again"),
-    ("tools/src/commands/serve.rs", "a pause before looking again whether readers have let go"),
+    ("tools/src/node/going_back.rs", "a pause before looking again whether readers have let go"),
     (
         "server/src/table_keys.rs",
         "a table that can't be read now: reading it again at once would not help",
