@@ -147,6 +147,7 @@ impl Feeder {
         };
         let follow = Follow {
             incarnation: from.incarnation,
+            life: from.life,
             node: from.node,
             lsn: from.position.lsn,
             sequence: from.position.sequence,

@@ -572,6 +572,7 @@ impl Shared {
         }
         *self.reads.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.keyring.close();
+        self.allegiance.close();
         closed
     }
 }

@@ -224,6 +224,7 @@ impl<L: Ledger> Pump<L> {
                 FramePosition { lsn: follow.lsn, sequence: follow.sequence, chain: follow.chain };
             let from = FollowFrom {
                 incarnation: follow.incarnation,
+                life: follow.life,
                 node: follow.node,
                 position,
                 promised: Term(follow.promised),

@@ -8,10 +8,11 @@
 //!                          40      8  sequence number of the next frame
 //!                          48     32  chain hash there
 //!                          80      8  term: it hears no lower one
-//!                          88      2  bytes of the name, at most 64
-//!                          90      1  flags: 1 it acknowledges nothing before its state was found the same
-//!                          91      5  reserved, zero
-//!                          96         name, UTF-8
+//!                          88     16  incarnation of the life that the standby is in
+//!                         104      2  bytes of the name, at most 64
+//!                         106      1  flags: 1 it acknowledges nothing before its state was found the same
+//!                         107      5  reserved, zero
+//!                         112         name, UTF-8
 //!
 //! acknowledge_log:          0      8  id of the request that follows
 //!                           8      8  lsn: everything before it is durable at the standby
@@ -59,6 +60,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct Follow {
     /// The database that it has.
     pub incarnation: u128,
+    /// The life that it is in.
+    pub life: u128,
     /// Names its directory.
     pub node: u128,
     /// The end of its log.
@@ -164,6 +167,7 @@ struct FollowLayout {
     sequence: U64,
     chain: [u8; 32],
     promised: U64,
+    life: U128,
     name_bytes: U16,
     flags: u8,
     reserved: [u8; 5],
@@ -216,7 +220,7 @@ const _: () = assert!(size_of::<FollowLayout>() == FOLLOW_BYTES);
 const _: () = assert!(size_of::<StatusLayout>() == 152);
 const _: () = assert!(size_of::<ReplicaLayout>() == 40);
 
-const FOLLOW_BYTES: usize = 96;
+const FOLLOW_BYTES: usize = 112;
 const FOLLOW_MUST_COMPARE: u8 = 1;
 const ROLE_PRIMARY: u8 = 1;
 const ROLE_STANDBY: u8 = 2;
@@ -241,6 +245,7 @@ impl Follow {
             sequence: self.sequence.into(),
             chain: self.chain,
             promised: self.promised.into(),
+            life: self.life.into(),
             name_bytes: length(name),
             flags: if self.must_compare { FOLLOW_MUST_COMPARE } else { 0 },
             reserved: [0; 5],
@@ -260,10 +265,10 @@ impl Follow {
             return Err(DecodeError::new(body.len(), Reason::TooShort));
         };
         if layout.flags & !FOLLOW_MUST_COMPARE != 0 {
-            return Err(DecodeError::new(90, Reason::Unknown));
+            return Err(DecodeError::new(106, Reason::Unknown));
         }
         if layout.reserved != [0; 5] {
-            return Err(DecodeError::new(91, Reason::NotZero));
+            return Err(DecodeError::new(107, Reason::NotZero));
         }
         let mut texts = Texts { body: rest, at: 0 };
         let in_body = |error: DecodeError| error.after(FOLLOW_BYTES);
@@ -271,6 +276,7 @@ impl Follow {
         texts.end().map_err(in_body)?;
         Ok(Follow {
             incarnation: layout.incarnation.get(),
+            life: layout.life.get(),
             node: layout.node.get(),
             lsn: Lsn(layout.lsn.get()),
             sequence: layout.sequence.get(),

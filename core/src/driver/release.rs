@@ -60,6 +60,8 @@ struct State {
     next_id: u64,
     /// Answers, and the position that must be released before them.
     waiting: VecDeque<(Lsn, Vec<Waiting>)>,
+    /// The furthest that enough standbys have acknowledged.
+    seen: Lsn,
     /// Since when something has waited for standbys.
     waiting_since: Option<Duration>,
     /// What was durable here when standbys had been missing for too long; `None` while they are not.
@@ -117,6 +119,7 @@ impl Release {
             replicas: BTreeMap::new(),
             next_id: 0,
             waiting: VecDeque::new(),
+            seen: Lsn::NONE,
             waiting_since: None,
             degraded_at: None,
             told_alone: None,
@@ -154,13 +157,13 @@ impl Release {
         self.ask_for(state, synchrony);
     }
 
-    /// Asks for others from now on, and until [`Release::demand_alone`] for those before and for `more`, too. Gives
-    /// what is asked for no more then.
+    /// Asks for others from now on, and until [`Release::demand_alone`] for those before and for `more`, too; none of
+    /// them goes missing meanwhile. Gives what is asked for no more then.
     pub(crate) fn demand_too(&self, synchrony: Synchrony, more: Option<Synchrony>) -> Synchrony {
         let mut state = self.lock();
         let before = std::mem::replace(&mut state.synchrony, synchrony.clone());
-        state.before.push(before.clone());
-        state.before.extend(more);
+        let all = [Some(before.clone()), Some(synchrony.clone()), more];
+        state.before.extend(all.into_iter().flatten().map(Synchrony::waited_for));
         self.ask_for(state, synchrony);
         before
     }
@@ -194,7 +197,12 @@ impl Release {
     /// Tells nothing new from now on but before this moment, in nanoseconds of a clock; whoever moves it calls
     /// [`Release::look_again`]. What goes without standbys must be on record first ([`Release::allow_alone`]).
     pub(crate) fn hold_lease(&self, until: Arc<AtomicU64>, clock: fn() -> Duration) {
-        self.lock().lease = Some(Lease { until, clock, may_be_alone: false, wants_alone: false });
+        let mut state = self.lock();
+        state.lease = Some(Lease { until, clock, may_be_alone: false, wants_alone: false });
+        // Under another lease it is not on record.
+        if state.degraded_at.take().is_some() {
+            state.told_alone = Some(self.synced.get());
+        }
         self.has_lease.store(true, Ordering::Release);
     }
 
@@ -410,7 +418,8 @@ impl Release {
         if state.told_alone.is_some_and(|told| told <= acknowledged) {
             state.told_alone = None;
         }
-        let has_come = self.released.get() < acknowledged;
+        let has_come = state.seen < acknowledged;
+        state.seen = state.seen.max(acknowledged);
         if acknowledged == synced || state.degraded_at.is_some() {
             state.waiting_since = None;
         } else if has_come || state.waiting_since.is_none() {

@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::group::{Allegiance, NodeStanding, Term};
 use crate::log::segment::{self, Found};
 use crate::log::{CopiedFrame, CopyWriter, FramePosition, LogReader, identify};
+use crate::metrics::Metrics;
 use crate::opening::{self, Copying};
 use crate::options::Options;
 use crate::sealing;
@@ -58,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) reader: LogReader,
     pub(crate) standing: Arc<Standing>,
     pub(crate) allegiance: Arc<Allegiance>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Follower {
@@ -76,6 +78,7 @@ impl Follower {
         let NodeStanding { promised, must_compare, .. } = self.parts.allegiance.standing();
         Ok(FollowFrom {
             incarnation: self.parts.reader.identity().incarnation,
+            life: self.parts.metrics.engine.life(),
             node: self.parts.node,
             position: self.writer.durable_position()?,
             promised,
@@ -378,6 +381,7 @@ impl Database {
             reader: parts.reader,
             standing,
             allegiance,
+            metrics: database.watch().metrics.clone(),
         };
         Ok((database, Follower::new(writer, parts)))
     }

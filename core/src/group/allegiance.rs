@@ -6,6 +6,7 @@
 
 use super::{Group, Term};
 use crate::disk::Disk;
+use crate::driver::promise::stopped;
 use crate::driver::release::Release;
 use crate::error::{Error, ErrorKind};
 use crate::following::mark::{MarkState, StandbyMark};
@@ -15,7 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Shared by whoever takes frames, ships them, asks for promises, and the engine.
 pub(crate) struct Allegiance {
-    disk: Arc<dyn Disk>,
+    /// `None` once the database was closed: it holds the data directory open.
+    disk: Mutex<Option<Arc<dyn Disk>>>,
     state: Mutex<State>,
     /// As the file says, for whoever must not wait for frames.
     told: Mutex<NodeStanding>,
@@ -77,7 +79,7 @@ impl Allegiance {
     pub(crate) fn new(disk: Arc<dyn Disk>, mark: Option<StandbyMark>) -> Allegiance {
         let told = Mutex::new(standing(mark.as_ref(), None));
         Allegiance {
-            disk,
+            disk: Mutex::new(Some(disk)),
             told,
             state: Mutex::new(State {
                 mark,
@@ -253,6 +255,11 @@ impl Allegiance {
         }
     }
 
+    /// Lets go of the data directory: nothing is promised any more.
+    pub(crate) fn close(&self) {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// What the file says; one that decides and has none gets one.
     fn marked(&self, state: &mut MutexGuard<'_, State>) -> Result<StandbyMark, Error> {
         if let Some(mark) = &state.mark {
@@ -264,7 +271,8 @@ impl Allegiance {
     }
 
     fn write(&self, state: &mut MutexGuard<'_, State>, mark: StandbyMark) -> Result<(), Error> {
-        mark.write(self.disk.as_ref())?;
+        let disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        mark.write(disk.ok_or_else(stopped)?.as_ref())?;
         let told = standing(Some(&mark), state.candidate);
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
         state.mark = Some(mark);

@@ -6,7 +6,7 @@ use crate::database::Database;
 use crate::driver::inbox::Rest;
 use crate::driver::promise::stopped;
 use crate::error::{Error, ErrorKind};
-use crate::request::Request;
+use crate::request::{Reply, Request};
 use crate::shipping::Synchrony;
 use florin_ledger::document::{DocumentCondition, WriteResult};
 use florin_ledger::record::LifeRecord;
@@ -146,7 +146,7 @@ impl Database {
         if let Some(known) = self.allegiance().known_group() {
             return Ok(known);
         }
-        Ok(self.groups(1)?.pop().map(|(_, group)| group))
+        Ok(self.groups(Position::NONE, 1)?.pop().map(|(_, group)| group))
     }
 
     /// Changes the group; returns when nodes of the old one and of the new have the change. From when it begins both
@@ -172,37 +172,39 @@ impl Database {
         let Some(_changing) = allegiance.begin_change() else {
             return Err(Error::new(ErrorKind::Busy, "the group is being changed: wait for that"));
         };
-        let known = if asked.is_forced { None } else { self.groups(1)?.pop() };
+        let known = if asked.is_forced { None } else { self.groups(Position::NONE, 1)?.pop() };
         let (term, was_forced) = allegiance.reign();
-        let is_forced = asked.is_forced || was_forced;
+        let asks_nobody = asked.is_forced;
+        let is_forced = asks_nobody || was_forced;
         let group = Group { term, primary: node, is_forced, is_settled: false, ..asked };
         let release = self.release();
-        if group.is_forced && known.is_none() {
+        if asks_nobody {
             release.demand_alone(group.synchrony());
-            return self.write_group(&group, DocumentCondition::Any);
+            return self.write_group(&group, DocumentCondition::Any).map(|_| ());
         }
         // A node that has not the first group yet would ask nobody.
         let all = known.is_none().then(|| group.synchrony_of_all());
         let before = release.demand_too(group.synchrony(), all);
         let version = known.map_or(Position::NONE, |(version, _)| version);
-        match self.write_group(&group, after(version)) {
-            Ok(()) => release.demand_alone(group.synchrony()),
+        let version = match self.write_group(&group, after(version)) {
+            Ok(version) => version,
             // Nodes may have it all the same.
             Err(error) if error.kind() == ErrorKind::Stopped => return Err(error),
             Err(error) => {
                 release.demand_alone(before);
                 return Err(error);
             }
-        }
-        self.settle_group(group);
+        };
+        release.demand_alone(group.synchrony());
+        self.settle_group(group, version);
         Ok(())
     }
 
-    fn write_group(&self, group: &Group, condition: DocumentCondition) -> Result<(), Error> {
+    fn write_group(&self, group: &Group, condition: DocumentCondition) -> Result<Position, Error> {
         match self.write_documents(&[write(group, condition)])?[..] {
-            [WriteResult::Written(_)] => {
+            [WriteResult::Written(version)] => {
                 self.allegiance().know_group(Some(group.clone()));
-                Ok(())
+                Ok(version)
             }
             _ => Err(Error::new(
                 ErrorKind::Busy,
@@ -211,14 +213,42 @@ impl Database {
         }
     }
 
-    /// Nodes of every group before have this one: says so, for openings to come. Nobody waits for it; without it they
-    /// ask the groups before, too.
-    fn settle_group(&self, group: Group) {
-        let settled = write(&Group { is_settled: true, ..group }, DocumentCondition::Any);
+    /// Nodes of every group before have this one, of this version: says so, for openings and candidates to come, if it
+    /// was not changed since. Nobody waits for it; without it they ask the groups before, too.
+    fn settle_group(&self, group: Group, version: Position) {
+        let settled = write(&Group { is_settled: true, ..group }, after(version));
         match WriteBatch::new(&[settled]) {
             Ok(batch) => self.submit(Request::WriteDocuments(batch), drop),
             Err(error) => unreachable!("a group fits a document: {error}"),
         }
+    }
+
+    /// The groups that may ask for something: the newest first, and before it all down to one that nodes of every group
+    /// before have. If that is the first of all, nodes may know of none yet, and all of its must be asked.
+    ///
+    /// # Errors
+    /// As [`Database::group`].
+    pub fn groups_that_count(&self) -> Result<Vec<CountedGroup>, Error> {
+        let mut counted: Vec<CountedGroup> = Vec::new();
+        let mut before = Position::NONE;
+        loop {
+            let versions = self.groups(before, GROUPS_AT_ONCE)?;
+            let Some((oldest, _)) = versions.last() else { break };
+            before = *oldest;
+            for (_, group) in versions {
+                let is_settled = group.is_settled;
+                if counted.iter().all(|it| !it.group.asks_as(&group)) {
+                    counted.push(CountedGroup { group, asks_all: false });
+                }
+                if is_settled {
+                    return Ok(counted);
+                }
+            }
+        }
+        if let Some(first) = counted.last_mut() {
+            first.asks_all = true;
+        }
+        Ok(counted)
     }
 
     /// Asks for the standbys that the group says, or without one for those of `synchrony`; and has the group say
@@ -226,38 +256,22 @@ impl Database {
     /// already, nor before nodes of every group that may not know of the last one have that.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if both ask for standbys; as reading the group.
+    /// As reading the group.
     pub fn lead(&self, synchrony: Synchrony) -> Result<(), Error> {
-        let mut groups = self.groups(GROUPS_MAX)?.into_iter().map(|(_, group)| group);
-        let Some(group) = groups.next() else {
-            self.allegiance().know_group(None);
+        let mut counted = self.groups_that_count()?.into_iter();
+        let allegiance = self.allegiance();
+        let Some(CountedGroup { group, asks_all }) = counted.next() else {
+            allegiance.know_group(None);
             self.demand_standbys(synchrony);
             return Ok(());
         };
-        if synchrony.standbys != 0 {
-            let message = "the group says how many standbys must have what is told: change it with `florin group`, \
-                           and ask for none here";
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
-        let allegiance = self.allegiance();
         let node = allegiance.node()?;
-        let mut asked = group.synchrony();
-        if group.node(node).is_none() {
-            // What it has does not count.
-            asked.standbys += 1;
+        let mut before: Vec<Synchrony> = counted.map(|it| it.asked_by(node).waited_for()).collect();
+        if asks_all {
+            let all = CountedGroup { group: group.clone(), asks_all };
+            before.push(all.asked_by(node).waited_for());
         }
-        let mut before: Vec<Synchrony> = Vec::new();
-        let mut is_settled = group.is_settled;
-        let mut first = group.clone();
-        while !is_settled {
-            let Some(older) = groups.next() else {
-                before.push(first.synchrony_of_all());
-                break;
-            };
-            is_settled = older.is_settled;
-            before.push(older.synchrony());
-            first = older;
-        }
+        let asked = CountedGroup { group: group.clone(), asks_all: false }.asked_by(node);
         self.release().demand(asked, before);
         let (term, is_forced) = allegiance.reign();
         let is_news = group.term != term || !group.is_settled;
@@ -269,8 +283,11 @@ impl Database {
             let request = WriteBatch::new(&[write(&group, DocumentCondition::Any)])?;
             let database = Arc::downgrade(&self.shared);
             self.submit(Request::WriteDocuments(request), move |written| {
-                if let (Ok(_), Some(shared)) = (written, database.upgrade()) {
-                    Database { shared }.settle_group(group);
+                let Ok(Reply::Written(results)) = written else { return };
+                if let ([WriteResult::Written(version)], Some(shared)) =
+                    (&results[..], database.upgrade())
+                {
+                    Database { shared }.settle_group(group, *version);
                 }
             });
         }
@@ -278,9 +295,9 @@ impl Database {
     }
 
     /// The newest versions of the group, of the life that the database is in: what was restored is of no group.
-    fn groups(&self, count: u32) -> Result<Vec<(Position, Group)>, Error> {
+    fn groups(&self, before: Position, count: u32) -> Result<Vec<(Position, Group)>, Error> {
         let life = LifeRecord::number_of(self.metrics().engine.epoch);
-        let versions = self.document_history(&Group::key(), Position::NONE, count)?;
+        let versions = self.document_history(&Group::key(), before, count)?;
         let of_this_life =
             |document: &Document| LifeRecord::number_of(document.version.epoch) == life;
         let groups = versions.into_iter().filter(of_this_life).filter_map(|document| {
@@ -291,8 +308,29 @@ impl Database {
     }
 }
 
-/// Versions of the group that are looked at for one that is settled.
-const GROUPS_MAX: u32 = 64;
+/// A group that may still be asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CountedGroup {
+    /// The group.
+    pub group: Group,
+    /// Whether all its nodes must be asked: some may not know of any group.
+    pub asks_all: bool,
+}
+
+impl CountedGroup {
+    /// What a primary, this node, asks of others. One that is not of the group has nothing that counts itself.
+    fn asked_by(&self, node: u128) -> Synchrony {
+        let mut synchrony =
+            if self.asks_all { self.group.synchrony_of_all() } else { self.group.synchrony() };
+        if self.group.node(node).is_none() {
+            synchrony.standbys += 1;
+        }
+        synchrony
+    }
+}
+
+/// Versions of the group that are read at once.
+const GROUPS_AT_ONCE: u32 = 32;
 
 /// On that it is as it was read.
 fn after(version: Position) -> DocumentCondition {

@@ -121,6 +121,13 @@ impl Group {
         self.nodes.len().saturating_sub(acknowledgements)
     }
 
+    /// Whether it asks for the same as another.
+    #[must_use]
+    pub fn asks_as(&self, other: &Group) -> bool {
+        (self.acknowledgements, self.missing, &self.nodes)
+            == (other.acknowledgements, other.missing, &other.nodes)
+    }
+
     /// A node of it.
     #[must_use]
     pub fn node(&self, node: u128) -> Option<&GroupNode> {

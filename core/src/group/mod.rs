@@ -21,5 +21,6 @@ mod term;
 
 pub(crate) use allegiance::{Allegiance, deposed};
 pub use allegiance::{NodeStanding, Promised};
+pub use change::CountedGroup;
 pub use document::{Group, GroupNode};
 pub use term::Term;

@@ -84,6 +84,8 @@ impl ItemKind {
 pub struct FollowFrom {
     /// The database that it has; a primary of another refuses it.
     pub incarnation: u128,
+    /// The life that it is in.
+    pub life: u128,
     /// Names the standby's directory: it counts once, however often it connects.
     pub node: u128,
     /// The end of its log.
@@ -155,9 +157,11 @@ impl Database {
         let reads = self.reads()?;
         let release = self.release();
         let allegiance = self.allegiance();
-        check_term(&allegiance, &release, from.promised)?;
         let (reader, synced) = (reads.log().clone(), release.synced().get());
         check_database(&reader, from.incarnation)?;
+        // A standby may not have come to its life yet; but only one that has ends another's time.
+        let may_depose = from.life == self.life();
+        check_term(&allegiance, &release, from.promised, may_depose)?;
         check_position(&reader, from.position, synced)?;
         let frames = reader.frames(from.position, synced);
         // What it has it does not acknowledge before it was compared.
@@ -249,12 +253,19 @@ impl Database {
 
 /// Whether this node may be heard. One that decides and learns of a later term decides no more. One that does not is
 /// followed by whoever wants to be promoted and lacks what it has, and has promised a later term to itself.
-fn check_term(allegiance: &Allegiance, release: &Release, promised: Term) -> Result<(), Error> {
+fn check_term(
+    allegiance: &Allegiance,
+    release: &Release,
+    promised: Term,
+    may_depose: bool,
+) -> Result<(), Error> {
     let own = allegiance.term();
     if promised <= own || release.is_standby() {
         return Ok(());
     }
-    allegiance.promise(promised, None, release)?;
+    if may_depose {
+        allegiance.promise(promised, None, release)?;
+    }
     Err(Error::new(
         ErrorKind::Fenced,
         format!(

@@ -15,6 +15,14 @@ pub struct Synchrony {
     pub nodes: Option<BTreeSet<u128>>,
 }
 
+impl Synchrony {
+    /// The same, however long they may be missing.
+    #[must_use]
+    pub fn waited_for(self) -> Synchrony {
+        Synchrony { missing: Missing::Wait, ..self }
+    }
+}
+
 /// What happens while too few standbys acknowledge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Missing {

@@ -175,6 +175,7 @@ fn follow() -> Bytes {
     let name = String::from("standby");
     let nobody = Follow {
         incarnation: 1,
+        life: 1,
         node: 1,
         lsn: Lsn(4_096),
         sequence: 1,

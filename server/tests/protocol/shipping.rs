@@ -17,6 +17,7 @@ async fn follow(server: &Running) -> Peer {
     let mut peer = Peer::welcomed(server.address).await;
     let follow = Follow {
         incarnation: crate::harness::INCARNATION,
+        life: crate::harness::INCARNATION,
         node: 1,
         lsn: Lsn(START),
         sequence: 0,

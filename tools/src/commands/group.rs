@@ -196,6 +196,13 @@ impl Show {
             writeln!(output, "{line}")?;
         } else {
             writeln!(output, "{}", summary(&group))?;
+            if group.is_forced {
+                writeln!(
+                    output,
+                    "by FORCE in term {}: something that was told may be lost",
+                    group.term
+                )?;
+            }
             for NodeJson { name, address, node, role, term, synced } in nodes {
                 let term = term.map_or_else(String::new, |term| format!(", term {term}"));
                 let synced = synced.map_or_else(String::new, |lsn| format!(", durable to {lsn}"));

@@ -4,18 +4,17 @@ use crate::doors::DoorFlags;
 use crate::events;
 use crate::exit::{Exit, Failure};
 use crate::key::KeyArguments;
-use crate::node::election::{Warrant, elect};
+use crate::node::election::elect;
 use crate::node::feeding::Feeding;
 use crate::node::flags::{FollowFlags, SyncFlags};
 use crate::node::going_back::{finish_going_back, go_back, let_go_of};
 use crate::node::lease::{Lease, LeaseFlags};
 use crate::node::peers::Peers;
-use crate::node::seek::{give_way, latest, seek, watch_for_successor};
+use crate::node::seek::{give_way, seek, watch_for_successor};
 use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
 use florin_core::following::{self, Part, Promotion, PromotionAsked};
-use florin_core::group::Term;
 use florin_core::tree::Proving;
 use florin_core::{Database, Error, ErrorKind, Options};
 use florin_lease::Held;
@@ -30,7 +29,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tracing::warn;
 
 /// What a server is, as it says of itself.
@@ -144,7 +143,7 @@ impl Serve {
         };
         let means = Means { runtime: &runtime, peers: &peers, lease: lease.as_ref() };
         let mut places = Places { address, observe };
-        let mut next = self.begin(&means)?;
+        let mut next = self.begin()?;
         loop {
             next = match next {
                 Next::Stop => return Ok(Exit::Done),
@@ -155,10 +154,11 @@ impl Serve {
     }
 
     /// What the directory's node does, as it was left and as an operator says.
-    fn begin(&self, means: &Means<'_>) -> Result<Next, Failure> {
+    fn begin(&self) -> Result<Next, Failure> {
         let part = following::part_of(&self.data).map_err(|error| self.cant_open(&error))?;
         match (part, self.follow.address()) {
-            (None, None) | (Some(Part::Decides(_)), None) => Ok(Next::Decide(None)),
+            // Whether a later one decides it asks when it is open.
+            (None, None) | (Some(Part::Decides(_)), _) => Ok(Next::Decide(None)),
             (None, Some(named)) => Ok(Next::Follow(named.to_owned())),
             (Some(Part::Follows(last)), named) => {
                 Ok(Next::Follow(named.map_or(last, str::to_owned)))
@@ -166,33 +166,6 @@ impl Serve {
             (Some(Part::Rewinds(last)), _) => {
                 finish_going_back(&self.data, &self.options()?)?;
                 Ok(Next::Follow(last))
-            }
-            (Some(Part::Decides(term)), Some(named)) => self.begin_beside(means, term, named),
-        }
-    }
-
-    /// A primary that is told to follow: it was promoted, and its flags are from before; or another was since.
-    fn begin_beside(&self, means: &Means<'_>, term: Term, named: &str) -> Result<Next, Failure> {
-        let Means { runtime, peers, .. } = *means;
-        let views = runtime.block_on(async {
-            let mut addresses = peers.group_of(named).await;
-            addresses.push(named.to_owned());
-            addresses.dedup();
-            peers.look(&addresses).await
-        });
-        match latest(&views) {
-            // Going back says whether it is of this database.
-            Some(view) if term.0 < view.status.term => {
-                go_back(&self.data, &self.options()?, means.runtime, means.peers, &view.address)?;
-                Ok(Next::Follow(view.address.clone()))
-            }
-            // Without terms nobody knows which of the two is the later: opening it to follow says so.
-            Some(view) if view.address == named && view.status.term == term.0 => {
-                Ok(Next::Follow(named.to_owned()))
-            }
-            _ => {
-                warn!(%term, "this node decides: --follow is for when it does not");
-                Ok(Next::Decide(None))
             }
         }
     }
@@ -205,7 +178,7 @@ impl Serve {
         held: Option<Held>,
     ) -> Result<Next, Failure> {
         let database = open_database_with(&self.data, self.options()?)?;
-        if means.runtime.block_on(give_way(&database, means.peers)) {
+        if means.runtime.block_on(give_way(&database, means.peers, self.follow.address())) {
             database.close().map_err(|error| Failure::at_close(&error))?;
             return Ok(Next::Follow(String::new()));
         }
@@ -267,7 +240,7 @@ impl Serve {
                 {
                     // Whoever decides may have changed again; what was begun is finished all the same.
                     warn!("{failure}");
-                    return self.begin(means);
+                    return self.begin();
                 }
                 Ok(Next::Follow(address))
             }
@@ -338,6 +311,11 @@ impl Serve {
             self.idle_timeout.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
         let server = Server::bind(address, options, database.clone()).await.map_err(unavailable)?;
         if let Serving::Primary(_) = part {
+            if self.sync.is_given() && database.group().is_ok_and(|group| group.is_some()) {
+                warn!(
+                    "the group says how many standbys must have what is told, and not --sync-standbys"
+                );
+            }
             // Not before: what it takes to let standbys in must not wait for them.
             let led = database.lead(self.sync.synchrony());
             led.map_err(|error| Failure::unavailable(error.to_string()))?;
@@ -414,10 +392,12 @@ impl Serve {
         asked: &mut mpsc::UnboundedReceiver<PromotionAsked>,
     ) -> Served {
         let (named, peers) = (self.follow.address(), means.peers);
+        // One after the other: they would outbid each other.
+        let standing = Mutex::new(());
         let promoted = async {
             while let Some(PromotionAsked { is_forced, answer }) = asked.recv().await {
-                let warrant = if is_forced { Warrant::Force } else { Warrant::Promises };
-                match elect(database, peers, feeding, warrant).await {
+                let _one = standing.lock().await;
+                match elect(database, peers, feeding, is_forced).await {
                     Ok(promotion) => {
                         // Whoever asked may have gone; it is promoted all the same.
                         let _ = answer.send(Ok(()));
@@ -433,7 +413,7 @@ impl Serve {
         };
         let taken_over = async {
             match means.lease {
-                Some(lease) => lease.take_over(database, peers, feeding).await,
+                Some(lease) => lease.take_over(database, peers, feeding, &standing).await,
                 None => std::future::pending().await,
             }
         };

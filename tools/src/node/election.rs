@@ -5,7 +5,7 @@ use crate::node::feeding::Feeding;
 use crate::node::peers::{Bank, Peers};
 use florin_client::group::{Promise, Promised};
 use florin_core::following::Promotion;
-use florin_core::group::{Group, GroupNode, Term};
+use florin_core::group::{CountedGroup, GroupNode, Term};
 use florin_core::shipping::{Missing, Replication};
 use florin_core::{Database, Error, ErrorKind};
 use florin_ledger::Lsn;
@@ -20,17 +20,6 @@ const ROUNDS_MAX: u32 = 5;
 /// How long what the candidate lacks may take to come.
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 
-/// On what grounds a standby is promoted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Warrant {
-    /// Enough promises.
-    Promises,
-    /// Enough promises, and it would be on record if answers had gone without standbys.
-    OnRecord,
-    /// Somebody accepts that something that was told may be lost.
-    Force,
-}
-
 /// Has the nodes of the group promise a term to this one, and fetches what it lacks of what they have. When it
 /// returns, nothing that was ever told is missing here; by force, that may be.
 ///
@@ -40,17 +29,19 @@ pub(crate) async fn elect(
     database: &Database,
     peers: &Peers,
     feeding: &Feeding,
-    warrant: Warrant,
+    is_forced: bool,
 ) -> Result<Promotion, Error> {
-    check_copy(database, warrant)?;
+    check_copy(database, is_forced)?;
     for _ in 0..ROUNDS_MAX {
         // The group that counts is that of all that is here, and durable before it is applied.
         let synced = database.replication().synchrony().synced;
         await_applied(database, synced).await?;
-        let Some(group) = block_in_place(|| database.group())? else {
-            return alone(database, warrant);
-        };
-        let candidate = Candidate { database, peers, feeding, group, warrant };
+        let groups = block_in_place(|| database.groups_that_count())?;
+        if groups.is_empty() {
+            return alone(database, is_forced);
+        }
+        let node = database.node_id()?;
+        let candidate = Candidate { database, peers, feeding, node, groups, is_forced };
         if let Some(promotion) = candidate.stand().await? {
             return Ok(promotion);
         }
@@ -59,14 +50,14 @@ pub(crate) async fn elect(
 }
 
 /// Whether this copy may become what all others are compared with.
-fn check_copy(database: &Database, warrant: Warrant) -> Result<(), Error> {
+fn check_copy(database: &Database, is_forced: bool) -> Result<(), Error> {
     if let Replication::Standby(standing, _) = database.replication()
         && standing.has_stopped
     {
         let trouble = standing.trouble.unwrap_or_default();
         return Err(refused(format!("it follows no more ({trouble}): promote another")));
     }
-    if database.node().must_compare && warrant != Warrant::Force {
+    if database.node().must_compare && !is_forced {
         return Err(refused(
             "it was a primary before, and its state was not found the same as its new primary's yet: promote \
              another, or give --force",
@@ -76,10 +67,10 @@ fn check_copy(database: &Database, warrant: Warrant) -> Result<(), Error> {
 }
 
 /// Without a group nobody else is asked: whoever promotes it has looked, and stopped the old primary.
-fn alone(database: &Database, warrant: Warrant) -> Result<Promotion, Error> {
+fn alone(database: &Database, is_forced: bool) -> Result<Promotion, Error> {
     let term = database.node().promised.next_of(database.node_id()?);
     let promised = block_in_place(|| database.promise(term, None))?;
-    match (promised.is_granted, warrant == Warrant::Force) {
+    match (promised.is_granted, is_forced) {
         (_, true) => Ok(Promotion::Forced),
         (true, false) => Ok(Promotion::Elected(term)),
         (false, false) => {
@@ -103,8 +94,10 @@ struct Candidate<'a> {
     database: &'a Database,
     peers: &'a Peers,
     feeding: &'a Feeding,
-    group: Group,
-    warrant: Warrant,
+    node: u128,
+    /// Each of them has a say: a change that was not told may be known to some and not to others.
+    groups: Vec<CountedGroup>,
+    is_forced: bool,
 }
 
 /// A promise of a node of the group.
@@ -116,79 +109,92 @@ struct Voice {
 impl Candidate<'_> {
     /// One round; `None` if another one is needed.
     async fn stand(&self) -> Result<Option<Promotion>, Error> {
-        let node = self.database.node_id()?;
-        if self.group.node(node).is_none() && !self.is_forced() {
+        if self.groups[0].group.node(self.node).is_none() && !self.is_forced {
             return Err(refused(
                 "this node is not of the group, so nothing that was told waited for it: promote one that is, or \
                  give --force",
             ));
         }
-        let others: Vec<&GroupNode> =
-            self.group.nodes.iter().filter(|it| it.node != node).collect();
-        let addresses: Vec<String> = others.iter().map(|it| it.address.clone()).collect();
+        let addresses: Vec<String> =
+            self.others().into_iter().map(|it| it.address.clone()).collect();
         let bank = Bank::of(self.database);
         // Promises that are not enough would end the old primary for nothing.
-        let mut views = self.peers.survey(bank, &addresses).await;
-        views.retain(|view| self.is_of_group(&view.address, view.status.node));
-        let present: Vec<&str> = views.iter().map(|view| view.address.as_str()).collect();
-        self.check_enough(1 + views.len(), &missing(&others, &present))?;
+        let views = self.peers.survey(bank, &addresses).await;
+        let there = views.iter().map(|view| (view.address.as_str(), view.status.node));
+        self.check_enough(there)?;
         let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
         let highest = self.database.node().promised.max(Term(heard.unwrap_or(0)));
-        let term = highest.next_of(node);
+        let term = highest.next_of(self.node);
         let own = block_in_place(|| self.database.promise(term, None))?;
         if !own.is_granted {
             return Ok(None);
         }
         let Bank { incarnation, life } = bank;
-        let promise = Promise { incarnation, life, candidate: node, term: term.0 };
-        let answers = self.peers.promises(&addresses, promise).await;
-        let answers = answers.into_iter().filter(|(at, it)| self.is_of_group(at, it.node));
+        let promise = Promise { incarnation, life, candidate: self.node, term: term.0 };
+        let answers = self.peers.promises(&addresses, promise).await.into_iter();
         let (granted, denied): (Vec<_>, Vec<_>) = answers
             .map(|(address, promised)| Voice { address, promised })
             .partition(|voice| voice.promised.is_granted);
-        if !denied.is_empty() && !self.is_forced() {
+        if !denied.is_empty() && !self.is_forced {
             return Ok(None);
         }
-        let granted = self.catch_up(&others, granted, own.term, own.end).await?;
+        let granted = self.catch_up(granted, own.term, own.end).await?;
         // What was fetched may have changed the group.
-        let group = block_in_place(|| self.database.group())?.unwrap_or_default();
-        if !self.is_same(&group) && !self.is_forced() {
+        let groups = block_in_place(|| self.database.groups_that_count())?;
+        if !self.is_same(&groups) && !self.is_forced {
             return Ok(None);
         }
-        let is_enough = self.needed() <= 1 + granted && self.group.node(node).is_some();
-        info!(%term, promises = 1 + granted, is_enough, "elected");
+        let there = granted.iter().map(|voice| (voice.address.as_str(), voice.promised.node));
+        let is_enough = !self.is_forced && self.lacking(there).is_none();
+        info!(%term, promises = 1 + granted.len(), is_enough, "elected");
         Ok(Some(if is_enough { Promotion::Elected(term) } else { Promotion::Forced }))
     }
 
-    /// Whether the node that answers at an address is the one that the group has there. Another directory at the
-    /// place of one that was lost has acknowledged nothing.
-    fn is_of_group(&self, address: &str, node: u128) -> bool {
-        self.group.node(node).is_some_and(|it| it.address == address)
-    }
-
-    fn is_same(&self, group: &Group) -> bool {
-        let own = &self.group;
-        (own.acknowledgements, own.missing, &own.nodes)
-            == (group.acknowledgements, group.missing, &group.nodes)
-    }
-
-    /// Nodes that must promise: where answers may go without standbys, nobody else knows what they told.
-    fn needed(&self) -> usize {
-        match self.group.missing {
-            Missing::Degrade(_) if self.warrant != Warrant::OnRecord => self.group.nodes.len(),
-            Missing::Wait | Missing::Degrade(_) => self.group.promises_needed(),
+    /// The nodes of all groups but this one.
+    fn others(&self) -> Vec<&GroupNode> {
+        let mut others: Vec<&GroupNode> = Vec::new();
+        for node in self.groups.iter().flat_map(|it| &it.group.nodes) {
+            if node.node != self.node && !others.contains(&node) {
+                others.push(node);
+            }
         }
+        others
     }
 
-    fn is_forced(&self) -> bool {
-        self.warrant == Warrant::Force
+    fn is_same(&self, groups: &[CountedGroup]) -> bool {
+        let pairs = self.groups.iter().zip(groups);
+        self.groups.len() == groups.len()
+            && pairs.into_iter().all(|(own, other)| {
+                own.group.asks_as(&other.group) && own.asks_all == other.asks_all
+            })
     }
 
-    fn check_enough(&self, count: usize, missing: &[String]) -> Result<(), Error> {
-        let needed = self.needed();
-        if needed <= count || self.is_forced() {
+    /// The first group of which too few are there, with how many are, and who is missing. A node counts that answers
+    /// where the group has it: another directory at the place of one that was lost has acknowledged nothing.
+    fn lacking<'a>(
+        &self,
+        there: impl Iterator<Item = (&'a str, u128)> + Clone,
+    ) -> Option<(usize, usize, Vec<String>)> {
+        self.groups.iter().find_map(|counted| {
+            let is_there = |it: &GroupNode| {
+                it.node == self.node || there.clone().any(|at| at == (it.address.as_str(), it.node))
+            };
+            let nodes = &counted.group.nodes;
+            let missing = nodes.iter().filter(|it| !is_there(it));
+            let missing: Vec<String> =
+                missing.map(|it| format!("{} ({})", it.name, it.address)).collect();
+            let (count, needed) = (nodes.len() - missing.len(), needed(counted));
+            (count < needed).then_some((count, needed, missing))
+        })
+    }
+
+    fn check_enough<'a>(
+        &self,
+        there: impl Iterator<Item = (&'a str, u128)> + Clone,
+    ) -> Result<(), Error> {
+        let Some((count, needed, missing)) = self.lacking(there).filter(|_| !self.is_forced) else {
             return Ok(());
-        }
+        };
         let missing = missing.join(", ");
         Err(refused(format!(
             "{count} of the group's nodes can promise, and {needed} must, so that one of them has what was told; \
@@ -197,17 +203,16 @@ impl Candidate<'_> {
     }
 
     /// Fetches what others have and this one lacks, from the one that has most. One that can't be fetched from counts
-    /// as not there. Says how many promises are left.
+    /// as not there. Gives the promises that are left.
     async fn catch_up(
         &self,
-        others: &[&GroupNode],
         mut granted: Vec<Voice>,
         term: Term,
         end: Lsn,
-    ) -> Result<usize, Error> {
+    ) -> Result<Vec<Voice>, Error> {
         loop {
-            let present: Vec<&str> = granted.iter().map(|voice| voice.address.as_str()).collect();
-            self.check_enough(1 + granted.len(), &missing(others, &present))?;
+            let there = granted.iter().map(|voice| (voice.address.as_str(), voice.promised.node));
+            self.check_enough(there)?;
             granted.sort_by_key(|voice| (voice.promised.term, voice.promised.end));
             let Some(best) = granted.last() else { break };
             if (best.promised.term, best.promised.end) <= (term.0, end) {
@@ -222,7 +227,7 @@ impl Candidate<'_> {
             }
         }
         await_applied(self.database, end).await?;
-        Ok(granted.len())
+        Ok(granted)
     }
 
     async fn fetch(&self, from: &Voice, own: Term) -> Result<(), Error> {
@@ -240,9 +245,13 @@ impl Candidate<'_> {
     }
 }
 
-fn missing(others: &[&GroupNode], present: &[&str]) -> Vec<String> {
-    let missing = others.iter().filter(|it| !present.contains(&it.address.as_str()));
-    missing.map(|it| format!("{} ({})", it.name, it.address)).collect()
+/// Nodes of a group that must promise: where answers may go without standbys, nobody else knows what they told.
+fn needed(counted: &CountedGroup) -> usize {
+    let CountedGroup { group, asks_all } = counted;
+    match group.missing {
+        Missing::Wait if !asks_all => group.promises_needed(),
+        Missing::Wait | Missing::Degrade(_) => group.nodes.len(),
+    }
 }
 
 fn refused(message: impl Into<String>) -> Error {

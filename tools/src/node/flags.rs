@@ -83,6 +83,11 @@ impl SyncMissing {
 }
 
 impl SyncFlags {
+    /// Whether standbys are asked for here.
+    pub(crate) fn is_given(&self) -> bool {
+        self.sync_standbys.is_some()
+    }
+
     /// What is asked of standbys.
     pub(crate) fn synchrony(&self) -> Synchrony {
         Synchrony {

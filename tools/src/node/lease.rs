@@ -3,14 +3,16 @@
 //! - The lease chooses who tries. That nothing is lost and only one tells is the matter of promises, as when a person
 //!   promotes ([`super::election`]).
 //! - Whoever decides tells nothing past the lease's deadline, by its own clock.
-//! - Before answers go without standbys that is on record in etcd; as long as it is, nobody else takes over.
+//! - Before answers go without standbys that is on record in etcd; as long as it is, nobody else takes over. Where they
+//!   may, taking over needs the promises of all nodes, as promoting does: so it is only for groups that wait.
 
 use crate::exit::Failure;
-use crate::node::election::{Warrant, elect};
+use crate::node::election::elect;
 use crate::node::feeding::Feeding;
 use crate::node::peers::{Bank, Peers, View};
 use clap::Args;
 use florin_core::following::Promotion;
+use florin_core::group::Term;
 use florin_core::shipping::{Replication, SynchronyStanding};
 use florin_core::{Database, Error};
 use florin_lease::{
@@ -22,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio::task::block_in_place;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 /// The flags of a lease.
@@ -60,6 +63,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often what can't be done now is tried again.
 const AGAIN_EVERY: Duration = Duration::from_millis(200);
+/// Lives of a lease that somebody gets who is about to decide, or decides without one.
+const PAUSE_LIVES: u32 = 3;
 
 /// A node's part in the coordination.
 #[derive(Debug)]
@@ -172,6 +177,7 @@ impl Lease {
                 error!(
                     "what goes without standbys can't be put on record, so nothing does: {error}"
                 );
+                ticks.reset_after(AGAIN_EVERY);
             }
         }
     }
@@ -204,13 +210,16 @@ impl Lease {
         database: &Database,
         peers: &Peers,
         feeding: &Feeding,
+        standing: &Mutex<()>,
     ) -> (Promotion, Held) {
         let mut ticks = interval(AGAIN_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = String::new();
+        let mut watch = Watch::new(database);
         loop {
             ticks.tick().await;
-            let why = match self.try_to_take_over(database, peers, feeding).await {
+            let tried = self.try_to_take_over(database, peers, feeding, standing, &mut watch);
+            let why = match tried.await {
                 Ok(Attempt::Taken(promotion, held)) => return (promotion, held),
                 Ok(Attempt::Not(why)) => why,
                 Err(error) => format!("the lease can't be looked at: {error}"),
@@ -227,13 +236,18 @@ impl Lease {
         database: &Database,
         peers: &Peers,
         feeding: &Feeding,
+        standing: &Mutex<()>,
+        watch: &mut Watch,
     ) -> Result<Attempt, LeaseError> {
         let not = |why: String| Ok(Attempt::Not(why));
         let is_free = self.coordination.wait_until_free(PATIENCE).await?;
-        if !is_free || !may_take_over(database) {
+        let pause = self.ttl() * PAUSE_LIVES;
+        // Somebody was promised a term a moment ago, and takes the lease in the next.
+        if !is_free || !may_take_over(database) || watch.has_promised(database, pause) {
             return not(String::new());
         }
-        if has_primary(Bank::of(database), peers, feeding).await {
+        let has_primary = has_primary(database, peers).await;
+        if watch.has_seen(has_primary, pause) {
             return not(String::from("there is a primary, and it has no lease"));
         }
         let own = database.node().node;
@@ -244,7 +258,11 @@ impl Lease {
             ));
         }
         let Acquired::Held(held) = self.acquire(database).await? else { return not(String::new()) };
-        match elect(database, peers, feeding, Warrant::OnRecord).await {
+        let elected = {
+            let _one = standing.lock().await;
+            elect(database, peers, feeding, false).await
+        };
+        match elected {
             Ok(promotion) => Ok(Attempt::Taken(promotion, held)),
             Err(error) => {
                 held.release().await?;
@@ -278,17 +296,49 @@ fn has_standbys(synchrony: &SynchronyStanding) -> bool {
 fn may_take_over(database: &Database) -> bool {
     let group = block_in_place(|| database.group()).ok().flatten().unwrap_or_default();
     let is_well = match database.replication() {
-        Replication::Standby(standing, _) => !standing.has_stopped,
+        Replication::Standby(standing, _) => !standing.has_stopped && !database.node().must_compare,
         Replication::Primary(_) => false,
     };
     is_well && group.acknowledgements != 0 && group.node(database.node().node).is_some()
 }
 
-/// Whether the primary answers all the same: one that has no lease, or lost it a moment ago and takes it again.
-async fn has_primary(bank: Bank, peers: &Peers, feeding: &Feeding) -> bool {
-    let followed = feeding.primary();
-    if followed.is_empty() {
-        return false;
+/// Whether a primary answers all the same: one that has no lease, or lost it a moment ago and takes it again.
+async fn has_primary(database: &Database, peers: &Peers) -> bool {
+    let group = block_in_place(|| database.group()).ok().flatten().unwrap_or_default();
+    let own = database.node().node;
+    let others = group.nodes.into_iter().filter(|it| it.node != own);
+    let addresses: Vec<String> = others.map(|it| it.address).collect();
+    peers.survey(Bank::of(database), &addresses).await.iter().any(View::is_primary)
+}
+
+/// What a standby sees while the lease is free.
+struct Watch {
+    promised: Term,
+    since: Option<Instant>,
+    primary_since: Option<Instant>,
+}
+
+impl Watch {
+    fn new(database: &Database) -> Watch {
+        Watch { promised: database.node().promised, since: None, primary_since: None }
     }
-    peers.survey(bank, &[followed]).await.iter().any(View::is_primary)
+
+    /// Whether it promised a term to another within a time.
+    fn has_promised(&mut self, database: &Database, within: Duration) -> bool {
+        let node = database.node();
+        if node.promised != self.promised {
+            self.promised = node.promised;
+            self.since = node.candidate.map(|_| Instant::now());
+        }
+        self.since.is_some_and(|since| since.elapsed() < within)
+    }
+
+    /// Whether there is a primary, and not for so long that it will hardly get the lease any more.
+    fn has_seen(&mut self, has_primary: bool, within: Duration) -> bool {
+        if !has_primary {
+            self.primary_since = None;
+            return false;
+        }
+        self.primary_since.get_or_insert_with(Instant::now).elapsed() < within
+    }
 }

@@ -59,18 +59,12 @@ impl Peers {
 
     /// What those that answer say, if they have this life of this database: others have no say.
     pub(crate) async fn survey(&self, bank: Bank, addresses: &[String]) -> Vec<View> {
-        let mut views = self.look(addresses).await;
-        views.retain(|view| {
-            (view.status.incarnation, view.status.life) == (bank.incarnation, bank.life)
-        });
-        views
-    }
-
-    /// What those that answer say, whatever they have.
-    pub(crate) async fn look(&self, addresses: &[String]) -> Vec<View> {
         let ask = |client: Client| async move { client.replication().await };
         let views = self.ask_all(addresses, MOMENT, ask).await.into_iter();
-        views.map(|(address, status)| View { address, status }).collect()
+        let is_ours = |view: &View| {
+            (view.status.incarnation, view.status.life) == (bank.incarnation, bank.life)
+        };
+        views.map(|(address, status)| View { address, status }).filter(is_ours).collect()
     }
 
     /// What those that answer have promised.
@@ -108,16 +102,6 @@ impl Peers {
     fn impatient(&self, deadline: Duration) -> ClientOptions {
         let options = self.options.clone();
         ClientOptions { deadline, connect_timeout: MOMENT, attempts_max: 1, ..options }
-    }
-
-    /// The addresses of the group that a node is of, as it says.
-    pub(crate) async fn group_of(&self, address: &str) -> Vec<String> {
-        let Ok(client) = Client::connect(address, self.impatient(MOMENT)).await else {
-            return Vec::new();
-        };
-        let Ok(bytes) = client.group().await else { return Vec::new() };
-        let group = florin_core::group::Group::from_bytes(&bytes);
-        group.map_or_else(|_| Vec::new(), |it| it.nodes.into_iter().map(|it| it.address).collect())
     }
 
     /// The header that a copy of a node's log begins with.

@@ -83,16 +83,16 @@ pub(crate) async fn watch_for_successor(database: &Database, peers: &Peers) {
         if has_all(database) {
             continue;
         }
-        if give_way(database, peers).await {
+        if give_way(database, peers, None).await {
             return;
         }
     }
 }
 
 /// Whether another of the group was promoted, or is being, while this one was away: then it has promised so.
-pub(crate) async fn give_way(database: &Database, peers: &Peers) -> bool {
+pub(crate) async fn give_way(database: &Database, peers: &Peers, named: Option<&str>) -> bool {
     let own = database.node();
-    let views = peers.survey(Bank::of(database), &candidates(database, "", None)).await;
+    let views = peers.survey(Bank::of(database), &candidates(database, "", named)).await;
     let heard = views.iter().map(|view| view.status.promised.max(view.status.term)).max();
     let Some(later) = heard.map(Term).filter(|heard| own.term < *heard) else { return false };
     if let Err(error) = block_in_place(|| database.promise(later, None)) {
@@ -123,7 +123,7 @@ fn address_of(database: &Database, node: u128) -> Option<String> {
 }
 
 /// Of those that decide the one of the latest term.
-pub(crate) fn latest(views: &[View]) -> Option<&View> {
+fn latest(views: &[View]) -> Option<&View> {
     views.iter().filter(|view| view.is_primary()).max_by_key(|view| view.status.term)
 }
 

@@ -12,6 +12,7 @@ use florin_wire::replication::{
 fn requests_and_answers_of_standbys() {
     let follow = Follow {
         incarnation: 1,
+        life: 7,
         node: 2,
         lsn: Lsn(3),
         sequence: 4,
@@ -23,10 +24,11 @@ fn requests_and_answers_of_standbys() {
     check(
         &follow.to_bytes(),
         &format!(
-            "{:0<32}{:0<32}0300000000000000 0400000000000000 {}0600000000000000 0300 01 0000000000 74776f",
+            "{:0<32}{:0<32}0300000000000000 0400000000000000 {}0600000000000000{:0<32} 0300 01 0000000000 74776f",
             "01",
             "02",
-            "05".repeat(32)
+            "05".repeat(32),
+            "07"
         ),
     );
     let acknowledge = Acknowledge { following: 7, lsn: Lsn(8) };
