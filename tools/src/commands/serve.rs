@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tracing::warn;
 
 /// What a server is, as it says of itself.
@@ -142,7 +142,7 @@ impl Serve {
             self.lease.lease()?
         };
         let means = Means { runtime: &runtime, peers: &peers, lease: lease.as_ref() };
-        let mut places = Places { address, observe };
+        let mut places = Places { address, observe, stop: None };
         let mut next = self.begin()?;
         loop {
             next = match next {
@@ -295,8 +295,12 @@ impl Serve {
         part: Serving<'_>,
     ) -> Result<Served, Failure> {
         let doorkeeper = self.doors.doors()?;
-        let Places { address, observe } = *places;
-        let signalled = shutdown_signal()?;
+        let Places { address, observe, .. } = *places;
+        let mut stop = match &places.stop {
+            Some(stop) => stop.clone(),
+            None => listen_for_stop()?,
+        };
+        let told_to_stop = stop.clone();
         let hangup = listen_for(SignalKind::hangup())?;
         let (sender, stopped) = oneshot::channel();
         // The receiver is gone when the server was told to stop before.
@@ -334,8 +338,11 @@ impl Serve {
             None => None,
         };
         // Where it listens again when its part changes.
-        *places =
-            Places { address: server.address(), observe: observe.as_ref().map(Observe::address) };
+        *places = Places {
+            address: server.address(),
+            observe: observe.as_ref().map(Observe::address),
+            stop: Some(told_to_stop),
+        };
         let role = match part {
             Serving::Standby(_) => STANDBY,
             Serving::Primary(_) => PRIMARY,
@@ -363,7 +370,8 @@ impl Serve {
         };
         let shutdown = async {
             tokio::select! {
-                () = signalled => {}
+                // Its sender lives as long as the process.
+                _ = stop.wait_for(|is_told| *is_told) => {}
                 stopped = stopped => reason = stopped.ok(),
                 changed = changed => served = changed,
             }
@@ -462,11 +470,12 @@ fn after_closing(served: Served, closed: Result<(), Error>) -> Result<Served, Fa
     }
 }
 
-/// Where it listens.
-#[derive(Clone, Copy)]
+/// Where it listens, and for what.
 struct Places {
     address: SocketAddr,
     observe: Option<SocketAddr>,
+    /// Whether the process was told to stop: from the first serving on, also between two of them.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 async fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
@@ -484,6 +493,18 @@ fn refuse_taken(address: SocketAddr) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::unavailable(format!("can't listen on {address}: {error}"))),
     }
+}
+
+/// Tells when the process is asked to stop, from now on and for as long as it lives.
+fn listen_for_stop() -> Result<watch::Receiver<bool>, Failure> {
+    let signalled = shutdown_signal()?;
+    let (sender, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        signalled.await;
+        sender.send_replace(true);
+        sender.closed().await;
+    });
+    Ok(stop)
 }
 
 /// Completes when the process is asked to stop. Listens from now on, not from its first poll: a
@@ -505,7 +526,7 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
 
 fn say_ready(places: &Places, role: &str, serve: &Serve) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    let Places { address, observe } = *places;
+    let Places { address, observe, .. } = *places;
     let data = &serve.data;
     if serve.json {
         let ready = Ready {
