@@ -16,6 +16,7 @@
 mod backup;
 mod chance;
 mod contract;
+mod cosigned;
 mod damage;
 mod differential;
 mod directory;

@@ -43,7 +43,8 @@ impl Database {
     }
 
     /// The signed head of the tree of so many leaves; `None`: of the newest. Memory only for the newest,
-    /// some records are read for an older one.
+    /// some records are read for an older one. Waits a second at most for a tree that has fewer: a standby's
+    /// may be a moment behind the one that named the size.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if the database was opened without its tree or without a signing key, or if
@@ -129,6 +130,9 @@ impl Tree {
 
     fn signed_head(&self, size: Option<u64>) -> Result<SignedHead, Error> {
         let key = self.key()?;
+        if let Some(size) = size {
+            drop(self.edge_after(|edge| edge.size() < size));
+        }
         let edge = self.edge_now()?;
         let head = self.head(&mut Stored::new(self, &edge), size)?;
         Ok(head.sign(key))
