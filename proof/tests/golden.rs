@@ -67,8 +67,12 @@ fn every_kind_of_file_has_the_bytes_that_it_had() {
         lsn: Lsn(5_001),
         chain: [9; 32],
         durable: ON_OWN_DISK,
+        standbys: 0,
+        standbys_demanded: 0,
         leaf: leaf(),
     };
+    let on_standbys = Receipt { standbys: 2, standbys_demanded: 1, ..receipt.clone() };
+    assert_eq!(leaf_hash(&on_standbys.sign(&key()).to_bytes()).to_string(), RECEIPT_OF_STANDBYS);
     let receipt = receipt.sign(&key());
     assert_eq!(hex(&leaf()), LEAF);
     assert_eq!(hex(&head(2, root).to_bytes()), HEAD);
@@ -95,4 +99,6 @@ const HEAD: &str = "464c4f52494e54480100000000000000cdab000000000000000000000000
 const COSIGNED: &str = "0a54c7e131ba61215ccaeb7e7e5d8f92768c3bdb7e2756eb0b3018dc85c4a7d7";
 const INCLUSION: &str = "18ff348704b8c006077bb2c9799ef7c01f21e41a29505d719423aac3e5abf2ed";
 const CONSISTENCY: &str = "b564b10d4590ccf77f1564020cbf41cfc85e39a8b8b636b625915c8565f5dd40";
+const RECEIPT_OF_STANDBYS: &str =
+    "72f93b11975c715e0f9330898374a8df2a57f9213d93bab7c2aa55d501b751f4";
 const RECEIPT: &str = "8d8a4bd5203f89eee95ad830d4cacb414dfc271e79c9e95acdf1d335c243c4e7";

@@ -107,7 +107,9 @@ fn public(seeds: &[u8]) -> Vec<PublicKey> {
 fn receipt() -> SignedReceipt {
     let leaf = books(4).0.remove(3);
     let (lsn, chain) = (Lsn(4_540), [5; 32]);
-    Receipt { birth: 0x1234, life: 0x1234, lsn, chain, durable: ON_OWN_DISK, leaf }.sign(&key())
+    let (durable, standbys, standbys_demanded) = (ON_OWN_DISK, 2, 1);
+    let (birth, life) = (0x1234, 0x1234);
+    Receipt { birth, life, lsn, chain, durable, standbys, standbys_demanded, leaf }.sign(&key())
 }
 
 /// The file holds; nothing that differs from it in a byte, is cut or goes on does.

@@ -32,6 +32,7 @@ mod process;
 mod proofs;
 mod python;
 mod rebuild;
+mod receipts;
 mod repair;
 mod script;
 mod shutdown;

@@ -120,10 +120,10 @@ def inclusion(data, **head):
     return b"FLORINIP" + struct.pack("<IIQII", 1, len(data), 0, 0, 0) + signed
 
 
-def receipt(data, lsn=5_000, life=2, chain=bytes(32)):
+def receipt(data, lsn=5_000, life=2, chain=bytes(32), standbys=(0, 0)):
     names = (1).to_bytes(16, "little") + life.to_bytes(16, "little")
     said = b"FLORINRC" + struct.pack("<II", 1, len(data)) + names + struct.pack("<Q", lsn) + chain
-    said += struct.pack("<II", 1, 0) + KEY + data
+    said += struct.pack("<IHH", 1, *standbys) + KEY + data
     return said + ed25519.sign(SEED, said)
 
 
@@ -192,7 +192,8 @@ class RulesTest(unittest.TestCase):
             with self.assertRaises(Refused):
                 ask(**head)
         self.refuses(verify, receipt(data, lsn=4_000), KEY)
-        promised = verify(receipt(data), KEY)
+        promised = verify(receipt(data, standbys=(1, 2)), KEY)
+        self.assertEqual(promised["durable"], dict(standbys=1, standbys_demanded=2))
         check_redeemed(promised, ask())
         self.refuses(check_redeemed, promised, ask(lsn=4_999))
         self.refuses(check_redeemed, promised, ask(chain=bytes([1] * 32)))

@@ -124,6 +124,10 @@ impl Evidence {
                 "life": format!("{:032x}", receipt.life),
                 "key": key.to_string(),
                 "end": receipt.lsn.to_string(),
+                "durable": {
+                    "standbys": receipt.standbys,
+                    "standbys_demanded": receipt.standbys_demanded,
+                },
                 "record": of_leaf(&receipt.leaf),
             }),
         }

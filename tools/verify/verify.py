@@ -142,14 +142,14 @@ def record(leaf):
     return said if kind in (4, 11) else said | dict(content=content)
 
 def receipt(data, key):
-    fields, rest = split(data, "8sII16s16sQ32sII32s")
-    magic, version, leaf_bytes, birth, life, lsn, chain, durable, zero, signer = fields
-    check((magic, version, durable, zero, signer) == (b"FLORINRC", 1, 1, 0, key), "no receipt, or by another key")
+    fields, rest = split(data, "8sII16s16sQ32sIHH32s")
+    magic, version, leaf_bytes, birth, life, lsn, chain, durable, standbys, demanded, signer = fields
+    check((magic, version, durable, signer) == (b"FLORINRC", 1, 1, key), "no receipt, or by another key")
     check(len(rest) == leaf_bytes + 64, "a receipt of another length")
     check_signature(key, data[:-64], data[-64:])
-    leaf, said = rest[:-64], record(rest[:-64])
+    leaf, on = rest[:-64], dict(standbys=standbys, standbys_demanded=demanded)
     check(place(leaf)["lsn"] < lsn, "the record lies behind its frame")
-    return dict(database=name(birth), life=name(life), lsn=lsn, chain=chain, leaf=leaf, record=said)
+    return dict(database=name(birth), life=name(life), lsn=lsn, chain=chain, leaf=leaf, record=record(leaf), durable=on)
 
 def inclusion(data, key):
     (magic, version, leaf_bytes, index, hashes, zero), rest = split(data, "8sIIQII")

@@ -80,6 +80,8 @@ operations! {
     DryRun = 40 "dry_run",
     /// Position and commit; outcome.
     DryRunAsOf = 41 "dry_run_as_of",
+    /// Commit; outcome and receipt.
+    CommitWithReceipt = 42 "commit_with_receipt",
     /// Subscribe; batches, then nothing once it is unsubscribed.
     Subscribe = 48 "subscribe",
     /// Credit; nothing.
@@ -129,6 +131,7 @@ impl Operation {
             Operation::CreateAccounts
                 | Operation::CreateTransfers
                 | Operation::Commit
+                | Operation::CommitWithReceipt
                 | Operation::WriteDocuments
                 | Operation::InsertUnique
                 | Operation::DeclareTable
@@ -149,6 +152,7 @@ impl Operation {
             Operation::CreateAccounts
                 | Operation::CreateTransfers
                 | Operation::Commit
+                | Operation::CommitWithReceipt
                 | Operation::MakeKeys
                 | Operation::DestroyKeys
         );
@@ -162,6 +166,7 @@ impl Operation {
             Operation::CreateAccounts
             | Operation::CreateTransfers
             | Operation::Commit
+            | Operation::CommitWithReceipt
             | Operation::WriteDocuments
             | Operation::InsertUnique => &[Role::Write],
             Operation::DryRun | Operation::DryRunAsOf => &[Role::Write, Role::Read, Role::Audit],

@@ -15,6 +15,7 @@ mod keys;
 mod names;
 mod pair;
 mod promoted;
+mod receipts;
 mod refused;
 mod same;
 mod synchronous;
