@@ -15,9 +15,10 @@ use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteRes
 use florin_ledger::{
     CommitOutcome, Document, DocumentKey, DocumentWrite, Position, TableId, TableOptions,
 };
+use florin_proof::SignedReceipt;
 use florin_wire::cold::{HistoryOf, Once};
 use florin_wire::documents::{self, Found};
-use florin_wire::{DecodeError, Operation, Reason, array, cold, outcome};
+use florin_wire::{DecodeError, Operation, Reason, array, cold, outcome, receipted};
 
 /// A commit, encoded.
 pub(crate) struct Commit(pub(crate) Bytes);
@@ -38,6 +39,36 @@ impl Call for Commit {
     fn task(&self) -> Result<Task<CommitOutcome>, florin_core::Error> {
         let request = CommitRequest::from_bytes(self.0.clone())?;
         Ok(Task::Submit(Request::Commit(request), outcome_of))
+    }
+}
+
+/// A commit, for an answer with a receipt.
+pub(crate) struct CommitWithReceipt {
+    pub(crate) commit: florin_ledger::Commit,
+    /// The same, encoded.
+    pub(crate) bytes: Bytes,
+}
+
+impl Call for CommitWithReceipt {
+    type Answer = (CommitOutcome, Option<SignedReceipt>);
+    const OPERATION: Operation = Operation::CommitWithReceipt;
+
+    fn body(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Self::Answer, DecodeError> {
+        let (outcome, receipt) = receipted::decode(body)?;
+        let has_one = !receipt.is_empty();
+        let receipt = has_one.then(|| SignedReceipt::read(receipt)).transpose();
+        let receipt = receipt.map_err(|error| DecodeError::new(error.offset, Reason::Unknown))?;
+        Ok((outcome, receipt))
+    }
+
+    #[cfg(feature = "embedded")]
+    fn task(&self) -> Result<Task<Self::Answer>, florin_core::Error> {
+        let commit = self.commit.clone();
+        Ok(Task::Read(Box::new(move |database| database.commit_with_receipt(&commit))))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::client::Client;
 use crate::document_call::{
-    self, DeclareTable, DocumentHistory, DryRun, DryRunAsOf, GetDocuments, InsertUnique,
-    ListTables, ScanDocuments, WriteDocuments,
+    self, CommitWithReceipt, DeclareTable, DocumentHistory, DryRun, DryRunAsOf, GetDocuments,
+    InsertUnique, ListTables, ScanDocuments, WriteDocuments,
 };
 use crate::error::ClientError;
+use crate::proofs::check_subject;
 use bytes::Bytes;
 use florin_ledger::commit_bytes::{
     CommitError, CommitView, encode_commit, encode_writes, parse_writes,
@@ -14,9 +15,10 @@ use florin_ledger::document::{
     DOCUMENT_KEY_BYTES_MAX, DocumentPage, DocumentScan, UniqueResult, WriteResult,
 };
 use florin_ledger::{
-    Commit, CommitOutcome, Document, DocumentKey, DocumentWrite, Position, TableId, TableOptions,
-    Timestamp,
+    Commit, CommitOutcome, Document, DocumentKey, DocumentWrite, Position, Subject, TableId,
+    TableOptions, Timestamp,
 };
+use florin_proof::SignedReceipt;
 use florin_wire::RefusalKind;
 use florin_wire::cold::{HistoryOf, Once};
 use florin_wire::limits::DOCUMENT_KEYS_MAX;
@@ -30,6 +32,27 @@ impl Client {
     /// See [`ClientError`]; a commit that breaks a limit is refused before it is sent.
     pub async fn commit(&self, commit: &Commit) -> Result<CommitOutcome, ClientError> {
         self.ask(&document_call::Commit(encoded(commit)?)).await
+    }
+
+    /// Commits, as [`Client::commit`]; the answer has the bank's signed promise with it that the outcome is in its
+    /// log, and says on how many standbys. `None` if the outcome is not on record (unmet, or another commit had the
+    /// id), or if the record could not be read at that moment: then [`Client::receipt`] gives it. Sent again it gets
+    /// the first outcome, and a receipt of the same record.
+    ///
+    /// # Errors
+    /// As [`Client::commit`]. Refused before it takes effect if the server has no signing key, if it makes receipts
+    /// for too many others, and if it changes clients' keys. As [`RefusalKind::Corrupt`] if the receipt is of another
+    /// record: the commit has taken effect all the same.
+    pub async fn commit_with_receipt(
+        &self,
+        commit: &Commit,
+    ) -> Result<(CommitOutcome, Option<SignedReceipt>), ClientError> {
+        let asked = CommitWithReceipt { commit: commit.clone(), bytes: encoded(commit)? };
+        let (outcome, receipt) = self.ask(&asked).await?;
+        if let Some(receipt) = &receipt {
+            check_subject(&receipt.receipt.leaf, &Subject::Commit(commit.id))?;
+        }
+        Ok((outcome, receipt))
     }
 
     /// What a commit would come to, now. Nothing takes effect.

@@ -61,7 +61,7 @@ impl Client {
 }
 
 /// A proof of something else may well hold: it is not what was asked for.
-fn check_subject(leaf: &[u8], subject: &Subject) -> Result<(), ClientError> {
+pub(crate) fn check_subject(leaf: &[u8], subject: &Subject) -> Result<(), ClientError> {
     if Leaf::read(leaf).is_ok_and(|leaf| leaf.is_of(subject)) {
         return Ok(());
     }

@@ -31,6 +31,10 @@ pub enum Flaw {
     Signature,
     /// Signed by another key than the one that is trusted.
     OtherKey,
+    /// Signers that are not in order, each once.
+    Signers,
+    /// Fewer have signed than must have.
+    TooFewSigners,
     /// What is there does not lead to the root that was signed.
     Root,
     /// Two parts are of different databases.
@@ -69,6 +73,8 @@ impl fmt::Display for Flaw {
             Flaw::Number => "a number that can't be",
             Flaw::Signature => "the signature is wrong",
             Flaw::OtherKey => "it is signed by another key",
+            Flaw::Signers => "its signers are not in order, each once",
+            Flaw::TooFewSigners => "fewer have signed than are demanded",
             Flaw::Root => "it does not lead to the root that was signed",
             Flaw::OtherDatabase => "its parts are of two databases",
             Flaw::OtherLife => "its parts are of two lives of the database that exclude each other",

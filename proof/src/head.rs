@@ -58,14 +58,13 @@ struct HeadLayout {
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct SignedHeadLayout {
-    head: HeadLayout,
+struct SignatureLayout {
     key: [u8; 32],
     signature: [u8; 64],
 }
 
 const _: () = assert!(size_of::<HeadLayout>() == HEAD_BYTES);
-const _: () = assert!(size_of::<SignedHeadLayout>() == SIGNED_HEAD_BYTES);
+const _: () = assert!(HEAD_BYTES + size_of::<SignatureLayout>() == SIGNED_HEAD_BYTES);
 
 /// What a tree of some size comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,6 +118,34 @@ impl TreeHead {
         SignedHead { head: *self, key: key.public(), signature: key.sign(&self.to_bytes()) }
     }
 
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Result<TreeHead, ProofError> {
+        let start = reader.offset();
+        let head = reader.take::<HeadLayout>()?;
+        let wrong = |offset, flaw| Err(ProofError::new(offset, flaw).after(start));
+        if head.magic != MAGIC {
+            return wrong(0, Flaw::Magic);
+        }
+        if head.version != VERSION {
+            return wrong(8, Flaw::Version);
+        }
+        if head.reserved != U32::ZERO {
+            return wrong(12, Flaw::NotZero);
+        }
+        if !(1..=SIZE_MAX).contains(&head.size.get()) {
+            return wrong(56, Flaw::Number);
+        }
+        Ok(TreeHead {
+            birth: head.birth.get(),
+            life: head.life.get(),
+            epoch: head.epoch.get(),
+            size: head.size.get(),
+            lsn: Lsn(head.lsn.get()),
+            time: Timestamp(head.time.get()),
+            chain: head.chain,
+            root: Hash(head.root),
+        })
+    }
+
     fn layout(&self) -> HeadLayout {
         HeadLayout {
             magic: MAGIC,
@@ -141,7 +168,11 @@ impl SignedHead {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; SIGNED_HEAD_BYTES] {
         let SignedHead { head, key, signature } = *self;
-        zerocopy::transmute!(SignedHeadLayout { head: head.layout(), key: key.0, signature })
+        let mut bytes = [0; SIGNED_HEAD_BYTES];
+        let (stated, signed) = bytes.split_at_mut(HEAD_BYTES);
+        stated.copy_from_slice(&head.to_bytes());
+        signed.copy_from_slice(SignatureLayout { key: key.0, signature }.as_bytes());
+        bytes
     }
 
     /// The head of some bytes; its signature is not looked at ([`SignedHead::verify`]).
@@ -156,32 +187,9 @@ impl SignedHead {
     }
 
     pub(crate) fn take(reader: &mut Reader<'_>) -> Result<SignedHead, ProofError> {
-        let start = reader.offset();
-        let SignedHeadLayout { head, key, signature } = reader.take::<SignedHeadLayout>()?;
-        let wrong = |offset, flaw| Err(ProofError::new(offset, flaw).after(start));
-        if head.magic != MAGIC {
-            return wrong(0, Flaw::Magic);
-        }
-        if head.version != VERSION {
-            return wrong(8, Flaw::Version);
-        }
-        if head.reserved != U32::ZERO {
-            return wrong(12, Flaw::NotZero);
-        }
-        if !(1..=SIZE_MAX).contains(&head.size.get()) {
-            return wrong(56, Flaw::Number);
-        }
-        let read = TreeHead {
-            birth: head.birth.get(),
-            life: head.life.get(),
-            epoch: head.epoch.get(),
-            size: head.size.get(),
-            lsn: Lsn(head.lsn.get()),
-            time: Timestamp(head.time.get()),
-            chain: head.chain,
-            root: Hash(head.root),
-        };
-        Ok(SignedHead { head: read, key: PublicKey(*key), signature: *signature })
+        let head = TreeHead::take(reader)?;
+        let SignatureLayout { key, signature } = reader.take::<SignatureLayout>()?;
+        Ok(SignedHead { head, key: PublicKey(*key), signature: *signature })
     }
 
     /// Checks that it is the word of this key.

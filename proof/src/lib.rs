@@ -3,8 +3,9 @@
 //!
 //! Reading order: [`leaf`] is a record as whoever holds a proof sees it; [`tree`] puts leaves into a
 //! Merkle tree (RFC 9162) and makes paths through it; [`path`] verifies them, by other code; [`head`] is
-//! a signed statement about the whole tree; [`inclusion`], [`consistency`] and [`receipt`] are the files
-//! that leave the bank; [`key`] signs them. docs/FORMAT.md draws every byte, under "Proofs".
+//! a signed statement about the whole tree, [`cosigned`] one that several have signed; [`inclusion`],
+//! [`consistency`] and [`receipt`] are the other files that leave the bank; [`key`] signs them.
+//! docs/FORMAT.md draws every byte, under "Proofs".
 //!
 //! - Every byte of a file is covered by a signature, by a hash that is, or by having one encoding only:
 //!   whatever is changed is refused.
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod consistency;
+pub mod cosigned;
 pub mod error;
 pub mod hash;
 pub mod head;
@@ -24,6 +26,7 @@ pub mod receipt;
 pub mod tree;
 
 pub use consistency::ConsistencyProof;
+pub use cosigned::{Cosignature, CosignedHead};
 pub use error::{Flaw, ProofError};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use head::{SignedHead, TreeHead};

@@ -12,12 +12,14 @@
 //!     48      8  end of the record's frame
 //!     56     32  chain hash of the log there (BLAKE3)
 //!     88      4  durable where, one bit each: 1 on the disk of the server that signs
-//!     92      4  reserved, zero
+//!     92      2  standbys that had it durably, at least
+//!     94      2  standbys without which nothing is told
 //!     96     32  public key
 //!    128         leaf
 //!      …     64  ed25519 signature of everything before
 //! ```
-//! All little-endian. Nothing follows.
+//! All little-endian. Nothing follows. Fewer standbys than are demanded: it was told without them, because they
+//! had been missing for too long.
 
 use crate::error::{Flaw, ProofError};
 use crate::head::are_of_lives;
@@ -26,7 +28,7 @@ use crate::key::{PublicKey, SigningKey};
 use crate::leaf::{LEAF_BYTES_MAX, Leaf};
 use crate::reader::Reader;
 use florin_ledger::Lsn;
-use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Durable on the disk of the server that signs.
@@ -49,7 +51,8 @@ struct ReceiptLayout {
     lsn: U64,
     chain: [u8; 32],
     durable: U32,
-    reserved: U32,
+    standbys: U16,
+    standbys_demanded: U16,
     key: [u8; 32],
 }
 
@@ -68,6 +71,10 @@ pub struct Receipt {
     pub chain: [u8; 32],
     /// Where it is durable, one bit each ([`ON_OWN_DISK`]).
     pub durable: u32,
+    /// Standbys that had it durably when this was signed, at least.
+    pub standbys: u16,
+    /// Standbys that had to have it before it was told. If fewer had, answers went without them.
+    pub standbys_demanded: u16,
     /// The record, as bytes of a [`Leaf`].
     pub leaf: Vec<u8>,
 }
@@ -105,7 +112,8 @@ impl Receipt {
             lsn: self.lsn.0.into(),
             chain: self.chain,
             durable: self.durable.into(),
-            reserved: U32::ZERO,
+            standbys: self.standbys.into(),
+            standbys_demanded: self.standbys_demanded.into(),
             key: key.0,
         };
         let mut bytes = layout.as_bytes().to_vec();
@@ -135,9 +143,6 @@ impl SignedReceipt {
         if layout.durable.get() != ON_OWN_DISK {
             return Err(ProofError::new(88, Flaw::Number));
         }
-        if layout.reserved != U32::ZERO {
-            return Err(ProofError::new(92, Flaw::NotZero));
-        }
         let leaf = reader.bytes(leaf_bytes)?.to_vec();
         let signature = *reader.take::<[u8; SIGNATURE_BYTES]>()?;
         reader.end()?;
@@ -147,6 +152,8 @@ impl SignedReceipt {
             lsn: Lsn(layout.lsn.get()),
             chain: layout.chain,
             durable: layout.durable.get(),
+            standbys: layout.standbys.get(),
+            standbys_demanded: layout.standbys_demanded.get(),
             leaf,
         };
         Ok(SignedReceipt { receipt, key: PublicKey(layout.key), signature })

@@ -7,8 +7,8 @@ use florin_ledger::{
 };
 use florin_proof::receipt::ON_OWN_DISK;
 use florin_proof::{
-    ConsistencyProof, Hash, InclusionProof, Leaf, Receipt, SignedHead, SignedReceipt, SigningKey,
-    TreeHead, leaf_hash, node_hash,
+    ConsistencyProof, CosignedHead, Hash, InclusionProof, Leaf, Receipt, SignedHead, SignedReceipt,
+    SigningKey, TreeHead, leaf_hash, node_hash,
 };
 
 fn key() -> SigningKey {
@@ -67,11 +67,20 @@ fn every_kind_of_file_has_the_bytes_that_it_had() {
         lsn: Lsn(5_001),
         chain: [9; 32],
         durable: ON_OWN_DISK,
+        standbys: 0,
+        standbys_demanded: 0,
         leaf: leaf(),
     };
+    let on_standbys = Receipt { standbys: 2, standbys_demanded: 1, ..receipt.clone() };
+    assert_eq!(leaf_hash(&on_standbys.sign(&key()).to_bytes()).to_string(), RECEIPT_OF_STANDBYS);
     let receipt = receipt.sign(&key());
     assert_eq!(hex(&leaf()), LEAF);
     assert_eq!(hex(&head(2, root).to_bytes()), HEAD);
+    let second_key = SigningKey::from_seed(&[8; 32]);
+    let second = head(2, root).head.sign(&second_key);
+    let cosigned = CosignedHead::of(&[head(2, root), second]).unwrap();
+    assert_eq!(leaf_hash(&cosigned.to_bytes()).to_string(), COSIGNED);
+    assert_eq!(cosigned.verify(&[second_key.public(), key().public()], 2), Ok(()));
     // Of the longer ones the hash of all bytes.
     let files = [inclusion.to_bytes(), consistency.to_bytes(), receipt.to_bytes()];
     let hashes = files.each_ref().map(|file| leaf_hash(file).to_string());
@@ -87,6 +96,9 @@ fn every_kind_of_file_has_the_bytes_that_it_had() {
 const PUBLIC_KEY: &str = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
 const LEAF: &str = "0300000000000000b01000000000000000002a36fe9c97170400000000000000111100000000000000000000000000000100000000000000000000000000000002000000000000000000000000000000c4090000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000005000000000000000000000000000000d20300000700000000002a36fe9c9717";
 const HEAD: &str = "464c4f52494e54480100000000000000cdab0000000000000000000000000000ceab0000000000000000000000000000030000000000000002000000000000008a1300000000000002002a36fe9c9717090909090909090909090909090909090909090909090909090909090909090976e598ece59168c36330e229c5e47d9957ff58635fedcbd0b5bf19ced72e9488ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c12abeffb2e5d1e265c9077f5d238f62315ef989c0d0871008cada840a4b651c78a53163056ca54b8502406a3f64eb8b4f4b1c04a8a58470db8e2d7e4ddd5700e";
+const COSIGNED: &str = "0a54c7e131ba61215ccaeb7e7e5d8f92768c3bdb7e2756eb0b3018dc85c4a7d7";
 const INCLUSION: &str = "18ff348704b8c006077bb2c9799ef7c01f21e41a29505d719423aac3e5abf2ed";
 const CONSISTENCY: &str = "b564b10d4590ccf77f1564020cbf41cfc85e39a8b8b636b625915c8565f5dd40";
+const RECEIPT_OF_STANDBYS: &str =
+    "72f93b11975c715e0f9330898374a8df2a57f9213d93bab7c2aa55d501b751f4";
 const RECEIPT: &str = "8d8a4bd5203f89eee95ad830d4cacb414dfc271e79c9e95acdf1d335c243c4e7";

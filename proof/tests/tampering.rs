@@ -9,8 +9,8 @@ use florin_ledger::{
 use florin_proof::receipt::ON_OWN_DISK;
 use florin_proof::tree::{Nodes, consistency_path, inclusion_path, root};
 use florin_proof::{
-    ConsistencyProof, Flaw, Hash, InclusionProof, Leaf, ProofError, PublicKey, Receipt, SignedHead,
-    SignedReceipt, SigningKey, TreeHead, leaf_hash, node_hash,
+    ConsistencyProof, CosignedHead, Flaw, Hash, InclusionProof, Leaf, ProofError, PublicKey,
+    Receipt, SignedHead, SignedReceipt, SigningKey, TreeHead, leaf_hash, node_hash,
 };
 use std::convert::Infallible;
 
@@ -92,10 +92,24 @@ fn consistency(first: u64, second: u64) -> ConsistencyProof {
     ConsistencyProof { first, second, path }
 }
 
+/// The head of five leaves as so many have signed it.
+fn cosigned(seeds: &[u8]) -> CosignedHead {
+    let head = head(&mut books(5), 5).head;
+    let said: Vec<_> =
+        seeds.iter().map(|seed| head.sign(&SigningKey::from_seed(&[*seed; 32]))).collect();
+    CosignedHead::of(&said).expect("several of one head")
+}
+
+fn public(seeds: &[u8]) -> Vec<PublicKey> {
+    seeds.iter().map(|seed| SigningKey::from_seed(&[*seed; 32]).public()).collect()
+}
+
 fn receipt() -> SignedReceipt {
     let leaf = books(4).0.remove(3);
     let (lsn, chain) = (Lsn(4_540), [5; 32]);
-    Receipt { birth: 0x1234, life: 0x1234, lsn, chain, durable: ON_OWN_DISK, leaf }.sign(&key())
+    let (durable, standbys, standbys_demanded) = (ON_OWN_DISK, 2, 1);
+    let (birth, life) = (0x1234, 0x1234);
+    Receipt { birth, life, lsn, chain, durable, standbys, standbys_demanded, leaf }.sign(&key())
 }
 
 /// The file holds; nothing that differs from it in a byte, is cut or goes on does.
@@ -131,6 +145,89 @@ fn check(file: &[u8], verify: impl Fn(&[u8], &PublicKey) -> Result<(), ProofErro
 fn a_changed_head_is_refused() {
     let head = head(&mut books(5), 5);
     check(&head.to_bytes(), |bytes, key| SignedHead::read(bytes)?.verify(key));
+}
+
+#[test]
+fn a_changed_cosigned_head_is_refused() {
+    for others in [&[1][..], &[1, 2]] {
+        let file = cosigned(&[&[7], others].concat());
+        assert_eq!(CosignedHead::read(&file.to_bytes()), Ok(file.clone()));
+        check(&file.to_bytes(), |bytes, key| {
+            let trusted = [&public(others)[..], &[*key]].concat();
+            CosignedHead::read(bytes)?.verify(&trusted, trusted.len())
+        });
+    }
+}
+
+/// Prevents: one machine that signs for two, and a signature that anybody could have added.
+#[test]
+fn a_head_is_cosigned_by_others_each_once_and_trusted() {
+    let file = cosigned(&[7, 1, 2]);
+    let bytes = file.to_bytes();
+    let (start, words) = bytes.split_at(160);
+    let words: Vec<&[u8]> = words.chunks(96).collect();
+    let with = |words: &[&[u8]]| {
+        let mut start = start.to_vec();
+        start[12] = u8::try_from(words.len()).unwrap();
+        CosignedHead::read(&[&start, &words.concat()[..]].concat())
+    };
+    let flaw = |read: Result<CosignedHead, ProofError>| read.map_err(|error| error.flaw);
+    assert_eq!(with(&words), Ok(file.clone()));
+    for order in [[1, 0, 2], [0, 2, 1], [2, 1, 0], [0, 0, 1], [0, 1, 1], [2, 2, 2]] {
+        let read = with(&order.map(|at| words[at]));
+        assert_eq!(flaw(read), Err(Flaw::Signers), "{order:?}");
+    }
+    // The signature of one under the key of another.
+    let swapped = [&words[0][..32], &words[1][32..], &words[1][..32], &words[0][32..]].concat();
+    let swapped = with(&[&swapped[..96], &swapped[96..], words[2]]).unwrap();
+    let refused = swapped.verify(&public(&[7, 1, 2]), 3).unwrap_err();
+    assert_eq!((refused.flaw, refused.offset), (Flaw::Signature, 192));
+    assert_eq!(flaw(with(&words[..1])), Err(Flaw::Number), "one signer is a signed head");
+    assert_eq!(flaw(with(&[words[0]; 33])), Err(Flaw::Number));
+    // Whoever takes a signer out leaves what the others said; how many must have is the verifier's to say.
+    let fewer = with(&words[1..]).unwrap();
+    let three = public(&[7, 1, 2]);
+    let verify = |file: &CosignedHead, trusted: &[PublicKey], signers_min| {
+        file.verify(trusted, signers_min).map_err(|error| error.flaw)
+    };
+    assert_eq!(verify(&fewer, &three, 2), Ok(()));
+    assert_eq!(verify(&fewer, &three, 3), Err(Flaw::TooFewSigners));
+    assert_eq!(verify(&file, &three, 3), Ok(()));
+    assert_eq!(verify(&file, &public(&[2, 3, 1, 7]), 3), Ok(()));
+    assert_eq!(verify(&file, &public(&[2, 3, 1, 7]), 4), Err(Flaw::TooFewSigners));
+    for unknown in [&[7, 1][..], &[7, 2], &[1, 2], &[], &[7, 1, 3]] {
+        assert_eq!(verify(&file, &public(unknown), 2), Err(Flaw::OtherKey), "{unknown:?}");
+    }
+}
+
+/// Prevents: two histories in one file.
+#[test]
+fn who_states_another_head_is_no_cosigner() {
+    let (one, two) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+    let head = head(&mut books(5), 5).head;
+    let together = |first: TreeHead, other: TreeHead| {
+        CosignedHead::of(&[first.sign(&one), other.sign(&two)]).map_err(|error| error.flaw)
+    };
+    assert!(together(head, head).is_ok());
+    let changes: [fn(&mut TreeHead); 8] = [
+        |head| head.birth += 1,
+        |head| head.life += 1,
+        |head| head.epoch += 1,
+        |head| head.size += 1,
+        |head| head.lsn.0 += 8,
+        |head| head.time.0 += 1,
+        |head| head.chain[0] ^= 1,
+        |head| head.root.0[0] ^= 1,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = head;
+        change(&mut other);
+        assert_eq!(together(head, other), Err(Flaw::Contradiction), "field {number}");
+    }
+    let twice = CosignedHead::of(&[head.sign(&one), head.sign(&one)]);
+    assert_eq!(twice.map_err(|error| error.flaw), Err(Flaw::Signers));
+    let alone = CosignedHead::of(&[head.sign(&one)]);
+    assert_eq!(alone.map_err(|error| error.flaw), Err(Flaw::Number));
 }
 
 #[test]
@@ -349,6 +446,7 @@ fn no_kind_of_file_is_read_as_another() {
         inclusion(2, 5).to_bytes(),
         consistency(2, 5).to_bytes(),
         receipt().to_bytes(),
+        cosigned(&[7, 1]).to_bytes(),
     ];
     let reads = |bytes: &[u8]| {
         [
@@ -356,10 +454,11 @@ fn no_kind_of_file_is_read_as_another() {
             InclusionProof::read(bytes).is_ok(),
             ConsistencyProof::read(bytes).is_ok(),
             SignedReceipt::read(bytes).is_ok(),
+            CosignedHead::read(bytes).is_ok(),
         ]
     };
     for (number, file) in files.iter().enumerate() {
-        let expected: [bool; 4] = std::array::from_fn(|kind| kind == number);
+        let expected: [bool; 5] = std::array::from_fn(|kind| kind == number);
         assert_eq!(reads(file), expected);
     }
 }
@@ -367,15 +466,22 @@ fn no_kind_of_file_is_read_as_another() {
 proptest::proptest! {
     /// Any bytes are answered.
     #[test]
-    fn bytes_of_a_stranger_are_answered(start in 0..5_usize, bytes: Vec<u8>) {
-        let starts: [&[u8]; 5] =
-            [b"", b"FLORINTH\x01\0\0\0", b"FLORINIP\x01\0\0\0", b"FLORINCP\x01\0\0\0", b"FLORINRC\x01\0\0\0"];
+    fn bytes_of_a_stranger_are_answered(start in 0..6_usize, bytes: Vec<u8>) {
+        let starts: [&[u8]; 6] = [
+            b"",
+            b"FLORINTH\x01\0\0\0",
+            b"FLORINIP\x01\0\0\0",
+            b"FLORINCP\x01\0\0\0",
+            b"FLORINRC\x01\0\0\0",
+            b"FLORINCH\x01\0\0\0\x02\0\0\0",
+        ];
         let file = [starts[start], &bytes].concat();
         let key = key().public();
         let _ = SignedHead::read(&file).map(|it| it.verify(&key).is_ok());
         let _ = InclusionProof::read(&file).map(|it| it.verify(&key).is_ok());
         let _ = ConsistencyProof::read(&file).map(|it| it.verify(&key).is_ok());
         let _ = SignedReceipt::read(&file).map(|it| it.verify(&key).is_ok());
+        let _ = CosignedHead::read(&file).map(|it| it.verify(&[key], 2).is_ok());
         let _ = Leaf::read(&file);
     }
 }

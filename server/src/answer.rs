@@ -13,6 +13,7 @@ use florin_core::request::Reply;
 use florin_ledger::{CommitOutcome, Position};
 use florin_wire::{
     Outcome, Refusal, ReplyHeader, Status, array, cold, documents, frame, keyring, outcome, page,
+    receipted,
 };
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -59,6 +60,8 @@ impl Place {
 #[derive(Debug)]
 enum Content {
     Reply(Reply),
+    /// What became of a commit, and the bytes of its receipt, none if there is none.
+    Receipted(CommitOutcome, Vec<u8>),
     Found(Found),
     Keyring(KeyringAnswer),
     Copy(CopyAnswer),
@@ -74,6 +77,7 @@ impl Answer {
     pub(crate) fn write(&self, out: &mut BytesMut) {
         let outcome = match self.content {
             Content::Reply(_)
+            | Content::Receipted(..)
             | Content::Found(_)
             | Content::Keyring(_)
             | Content::Copy(_)
@@ -100,6 +104,7 @@ impl Content {
             Content::Reply(Reply::TrialBalance(sums)) => cold::write(sums, out),
             Content::Reply(Reply::Status(status)) => cold::write(&wire_status(status), out),
             Content::Reply(Reply::Commit(decided)) => outcome::write(decided, out),
+            Content::Receipted(decided, receipt) => receipted::write(decided, receipt, out),
             Content::Reply(Reply::Written(results)) => array::write(results, out),
             Content::Reply(Reply::Unique(result)) => array::write(&[*result], out),
             Content::Reply(Reply::Recorded) => unreachable!("no operation asks for it"),
@@ -179,7 +184,8 @@ impl Meter {
                     "answered"
                 );
             }
-            Content::Found(_)
+            Content::Receipted(..)
+            | Content::Found(_)
             | Content::Keyring(_)
             | Content::Copy(_)
             | Content::Batch(_)
@@ -237,6 +243,10 @@ impl Responder {
             Ok(found) => self.send(Content::Found(found)),
             Err(error) => self.fail(&error),
         }
+    }
+
+    pub(crate) fn receipted(self, outcome: CommitOutcome, receipt: Vec<u8>) {
+        self.send(Content::Receipted(outcome, receipt));
     }
 
     pub(crate) fn keyring(self, result: Result<KeyringAnswer, Error>) {

@@ -27,6 +27,7 @@ use crate::options::ServerOptions;
 use crate::positions;
 use crate::question::{Question, Work};
 use crate::reads::{self, Reads};
+use crate::receipts::Receipts;
 use crate::shipping::Shipping;
 use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
@@ -61,6 +62,8 @@ pub(crate) struct Shared<L> {
     pub(crate) copies: Reads,
     /// What nodes of a group ask each other: some of it waits for standbys.
     pub(crate) group: Reads,
+    /// Commits whose answers have a receipt.
+    pub(crate) receipts: Receipts,
     /// The copy of the keyring whose pieces they are.
     pub(crate) held_copy: Arc<HeldCopy>,
     /// Of those who have not come in.
@@ -119,6 +122,7 @@ impl<L: Ledger> Shared<L> {
             ),
             copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
             group: Reads::new("questions of the group", GROUP_AT_ONCE_MAX, GROUP_WAITING_MAX),
+            receipts: Receipts::new(),
             held_copy: Arc::default(),
             streams,
             shipping,
@@ -331,7 +335,8 @@ fn begin<L: Ledger>(
     let refusal = asker.refusal(&question, |refused| {
         shared.ledger.submit(Request::RecordRefusal(refused), drop);
     });
-    let Question { id, operation, deadline, own_tables, work, cost_bytes, .. } = question;
+    let Question { id, operation, deadline, own_tables, wants_receipt, work, cost_bytes, .. } =
+        question;
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
     debug!(connection, request = id, operation, "asked");
@@ -369,6 +374,15 @@ fn begin<L: Ledger>(
     match work {
         Work::Submit(request) => {
             let request = request.by(asker.caller());
+            if changes.is_some() && wants_receipt {
+                let message = "a commit that changes keys has no receipt in its answer: ask for it afterwards";
+                responder.refuse(Refusal::without_effect(RefusalKind::Invalid, message));
+                return None;
+            }
+            if wants_receipt {
+                shared.receipts.begin(&shared.ledger, request, responder);
+                return None;
+            }
             if let Some(changes) = changes {
                 return Some(KeyRequest { request, changes, deadline, responder });
             }

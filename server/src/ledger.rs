@@ -88,6 +88,21 @@ pub trait Ledger: Clone + Send + Sync + 'static {
         Err(Error::new(ErrorKind::Invalid, "this server is of no group"))
     }
 
+    /// That receipts can be given.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check_receipts(&self) -> Result<(), Error> {
+        Err(Error::new(ErrorKind::Invalid, "this server gives no receipts"))
+    }
+
+    /// The bytes of the receipt of an outcome that was told; none if there is none. Blocks; called on threads that
+    /// may.
+    fn receipt_of(&self, outcome: &CommitOutcome) -> Vec<u8> {
+        let _ = outcome;
+        Vec::new()
+    }
+
     /// Calls `risen` whenever more can be shipped, from any thread.
     fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {
         self.on_durable(risen);
@@ -280,6 +295,14 @@ impl Ledger for Database {
 
     fn ask_group(&self, question: &GroupQuestion) -> Result<Bytes, Error> {
         group::ask(self, question)
+    }
+
+    fn check_receipts(&self) -> Result<(), Error> {
+        Database::check_receipts(self)
+    }
+
+    fn receipt_of(&self, outcome: &CommitOutcome) -> Vec<u8> {
+        Database::receipt_of(self, outcome).map(|receipt| receipt.to_bytes()).unwrap_or_default()
     }
 
     fn on_synced(&self, risen: impl Fn() + Send + Sync + 'static) {

@@ -46,6 +46,7 @@ mod positions;
 mod question;
 mod rate;
 mod reads;
+mod receipts;
 mod refusal;
 mod refusal_sink;
 mod replication;

@@ -44,6 +44,10 @@ pub const READS_WAITING_MAX: usize = 1_024;
 pub const PROOFS_AT_ONCE_MAX: usize = 2;
 /// Such questions waiting for that; one more is told `busy`.
 pub const PROOFS_WAITING_MAX: usize = 64;
+/// Receipts for the answers to commits that are made at the same time, each on a thread that may block.
+pub const RECEIPTS_AT_ONCE_MAX: usize = 2;
+/// Commits that want a receipt, from request to answer; one more is told `busy`.
+pub const RECEIPTS_WAITING_MAX: usize = 1_024;
 /// Pieces of the log or the keyring read at the same time for who copies the ledger.
 pub const COPIES_AT_ONCE_MAX: usize = 2;
 /// Such pieces waiting for that; one more is told `busy`.

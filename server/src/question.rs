@@ -44,6 +44,8 @@ pub(crate) struct Question {
     pub(crate) cost_bytes: usize,
     /// The system's own tables that it writes.
     pub(crate) own_tables: OwnTables,
+    /// Whether the answer has a receipt with it. Only a commit's can.
+    pub(crate) wants_receipt: bool,
     /// What to do.
     pub(crate) work: Work,
 }
@@ -101,7 +103,17 @@ impl Question {
         let cost_bytes = payload_bytes.max(work.reply_bytes_max()).min(FRAME_BYTES_MAX);
         let RequestHeader { id, operation, .. } = header;
         let own_tables = OwnTables::written_by(&work);
-        Ok(Question { id, operation, deadline, payload_bytes, cost_bytes, own_tables, work })
+        let wants_receipt = operation == Operation::CommitWithReceipt.number();
+        Ok(Question {
+            id,
+            operation,
+            deadline,
+            payload_bytes,
+            cost_bytes,
+            own_tables,
+            wants_receipt,
+            work,
+        })
     }
 }
 
@@ -140,7 +152,7 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         }
         Operation::Status => Work::Submit(Request::Status),
         Operation::AwaitPosition => Work::Await(cold::decode(&body)?),
-        Operation::Commit => commit(body, Request::Commit)?,
+        Operation::Commit | Operation::CommitWithReceipt => commit(body, Request::Commit)?,
         Operation::DryRun => commit(body, Request::DryRun)?,
         Operation::DryRunAsOf => {
             let (at, commit) = documents::split_as_of(&body)?;

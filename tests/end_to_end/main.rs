@@ -16,6 +16,7 @@
 mod backup;
 mod chance;
 mod contract;
+mod cosigned;
 mod damage;
 mod differential;
 mod directory;
@@ -34,6 +35,7 @@ mod process;
 mod proofs;
 mod python;
 mod rebuild;
+mod receipts;
 mod repair;
 mod script;
 mod several_servers;

@@ -51,7 +51,8 @@ impl Bank {
     }
 }
 
-async fn keep_books(server: &Server) {
+/// Some books, of two accounts.
+pub(crate) async fn keep_books(server: &Server) {
     let client = connect(&server.address).await;
     let account = |id| Account {
         id: AccountId(id),
@@ -151,6 +152,15 @@ async fn what_a_server_proves_needs_no_server_to_be_believed() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.errors.contains("proves nothing: the signature is wrong"), "{ended:?}");
     python_judges(&bank).await;
+}
+
+/// The verifier in another language, on one file.
+pub(crate) fn python_verifies(keys: &Path, file: &Path) -> Command {
+    let mut python = Command::new("python3");
+    let verifier = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify/verify.py");
+    python.arg(verifier).args([keys, file]).env("PYTHONDONTWRITEBYTECODE", "1");
+    python.stdout(std::process::Stdio::piped());
+    python
 }
 
 /// Every byte of every file, in the words of another language.

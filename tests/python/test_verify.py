@@ -103,6 +103,13 @@ def signed_head(size=1, root=bytes(32), epoch=3, lsn=5_000, time=60, chain=bytes
     return head + KEY + ed25519.sign(SEED, head)
 
 
+def cosigned(seeds, head=None):
+    """What so many have signed, keys ascending."""
+    head = head or signed_head()[:144]
+    words = [ed25519.public_key(seed) + ed25519.sign(seed, head) for seed in seeds]
+    return b"FLORINCH" + struct.pack("<II", 1, len(words)) + head + b"".join(sorted(words))
+
+
 def leaf_hash(data):
     return hashlib.sha256(b"\0" + data).digest()
 
@@ -113,10 +120,10 @@ def inclusion(data, **head):
     return b"FLORINIP" + struct.pack("<IIQII", 1, len(data), 0, 0, 0) + signed
 
 
-def receipt(data, lsn=5_000, life=2, chain=bytes(32)):
+def receipt(data, lsn=5_000, life=2, chain=bytes(32), standbys=(0, 0)):
     names = (1).to_bytes(16, "little") + life.to_bytes(16, "little")
     said = b"FLORINRC" + struct.pack("<II", 1, len(data)) + names + struct.pack("<Q", lsn) + chain
-    said += struct.pack("<II", 1, 0) + KEY + data
+    said += struct.pack("<IHH", 1, *standbys) + KEY + data
     return said + ed25519.sign(SEED, said)
 
 
@@ -185,7 +192,8 @@ class RulesTest(unittest.TestCase):
             with self.assertRaises(Refused):
                 ask(**head)
         self.refuses(verify, receipt(data, lsn=4_000), KEY)
-        promised = verify(receipt(data), KEY)
+        promised = verify(receipt(data, standbys=(1, 2)), KEY)
+        self.assertEqual(promised["durable"], dict(standbys=1, standbys_demanded=2))
         check_redeemed(promised, ask())
         self.refuses(check_redeemed, promised, ask(lsn=4_999))
         self.refuses(check_redeemed, promised, ask(chain=bytes([1] * 32)))
@@ -215,6 +223,39 @@ class RulesTest(unittest.TestCase):
             with self.assertRaises(Refused, msg=change):
                 both((), **dict(root=one) | change)
 
+    def test_a_head_is_cosigned_by_all_who_are_demanded_and_by_nobody_else(self):
+        """The same cases as proof/tests/tampering.rs, where as many keys are demanded as are trusted."""
+        seeds = [bytes([number] * 32) for number in (7, 1, 2)]
+        keys = [ed25519.public_key(seed) for seed in seeds]
+        data = cosigned(seeds)
+        said = verify(data, b"".join(keys))
+        self.assertEqual(said["keys"], sorted(keys))
+        self.assertEqual(said["head"], verify(signed_head(), KEY))
+        verify(data, b"".join(reversed(keys)))
+        for others in (keys[:2], keys[1:], [], [*keys, ed25519.public_key(bytes([3] * 32))]):
+            self.refuses(verify, data, b"".join(others))
+        words = [data[at : at + 96] for at in range(160, len(data), 96)]
+        with_words = lambda words: data[:12] + struct.pack("<I", len(words)) + data[16:160] + b"".join(words)
+        self.assertEqual(with_words(words), data)
+        for order in ((1, 0, 2), (0, 2, 1), (2, 1, 0), (0, 0, 1), (0, 1, 1), (2, 2, 2)):
+            changed = [words[at] for at in order]
+            self.refuses(verify, with_words(changed), b"".join(keys))
+            self.refuses(verify, with_words(changed), b"".join(word[:32] for word in changed))
+        swapped = [words[0][:32] + words[1][32:], words[1][:32] + words[0][32:], words[2]]
+        self.refuses(verify, with_words(swapped), b"".join(keys))
+        verify(with_words(words[:2]), b"".join(word[:32] for word in words[:2]))
+        self.refuses(verify, with_words(words[:1]), words[0][:32])
+        self.refuses(verify, data[:160] + b"".join(words[:2]), b"".join(keys))
+        for at in range(len(data)):
+            changed = bytearray(data)
+            changed[at] ^= 1 << at % 8
+            self.refuses(verify, bytes(changed), b"".join(keys))
+        for length in range(0, len(data), 16):
+            self.refuses(verify, data[:length], b"".join(keys))
+        self.refuses(verify, data + b"\0", b"".join(keys))
+        # Other files have one signer: several keys are no key of theirs.
+        self.refuses(verify, signed_head(), KEY + keys[1])
+
     def test_points_of_small_order_sign_nothing(self):
         neutral = (1).to_bytes(32, "little")
         unsigned = signed_head()[:144]
@@ -226,16 +267,22 @@ class RulesTest(unittest.TestCase):
             (room / "key").write_text(KEY.hex())
             (room / "bad").write_bytes(b"\xff no key")
             (room / "head").write_bytes(signed_head())
+            both = [SEED, bytes([1] * 32)]
+            (room / "both").write_text("".join(f"{ed25519.public_key(seed).hex()}\n" for seed in both))
+            (room / "cosigned").write_bytes(cosigned(both))
             (room / "long").write_bytes(b"FLORINRC" + bytes(1 << 20))
             run = lambda *files: subprocess.run(
                 [sys.executable, VERIFIER, *(room / file for file in files)], capture_output=True, text=True
             )
             self.assertEqual(run("key", "head").returncode, 0)
+            self.assertEqual(run("both", "cosigned").returncode, 0)
             for files, said in (
                 (("bad", "head"), "64 hexadecimal digits"),
                 (("key", "long"), "no file that proves anything"),
                 (("key", "none"), "No such file"),
                 (("key", "head", "head"), "redeem"),
+                (("key", "cosigned"), "others than these keys"),
+                (("both", "head"), "by another key"),
                 (("key",), "PUBLIC_KEY_FILE"),
             ):
                 ended = run(*files)

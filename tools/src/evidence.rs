@@ -1,11 +1,12 @@
-//! The four kinds of files that prove something: told apart by their first bytes, verified with a public
-//! key, described as a line of JSON.
+//! The five kinds of files that prove something: told apart by their first bytes, verified with public
+//! keys, described as a line of JSON.
 
 use crate::exit::{Exit, Failure};
+use crate::json::hexadecimal::hexadecimal;
 use crate::json::item;
 use florin_proof::{
-    ConsistencyProof, InclusionProof, Leaf, ProofError, PublicKey, SignedHead, SignedReceipt,
-    TreeHead,
+    ConsistencyProof, CosignedHead, Flaw, InclusionProof, Leaf, ProofError, PublicKey, SignedHead,
+    SignedReceipt, TreeHead,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -18,6 +19,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) enum Evidence {
     Head(SignedHead),
+    Cosigned(CosignedHead),
     Inclusion(InclusionProof),
     Consistency(ConsistencyProof),
     Receipt(SignedReceipt),
@@ -26,7 +28,7 @@ pub(crate) enum Evidence {
 /// Reads a file; nothing of it is verified.
 ///
 /// # Errors
-/// If it can't be read, or proves nothing because it is none of the four.
+/// If it can't be read, or proves nothing because it is none of the five.
 pub(crate) fn read(path: &Path) -> Result<Evidence, Failure> {
     let unavailable = |error: String| Failure::unavailable(format!("{}: {error}", path.display()));
     let length = fs::metadata(path).map_err(|error| unavailable(error.to_string()))?.len();
@@ -45,6 +47,7 @@ impl Evidence {
     fn of(bytes: &[u8]) -> Result<Evidence, ProofError> {
         match bytes.get(..8) {
             Some(b"FLORINTH") => SignedHead::read(bytes).map(Evidence::Head),
+            Some(b"FLORINCH") => CosignedHead::read(bytes).map(Evidence::Cosigned),
             Some(b"FLORINIP") => InclusionProof::read(bytes).map(Evidence::Inclusion),
             Some(b"FLORINCP") => ConsistencyProof::read(bytes).map(Evidence::Consistency),
             _ => SignedReceipt::read(bytes).map(Evidence::Receipt),
@@ -54,6 +57,7 @@ impl Evidence {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         match self {
             Evidence::Head(head) => head.to_bytes().to_vec(),
+            Evidence::Cosigned(head) => head.to_bytes(),
             Evidence::Inclusion(proof) => proof.to_bytes(),
             Evidence::Consistency(proof) => proof.to_bytes(),
             Evidence::Receipt(receipt) => receipt.to_bytes(),
@@ -65,24 +69,44 @@ impl Evidence {
         match self {
             Evidence::Inclusion(proof) => Some(&proof.leaf),
             Evidence::Receipt(receipt) => Some(&receipt.receipt.leaf),
-            Evidence::Head(_) | Evidence::Consistency(_) => None,
+            Evidence::Head(_) | Evidence::Cosigned(_) | Evidence::Consistency(_) => None,
         }
     }
 
-    /// Checks everything that it says.
-    pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), ProofError> {
+    /// Checks everything that it says: that `signers_min` of the trusted keys at least have signed it, and no
+    /// other key has. `trusted` has a key.
+    pub(crate) fn verify(
+        &self,
+        trusted: &[PublicKey],
+        signers_min: usize,
+    ) -> Result<(), ProofError> {
+        let of_one =
+            |signer: &PublicKey| trusted.iter().find(|key| *key == signer).unwrap_or(&trusted[0]);
         match self {
-            Evidence::Head(head) => head.verify(key),
-            Evidence::Inclusion(proof) => proof.verify(key).map(drop),
-            Evidence::Consistency(proof) => proof.verify(key),
-            Evidence::Receipt(receipt) => receipt.verify(key).map(drop),
+            Evidence::Cosigned(head) => return head.verify(trusted, signers_min),
+            Evidence::Head(head) => head.verify(of_one(&head.key)),
+            Evidence::Inclusion(proof) => proof.verify(of_one(&proof.head.key)).map(drop),
+            Evidence::Consistency(proof) => proof.verify(of_one(&proof.first.key)),
+            Evidence::Receipt(receipt) => receipt.verify(of_one(&receipt.key)).map(drop),
+        }?;
+        if 1 < signers_min {
+            return Err(ProofError { offset: 0, flaw: Flaw::TooFewSigners });
         }
+        Ok(())
     }
 
     /// What it says, true or not.
     pub(crate) fn describe(&self) -> Value {
         match self {
             Evidence::Head(head) => json!({ "kind": "tree_head", "head": of_head(head) }),
+            Evidence::Cosigned(cosigned) => {
+                let keys = cosigned.signers().iter().map(|signer| signer.key.to_string());
+                json!({
+                    "kind": "cosigned_head",
+                    "head": stated(cosigned.head()),
+                    "keys": keys.collect::<Vec<_>>(),
+                })
+            }
             Evidence::Inclusion(InclusionProof { head, index, leaf, .. }) => json!({
                 "kind": "inclusion",
                 "head": of_head(head),
@@ -100,6 +124,10 @@ impl Evidence {
                 "life": format!("{:032x}", receipt.life),
                 "key": key.to_string(),
                 "end": receipt.lsn.to_string(),
+                "durable": {
+                    "standbys": receipt.standbys,
+                    "standbys_demanded": receipt.standbys_demanded,
+                },
                 "record": of_leaf(&receipt.leaf),
             }),
         }
@@ -107,7 +135,14 @@ impl Evidence {
 }
 
 fn of_head(SignedHead { head, key, .. }: &SignedHead) -> Value {
-    let TreeHead { birth, life, epoch, size, lsn, time, chain: _, root } = head;
+    let mut said = stated(head);
+    said["key"] = Value::from(key.to_string());
+    said
+}
+
+/// What a head says of itself.
+fn stated(head: &TreeHead) -> Value {
+    let TreeHead { birth, life, epoch, size, lsn, time, chain, root } = head;
     json!({
         "database": format!("{birth:032x}"),
         "life": format!("{life:032x}"),
@@ -115,8 +150,8 @@ fn of_head(SignedHead { head, key, .. }: &SignedHead) -> Value {
         "leaves": size.to_string(),
         "end": lsn.to_string(),
         "time": time.0.to_string(),
+        "chain": hexadecimal(chain),
         "root": root.to_string(),
-        "key": key.to_string(),
     })
 }
 

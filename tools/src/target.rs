@@ -57,6 +57,12 @@ pub(crate) struct Ledger {
 }
 
 impl Destination {
+    /// Another server, known and told who asks in the same way.
+    pub(crate) fn at(&self, address: &str) -> Destination {
+        let target = Target { data: None, connect: Some(String::from(address)) };
+        Destination { target, ..self.clone() }
+    }
+
     /// Opens the directory or connects to the server.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
-"""Verifies what a bank on Florin proves: receipts, inclusion proofs, consistency proofs, signed heads.
+"""Verifies what a bank on Florin proves: receipts, inclusion proofs, consistency proofs, heads of one or more signers.
 
     python3 verify.py PUBLIC_KEY_FILE FILE [PROOF_THAT_REDEEMS_THE_RECEIPT]
 
 Written from docs/FORMAT.md ("Proofs") alone, with the standard library alone: it shares no line with the bank. Ends
-with 0 and prints what is proved, or with 1 and the reason why it proves nothing.
+with 0 and prints what is proved, or with 1 and why it proves nothing. A co-signed head is of all keys, one a line.
 """
 import hashlib, json, re, struct, sys
 
@@ -24,11 +24,8 @@ def add(a, b):
     return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
 
 def times(n, point):
-    total = (0, 1, 1, 0)
-    while n:
-        total = add(total, point) if n & 1 else total
-        n, point = n >> 1, add(point, point)
-    return total
+    others = times(n >> 1, add(point, point)) if n else (0, 1, 1, 0)
+    return add(others, point) if n & 1 else others
 
 def point(encoded):
     y = int.from_bytes(encoded, "little")
@@ -95,13 +92,19 @@ cut = lambda path: [path[at : at + 32] for at in range(0, len(path), 32)]
 place = lambda leaf: dict(zip(("epoch", "lsn", "time"), split(leaf, "QQQ")[0]))
 
 def head(data, key):
-    check(len(data) == 240, "a head has 240 bytes")
-    fields, _ = split(data, "8sII16s16sQQQQ32s32s")
-    magic, version, zero, birth, life, _, leaves, *_ = fields
-    check((magic, version, zero, data[144:176]) == (b"FLORINTH", 1, 0, key), "no head, or by another key")
-    check(1 <= leaves <= 2**60, "a size that can't be")
-    check_signature(key, data[:144], data[176:])
+    fields, rest = split(data, "8sII16s16sQQQQ32s32s32s64s")
+    magic, version, zero, birth, life, _, leaves, *_, signer, signature = fields
+    is_head = (magic, version, zero, rest) == (b"FLORINTH", 1, 0, b"") and 1 <= leaves <= 2**60
+    check(is_head and signer == key, "no head, or by another key")
+    check_signature(key, data[:144], signature)
     return dict(zip("epoch leaves lsn time chain root".split(), fields[5:]), database=name(birth), life=name(life))
+
+def cosigned(data, keys):
+    (magic, version, signers), rest = split(data, "8sII")
+    check((magic, version, len(rest)) == (b"FLORINCH", 1, 144 + 96 * signers) and 2 <= signers <= 32, "no such head")
+    signed = [rest[at : at + 96] for at in range(144, len(rest), 96)]
+    check([it[:32] for it in signed] == sorted(set(cut(keys))), "signed by others than these keys, or not by all")
+    return dict(head=[head(rest[:144] + it, it[:32]) for it in signed][0], keys=[it[:32] for it in signed])
 
 def check_bank(one, other):
     check(one["database"] == other["database"], "two databases")
@@ -112,20 +115,19 @@ KINDS = {1: "epoch", 2: "account", 4: "transfer", 6: "expiry", 7: "failed", 11: 
 KINDS |= {17: "document_put", 18: "document_deleted", 19: "commit", 20: "event", 22: "document_expired"}
 LENGTHS = {kind: (length, "", 0) for kind, length in {1: 32, 2: 128, 4: 128, 6: 80, 7: 24, 11: 48}.items()}
 LENGTHS |= {16: (64, "H", 58), 19: (56, "H", 48)} | {kind: (16, "HI", 2) for kind in (17, 18, 20, 22)}
-ZEROS = {1: (8, 16), 2: (16, 80), 6: (78, 80), 7: (20, 24), 16: (60, 64)}
-ZEROS |= {18: (4, 16), 19: (50, 56), 20: (8, 16), 22: (4, 8)}
+ZEROS = {1: slice(8, 16), 2: slice(16, 80), 6: slice(78, 80), 7: slice(20, 24), 16: slice(60, 64)}
+ZEROS |= {18: slice(4, 16), 19: slice(50, 56), 20: slice(8, 16), 22: slice(4, 8)}
 STATUSES = {1: 27, 2: 68, 11: 27, 12: 68} | {reason: 1 for reason in range(3, 11)}  # of each reason, so many
 FLAGS = "linked pending post_pending_transfer void_pending_transfer balancing_debit balancing_credit closing_debit"
 FLAGS = [*FLAGS.split(), "closing_credit", "imported", *(f"reserved_{bit}" for bit in range(9, 16))]
 
 def record(leaf):
-    check(len(leaf) <= LEAF_BYTES_MAX, "a record that is too long")
     (epoch, lsn, time, kind, zero), content = split(leaf, "QQQB7s")
-    check(kind in KINDS and zero == bytes(7), "no record")
+    check(len(leaf) <= LEAF_BYTES_MAX and kind in KINDS and zero == bytes(7), "no record")
     length, layout, at = LENGTHS[kind]
     check(len(content) == length + sum(split(content[at:], layout)[0]), "a record of another length")
-    start, end = ZEROS.get(kind, (0, 0))
-    check(not any(content[start:end]) and (kind != 2 or not any(content[108:112])), "bytes that are not zero")
+    zeros = content[ZEROS.get(kind, slice(0))] + content[108 : 112 if kind == 2 else 108]
+    check(not any(zeros), "bytes that are not zero")
     check((kind != 7 or whole(content[16:20]) < 68) and (kind != 11 or any(content[:8])), "a number that can't be")
     check(kind != 16 or content[57] < STATUSES.get(content[56], 0), "an unknown reason")
     said = dict(what=KINDS[kind], position=f"{epoch}:{lsn}", time=time)
@@ -140,14 +142,14 @@ def record(leaf):
     return said if kind in (4, 11) else said | dict(content=content)
 
 def receipt(data, key):
-    fields, rest = split(data, "8sII16s16sQ32sII32s")
-    magic, version, leaf_bytes, birth, life, lsn, chain, durable, zero, signer = fields
-    check((magic, version, durable, zero, signer) == (b"FLORINRC", 1, 1, 0, key), "no receipt, or by another key")
+    fields, rest = split(data, "8sII16s16sQ32sIHH32s")
+    magic, version, leaf_bytes, birth, life, lsn, chain, durable, standbys, demanded, signer = fields
+    check((magic, version, durable, signer) == (b"FLORINRC", 1, 1, key), "no receipt, or by another key")
     check(len(rest) == leaf_bytes + 64, "a receipt of another length")
     check_signature(key, data[:-64], data[-64:])
-    said = record(rest[:-64])
-    check(place(rest)["lsn"] < lsn, "the record lies behind its frame")
-    return dict(database=name(birth), life=name(life), lsn=lsn, chain=chain, leaf=rest[:-64], record=said)
+    leaf, on = rest[:-64], dict(standbys=standbys, standbys_demanded=demanded)
+    check(place(leaf)["lsn"] < lsn, "the record lies behind its frame")
+    return dict(database=name(birth), life=name(life), lsn=lsn, chain=chain, leaf=leaf, record=record(leaf), durable=on)
 
 def inclusion(data, key):
     (magic, version, leaf_bytes, index, hashes, zero), rest = split(data, "8sIIQII")
@@ -155,8 +157,8 @@ def inclusion(data, key):
     check(hashes <= 64 and len(rest) == 240 + 32 * hashes + leaf_bytes, "a proof of another length")
     of, path, leaf = head(rest[:240], key), rest[240 : 240 + 32 * hashes], rest[240 + 32 * hashes :]
     said, at, hashed = record(leaf), place(leaf), hashlib.sha256(b"\0" + leaf).digest()
-    check(index < of["leaves"], "an index that is not in the tree")
-    check(walk(index, of["leaves"] - 1, hashed, cut(path))[1] == of["root"], "it does not lead to the root")
+    root = walk(index, of["leaves"] - 1, hashed, cut(path))[1]
+    check(index < of["leaves"] and root == of["root"], "it does not lead to the root")
     check(at["lsn"] < of["lsn"] and at["epoch"] <= of["epoch"] and at["time"] <= of["time"], "it is behind its head")
     return dict(head=of, index=index, leaf=leaf, record=said)
 
@@ -170,9 +172,9 @@ def consistency(data, key):
     return dict(first=first, second=second)
 
 def verify(data, key):
-    kinds = {b"FLORINTH": head, b"FLORINRC": receipt, b"FLORINIP": inclusion, b"FLORINCP": consistency}
-    check(len(data) <= FILE_BYTES_MAX and data[:8] in kinds, "no file that proves anything")
-    return kinds[data[:8]](data, key)
+    kinds = {b"TH": head, b"CH": cosigned, b"RC": receipt, b"IP": inclusion, b"CP": consistency}
+    check(len(data) <= FILE_BYTES_MAX and data[:6] == b"FLORIN" and data[6:8] in kinds, "no file that proves anything")
+    return kinds[data[6:8]](data, key)
 
 def check_redeemed(promised, proof):
     check("chain" in promised and "leaf" in promised and "index" in proof, "inclusion proofs redeem receipts, no others")
@@ -184,7 +186,7 @@ def check_redeemed(promised, proof):
 def main(key_file, file, redeeming=None):
     read = lambda path: open(path, "rb").read(FILE_BYTES_MAX + 1)
     key = read(key_file).strip()
-    check(re.fullmatch(b"[0-9a-fA-F]{64}", key), f"a public key is 64 hexadecimal digits, which {key_file} has not")
+    check(re.fullmatch(rb"([\da-fA-F]{64}\s*)+", key), f"a key is 64 hexadecimal digits, which {key_file} has not")
     key = bytes.fromhex(key.decode())
     said = verify(read(file), key)
     if redeeming:
@@ -192,9 +194,7 @@ def main(key_file, file, redeeming=None):
     print(json.dumps(said, default=lambda binary: binary.hex()))
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        sys.exit(__doc__)
     try:
-        main(*sys.argv[1:])
+        main(*sys.argv[1:]) if len(sys.argv) in (3, 4) else sys.exit(__doc__)
     except (Refused, OSError) as refused:
         sys.exit(f"it proves nothing: {refused}")

@@ -25,6 +25,7 @@ pub mod operation;
 pub mod outcome;
 pub mod page;
 pub mod proof;
+pub mod receipted;
 pub mod refusal;
 pub mod replication;
 pub mod role;

@@ -80,6 +80,8 @@ operations! {
     DryRun = 40 "dry_run",
     /// Position and commit; outcome.
     DryRunAsOf = 41 "dry_run_as_of",
+    /// Commit; outcome and receipt.
+    CommitWithReceipt = 42 "commit_with_receipt",
     /// Subscribe; batches, then nothing once it is unsubscribed.
     Subscribe = 48 "subscribe",
     /// Credit; nothing.
@@ -139,6 +141,7 @@ impl Operation {
             Operation::CreateAccounts
                 | Operation::CreateTransfers
                 | Operation::Commit
+                | Operation::CommitWithReceipt
                 | Operation::WriteDocuments
                 | Operation::InsertUnique
                 | Operation::DeclareTable
@@ -159,6 +162,7 @@ impl Operation {
             Operation::CreateAccounts
                 | Operation::CreateTransfers
                 | Operation::Commit
+                | Operation::CommitWithReceipt
                 | Operation::MakeKeys
                 | Operation::DestroyKeys
         );
@@ -172,6 +176,7 @@ impl Operation {
             Operation::CreateAccounts
             | Operation::CreateTransfers
             | Operation::Commit
+            | Operation::CommitWithReceipt
             | Operation::WriteDocuments
             | Operation::InsertUnique => &[Role::Write],
             Operation::DryRun | Operation::DryRunAsOf => &[Role::Write, Role::Read, Role::Audit],

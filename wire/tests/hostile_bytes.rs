@@ -20,6 +20,7 @@ use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
     ReplyHeader, RequestHeader, ServerHello, Status, Verdict, Versions, documents, outcome, page,
+    receipted,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -118,6 +119,9 @@ fn check_all(bytes: &[u8]) {
     check(bytes, documents::decode_keys(bytes), |keys, out| documents::write_keys(keys, out));
     check(bytes, documents::decode_found(bytes), documents::write_found);
     check(bytes, outcome::decode(bytes), outcome::write);
+    check(bytes, receipted::decode(bytes), |(outcome, receipt), out| {
+        receipted::write(outcome, receipt, out);
+    });
     check_as_of(bytes);
     check_writes(bytes);
     check(bytes, RequestHeader::decode(bytes), |header, out| {
@@ -206,6 +210,14 @@ fn what_was_found_and_decided_is_read_strictly() {
     assert_eq!(outcome::decode(&decided).unwrap_err(), error(0, Reason::Unknown));
     decided[0] = 2;
     assert_eq!(outcome::decode(&decided).unwrap_err(), error(1, Reason::Unknown));
+    let mut receipted = [&[64, 0, 0, 0, 0, 0, 0, 0][..], &[0; 64], b"signed"].concat();
+    assert!(receipted::decode(&receipted).is_ok_and(|(_, receipt)| receipt == b"signed"));
+    receipted[0] = 71;
+    assert_eq!(receipted::decode(&receipted).unwrap_err(), error(78, Reason::TooShort));
+    receipted[0] = 65;
+    assert_eq!(receipted::decode(&receipted).unwrap_err(), error(72, Reason::TooLong));
+    receipted[4] = 1;
+    assert_eq!(receipted::decode(&receipted).unwrap_err(), error(4, Reason::NotZero));
     decided[0] = 1;
     decided[1] = 2;
     decided[2] = 200;

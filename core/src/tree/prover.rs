@@ -9,7 +9,8 @@ use crate::database::Database;
 use crate::driver::promise::stopped;
 use crate::error::{Error, ErrorKind};
 use crate::runs::RunKind;
-use florin_ledger::{DocumentKey, Lsn, Position, Subject};
+use crate::shipping::{Replication, SynchronyStanding};
+use florin_ledger::{Commit, CommitOutcome, DocumentKey, Lsn, Position, Subject};
 use florin_proof::path::is_consistent;
 use florin_proof::receipt::ON_OWN_DISK;
 use florin_proof::tree::{consistency_path, inclusion_path, root};
@@ -43,7 +44,8 @@ impl Database {
     }
 
     /// The signed head of the tree of so many leaves; `None`: of the newest. Memory only for the newest,
-    /// some records are read for an older one.
+    /// some records are read for an older one. Waits a second at most for a tree that has fewer: a standby's
+    /// may be a moment behind the one that named the size.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if the database was opened without its tree or without a signing key, or if
@@ -80,15 +82,53 @@ impl Database {
         self.tree()?.consistency(first, second)
     }
 
-    /// The signed promise that a record is in the log, durably. Waits for nothing: the tree need not have
-    /// come past it. Reads the record's frame.
+    /// The signed promise that a record is in the log, durably, and on how many standbys. Waits for nothing: the
+    /// tree need not have come past it. Reads the record's frame.
     ///
     /// # Errors
     /// As [`Database::prove_inclusion`].
     pub fn receipt(&self, subject: &Subject) -> Result<SignedReceipt, Error> {
         let tree = self.tree()?;
         let lsn = tree.locate(self, subject)?;
-        tree.receipt(lsn)
+        tree.receipt(lsn, || self.replication())
+    }
+
+    /// That receipts can be given: nobody must learn after a commit that there is none of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the database was opened without its tree or without a signing key;
+    /// [`ErrorKind::Stopped`].
+    pub fn check_receipts(&self) -> Result<(), Error> {
+        self.tree()?.key().map(drop)
+    }
+
+    /// The receipt of an outcome that was told; `None` if nothing is on record of it, or if its record can't be
+    /// read at this moment: it has taken effect all the same, and [`Database::receipt`] may be asked again.
+    #[must_use]
+    pub fn receipt_of(&self, outcome: &CommitOutcome) -> Option<SignedReceipt> {
+        let position = match outcome {
+            CommitOutcome::Done(done) => done.position,
+            CommitOutcome::Refused(refused) => refused.position,
+            CommitOutcome::Unmet(_) | CommitOutcome::ExistsWithDifferentDigest(_) => return None,
+        };
+        let is_recorded = position != Position::NONE;
+        is_recorded.then(|| self.receipt(&Subject::Position(position)).ok()).flatten()
+    }
+
+    /// Commits, as [`Database::commit`], and gives the receipt of its outcome ([`Database::receipt_of`]). Costs one
+    /// signature and a look at the record's frame beside the commit, on the caller's thread; other commits wait
+    /// for neither.
+    ///
+    /// # Errors
+    /// As [`Database::commit`]; and as [`Database::check_receipts`], then nothing has taken effect.
+    pub fn commit_with_receipt(
+        &self,
+        commit: &Commit,
+    ) -> Result<(CommitOutcome, Option<SignedReceipt>), Error> {
+        self.check_receipts()?;
+        let outcome = self.commit(commit)?;
+        let receipt = self.receipt_of(&outcome);
+        Ok((outcome, receipt))
     }
 }
 
@@ -129,6 +169,9 @@ impl Tree {
 
     fn signed_head(&self, size: Option<u64>) -> Result<SignedHead, Error> {
         let key = self.key()?;
+        if let Some(size) = size {
+            drop(self.edge_after(|edge| edge.size() < size));
+        }
         let edge = self.edge_now()?;
         let head = self.head(&mut Stored::new(self, &edge), size)?;
         Ok(head.sign(key))
@@ -175,17 +218,25 @@ impl Tree {
         }
     }
 
-    fn receipt(&self, lsn: Lsn) -> Result<SignedReceipt, Error> {
+    /// Asked once it is known to be durable and told: how replication stands.
+    fn receipt(
+        &self,
+        lsn: Lsn,
+        replication: impl FnOnce() -> Replication,
+    ) -> Result<SignedReceipt, Error> {
         let key = self.key()?;
         let leaf = leaf_at(&self.reads, lsn)?;
         let durable = self.reads.durable().get();
         let (end, _) = frame_after(self.reads.log(), leaf.before, lsn, durable)?;
+        let (standbys, standbys_demanded) = standbys_of(replication().synchrony(), end.lsn);
         let receipt = Receipt {
             birth: self.reads.log().identity().incarnation,
             life: self.life_of(leaf.epoch)?,
             lsn: end.lsn,
             chain: end.chain,
             durable: ON_OWN_DISK,
+            standbys,
+            standbys_demanded,
             leaf: leaf.bytes,
         };
         Ok(receipt.sign(key))
@@ -307,6 +358,17 @@ impl Tree {
         );
         Err(Error::new(ErrorKind::NotYet, message))
     }
+}
+
+/// How many standbys have everything before `end`, at least, and how many must before it is told.
+fn standbys_of(standing: &SynchronyStanding, end: Lsn) -> (u16, u16) {
+    let limited = |count| u16::try_from(count).unwrap_or(u16::MAX);
+    let demanded = limited(usize::try_from(standing.synchrony.standbys).unwrap_or(usize::MAX));
+    let having = standing.replicas.iter().filter(|replica| end <= replica.acknowledged).count();
+    // What is told was acknowledged by as many, unless answers go without; one that was may have gone since.
+    let is_told_by_all = !standing.is_degraded && end <= standing.released;
+    let least = if is_told_by_all { demanded } else { 0 };
+    (limited(having).max(least), demanded)
 }
 
 fn nothing(message: String) -> Error {

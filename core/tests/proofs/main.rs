@@ -9,6 +9,7 @@ mod expiries;
 mod histories;
 mod house;
 mod proofs;
+mod receipts;
 mod refusing_disk;
 mod sealed;
 mod under_way;

@@ -17,6 +17,7 @@ mod lease;
 mod names;
 mod pair;
 mod promoted;
+mod receipts;
 mod refused;
 mod rewinding;
 mod same;

@@ -217,7 +217,7 @@ async fn every_operation_needs_its_role() {
     let subject = Subject::Transfer(TransferId(1));
     let inclusion = InclusionOf { subject, size: None };
     let consistency = ConsistencyOf { first: 1, second: None };
-    let cases: [(Operation, Bytes, &[Role]); 46] = [
+    let cases: [(Operation, Bytes, &[Role]); 47] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -231,6 +231,7 @@ async fn every_operation_needs_its_role() {
         (Operation::Status, Bytes::new(), everyone),
         (Operation::AwaitPosition, reached, waiting),
         (Operation::Commit, commit(1), &[Role::Write]),
+        (Operation::CommitWithReceipt, commit(4), &[Role::Write]),
         (Operation::DryRun, commit(2), &[Role::Write, Role::Read, Role::Audit]),
         (Operation::DryRunAsOf, then, &[Role::Write, Role::Read, Role::Audit]),
         (Operation::GetDocuments, keys.freeze(), reading),
@@ -291,6 +292,7 @@ async fn every_operation_needs_its_role() {
                 | Operation::ProveInclusion
                 | Operation::ProveConsistency
                 | Operation::Receipt
+                | Operation::CommitWithReceipt
                 | Operation::Promote
                 | Operation::HandOver
                 | Operation::ChangeGroup => Some(RefusalKind::Invalid),
@@ -316,7 +318,7 @@ async fn every_operation_needs_its_role() {
     }
     let heard = bank.heard.0.lock().unwrap().clone();
     // By how many roles each operation may be asked for: one, two, three, four of the seven.
-    let expected_count = (5 + 3 + 1 + 2 + 3 + 4) * 6 + (16 + 1) * 5 + 3 * 4 + 3;
+    let expected_count = (6 + 3 + 1 + 2 + 3 + 4) * 6 + (16 + 1) * 5 + 3 * 4 + 3;
     assert_eq!(heard.len(), expected_count, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
     bank.close().await;

@@ -2,11 +2,16 @@
 
 use crate::exit::{Exit, Failure};
 use crate::json;
-use crate::operation::Operation;
+use crate::operation::{Answer, Operation};
+use crate::signing_key::SigningKeyArguments;
 use crate::target::{Destination, Ledger, runtime};
 use clap::Args;
 use florin_client::{ClientError, RefusalKind};
+use florin_ledger::Commit;
+use florin_proof::SignedReceipt;
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
+use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
 
 /// Bytes of one line at most: a full batch with every field at its widest takes a tenth of it.
@@ -24,19 +29,48 @@ pub(crate) struct Exec {
     /// Fix the clock: the first event takes the nanosecond after this, each later one the next
     #[arg(long, value_name = "NANOSECONDS", conflicts_with = "connect")]
     clock_start: Option<u64>,
+
+    /// Have the receipt of every commit with its answer, and write it into this directory, named by the commit's id.
+    /// Commits that are unmet have none. A directory of a ledger (--data) must have its signing key
+    #[arg(long, value_name = "DIR", conflicts_with = "clock_start")]
+    receipts: Option<PathBuf>,
+
+    #[command(flatten)]
+    signing_key: SigningKeyArguments,
 }
 
 impl Exec {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let runtime = runtime()?;
-        let ledger = self.destination.open(&runtime, self.clock_start)?.patient();
-        let mut conversation = Conversation { runtime: &runtime, ledger: &ledger, line: 0 };
+        let ledger = self.open(&runtime)?.patient();
+        let receipts = self.receipts.as_deref();
+        let mut conversation =
+            Conversation { runtime: &runtime, ledger: &ledger, receipts, line: 0 };
         let exit = conversation.hold(io::stdin().lock(), io::stdout().lock());
         let closed = ledger.close();
         // What went wrong in the conversation was first, and may be why it can't be closed.
         match exit? {
             Exit::Done => closed.map(|()| Exit::Done),
             findings => Ok(findings),
+        }
+    }
+}
+
+impl Exec {
+    fn open(&self, runtime: &Runtime) -> Result<Ledger, Failure> {
+        let Some(receipts) = &self.receipts else {
+            return self.destination.open(runtime, self.clock_start);
+        };
+        if !receipts.is_dir() {
+            let message = format!("{} is no directory for receipts", receipts.display());
+            return Err(Failure::usage(message));
+        }
+        match &self.destination.target.data {
+            None => self.destination.open(runtime, None),
+            Some(data) => {
+                let key = self.signing_key.required(data)?;
+                self.destination.open_proving(runtime, key)
+            }
         }
     }
 }
@@ -53,6 +87,8 @@ enum Turn {
 struct Conversation<'a> {
     runtime: &'a Runtime,
     ledger: &'a Ledger,
+    /// Where receipts of commits go, if they are wanted.
+    receipts: Option<&'a Path>,
     /// Of the line being answered, from 1.
     line: u64,
 }
@@ -92,11 +128,53 @@ impl Conversation<'_> {
             Ok(operation) => operation,
             Err(error) => return Turn::Failed(error.to_string()),
         };
+        if let (Operation::Commit(commit), Some(receipts)) = (&operation, self.receipts) {
+            return self.commit(commit, &operation, receipts);
+        }
         match self.runtime.block_on(operation.perform(&self.ledger.client)) {
             Ok(answer) => Turn::Answered(json::write::answer(&answer)),
             Err(error) if is_final(&operation, &error) => Turn::Broken(error.to_string()),
             Err(error) => Turn::Failed(error.to_string()),
         }
+    }
+}
+
+impl Conversation<'_> {
+    fn commit(&self, commit: &Commit, operation: &Operation, receipts: &Path) -> Turn {
+        let committed = self.ledger.client.commit_with_receipt(commit);
+        let (outcome, receipt) = match self.runtime.block_on(committed) {
+            Ok(answered) => answered,
+            Err(error) if is_final(operation, &error) => return Turn::Broken(error.to_string()),
+            Err(error) => return Turn::Failed(error.to_string()),
+        };
+        if let Some(receipt) = receipt {
+            let path = receipts.join(commit.id.0.to_string());
+            if let Err(error) = keep(&path, &receipt) {
+                return Turn::Broken(format!(
+                    "commit {} is decided, and its receipt can't be written to {}: {error}; florin proof \
+                     receipt gives it again",
+                    commit.id.0,
+                    path.display()
+                ));
+            }
+        }
+        Turn::Answered(json::write::answer(&Answer::Outcome(outcome)))
+    }
+}
+
+/// Writes a receipt, and never over another: what was promised first stays, and of one record that is enough.
+fn keep(path: &Path, receipt: &SignedReceipt) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(&receipt.to_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let kept = SignedReceipt::read(&fs::read(path)?);
+            let is_of_it = kept.is_ok_and(|kept| {
+                let (kept, new) = (kept.receipt, &receipt.receipt);
+                kept.birth == new.birth && kept.leaf == new.leaf
+            });
+            if is_of_it { Ok(()) } else { Err(error) }
+        }
+        Err(error) => Err(error),
     }
 }
 

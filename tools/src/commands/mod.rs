@@ -4,6 +4,7 @@ mod backup;
 mod bank;
 mod bench;
 mod bench_bank;
+mod cosign;
 mod demo;
 mod exec;
 mod export;

@@ -1,5 +1,6 @@
 //! `florin proof`: heads, proofs and receipts, as files for whoever wants to verify them.
 
+use super::cosign::Cosigners;
 use super::tail::bytes;
 use crate::evidence::{self, Evidence};
 use crate::exit::{Exit, Failure};
@@ -44,6 +45,8 @@ enum Action {
         /// Of the tree that had so many leaves; as another head says
         #[arg(long, value_name = "LEAVES")]
         size: Option<u64>,
+        #[command(flatten)]
+        cosigners: Cosigners,
     },
     /// That a record is in the tree of a signed head
     Inclusion {
@@ -84,14 +87,14 @@ enum Action {
 
 /// Whom to ask, and where the answer goes.
 #[derive(Args, Debug)]
-struct Asked {
+pub(super) struct Asked {
     #[command(flatten)]
-    destination: Destination,
+    pub(super) destination: Destination,
     #[command(flatten)]
     signing_key: SigningKeyArguments,
     /// Where to write it; must be new
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -140,19 +143,23 @@ impl Proof {
                 writeln!(io::stdout(), "{}", key.public())?;
                 Ok(Exit::Done)
             }
-            Action::Head { asked, size } => asked.answer(async |client| {
-                patiently(async || client.tree_head(*size).await).await.map(Evidence::Head)
-            }),
+            Action::Head { asked, size, cosigners } if cosigners.is_none() => {
+                asked.answer(async |client| {
+                    let state = async || client.tree_head(*size).await;
+                    patiently(ATTEMPTS_MAX, state).await.map(Evidence::Head)
+                })
+            }
+            Action::Head { asked, size, cosigners } => cosigners.cosign(asked, *size),
             Action::Inclusion { asked, subject, size } => {
                 let subject = subject.subject();
                 asked.answer(async |client| {
                     let prove = async || client.prove_inclusion(&subject, *size).await;
-                    patiently(prove).await.map(Evidence::Inclusion)
+                    patiently(ATTEMPTS_MAX, prove).await.map(Evidence::Inclusion)
                 })
             }
             Action::Consistency { asked, from, to } => asked.answer(async |client| {
                 let prove = async || client.prove_consistency(*from, *to).await;
-                patiently(prove).await.map(Evidence::Consistency)
+                patiently(ATTEMPTS_MAX, prove).await.map(Evidence::Consistency)
             }),
             Action::Receipt { asked, subject } => {
                 let subject = subject.subject();
@@ -172,7 +179,7 @@ fn redeem(asked: &Asked, path: &Path) -> Result<Exit, Failure> {
     let subject = Subject::Position(leaf.position);
     asked.answer(async |client| {
         let prove = async || client.prove_inclusion(&subject, None).await;
-        let proof = patiently(prove).await?;
+        let proof = patiently(ATTEMPTS_MAX, prove).await?;
         let redeemed = proof.verify(&receipt.key).and_then(|_| receipt.check_redeemed(&proof));
         redeemed.map_err(|error| ClientError::Refused {
             kind: RefusalKind::Fork,
@@ -217,16 +224,19 @@ impl Asked {
 
 /// A tree that is behind catches up: who asks for a proof by hand would only ask again. A server waits a
 /// second before it says *not yet*.
-async fn patiently<T>(ask: impl AsyncFn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+pub(super) async fn patiently<T>(
+    attempts_max: usize,
+    ask: impl AsyncFn() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
     let mut answered = ask().await;
-    for _ in 1..ATTEMPTS_MAX {
+    for _ in 1..attempts_max {
         let Err(ClientError::Refused { kind: RefusalKind::NotYet, .. }) = answered else { break };
         answered = ask().await;
     }
     answered
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let made = fs::OpenOptions::new().write(true).create_new(true).open(path);
     let written = made.and_then(|mut file| file.write_all(bytes));
     written.map_err(|error| broken(path, &error.to_string()))

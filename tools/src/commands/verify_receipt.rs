@@ -1,4 +1,4 @@
-//! `florin verify-receipt`: what a file proves, judged by a public key and nothing else.
+//! `florin verify-receipt`: what a file proves, judged by public keys and nothing else.
 
 use crate::evidence::{self, Evidence};
 use crate::exit::{Exit, Failure};
@@ -8,20 +8,26 @@ use florin_ledger::{Subject, TransferId};
 use florin_proof::{Leaf, PublicKey};
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// Verify a receipt, a proof or a signed head, with nothing but the public key
+/// Verify a receipt, a proof or a signed head, with nothing but public keys
 #[derive(Args, Debug)]
 #[command(
     after_help = "Takes no server and no data directory. Prints what is proved as one JSON object and ends \
-with 0; with 1 if the file proves nothing, or something else than --transfer and --kind demand."
+with 0; with 1 if the file proves nothing, or something else than --transfer and --kind demand. A head that several \
+have signed is demanded by naming all their public keys."
 )]
 pub(crate) struct VerifyReceipt {
-    /// The receipt, inclusion proof, consistency proof or head
+    /// The receipt, inclusion proof, consistency proof, head or co-signed head
     file: PathBuf,
-    /// The public key of the bank, 64 hexadecimal digits in a file
-    #[arg(long, value_name = "FILE")]
-    public_key: PathBuf,
+    /// The public key of the bank, 64 hexadecimal digits in a file; once for each key that must have signed, or
+    /// a line for each in one file
+    #[arg(long, value_name = "FILE", required = true)]
+    public_key: Vec<PathBuf>,
+    /// So many of the public keys must have signed, and no others; without it all of them
+    #[arg(long, value_name = "COUNT")]
+    signers: Option<NonZeroUsize>,
     /// The inclusion proof that redeems the receipt
     #[arg(long, value_name = "FILE")]
     redeemed_by: Option<PathBuf>,
@@ -36,6 +42,7 @@ pub(crate) struct VerifyReceipt {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
 enum Kind {
     TreeHead,
+    CosignedHead,
     Inclusion,
     Consistency,
     Receipt,
@@ -45,6 +52,7 @@ impl Kind {
     fn of(evidence: &Evidence) -> Kind {
         match evidence {
             Evidence::Head(_) => Kind::TreeHead,
+            Evidence::Cosigned(_) => Kind::CosignedHead,
             Evidence::Inclusion(_) => Kind::Inclusion,
             Evidence::Consistency(_) => Kind::Consistency,
             Evidence::Receipt(_) => Kind::Receipt,
@@ -54,10 +62,17 @@ impl Kind {
 
 impl VerifyReceipt {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let key = read_key(&self.public_key)?;
+        let keys = self.keys()?;
+        let signers_min = self.signers.map_or(keys.len(), NonZeroUsize::get);
+        if keys.len() < signers_min {
+            return Err(Failure::usage(format!(
+                "--signers {signers_min} of {} public keys",
+                keys.len()
+            )));
+        }
         let verified = |path: &Path| {
             let evidence = evidence::read(path)?;
-            let verified = evidence.verify(&key);
+            let verified = evidence.verify(&keys, signers_min);
             verified.map_err(|error| evidence::refused(path, &error.to_string()))?;
             Ok::<_, Failure>(evidence)
         };
@@ -77,6 +92,20 @@ impl VerifyReceipt {
         }
         writeln!(io::stdout(), "{}", evidence.describe())?;
         Ok(Exit::Done)
+    }
+
+    /// The public keys, each once: a key that is named twice has not signed twice.
+    fn keys(&self) -> Result<Vec<PublicKey>, Failure> {
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for path in &self.public_key {
+            for key in read_keys(path)? {
+                if keys.contains(&key) {
+                    return Err(Failure::usage(format!("the public key {key} is named twice")));
+                }
+                keys.push(key);
+            }
+        }
+        Ok(keys)
     }
 
     /// That it is what a script asked for: a proof of something else holds as well.
@@ -99,10 +128,16 @@ impl VerifyReceipt {
     }
 }
 
-fn read_key(path: &Path) -> Result<PublicKey, Failure> {
+/// A key a line.
+fn read_keys(path: &Path) -> Result<Vec<PublicKey>, Failure> {
     let failed = |why: String| Failure::unavailable(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let bytes = crate::json::hexadecimal::from_hexadecimal(text.trim());
-    let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    key.map(PublicKey).ok_or_else(|| failed(String::from("a public key is 64 hexadecimal digits")))
+    let keys: Option<Vec<_>> = text.trim().lines().map(of_hexadecimal).collect();
+    let keys = keys.filter(|keys| !keys.is_empty());
+    keys.ok_or_else(|| failed(String::from("a public key is 64 hexadecimal digits")))
+}
+
+fn of_hexadecimal(line: &str) -> Option<PublicKey> {
+    let bytes = crate::json::hexadecimal::from_hexadecimal(line.trim())?;
+    <[u8; 32]>::try_from(bytes).ok().map(PublicKey)
 }

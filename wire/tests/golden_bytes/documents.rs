@@ -1,6 +1,7 @@
 //! The bytes of commits, of documents and of what became of them.
 
 use super::{check, written};
+use bytes::BytesMut;
 use florin_ledger::commit::{
     BalanceField, BrokenRule, CommitDone, CommitOutcome, CommitRefused, Event, Precondition, Topic,
     Unmet,
@@ -16,7 +17,7 @@ use florin_ledger::{
 };
 use florin_wire::cold::{self, HistoryOf, Once};
 use florin_wire::documents::{self, Found};
-use florin_wire::{array, outcome};
+use florin_wire::{array, outcome, receipted};
 
 fn position(lsn: u64) -> Position {
     Position { epoch: 1, lsn: Lsn(lsn) }
@@ -105,6 +106,16 @@ fn outcomes_of_commits() {
             "00 00 0000 00000000 0100000000000000 0010000000000000 0200000000000000 {nothing}
              01000000 01000000 01000000 01000000 0300000000000000 0400000000000000
              0100000000000000 0500000000000000 0100000000000000 0600000000000000"
+        ),
+    );
+    let mut with_receipt = BytesMut::new();
+    let unmet = CommitOutcome::Unmet(Unmet::TooLate(Timestamp(2)));
+    receipted::write(&unmet, b"signed", &mut with_receipt);
+    check(
+        &with_receipt,
+        &format!(
+            "40000000 00000000 02 01 0000 00000000 {nothing} 0200000000000000 {nothing}
+             00000000 {no_counts} 7369676e6564"
         ),
     );
     let status = CreateTransferStatus::ExceedsCredits;

@@ -13,7 +13,7 @@ use florin_ledger::{
 };
 use florin_wire::cold::{HistoryOf, Once};
 use florin_wire::documents::{self, FOUND_BYTES_MAX, Found};
-use florin_wire::outcome;
+use florin_wire::{outcome, receipted};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -102,7 +102,10 @@ proptest! {
         positions in vec(positions(), 0..9),
         tables in vec(any::<(u16, bool, bool, u32)>(), 0..9),
     ) {
-        prop_assert_eq!(outcome::decode(&outcome::to_bytes(&outcome)), Ok(outcome));
+        prop_assert_eq!(outcome::decode(&outcome::to_bytes(&outcome)), Ok(outcome.clone()));
+        let mut receipted = BytesMut::new();
+        receipted::write(&outcome, b"signed", &mut receipted);
+        prop_assert_eq!(receipted::decode(&receipted), Ok((outcome, &b"signed"[..])));
         check_array(&positions);
         let results = [WriteResult::Written, WriteResult::Stale, WriteResult::AppendOnly];
         let results = results.iter().flat_map(|result| positions.iter().copied().map(result));
