@@ -42,19 +42,15 @@ impl Call for Commit {
     }
 }
 
-/// A commit, for an answer with a receipt.
-pub(crate) struct CommitWithReceipt {
-    pub(crate) commit: florin_ledger::Commit,
-    /// The same, encoded.
-    pub(crate) bytes: Bytes,
-}
+/// A commit, encoded, for an answer with a receipt.
+pub(crate) struct CommitWithReceipt(pub(crate) Bytes);
 
 impl Call for CommitWithReceipt {
     type Answer = (CommitOutcome, Option<SignedReceipt>);
     const OPERATION: Operation = Operation::CommitWithReceipt;
 
     fn body(&self) -> Bytes {
-        self.bytes.clone()
+        self.0.clone()
     }
 
     fn decode(&self, body: &[u8]) -> Result<Self::Answer, DecodeError> {
@@ -67,8 +63,8 @@ impl Call for CommitWithReceipt {
 
     #[cfg(feature = "embedded")]
     fn task(&self) -> Result<Task<Self::Answer>, florin_core::Error> {
-        let commit = self.commit.clone();
-        Ok(Task::Read(Box::new(move |database| database.commit_with_receipt(&commit))))
+        let request = CommitRequest::from_bytes(self.0.clone())?;
+        Ok(Task::Receipted(request, |outcome, receipt| (outcome, receipt)))
     }
 }
 

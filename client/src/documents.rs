@@ -47,8 +47,7 @@ impl Client {
         &self,
         commit: &Commit,
     ) -> Result<(CommitOutcome, Option<SignedReceipt>), ClientError> {
-        let asked = CommitWithReceipt { commit: commit.clone(), bytes: encoded(commit)? };
-        let (outcome, receipt) = self.ask(&asked).await?;
+        let (outcome, receipt) = self.ask(&CommitWithReceipt(encoded(commit)?)).await?;
         if let Some(receipt) = &receipt {
             check_subject(&receipt.receipt.leaf, &Subject::Commit(commit.id))?;
         }

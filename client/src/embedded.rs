@@ -7,9 +7,11 @@ use crate::failure::Failure;
 use crate::limits::{READS_AT_ONCE_MAX, STREAM_BATCH_BYTES_MAX};
 use crate::stream::{StreamBatch, refused};
 use bytes::Bytes;
+use florin_core::commits::CommitRequest;
 use florin_core::request::{self, Reply, Request};
 use florin_core::{Database, Error, ErrorKind, stream};
-use florin_ledger::{Document, DocumentKey, Position, StreamFilter, StreamStart};
+use florin_ledger::{CommitOutcome, Document, DocumentKey, Position, StreamFilter, StreamStart};
+use florin_proof::SignedReceipt;
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub(crate) enum Task<A> {
     Find(Vec<DocumentKey>, fn(Vec<Option<Document>>) -> A),
     /// Queues it; the function takes the answer out of the reply that belongs to it.
     Submit(Request, fn(Reply) -> Option<A>),
+    /// Commits; reads the receipt of the outcome on a thread that may block.
+    Receipted(CommitRequest, fn(CommitOutcome, Option<SignedReceipt>) -> A),
     /// Reads it on a thread that may block.
     Read(Reading<A>),
 }
@@ -78,6 +82,25 @@ impl Embedded {
                     let _ = sender.send(result.map(|reply| {
                         take(reply).expect("an engine answers a question with its own reply")
                     }));
+                });
+            }
+            Task::Receipted(commit, take) => {
+                let impossible = |error: Error| Failure::Refused(refusal(&error, false));
+                self.database.check_receipts().map_err(impossible)?;
+                let (asked, told) = oneshot::channel();
+                let commit = Request::Commit(commit);
+                // Nobody listens any more if the deadline has passed.
+                self.database.submit(commit, move |result| drop(asked.send(result)));
+                let told = answered(told, deadline).await?.map_err(|error| refused(&error))?;
+                let Reply::Commit(outcome) = told else {
+                    unreachable!("a commit is answered by its outcome");
+                };
+                // It is told: what goes wrong from here on costs the receipt alone.
+                let Ok(place) = self.place(deadline).await else { return Ok(take(outcome, None)) };
+                let database = self.database.clone();
+                read_on_a_thread(place, sender, move || {
+                    let receipt = database.receipt_of(&outcome);
+                    Ok(take(outcome, receipt))
                 });
             }
             Task::Read(read) => {

@@ -364,7 +364,10 @@ impl Tree {
 fn standbys_of(standing: &SynchronyStanding, end: Lsn) -> (u16, u16) {
     let limited = |count| u16::try_from(count).unwrap_or(u16::MAX);
     let demanded = limited(usize::try_from(standing.synchrony.standbys).unwrap_or(usize::MAX));
-    let having = standing.replicas.iter().filter(|replica| end <= replica.acknowledged).count();
+    let nodes = standing.synchrony.nodes.as_ref();
+    let counts = |node: &u128| nodes.is_none_or(|nodes| nodes.contains(node));
+    let having = standing.replicas.iter().filter(|it| end <= it.acknowledged && counts(&it.node));
+    let having = having.count();
     // What is told was acknowledged by as many, unless answers go without; one that was may have gone since.
     let is_told_by_all = !standing.is_degraded && end <= standing.released;
     let least = if is_told_by_all { demanded } else { 0 };
