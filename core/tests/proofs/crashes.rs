@@ -60,8 +60,8 @@ fn hashed_day() -> (Vec<Lsn>, ((u64, Timestamp, u64), Vec<[u8; 32]>)) {
     // The tag of the epoch is random, so the part with the first leaf is; it lies beside the top.
     let with_first = path.pop();
     assert!(with_first.is_some());
-    let mut stream = database.subscribe(StreamStart::Begin, StreamFilter::all()).unwrap();
-    let batch = stream.next(16 << 20, Duration::ZERO).unwrap();
-    let layout = batch.view().items().map(|item| item.unwrap().cursor.lsn).collect();
+    let mut stream = database.subscribe(StreamStart::Begin, StreamFilter::default()).unwrap();
+    let batch = stream.next(1 << 20, Duration::ZERO).unwrap();
+    let layout = batch.view().items().map(|item| item.cursor.lsn).collect();
     (layout, ((head.size, head.time, head.epoch), path))
 }
