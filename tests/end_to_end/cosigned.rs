@@ -180,9 +180,9 @@ async fn another_history_is_told_and_what_was_signed_of_it_is_kept() {
         assert_eq!(judged.code, Some(0), "{judged:?}");
         assert_eq!(judged.json(), *said);
     }
-    // One that can't be reached as well is no reason to pass over it; nor is evidence of before.
+    // One that can't be reached as well is no reason to pass over it.
     let ended = office
-        .ask(&primary, &["--cosign", &format!("127.0.0.1:1,{}", other.address)], "head")
+        .ask(&primary, &["--cosign", &format!("127.0.0.1:1,{}", other.address)], "again")
         .await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.errors.contains("TWO HISTORIES"), "{ended:?}");
