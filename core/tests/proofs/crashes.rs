@@ -3,6 +3,7 @@
 
 use crate::house::{assert_tree, open, open_accounts, post, tiles, told};
 use florin_core::disk::simulated::SimulatedDisk;
+use florin_core::proof::Hash;
 use florin_ledger::{Lsn, Subject, Timestamp, TransferId};
 use std::collections::BTreeMap;
 
@@ -47,8 +48,11 @@ fn two_runs_of_one_day_hash_it_alike() {
     panic!("no two runs laid their logs out alike");
 }
 
+/// Size, time and epoch of a head, and the path to a leaf.
+type Day = ((u64, Timestamp, u64), Vec<Hash>);
+
 /// Where its records lie, with what a day hashes to.
-fn hashed_day() -> (Vec<Lsn>, ((u64, Timestamp, u64), Vec<[u8; 32]>)) {
+fn hashed_day() -> (Vec<Lsn>, Day) {
     let database = open(&SimulatedDisk::new()).unwrap();
     open_accounts(&database);
     post(&database, 1..900);
