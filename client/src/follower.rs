@@ -156,7 +156,12 @@ impl Feeder {
             must_compare: from.must_compare,
             name: self.name.clone(),
         };
-        let feed = connection.subscribe(Operation::FollowLog, follow.to_bytes()).await;
+        let feed = tokio::select! {
+            biased;
+            () = told(&mut course.stop) => return Interruption::Told,
+            () = redirected(&mut course.primary) => return Interruption::Redirected,
+            feed = connection.subscribe(Operation::FollowLog, follow.to_bytes()) => feed,
+        };
         let interruption = match feed {
             Ok(feed) => self.take_batches(&connection, feed, attempt, course).await,
             Err(failure) => interruption(failure),

@@ -349,11 +349,6 @@ impl Release {
         self.lock().wants_digest = true;
     }
 
-    /// Whether one was taken of a position from this one on.
-    pub(crate) fn has_digest_from(&self, position: Lsn) -> bool {
-        self.lock().digests.iter().any(|(at, _)| position <= *at)
-    }
-
     /// Whether somebody asked for one since this was asked last.
     pub(crate) fn take_wish_for_digest(&self) -> bool {
         std::mem::take(&mut self.lock().wants_digest)

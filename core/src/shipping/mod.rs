@@ -167,7 +167,7 @@ impl Database {
         // What it has it does not acknowledge before it was compared.
         let has = if from.must_compare { Lsn::NONE } else { from.position.lsn };
         let id = release.join(from.node, name, has);
-        if from.must_compare && !release.has_digest_from(from.position.lsn) {
+        if from.must_compare {
             release.ask_for_digest();
             self.shared.inbox.nudge();
         }

@@ -29,6 +29,7 @@ pub(crate) async fn seek(
     named: Option<&str>,
 ) -> String {
     let mut asked = Instant::now();
+    let mut well = Instant::now();
     let mut candidate = None;
     // The primary whose refusal counts: it was asked again since it was seen to decide.
     let mut suspected = None;
@@ -41,6 +42,13 @@ pub(crate) async fn seek(
             if let Some(address) = candidate.and_then(|node| address_of(database, node)) {
                 feeding.follow(&address);
             }
+        }
+        // A connection over which nothing comes, or no comparison, is made anew: whoever serves it asks again then.
+        if is_connected(database) && !node.must_compare {
+            well = Instant::now();
+        } else if CHECK_EVERY <= well.elapsed() {
+            well = Instant::now();
+            feeding.ask_again();
         }
         let pause = if is_connected(database) { CHECK_EVERY } else { ASK_EVERY };
         if asked.elapsed() < pause {
