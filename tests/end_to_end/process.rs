@@ -147,9 +147,13 @@ impl Running {
         kill_process(process, signal).expect("it runs");
     }
 
-    /// Lets it do nothing, wherever it is (SIGSTOP), until it may again.
+    /// Lets it do nothing, wherever it is (SIGSTOP), until it may again. Returns when all its threads have stopped.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
+        let id = self.child.id().expect("it runs");
+        while !has_stopped(id) {
+            std::thread::yield_now();
+        }
     }
 
     /// Lets it go on (SIGCONT).
@@ -166,6 +170,17 @@ impl Running {
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         within("the end of a process", self.child.wait()).await.expect("it is a child").code()
     }
+}
+
+/// Whether every thread of a process is stopped, as the system says.
+fn has_stopped(id: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
+    tasks.flatten().all(|task| {
+        // A thread that has ended meanwhile does nothing more.
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+        state.is_empty() || state.starts_with('T')
+    })
 }
 
 async fn write_lines(mut stdin: ChildStdin, mut lines: UnboundedReceiver<String>) {
