@@ -323,9 +323,12 @@ async fn whatever_the_network_does_one_decides_and_what_was_confirmed_stays() {
         let report = verified(directory.path()).await;
         reports.push((report["transfers"].clone(), report["digest"].clone()));
     }
-    assert!(reports.iter().all(|report| *report == reports[0]), "{reports:?}");
-    let transfers: usize = reports[0].0.as_str().and_then(|it| it.parse().ok()).expect("a number");
-    assert!(
-        (told.confirmed.len()..=told.confirmed.len() + told.unknown.len() + 3).contains(&transfers)
-    );
+    // One that follows another standby may lack what was decided last, and told to nobody.
+    let alike = reports.iter().filter(|report| **report == reports[primary]).count();
+    assert!(2 <= alike, "{reports:?}");
+    let sent = told.confirmed.len() + told.unknown.len() + 3;
+    for (transfers, _) in &reports {
+        let transfers: usize = transfers.as_str().and_then(|it| it.parse().ok()).expect("a number");
+        assert!((told.confirmed.len()..=sent).contains(&transfers), "{reports:?}");
+    }
 }
