@@ -203,10 +203,8 @@ impl Feeder {
             };
             *attempt = 0;
             self.follower().connected();
-            if !self.follower().may_acknowledge() {
-                continue;
-            }
-            let acknowledge = Acknowledge { following: feed.id(), lsn };
+            let counts = self.follower().may_acknowledge();
+            let acknowledge = Acknowledge { following: feed.id(), lsn, counts };
             // Without a place now, the next batch's says more; there is one every second.
             let _ = connection.tell(Operation::AcknowledgeLog, acknowledge.to_bytes(), &mut feed);
         }

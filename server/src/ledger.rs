@@ -143,6 +143,12 @@ pub trait ShipmentAck: Send {
     /// # Errors
     /// If nobody has that.
     fn acknowledge(&self, position: Lsn) -> Result<(), Error>;
+
+    /// The same, and nothing is told that rests on it.
+    ///
+    /// # Errors
+    /// If nobody has that.
+    fn receive(&self, position: Lsn) -> Result<(), Error>;
 }
 
 impl LogShipment for Shipment {
@@ -170,6 +176,10 @@ impl LogShipment for Shipment {
 impl ShipmentAck for Acknowledger {
     fn acknowledge(&self, position: Lsn) -> Result<(), Error> {
         Acknowledger::acknowledge(self, position)
+    }
+
+    fn receive(&self, position: Lsn) -> Result<(), Error> {
+        Acknowledger::receive(self, position)
     }
 }
 

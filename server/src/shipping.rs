@@ -134,11 +134,14 @@ impl Consignee {
 
     /// The standby has so much.
     pub(crate) fn acknowledge(&self, acknowledge: Acknowledge) {
-        let Acknowledge { following, lsn } = acknowledge;
+        let Acknowledge { following, lsn, counts } = acknowledge;
         let Some((_, hold)) = self.hold.as_ref().filter(|(id, _)| *id == following) else { return };
         let ack = hold.ack.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the log has its end it can have received nothing.
-        let acknowledged = ack.as_ref().is_some_and(|ack| ack.acknowledge(lsn).is_ok());
+        let acknowledged = ack.as_ref().is_some_and(|ack| {
+            let said = if counts { ack.acknowledge(lsn) } else { ack.receive(lsn) };
+            said.is_ok()
+        });
         drop(ack);
         if acknowledged {
             hold.acknowledged.fetch_max(lsn.0, Ordering::AcqRel);

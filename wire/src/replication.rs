@@ -16,6 +16,9 @@
 //!
 //! acknowledge_log:          0      8  id of the request that follows
 //!                           8      8  lsn: everything before it is durable at the standby
+//!                          16      1  flags: 1 it counts for nothing yet but the window, since its state was not
+//!                                     found the same
+//!                          17      7  reserved, zero
 //!
 //! replication_status:       0      1  role: 1 primary, 2 standby
 //!                           1      1  flags: 1 answers go without standbys that are asked for, or have and
@@ -85,6 +88,8 @@ pub struct Acknowledge {
     pub following: u64,
     /// Everything before it is durable there.
     pub lsn: Lsn,
+    /// Whether answers may rest on it. If not, more may be sent all the same.
+    pub counts: bool,
 }
 
 /// How replication stands.
@@ -178,6 +183,8 @@ struct FollowLayout {
 struct AcknowledgeLayout {
     following: U64,
     lsn: U64,
+    flags: u8,
+    reserved: [u8; 7],
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -222,6 +229,7 @@ const _: () = assert!(size_of::<ReplicaLayout>() == 40);
 
 const FOLLOW_BYTES: usize = 112;
 const FOLLOW_MUST_COMPARE: u8 = 1;
+const ACKNOWLEDGE_COUNTS_NOT: u8 = 1;
 const ROLE_PRIMARY: u8 = 1;
 const ROLE_STANDBY: u8 = 2;
 const FLAG_DEGRADED: u8 = 1;
@@ -292,14 +300,19 @@ impl Acknowledge {
     /// The body of the request.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let layout = AcknowledgeLayout { following: self.following.into(), lsn: self.lsn.0.into() };
+        let layout = AcknowledgeLayout {
+            following: self.following.into(),
+            lsn: self.lsn.0.into(),
+            flags: if self.counts { 0 } else { ACKNOWLEDGE_COUNTS_NOT },
+            reserved: [0; 7],
+        };
         Bytes::copy_from_slice(layout.as_bytes())
     }
 
     /// The request of a body.
     ///
     /// # Errors
-    /// If it has another length.
+    /// If it has another length, or says what it can't.
     pub fn decode(body: &[u8]) -> Result<Acknowledge, DecodeError> {
         let Ok((layout, rest)) = AcknowledgeLayout::ref_from_prefix(body) else {
             return Err(DecodeError::new(body.len(), Reason::TooShort));
@@ -307,7 +320,17 @@ impl Acknowledge {
         if !rest.is_empty() {
             return Err(DecodeError::new(size_of::<AcknowledgeLayout>(), Reason::TooLong));
         }
-        Ok(Acknowledge { following: layout.following.get(), lsn: Lsn(layout.lsn.get()) })
+        if layout.flags & !ACKNOWLEDGE_COUNTS_NOT != 0 {
+            return Err(DecodeError::new(16, Reason::Unknown));
+        }
+        if layout.reserved != [0; 7] {
+            return Err(DecodeError::new(17, Reason::NotZero));
+        }
+        Ok(Acknowledge {
+            following: layout.following.get(),
+            lsn: Lsn(layout.lsn.get()),
+            counts: layout.flags == 0,
+        })
     }
 }
 

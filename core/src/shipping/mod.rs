@@ -131,12 +131,22 @@ impl Acknowledger {
     /// # Errors
     /// [`ErrorKind::Invalid`] for a position that it was not sent.
     pub fn acknowledge(&self, position: Lsn) -> Result<(), Error> {
+        self.receive(position)?;
+        self.release.acknowledge(self.id, position)
+    }
+
+    /// The standby has everything before a position, durably, and its state was not found the same yet: nothing is
+    /// told that rests on it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a position that it was not sent.
+    pub fn receive(&self, position: Lsn) -> Result<(), Error> {
         let sent = Lsn(self.sent.load(Ordering::Acquire));
         if sent < position {
             let message = format!("{position} was acknowledged, and only up to {sent} was sent");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        self.release.acknowledge(self.id, position)
+        Ok(())
     }
 }
 
@@ -390,6 +400,8 @@ impl Shipment {
             if self.frames.next()?.is_none() {
                 self.frames.check_whole()?;
                 self.frames.set_until(self.release.synced().get());
+                // One of here is remembered before anything behind it is durable; now something may be.
+                self.gather_digest();
                 if self.frames.next()?.is_none() {
                     self.frames.check_whole()?;
                     // One may have been taken since.

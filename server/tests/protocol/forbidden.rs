@@ -259,7 +259,7 @@ async fn every_operation_needs_its_role() {
         (Operation::FollowLog, follow(), &[Role::Replicate]),
         (
             Operation::AcknowledgeLog,
-            Acknowledge { following: 9, lsn: Lsn(4_096) }.to_bytes(),
+            Acknowledge { following: 9, lsn: Lsn(4_096), counts: true }.to_bytes(),
             &[Role::Replicate],
         ),
         (Operation::ReplicationStatus, Bytes::new(), everyone),

@@ -69,4 +69,8 @@ impl ShipmentAck for HandAck {
         self.0.acknowledged.lock().unwrap().push(position);
         Ok(())
     }
+
+    fn receive(&self, _: Lsn) -> Result<(), Error> {
+        Ok(())
+    }
 }

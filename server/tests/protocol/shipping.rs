@@ -5,7 +5,7 @@ use crate::harness::{Engine, Peer, Running, created, transfer};
 use florin_core::request::Reply;
 use florin_core::shipping::BATCH_HEAD_BYTES;
 use florin_ledger::Lsn;
-use florin_server::limits::{SHIP_BATCH_BYTES_MAX, SHIP_ENDING_MAX};
+use florin_server::limits::{SHIP_BATCH_BYTES_MAX, SHIP_ENDING_MAX, SHIP_WINDOW_BYTES};
 use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::{Operation, Outcome, RefusalKind};
 use tokio::time::Instant;
@@ -44,7 +44,12 @@ async fn batch_bytes(peer: &mut Peer) -> usize {
 }
 
 async fn acknowledge(peer: &mut Peer, lsn: u64) {
-    let acknowledge = Acknowledge { following: FOLLOW_ID, lsn: Lsn(lsn) };
+    say(peer, lsn, true).await;
+}
+
+/// That it has so much; `counts`: that answers may rest on it.
+async fn say(peer: &mut Peer, lsn: u64, counts: bool) {
+    let acknowledge = Acknowledge { following: FOLLOW_ID, lsn: Lsn(lsn), counts };
     peer.ask(FOLLOW_ID + 1, Operation::AcknowledgeLog.number(), 0, &acknowledge.to_bytes()).await;
 }
 
@@ -70,6 +75,21 @@ async fn what_was_read_is_sent_to_its_end_however_far_apart_positions_lie() {
     assert_eq!(batch_bytes(&mut peer).await, 0);
     acknowledge(&mut peer, START + gap).await;
     while batch_bytes(&mut peer).await != 200 {}
+}
+
+/// A node that comes back more than a window behind is compared at the primary's end: it has to come there first.
+#[tokio::test(start_paused = true)]
+async fn one_that_counts_for_nothing_yet_is_sent_more_all_the_same() {
+    let (server, engine) = Running::default().await;
+    let mut peer = follow(&server).await;
+    assert_eq!(batch_bytes(&mut peer).await, 0);
+    let end = START + SHIP_WINDOW_BYTES;
+    put(&engine, 100, end);
+    assert_eq!(batch_bytes(&mut peer).await, 100);
+    put(&engine, 200, end + 200);
+    say(&mut peer, end, false).await;
+    while batch_bytes(&mut peer).await != 200 {}
+    assert_eq!(*engine.shipping.acknowledged.lock().unwrap(), []);
 }
 
 #[tokio::test]

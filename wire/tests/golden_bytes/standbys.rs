@@ -31,8 +31,11 @@ fn requests_and_answers_of_standbys() {
             "07"
         ),
     );
-    let acknowledge = Acknowledge { following: 7, lsn: Lsn(8) };
-    check(&acknowledge.to_bytes(), "0700000000000000 0800000000000000");
+    let acknowledge = Acknowledge { following: 7, lsn: Lsn(8), counts: true };
+    check(&acknowledge.to_bytes(), "0700000000000000 0800000000000000 0000000000000000");
+    assert_eq!(Acknowledge::decode(&acknowledge.to_bytes()), Ok(acknowledge));
+    let acknowledge = Acknowledge { counts: false, ..acknowledge };
+    check(&acknowledge.to_bytes(), "0700000000000000 0800000000000000 0100000000000000");
     let replica =
         ReplicaStatus { node: 9, acknowledged: Lsn(10), silent_ms: 11, name: String::from("b") };
     let standby = StandbyStatus {
