@@ -4,7 +4,7 @@
 use crate::directory::{contents, empty};
 use crate::failover::await_in_step;
 use crate::load::connect;
-use crate::process::{Ended, Server, argument, run, run_florin};
+use crate::process::{Ended, Server, argument, run, run_florin, within};
 use crate::proofs::{keep_books, python_verifies};
 use florin_client::Client;
 use florin_ledger::{AccountId, Amount, Code, LedgerId, Transfer, TransferId};
@@ -70,6 +70,13 @@ async fn post(client: &Client, ids: std::ops::Range<u128>) {
         ..Transfer::default()
     };
     client.create_transfers(&ids.map(transfer).collect::<Vec<_>>()).await.expect("it serves");
+}
+
+/// Waits until a tree, which is built behind the log, has so many leaves.
+async fn await_leaves(client: &Client, leaves: u64) {
+    let has_them =
+        async { while client.tree_head(None).await.expect("it serves").head.size < leaves {} };
+    within("the leaves of what was posted", has_them).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,6 +197,10 @@ async fn another_history_is_told_and_what_was_signed_of_it_is_kept() {
     // A history whose frames end elsewhere has no head of that size.
     post(&first, 5_001..5_002).await;
     post(&second, 6_001..6_010).await;
+    let was: u64 = told["head"]["leaves"].as_str().expect("a number").parse().expect("a number");
+    for (client, leaves) in [(&first, was + 1), (&second, was + 9)] {
+        await_leaves(client, leaves).await;
+    }
     let ended = office.cosign(&primary, &[&other], "later").await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.errors.contains("no head of"), "{ended:?}");
