@@ -110,6 +110,13 @@ impl Client {
         Ok(Position { epoch, lsn: Lsn(durable.0.saturating_sub(1)) })
     }
 
+    /// The newest position that an answer of this server named: what it answered was not older, what it did lies
+    /// there or before. It costs nothing to ask. [`Position::NONE`] before the first answer, also of a new connection.
+    #[must_use]
+    pub fn reached(&self) -> Position {
+        self.shared.path.reached()
+    }
+
     /// Opens accounts in one request, in order; returns when they are durable. One result per
     /// account.
     ///

@@ -12,10 +12,11 @@ use crate::limits::{
     SILENCE_MAX, WRITE_BYTES,
 };
 use crate::options::ClientOptions;
+use crate::reached::Reached;
 use bytes::{BufMut, Bytes, BytesMut};
 use florin_ledger::Position;
 use florin_wire::cold::Await;
-use florin_wire::frame::{self, HEADER_BYTES, LENGTH_BYTES};
+use florin_wire::frame::{self, HEADER_BYTES, LENGTH_BYTES, REPLY_HEADER_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::{
     Binding, DecodeError, Operation, Outcome, Refusal, RefusalKind, ReplyHeader, RequestHeader,
@@ -25,8 +26,8 @@ use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -49,7 +50,7 @@ pub(crate) struct Connection {
     local: SocketAddr,
     incarnation: u128,
     /// The newest position that the server is known to have reached.
-    reached: Mutex<Position>,
+    reached: Arc<Reached>,
     driver: AbortHandle,
 }
 
@@ -127,16 +128,18 @@ impl Connection {
         let places = places.min(options.requests_in_flight_max).clamp(1, Semaphore::MAX_PERMITS);
         let places = Arc::new(Semaphore::new(places));
         let flights = Arc::new(Flights::new(Instant::now()));
+        let reached = Arc::<Reached>::default();
         let (queue, queued) = mpsc::unbounded_channel();
         // Who waits long for an answer means to: half of it is for another connection.
         let silence_max = SILENCE_MAX.max(options.deadline / 2);
         let driver = tokio::spawn({
             let ending = Ending { flights: Arc::clone(&flights), places: Arc::clone(&places) };
+            let reached = Arc::clone(&reached);
             async move {
                 let flights = &ending.flights;
                 let end = tokio::select! {
                     biased;
-                    end = read_replies(frames, flights) => end,
+                    end = read_replies(frames, flights, &reached) => end,
                     end = write_requests(writer, queued, flights) => end,
                     end = watch_silence(flights, silence_max) => end,
                 };
@@ -150,9 +153,14 @@ impl Connection {
             next_id: AtomicU64::new(1),
             local,
             incarnation: welcome.incarnation,
-            reached: Mutex::default(),
+            reached,
             driver: driver.abort_handle(),
         })
+    }
+
+    /// The newest position that an answer named.
+    pub(crate) fn reached(&self) -> Position {
+        self.reached.get()
     }
 
     /// Names the database behind it.
@@ -202,13 +210,7 @@ impl Connection {
         position: Position,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let reached = || self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of another opening it may be of another history, too.
-        let is_known = {
-            let known = reached();
-            known.epoch == position.epoch && position.lsn <= known.lsn
-        };
-        if is_known || !position.is_some() {
+        if self.reached.covers(position) || !position.is_some() {
             return Ok(());
         }
         // The other half is for the answer.
@@ -219,9 +221,9 @@ impl Connection {
             let patience_ms = u32::try_from(patience.as_millis()).expect("it is bounded");
             let asked = cold::to_bytes(&Await { position, patience_ms });
             match self.request(Operation::AwaitPosition, asked, deadline).await {
+                // A server that names no position has reached this one.
                 Ok(_) => {
-                    let mut known = reached();
-                    *known = position.max(*known);
+                    self.reached.rise(position);
                     return Ok(());
                 }
                 Err(Failure::Refused(refusal))
@@ -293,7 +295,11 @@ fn milliseconds_until(deadline: Instant) -> u32 {
 }
 
 /// Hands replies to their requests until there are no more.
-async fn read_replies<R>(mut frames: FramedRead<R, LengthDelimitedCodec>, flights: &Flights) -> End
+async fn read_replies<R>(
+    mut frames: FramedRead<R, LengthDelimitedCodec>,
+    flights: &Flights,
+    reached: &Reached,
+) -> End
 where
     R: AsyncRead + Unpin,
 {
@@ -303,7 +309,7 @@ where
             Some(Err(error)) => return End::Lost(format!("the connection broke: {error}")),
             None => return End::Lost(String::from("the server closed the connection")),
         };
-        match take_reply(&payload, flights) {
+        match take_reply(&payload, flights, reached) {
             Ok(None) => {}
             Ok(Some(last_word)) => return End::LastWord(last_word),
             Err(error) => return End::Lost(format!("the server sent a malformed reply {error}")),
@@ -312,10 +318,16 @@ where
 }
 
 /// Hands one reply to its request; returns the last word if it is that.
-fn take_reply(payload: &Bytes, flights: &Flights) -> Result<Option<Refusal>, DecodeError> {
+fn take_reply(
+    payload: &Bytes,
+    flights: &Flights,
+    reached: &Reached,
+) -> Result<Option<Refusal>, DecodeError> {
     let header = ReplyHeader::decode(payload)?;
-    let body = payload.slice(HEADER_BYTES..);
-    let refusal = || cold::decode::<Refusal>(&body).map_err(|error| error.after(HEADER_BYTES));
+    let body = payload.slice(REPLY_HEADER_BYTES..);
+    let refusal =
+        || cold::decode::<Refusal>(&body).map_err(|error| error.after(REPLY_HEADER_BYTES));
+    reached.rise(header.position);
     let reply = match header.outcome {
         Outcome::Answered => Ok(body),
         Outcome::Refused => Err(Failure::Refused(refusal()?)),

@@ -41,6 +41,10 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
+    pub(crate) fn reached(&self) -> Position {
+        self.database.position()
+    }
+
     pub(crate) fn new(database: Database) -> Embedded {
         Embedded { database, reads: Arc::new(Semaphore::new(READS_AT_ONCE_MAX)) }
     }

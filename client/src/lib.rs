@@ -81,6 +81,7 @@ mod options;
 mod path;
 mod proof_call;
 mod proofs;
+mod reached;
 mod replication;
 mod roll_call;
 mod singles;

@@ -64,6 +64,11 @@ impl Link {
         link
     }
 
+    /// The newest position that an answer over the present connection named.
+    pub(crate) fn reached(&self) -> Position {
+        self.lock().connection.as_ref().map_or(Position::NONE, |connection| connection.reached())
+    }
+
     /// Whether there is another server to go to.
     pub(crate) fn leads_to_several(&self) -> bool {
         self.addresses.are_several()

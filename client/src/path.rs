@@ -29,6 +29,15 @@ pub(crate) struct Asked<A> {
 }
 
 impl Path {
+    /// The newest position that an answer named.
+    pub(crate) fn reached(&self) -> Position {
+        match self {
+            Path::Tcp(link) => link.reached(),
+            #[cfg(feature = "embedded")]
+            Path::Embedded(embedded) => embedded.reached(),
+        }
+    }
+
     /// Asks until there is an answer, no hope of one, or no time or attempt left. Asking again is
     /// safe where nothing changes or ids make a request take effect once; anything else is not asked
     /// again once an attempt may have taken effect.

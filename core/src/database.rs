@@ -468,6 +468,13 @@ impl Database {
         self.shared.watch.durable.get()
     }
 
+    /// The last place before [`Database::durable_end`]: what is read from now on is not older, and what was answered
+    /// before lies at or before it. [`Position::NONE`] while nothing may be told.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.shared.watch.epochs.last_before(self.durable_end())
+    }
+
     /// Calls `risen` whenever more has become durable, or the log has failed, as long as the database
     /// is open. On the log's own thread: it must be quick, and must not drop the last handle.
     pub fn on_durable(&self, risen: impl Fn() + Send + Sync + 'static) {

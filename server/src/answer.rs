@@ -25,6 +25,7 @@ use tracing::debug;
 pub(crate) struct Answer {
     id: u64,
     operation: u16,
+    position: Position,
     content: Content,
     /// Given back when the reply is written.
     _held: Held,
@@ -85,7 +86,8 @@ impl Answer {
             Content::Refusal(_) => Outcome::Refused,
             Content::Batch(_) => Outcome::Batch,
         };
-        let header = ReplyHeader { id: self.id, operation: self.operation, outcome };
+        let Answer { id, operation, position, .. } = *self;
+        let header = ReplyHeader { id, operation, outcome, position };
         frame::write(out, &header.to_bytes(), |out| self.content.write(out));
     }
 
@@ -96,6 +98,28 @@ impl Answer {
 }
 
 impl Content {
+    /// What is answered is not older than a position: a read than where its server was when it was asked, a decision
+    /// than where it is once that is done.
+    fn position(&self, asked_at: Position, log: &LogPosition) -> Position {
+        match self {
+            Content::Reply(
+                Reply::Accounts(_)
+                | Reply::Transfers(_)
+                | Reply::Commit(_)
+                | Reply::Written(_)
+                | Reply::Unique(_),
+            )
+            | Content::Receipted(..)
+            | Content::Found(Found::Reached) => log(),
+            Content::Refusal(_) | Content::Batch(_) => Position::NONE,
+            Content::Reply(_)
+            | Content::Found(_)
+            | Content::Keyring(_)
+            | Content::Copy(_)
+            | Content::Done => asked_at,
+        }
+    }
+
     fn write(&self, out: &mut BytesMut) {
         match self {
             Content::Reply(Reply::Accounts(results)) => array::write(results, out),
@@ -150,12 +174,17 @@ fn wire_status(status: &florin_core::request::Status) -> Status {
     }
 }
 
+/// Where the log is that answers are of.
+pub(crate) type LogPosition = dyn Fn() -> Position + Send + Sync;
+
 /// The duty to answer one request. Dropping it unanswered answers that the engine has stopped, so
 /// no client and no shutdown waits for an answer that nobody will give.
-#[derive(Debug)]
 pub(crate) struct Responder {
     id: u64,
     operation: u16,
+    /// Where the log was when this was asked.
+    asked_at: Position,
+    log: Arc<LogPosition>,
     /// Taken by the answer.
     duty: Option<(UnboundedSender<Answer>, Place)>,
     meter: Meter,
@@ -226,9 +255,10 @@ impl Responder {
         operation: u16,
         answers: UnboundedSender<Answer>,
         place: Place,
+        log: Arc<LogPosition>,
         meter: Meter,
     ) -> Responder {
-        Responder { id, operation, duty: Some((answers, place)), meter }
+        Responder { id, operation, asked_at: log(), log, duty: Some((answers, place)), meter }
     }
 
     pub(crate) fn reply(self, result: Result<Reply, Error>) {
@@ -279,6 +309,7 @@ impl Responder {
             let answer = Answer {
                 id: self.id,
                 operation: self.operation,
+                position: Position::NONE,
                 content: Content::Batch(batch),
                 _held: Held::Turn { _turn: turn },
             };
@@ -301,7 +332,9 @@ impl Responder {
         if let Some((answers, place)) = self.duty.take() {
             self.meter.count(self.id, self.operation, &content);
             let _held = Held::Place { _place: place };
-            let answer = Answer { id: self.id, operation: self.operation, content, _held };
+            let position = content.position(self.asked_at, &*self.log);
+            let answer =
+                Answer { id: self.id, operation: self.operation, position, content, _held };
             // The writer is gone when the peer is: nobody is left to tell.
             let _ = answers.send(answer);
         }

@@ -5,7 +5,7 @@
 //! connection's places: a request holds its place, counted in bytes, until its answer is written,
 //! and without a place nothing more is read.
 
-use crate::answer::{Answer, Meter, Place, Responder};
+use crate::answer::{Answer, LogPosition, Meter, Place, Responder};
 use crate::asker::Asker;
 use crate::budget::Budget;
 use crate::copies::{CopyQuestion, HELD_FOR, HeldCopy};
@@ -47,6 +47,7 @@ use tracing::debug;
 /// What all connections of a server share.
 pub(crate) struct Shared<L> {
     pub(crate) ledger: L,
+    pub(crate) log: Arc<LogPosition>,
     pub(crate) options: ServerOptions,
     /// Told in every hello.
     pub(crate) incarnation: u128,
@@ -107,8 +108,13 @@ impl<L: Ledger> Shared<L> {
         let places = Arc::new(Semaphore::new(options.connections_max));
         let streams = Streams::new(&ledger, incarnation, Arc::clone(&metrics));
         let shipping = Shipping::new(&ledger);
+        let log = Arc::new({
+            let ledger = ledger.clone();
+            move || ledger.position()
+        });
         Shared {
             ledger,
+            log,
             options,
             incarnation,
             epoch,
@@ -340,7 +346,8 @@ fn begin<L: Ledger>(
     let has_place = place.is_whole();
     let metrics = Arc::clone(&shared.metrics);
     debug!(connection, request = id, operation, "asked");
-    let responder = Responder::new(id, operation, answers, place, Meter { metrics, connection });
+    let (log, meter) = (Arc::clone(&shared.log), Meter { metrics, connection });
+    let responder = Responder::new(id, operation, answers, place, log, meter);
     if let Some(refusal) = refusal {
         responder.refuse(refusal);
         return None;

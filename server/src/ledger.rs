@@ -66,6 +66,9 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// Everything before this is durable. Cheap.
     fn durable_end(&self) -> Lsn;
 
+    /// The last place before that: what is read from now on is not older.
+    fn position(&self) -> Position;
+
     /// Calls `changed` whenever documents of [`TableId::CLIENT_KEYS`] have changed, from any thread:
     /// what is read from then on says so.
     fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static);
@@ -289,6 +292,10 @@ impl Ledger for Database {
 
     fn durable_end(&self) -> Lsn {
         Database::durable_end(self)
+    }
+
+    fn position(&self) -> Position {
+        Database::position(self)
     }
 
     fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static) {

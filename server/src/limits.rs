@@ -1,7 +1,7 @@
 //! Every limit of the server. Reaching one is an answer, or a peer that waits or is dropped.
 
 use florin_ledger::stream::{BATCH_HEAD_BYTES, ITEM_BYTES_MAX};
-use florin_wire::frame::HEADER_BYTES;
+use florin_wire::frame::REPLY_HEADER_BYTES;
 use florin_wire::limits::{
     DOCUMENT_KEYS_MAX, EVENTS_MAX, FRAME_BYTES_MAX, KEYRING_NAME_BYTES_MAX, KEYRING_NAMES_MAX,
     PIECE_BYTES_MAX,
@@ -133,7 +133,7 @@ const _: () = assert!(
     "one connection keeps the engine busy: a batch runs while the next arrives"
 );
 const _: () = assert!(
-    HEADER_BYTES + BATCH_HEAD_BYTES + STREAM_BATCH_BYTES_MAX <= FRAME_BYTES_MAX,
+    REPLY_HEADER_BYTES + BATCH_HEAD_BYTES + STREAM_BATCH_BYTES_MAX <= FRAME_BYTES_MAX,
     "a batch fits a frame"
 );
 const _: () = assert!(

@@ -364,6 +364,9 @@ async fn a_standby_serves_reads_says_what_it_is_and_becomes_the_primary() {
     let there = client.position().await.unwrap();
     let found = reader.after(there).lookup_transfers(&[TransferId(2)]).await.unwrap();
     assert!(found[0].is_some());
+    let read = reader.reached();
+    assert!(there <= read && read.epoch == there.epoch, "an answer says how new it is: {read}");
+    client.after(read).lookup_transfers(&[TransferId(2)]).await.expect("it is of one history");
     let refused = reader.create_transfers(&[transfer(3)]).await.unwrap_err();
     let ClientError::Refused { kind, message } = refused else { panic!("{refused}") };
     assert_eq!(kind, RefusalKind::Standby);

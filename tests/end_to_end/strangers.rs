@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 const HELLO: &[u8] = b"\x1c\0\0\0FLORINDB\x01\0\x01\0\0\0\0\0\x04\0\0\0\0\0\0\0bank";
 const HEADER_BYTES: usize = 16;
+const REPLY_HEADER_BYTES: usize = 32;
 const STATUS: u16 = 22;
 const CREATE_TRANSFERS: u16 = 2;
 const REFUSED: u8 = 1;
@@ -67,8 +68,8 @@ impl Stranger {
     /// The server's last word, which must be that he is malformed and where; then it closes.
     async fn check_sent_away(mut self) {
         let word = self.frame().await;
-        assert_eq!((word[10], word[16]), (LAST_WORD, MALFORMED), "{word:?}");
-        let message = String::from_utf8_lossy(&word[HEADER_BYTES + 10..]);
+        assert_eq!((word[10], word[32]), (LAST_WORD, MALFORMED), "{word:?}");
+        let message = String::from_utf8_lossy(&word[REPLY_HEADER_BYTES + 10..]);
         assert!(message.contains("frame at byte 32 "), "{message}");
         self.check_closed().await;
     }
@@ -192,7 +193,7 @@ async fn ask_the_unknown(address: String) {
     for operation in [0, 999, u16::MAX] {
         stranger.request(5, operation, b"please").await;
         let reply = stranger.frame().await;
-        assert_eq!((reply[10], reply[16]), (REFUSED, UNSUPPORTED), "{operation}: {reply:?}");
+        assert_eq!((reply[10], reply[32]), (REFUSED, UNSUPPORTED), "{operation}: {reply:?}");
     }
     stranger.request(6, STATUS, &[]).await;
     let reply = stranger.frame().await;

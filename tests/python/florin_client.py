@@ -575,6 +575,8 @@ class Client:
         host, port = address.rsplit(":", 1)
         self.timeout = timeout
         self.next_id = 1
+        # The newest (epoch, lsn) that a reply named.
+        self.position = (0, 0)
         self.socket = socket.create_connection((host.strip("[]"), int(port)), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.key_name, self.roles = None, None
@@ -699,6 +701,8 @@ class Client:
         reader = Reader(payload)
         reply_id, reply_operation, outcome = reader.uint(8), reader.uint(2), reader.uint(1)
         reader.zero(1 + 4)
+        lsn, epoch = reader.uint(8), reader.uint(8)
+        self.position = max(self.position, (epoch, lsn))
         if outcome == LAST_WORD:
             raise self._refusal(reader)
         if (reply_id, reply_operation) != (request_id, operation):
@@ -707,7 +711,7 @@ class Client:
             raise self._refusal(reader)
         if outcome != ANSWERED:
             raise Malformed(f"outcome {outcome}")
-        return payload[16:]
+        return payload[32:]
 
     def send_request(self, operation, body):
         """Sends one request without waiting; returns its id."""
@@ -721,6 +725,7 @@ class Client:
         reader = Reader(self.receive_frame())
         reply_id, operation, outcome = reader.uint(8), reader.uint(2), reader.uint(1)
         reader.zero(1 + 4)
+        reader.take(16)
         if outcome in (REFUSED, LAST_WORD):
             raise self._refusal(reader)
         return reply_id, operation, outcome, reader.data[reader.at :]

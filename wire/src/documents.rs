@@ -16,7 +16,7 @@
 //! fits, so that going on comes to an end.
 
 use crate::error::{DecodeError, Reason};
-use crate::frame::HEADER_BYTES;
+use crate::frame::{HEADER_BYTES, REPLY_HEADER_BYTES};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_KEYS_MAX, FRAME_BYTES_MAX};
 use bytes::{BufMut, Bytes, BytesMut};
 use florin_ledger::commit_bytes::encode_writes;
@@ -63,7 +63,7 @@ pub const DOCUMENT_HEAD_BYTES: usize = 40;
 pub const FOUND_HEAD_BYTES: usize = 8;
 /// Bytes of documents, as they are encoded, that one body holds whatever stands before them.
 pub const FOUND_BYTES_MAX: usize =
-    FRAME_BYTES_MAX - HEADER_BYTES - FOUND_HEAD_BYTES - DOCUMENT_KEY_BYTES_MAX;
+    FRAME_BYTES_MAX - REPLY_HEADER_BYTES - FOUND_HEAD_BYTES - DOCUMENT_KEY_BYTES_MAX;
 
 const _: () = assert!(size_of::<KeyLayout>() == 4);
 const _: () = assert!(size_of::<DocumentLayout>() == DOCUMENT_HEAD_BYTES);

@@ -28,7 +28,10 @@
 //!     10      1  outcome: 0 answered, 1 refused, 2 last word, 3 batch of a stream
 //!     11      1  flags, zero
 //!     12      4  reserved, zero
-//!     16         body
+//!     16      8  lsn: in an answer, what it says is not older than what the server's log holds there, and what it
+//!                did lies there or before; zero if it says no position
+//!     24      8  epoch of that position
+//!     32         body
 //! ```
 //! All little-endian.
 
@@ -36,13 +39,16 @@ use crate::error::{DecodeError, Reason};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::operation::Operation;
 use bytes::{BufMut, BytesMut};
+use florin_ledger::{Lsn, Position};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of the length before a frame.
 pub const LENGTH_BYTES: usize = 4;
-/// Bytes of the header of a request and of a reply.
+/// Bytes of the header of a request.
 pub const HEADER_BYTES: usize = 16;
+/// Bytes of the header of a reply.
+pub const REPLY_HEADER_BYTES: usize = 32;
 
 /// What every request begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +70,9 @@ pub struct ReplyHeader {
     pub operation: u16,
     /// What the body is.
     pub outcome: Outcome,
+    /// What is answered is not older than this, and what was done lies there or before; [`Position::NONE`] of what is
+    /// no answer, and while the server may tell nothing.
+    pub position: Position,
 }
 
 /// What the body of a reply is.
@@ -97,10 +106,12 @@ struct ReplyHeaderLayout {
     outcome: u8,
     flags: u8,
     reserved: U32,
+    lsn: U64,
+    epoch: U64,
 }
 
 const _: () = assert!(size_of::<RequestHeaderLayout>() == HEADER_BYTES);
-const _: () = assert!(size_of::<ReplyHeaderLayout>() == HEADER_BYTES);
+const _: () = assert!(size_of::<ReplyHeaderLayout>() == REPLY_HEADER_BYTES);
 
 impl RequestHeader {
     /// The header as bytes.
@@ -137,33 +148,43 @@ impl RequestHeader {
 }
 
 impl ReplyHeader {
-    /// The header of the answer to a request.
+    /// The header of the answer to a request, of no position.
     #[must_use]
     pub fn answered(id: u64, operation: Operation) -> ReplyHeader {
-        ReplyHeader { id, operation: operation.number(), outcome: Outcome::Answered }
+        let outcome = Outcome::Answered;
+        ReplyHeader { id, operation: operation.number(), outcome, position: Position::NONE }
+    }
+
+    /// The same as of a position.
+    #[must_use]
+    pub fn at(self, position: Position) -> ReplyHeader {
+        ReplyHeader { position, ..self }
     }
 
     /// The header of a refusal of a request.
     #[must_use]
     pub fn refused(id: u64, operation: u16) -> ReplyHeader {
-        ReplyHeader { id, operation, outcome: Outcome::Refused }
+        ReplyHeader { id, operation, outcome: Outcome::Refused, position: Position::NONE }
     }
 
     /// The header of a last word.
     #[must_use]
     pub fn last_word() -> ReplyHeader {
-        ReplyHeader { id: 0, operation: 0, outcome: Outcome::LastWord }
+        let position = Position::NONE;
+        ReplyHeader { id: 0, operation: 0, outcome: Outcome::LastWord, position }
     }
 
     /// The header as bytes.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+    pub fn to_bytes(&self) -> [u8; REPLY_HEADER_BYTES] {
         zerocopy::transmute!(ReplyHeaderLayout {
             id: self.id.into(),
             operation: self.operation.into(),
             outcome: self.outcome.number(),
             flags: 0,
             reserved: U32::ZERO,
+            lsn: self.position.lsn.0.into(),
+            epoch: self.position.epoch.into(),
         })
     }
 
@@ -184,7 +205,12 @@ impl ReplyHeader {
         if layout.reserved != U32::ZERO {
             return Err(DecodeError::new(12, Reason::NotZero));
         }
-        Ok(ReplyHeader { id: layout.id.get(), operation: layout.operation.get(), outcome })
+        Ok(ReplyHeader {
+            id: layout.id.get(),
+            operation: layout.operation.get(),
+            outcome,
+            position: Position { epoch: layout.epoch.get(), lsn: Lsn(layout.lsn.get()) },
+        })
     }
 }
 

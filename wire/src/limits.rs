@@ -1,6 +1,6 @@
 //! Every limit of the protocol. A server states those that a client must keep in its hello.
 
-use crate::frame::HEADER_BYTES;
+use crate::frame::{HEADER_BYTES, REPLY_HEADER_BYTES};
 use crate::page::PAGE_HEAD_BYTES;
 use florin_ledger::commit_bytes::COMMIT_BYTES_MAX;
 use florin_ledger::document::{DOCUMENT_KEY_BYTES_MAX, DOCUMENT_VALUE_BYTES_MAX};
@@ -34,7 +34,7 @@ pub const COLD_BYTES_MAX: usize = 4_096;
 const EVENT_BYTES_MAX: usize = 128;
 
 const _: () = assert!(
-    HEADER_BYTES + PAGE_HEAD_BYTES + EVENTS_MAX * EVENT_BYTES_MAX <= FRAME_BYTES_MAX,
+    REPLY_HEADER_BYTES + PAGE_HEAD_BYTES + EVENTS_MAX * EVENT_BYTES_MAX <= FRAME_BYTES_MAX,
     "the largest batch and the largest page fit one frame"
 );
 const _: () = assert!(MESSAGE_BYTES_MAX + 256 <= COLD_BYTES_MAX, "a refusal is a cold body");

@@ -15,14 +15,14 @@
 //! changes meanwhile.
 
 use crate::error::{DecodeError, Reason};
-use crate::frame::HEADER_BYTES;
+use crate::frame::REPLY_HEADER_BYTES;
 use crate::limits::{FRAME_BYTES_MAX, PIECE_BYTES_MAX};
 use bytes::{BufMut, Bytes, BytesMut};
 use florin_ledger::{Lsn, Timestamp};
 use zerocopy::little_endian::{U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-const _: () = assert!(HEADER_BYTES + 40 + PIECE_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(REPLY_HEADER_BYTES + 40 + PIECE_BYTES_MAX <= FRAME_BYTES_MAX);
 
 /// A moment of a log: everything before its end is durable.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -21,7 +21,7 @@ use florin_ledger::{
     TableId, Timestamp, Transfer, TransferFlags, TransferId, TransferResult,
 };
 use florin_wire::cold::{self, AsOf, Await};
-use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES};
+use florin_wire::frame::{HEADER_BYTES, LENGTH_BYTES, REPLY_HEADER_BYTES};
 use florin_wire::keyring::{self, DestroyResult, HeldKey, KeyNames, KeyringStatus};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
@@ -160,10 +160,11 @@ fn a_transfer_and_its_result() {
         status: CreateTransferStatus::Created,
         timestamp: Timestamp(1_790_000_000_000_000_001),
     };
-    let header = ReplyHeader::answered(7, Operation::CreateTransfers).to_bytes();
+    let position = Position { epoch: 2, lsn: Lsn(4_272) };
+    let header = ReplyHeader::answered(7, Operation::CreateTransfers).at(position).to_bytes();
     check(
         &written(|out| frame::write(out, &header, |out| array::write(&[result], out))),
-        "20000000 0700000000000000 0200 00 00 00000000 00000000 00000000 0100f323845bd718",
+        "30000000 0700000000000000 0200 00 00 00000000 b010000000000000 0200000000000000 00000000 00000000 0100f323845bd718",
     );
 }
 
@@ -188,9 +189,12 @@ fn refusals_and_last_words() {
     let header = ReplyHeader::refused(7, 2).to_bytes();
     check(
         &written(|out| frame::write(out, &header, |out| cold::write(&refusal, out))),
-        "20000000 0700000000000000 0200 01 00 00000000 07 01 0600000000000000 636c6f736564",
+        "30000000 0700000000000000 0200 01 00 00000000 0000000000000000 0000000000000000 07 01 0600000000000000 636c6f736564",
     );
-    check(&ReplyHeader::last_word().to_bytes(), "0000000000000000 0000 02 00 00000000");
+    check(
+        &ReplyHeader::last_word().to_bytes(),
+        "0000000000000000 0000 02 00 00000000 0000000000000000 0000000000000000",
+    );
 }
 
 #[test]
@@ -502,7 +506,10 @@ fn the_documents_example_is_these_bytes() {
         .collect();
     assert_eq!(examples.len(), 5);
     let payload = |index: usize| &examples[index][LENGTH_BYTES..];
-    let body = |index: usize| &payload(index)[HEADER_BYTES..];
+    let body = |index: usize| {
+        let head = if index < 3 { HEADER_BYTES } else { REPLY_HEADER_BYTES };
+        &payload(index)[head..]
+    };
     for example in &examples {
         let length = frame::length_prefix(example.len() - LENGTH_BYTES);
         assert_eq!(example[..LENGTH_BYTES], length);
@@ -511,7 +518,8 @@ fn the_documents_example_is_these_bytes() {
     assert!(matches!(ServerHello::decode(payload(1)), Ok(ServerHello::Welcome(_))));
     assert_eq!(RequestHeader::decode(payload(2)).unwrap().deadline_ms, 5_000);
     assert_eq!(array::decode::<Transfer>(body(2)).unwrap()[0].amount, Amount(500));
-    let header = ReplyHeader::answered(7, Operation::CreateTransfers);
+    let position = Position { epoch: 2, lsn: Lsn(4_272) };
+    let header = ReplyHeader::answered(7, Operation::CreateTransfers).at(position);
     assert_eq!(ReplyHeader::decode(payload(3)).unwrap(), header);
     let results = array::decode::<TransferResult>(body(3)).unwrap();
     assert_eq!(results[0].timestamp, Timestamp(1_790_000_000_000_000_001));

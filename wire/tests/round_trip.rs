@@ -281,11 +281,12 @@ proptest! {
     }
 
     #[test]
-    fn headers(id in 1_u64.., operation: u16, deadline_ms: u32) {
+    fn headers(id in 1_u64.., operation: u16, deadline_ms: u32, epoch: u64, lsn: u64) {
         let request = RequestHeader { id, operation, deadline_ms };
         prop_assert_eq!(RequestHeader::decode(&request.to_bytes()), Ok(request));
+        let position = Position { epoch, lsn: Lsn(lsn) };
         for outcome in [Outcome::Answered, Outcome::Refused, Outcome::LastWord] {
-            let reply = ReplyHeader { id, operation, outcome };
+            let reply = ReplyHeader { id, operation, outcome, position };
             prop_assert_eq!(ReplyHeader::decode(&reply.to_bytes()), Ok(reply));
         }
     }

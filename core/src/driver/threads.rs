@@ -99,6 +99,7 @@ impl Threads {
             room: room.clone(),
             clock: clock.clone(),
             client_keys: opened.engine.client_keys(),
+            epochs: opened.engine.epochs(),
             release: release.clone(),
             standing: role.standing().cloned(),
         };

@@ -5,7 +5,6 @@ use super::Engine;
 use crate::error::Error;
 use crate::limits::{DOCUMENT_RECENT_BYTES_MAX, RECENT_KEYS_MAX};
 use crate::log::{FrameView, ReadError};
-use florin_ledger::Position;
 use florin_ledger::record::Record;
 
 /// Keys that one frame may enter into an index: a frame is a few megabytes of records.
@@ -45,7 +44,7 @@ impl Engine {
                 Record::Life(life) => self.log.life = life,
                 Record::Epoch(epoch) => {
                     self.log.epoch = epoch.epoch;
-                    self.past.begin_epoch(Position { epoch: epoch.epoch, lsn: stored.lsn });
+                    self.enter_epoch(stored.lsn);
                 }
                 _ => {}
             }

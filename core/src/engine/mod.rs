@@ -18,6 +18,7 @@ mod checkpointing;
 mod commits;
 mod decided;
 mod documents;
+pub(crate) mod epochs;
 mod expiries;
 mod fetched;
 mod following;
@@ -46,6 +47,7 @@ use crate::log::record::RECORD_BYTES_MAX;
 use crate::log::{Frame, FrameBuilder, Geometry, Room};
 use crate::request::{AccountBatch, BatchError, Reply, Request, Status, TransferBatch};
 use budgets::Budgets;
+use epochs::Epochs;
 use florin_ledger::chain::ChainEnd;
 use florin_ledger::record::{EpochRecord, LifeRecord, Record};
 use florin_ledger::{
@@ -62,6 +64,7 @@ pub(crate) struct Engine {
     ledger: Ledger,
     past: Past,
     log: LogEnd,
+    epochs: Arc<Epochs>,
     room: Room,
     /// The tick after the last one taken, by a record or by an event that left none.
     next_tick: Timestamp,
@@ -110,8 +113,10 @@ impl Engine {
         ledger.take_moved();
         let last = ledger.last_recorded();
         let next_tick = last.after_ticks(1).expect("recorded time is before 2262");
+        let epochs = Arc::new(Epochs::new(log.epoch));
         Engine {
             ledger,
+            epochs,
             past,
             log,
             room: Room { ordinary: Lsn::NONE, reserved: Lsn::NONE },
@@ -143,6 +148,11 @@ impl Engine {
     /// Rises whenever a client's key is written, deleted or expires.
     pub(crate) fn client_keys(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.past.indexes.documents.client_keys)
+    }
+
+    /// Which opening wrote what.
+    pub(crate) fn epochs(&self) -> Arc<Epochs> {
+        Arc::clone(&self.epochs)
     }
 
     /// Frames of this opening, in each of which debits and credits changed by the same.
@@ -316,11 +326,18 @@ impl Engine {
         for record in life.map(Record::Life).into_iter().chain([epoch]) {
             let frame = self.past.open.as_mut().expect("opened above");
             let lsn = frame.push(ticks.next(), &record);
-            self.past.begin_epoch(Position { epoch: self.log.epoch, lsn });
+            self.enter_epoch(lsn);
             self.ledger.apply(lsn, ticks.next(), &record).expect("an epoch contradicts nothing");
         }
         self.next_tick = ticks.next().after_ticks(1).expect("time ends in the year 2262");
         self.finish_frame();
+    }
+
+    /// What is written from a position on is of the epoch that the log has now.
+    fn enter_epoch(&mut self, lsn: Lsn) {
+        let at = Position { epoch: self.log.epoch, lsn };
+        self.past.begin_epoch(at);
+        self.epochs.begin(at);
     }
 
     /// The life that the database is in.

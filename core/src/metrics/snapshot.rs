@@ -8,6 +8,7 @@ use crate::driver::durable::Durable;
 use crate::driver::inbox::Inbox;
 use crate::driver::release::Release;
 use crate::driver::room::RoomAhead;
+use crate::engine::epochs::Epochs;
 use crate::error::ErrorKind;
 use crate::following::standing::Standing;
 use crate::scrub::Findings;
@@ -174,6 +175,7 @@ pub(crate) struct Watch {
     pub(crate) findings: Arc<Findings>,
     /// Rises whenever a client's key is written, deleted or expires.
     pub(crate) client_keys: Arc<AtomicU64>,
+    pub(crate) epochs: Arc<Epochs>,
     pub(crate) release: Arc<Release>,
     /// `None` if the database decides.
     pub(crate) standing: Option<Arc<Standing>>,

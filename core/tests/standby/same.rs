@@ -1,13 +1,16 @@
 //! Prevents: a copy that is not the same.
 
 use crate::dice::Dice;
-use crate::pair::{ACCOUNTS, Pair, Wire, await_applied, open_accounts, standing, step, verified};
+use crate::pair::{
+    ACCOUNTS, PATIENCE, Pair, Wire, await_applied, open_accounts, post, standing, step, verified,
+};
 use florin_core::Database;
 use florin_core::disk::Disk;
 use florin_core::disk::simulated::SimulatedDisk;
 use florin_ledger::document::DocumentScan;
 use florin_ledger::query::AccountFilter;
-use florin_ledger::{AccountId, LedgerId, TableId, TransferId};
+use florin_ledger::{AccountId, LedgerId, Position, TableId, TransferId};
+use std::time::{Duration, Instant};
 
 /// The segments of a log, each up to its last byte that is not zero.
 fn log(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
@@ -170,4 +173,37 @@ fn a_standby_can_be_followed_in_turn() {
     }
     assert_eq!(answers(&last, 100), answers(&pair.primary, 100));
     check_bytes(&last_disk, &pair.standby_disk);
+}
+
+/// Prevents: a reader of a standby who is told a place under another opening's number: every other copy takes it for
+/// one of another history.
+#[test]
+fn both_name_a_place_alike_while_openings_change() {
+    let mut pair = Pair::new();
+    open_accounts(&pair.primary);
+    let (standby, mut follower) = pair.follow();
+    assert_eq!(standby.position(), Position::NONE, "nothing was written");
+    Wire::new(&pair.primary, &mut follower).carry(&mut follower, 1 << 20);
+    let mut named = Vec::new();
+    for round in 0..3 {
+        post(&pair.primary, 1 + round * 20, 20);
+        let mut wire = Wire::new(&pair.primary, &mut follower);
+        while !wire.shipment.is_live() {
+            let end = follower.take(&wire.shipment.next(700).unwrap()).unwrap().lsn;
+            let begun = Instant::now();
+            while standby.durable_end() < end {
+                assert!(begun.elapsed() < PATIENCE, "{end} is not applied");
+                std::thread::yield_now();
+            }
+            let position = standby.position();
+            assert_eq!(position.lsn.0 + 1, end.0);
+            pair.primary.wait_for(position, Duration::ZERO).unwrap();
+            named.push(position);
+        }
+        assert_eq!(standby.position(), pair.primary.position());
+        drop(wire);
+        pair.reopen_primary();
+    }
+    named.dedup_by_key(|position| position.epoch);
+    assert_eq!(named.len(), 3, "each opening's were named as its own: {named:?}");
 }

@@ -13,7 +13,7 @@ use florin_ledger::{
 };
 use florin_wire::cold::{self, Once};
 use florin_wire::documents::{self, Found};
-use florin_wire::{Effect, Operation, RefusalKind, ReplyHeader, array, outcome};
+use florin_wire::{Effect, Operation, RefusalKind, array, outcome};
 
 const TABLE: TableId = TableId(16);
 
@@ -36,7 +36,7 @@ async fn ask(peer: &mut Peer, operation: Operation, body: &[u8]) {
 
 async fn answer(peer: &mut Peer, operation: Operation) -> bytes::Bytes {
     let reply = peer.reply().await;
-    assert_eq!(reply.header, ReplyHeader::answered(1, operation));
+    reply.check_answers(1, operation);
     reply.body
 }
 

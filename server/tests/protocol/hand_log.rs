@@ -37,6 +37,13 @@ impl HandLog {
         Lsn(self.count.load(Ordering::SeqCst))
     }
 
+    pub(crate) fn position(&self) -> Position {
+        match self.count.load(Ordering::SeqCst) {
+            0 => Position::NONE,
+            count => Position { epoch: EPOCH, lsn: Lsn(count - 1) },
+        }
+    }
+
     pub(crate) fn reached(&self, position: Position) -> Result<Found, Error> {
         if position.lsn < self.durable_end() {
             return Ok(Found::Reached);

@@ -16,7 +16,7 @@ use florin_server::copies::{CopyAnswer, CopyQuestion, HeldCopy};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, LogShipment, Read};
 use florin_server::{Doors, Ledger, Server, ServerMetrics, ServerOptions};
-use florin_wire::frame::{self, HEADER_BYTES};
+use florin_wire::frame::{self, REPLY_HEADER_BYTES};
 use florin_wire::limits::FRAME_BYTES_MAX;
 use florin_wire::{
     ClientHello, Operation, Outcome, Refusal, ReplyHeader, RequestHeader, ServerHello, Versions,
@@ -75,6 +75,10 @@ impl Ledger for HandLedger {
 
     fn durable_end(&self) -> Lsn {
         self.log.durable_end()
+    }
+
+    fn position(&self) -> Position {
+        self.log.position()
     }
 
     fn on_client_keys(&self, _: impl Fn() + Send + Sync + 'static) {
@@ -292,6 +296,11 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// Checks that it answers this request, as of whatever position.
+    pub(crate) fn check_answers(&self, id: u64, operation: Operation) {
+        assert_eq!(self.header, ReplyHeader::answered(id, operation).at(self.header.position));
+    }
+
     pub(crate) fn refusal(&self) -> Refusal {
         assert_ne!(self.header.outcome, Outcome::Answered);
         cold::decode(&self.body).unwrap()
@@ -365,13 +374,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub(crate) async fn reply(&mut self) -> Received {
         let payload = self.payload().await.unwrap();
         let header = ReplyHeader::decode(&payload).unwrap();
-        Received { header, body: payload.slice(HEADER_BYTES..) }
+        Received { header, body: payload.slice(REPLY_HEADER_BYTES..) }
     }
 
     /// The results of the next reply, which must be that to `id`.
     pub(crate) async fn results(&mut self, id: u64) -> Vec<TransferResult> {
         let reply = self.reply().await;
-        assert_eq!(reply.header, ReplyHeader::answered(id, Operation::CreateTransfers));
+        reply.check_answers(id, Operation::CreateTransfers);
         array::decode(&reply.body).unwrap()
     }
 

@@ -43,7 +43,7 @@ async fn a_read_that_waits_holds_up_no_write_on_its_connection() {
 
     engine.let_read();
     let reply = peer.reply().await;
-    assert_eq!(reply.header, ReplyHeader::answered(1, Operation::LookupTransfers));
+    reply.check_answers(1, Operation::LookupTransfers);
     assert_eq!(array::decode::<Option<Transfer>>(&reply.body).unwrap(), [Some(transfer(5))]);
 }
 

@@ -42,6 +42,37 @@ async fn it_is_answered_when_the_log_has_come_so_far_and_holds_up_nobody_until_t
     reached(&mut peer, 2).await;
 }
 
+/// Prevents: a reader who is told that what he reads is newer than it is, and a writer who is told a place before what
+/// he wrote: whoever waits for that elsewhere reads the balance from before.
+#[tokio::test]
+async fn an_answer_names_a_position_that_what_was_read_has_and_what_was_done_is_before() {
+    let (server, mut engine) = Running::default().await;
+    let at = |lsn| Position { epoch: EPOCH, lsn: Lsn(lsn) };
+    let mut peer = Peer::welcomed(server.address).await;
+    peer.ask(1, Operation::LookupAccounts.number(), 0, &[1; 16]).await;
+    let (_, reply) = engine.next().await;
+    reply(Ok(Reply::LookedUpAccounts(vec![None])));
+    assert_eq!(peer.reply().await.header.position, Position::NONE, "nothing is there");
+    engine.log.grow(3);
+    peer.ask(2, Operation::LookupAccounts.number(), 0, &[1; 16]).await;
+    let (_, reply) = engine.next().await;
+    engine.log.grow(2);
+    reply(Ok(Reply::LookedUpAccounts(vec![None])));
+    assert_eq!(peer.reply().await.header.position, at(2), "it was asked before there was more");
+    peer.create_transfers(3, &[transfer(7)]).await;
+    let (_, reply) = engine.next_transfers().await;
+    engine.log.grow(1);
+    reply(Ok(Reply::Transfers(vec![])));
+    assert_eq!(peer.reply().await.header.position, at(5), "what it did lies there");
+    wait_for(&mut peer, 4, EPOCH, 6, LONG_MS).await;
+    engine.log.grow(1);
+    engine.let_read();
+    assert_eq!(peer.reply().await.header.position, at(6), "it was waited for");
+    wait_for(&mut peer, 5, EPOCH, 9, 0).await;
+    engine.let_read();
+    assert_eq!(peer.reply().await.header.position, Position::NONE, "it is no answer");
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_waits_no_longer_than_it_was_asked_to_nor_than_the_server_likes() {
     let (server, engine) = Running::default().await;

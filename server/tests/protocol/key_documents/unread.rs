@@ -7,7 +7,7 @@ use crate::harness::{Peer, Running, open};
 use florin_core::request::{Reply, Request};
 use florin_core::stream::Subscription;
 use florin_core::{Database, Error, ErrorKind, Options};
-use florin_ledger::{Lsn, StreamFilter, StreamStart};
+use florin_ledger::{Lsn, Position, StreamFilter, StreamStart};
 use florin_server::copies::{CopyAnswer, CopyQuestion, HeldCopy};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, Read};
@@ -60,6 +60,10 @@ impl Ledger for Failing {
 
     fn durable_end(&self) -> Lsn {
         Ledger::durable_end(&self.database)
+    }
+
+    fn position(&self) -> Position {
+        Ledger::position(&self.database)
     }
 
     fn on_client_keys(&self, changed: impl Fn() + Send + Sync + 'static) {
