@@ -104,7 +104,7 @@ impl Connections {
     /// Asks on a connection that nobody uses, once there is one; once more if the bank has closed it meanwhile.
     pub(crate) async fn ask(
         &self,
-        request: impl Fn() -> Result<Request<Full<Bytes>>, Failure>,
+        mut request: impl FnMut() -> Result<Request<Full<Bytes>>, Failure>,
     ) -> Result<(StatusCode, Bytes), Failure> {
         let _place = self.places.acquire().await.expect("places are never closed");
         let idle = self.idle().pop_front();

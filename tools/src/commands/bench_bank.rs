@@ -1,9 +1,12 @@
 //! `florin bench bank`: how fast a bank is over a ledger in this process; with `--https`, as an app of the bank sees it,
 //! with TLS and the proof of a key in each request, load and bank on the same machine.
 //!
-//! - A read is what a page of one account needs: the login, the account, its balance; all of it asked of the ledger.
+//! - A read is what a page of one account needs: the login, the account, its balance; all of it asked of the ledger
+//!   ([`reads`]).
 //! - Transfers are offered at a rate, whether those before have ended or not. What one takes counts from when it was
 //!   due until the ledger has told that it is completed, and the money has to be where it should in the end.
+
+mod reads;
 
 use super::demo::sealed;
 use crate::bench::latency::Percentiles;
@@ -33,6 +36,7 @@ use florin_ledger::{
     AccountId, Amount, CreateTransferStatus, StreamFilter, StreamStart, Transfer, TransferId,
 };
 use hyper::StatusCode;
+use reads::Reads;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -81,7 +85,7 @@ pub(crate) struct BenchBank {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
 
-    /// How long reads are measured, before
+    /// How long reads are measured, before; over HTTPS the time in which proofs are signed for them is none of it
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     read_seconds: u64,
 
@@ -104,6 +108,10 @@ pub(crate) struct BenchBank {
 struct Report {
     reads_per_second: Option<Figure>,
     read: Option<Percentiles>,
+    /// Processor time of a read: load, bank and ledger together, but for proofs that were signed before.
+    read_cpu: Option<Figure>,
+    /// When the proofs of reads were signed; `None` where there are none.
+    read_proofs: Option<&'static str>,
     read_log_bytes: u64,
     transfers_offered: u64,
     transfers_begun: u64,
@@ -188,7 +196,8 @@ impl BenchBank {
         let door = Arc::new(door);
         let process = Process::current();
         let before = position(&bank).await?;
-        let (reads, elapsed) = self.read(&door, &readers).await?;
+        let lasting = Duration::from_secs(self.read_seconds);
+        let reads = Reads::of(&door, &readers, self.readers, lasting).await?;
         let read_log_bytes = position(&bank).await?.saturating_sub(before);
         let (before, cpu_before) = (position(&bank).await?, process.cpu());
         let sent = self.transfer(&bank, &door, &tellers).await?;
@@ -198,9 +207,12 @@ impl BenchBank {
         let cpu = process.cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
         let count = |list: &Vec<Duration>| u64::try_from(list.len()).unwrap_or(u64::MAX);
         let completed = count(&sent.completed);
+        let reads_count = count(&reads.latencies);
         Ok(Report {
-            reads_per_second: Figure::per_second(count(&reads), elapsed),
-            read: Percentiles::of(reads),
+            reads_per_second: Figure::per_second(reads_count, reads.elapsed),
+            read: Percentiles::of(reads.latencies),
+            read_cpu: Figure::ratio(reads.cpu.as_micros(), reads_count.into()),
+            read_proofs: (self.https != 0).then_some("signed before the clock started"),
             read_log_bytes,
             transfers_offered: sent.offered,
             transfers_begun: count(&sent.begun),
@@ -257,37 +269,6 @@ impl BenchBank {
             }
         }
         Ok(all)
-    }
-
-    /// Reads balances for a while; how long each took, and all together.
-    async fn read(
-        &self,
-        door: &Arc<Door>,
-        tellers: &Arc<Vec<Teller>>,
-    ) -> Result<(Vec<Duration>, Duration), Failure> {
-        let began = Instant::now();
-        let end = began + Duration::from_secs(self.read_seconds);
-        let mut reading = JoinSet::new();
-        for reader in 0..usize::try_from(self.readers).unwrap_or(1) {
-            let (door, tellers) = (Arc::clone(door), Arc::clone(tellers));
-            reading.spawn(async move {
-                let mut latencies = Vec::new();
-                for teller in tellers.iter().cycle().skip(reader) {
-                    let asked = Instant::now();
-                    if end <= asked {
-                        break;
-                    }
-                    door.look(teller).await?;
-                    latencies.push(asked.elapsed());
-                }
-                Ok::<_, Failure>(latencies)
-            });
-        }
-        let mut all = Vec::new();
-        while let Some(read) = reading.join_next().await {
-            all.extend(read.map_err(failed)??);
-        }
-        Ok((all, began.elapsed()))
     }
 
     /// Offers transfers for a while, and waits until all of them have ended.
@@ -476,20 +457,6 @@ enum Door {
 }
 
 impl Door {
-    async fn look(&self, teller: &Teller) -> Result<(), Failure> {
-        match self {
-            Door::Here(bank) => look(bank, teller).await.map_err(failed),
-            Door::Https(bank, connections, app) => {
-                let path = format!("/v1/accounts/{}", teller.sends);
-                let token = teller.app_login.token(bank);
-                match connections.ask(|| app.request(&path, &token, None)).await? {
-                    (StatusCode::OK, _) => Ok(()),
-                    (status, body) => Err(failed(answer(status, &body))),
-                }
-            }
-        }
-    }
-
     /// Orders a cent; `None` if the bank has too much to do.
     async fn order(&self, teller: &Teller) -> Result<Option<Id<Transaction>>, Failure> {
         match self {
@@ -523,16 +490,6 @@ struct Begun {
 
 fn answer(status: StatusCode, body: &[u8]) -> String {
     format!("{status} {}", String::from_utf8_lossy(body))
-}
-
-/// What a page of one account asks for.
-async fn look(bank: &Bank, teller: &Teller) -> Result<(), BankError> {
-    let Bank { store, clock, .. } = bank;
-    let found = Sessions::find(store, &**clock, &teller.token).await?;
-    found.ok_or_else(|| BankError::Odd(String::from("the login is over")))?;
-    let account = accounts::owned(store, teller.customer, teller.sends).await?;
-    let account = account.ok_or_else(|| BankError::Odd(String::from("no such account")))?;
-    accounts::balances(store.client(), &[&account.row.open]).await.map(drop)
 }
 
 /// Orders a cent; `None` if the bank has too much to do.
