@@ -5,7 +5,8 @@ use crate::app::{App, Key, json_request, token_hash};
 use crate::branch::Branch;
 use axum::http::{Request, header};
 use data_encoding::BASE64URL_NOPAD;
-use florin_adapter::clock::SECOND;
+use florin_adapter::clock::{MINUTE, SECOND};
+use florin_adapter::staff::Role;
 use serde_json::{Value, json};
 
 const PATH: &str = "/v1/users/me";
@@ -197,5 +198,59 @@ async fn what_was_made_before_the_memory_began_is_refused() {
         let claims = again.claims("GET", PATH, Some(&again.access_token));
         let proof = again.key.sign(&again.header(), &changed(&claims, "iat", json!(made_s)));
         assert_eq!(status(&again, &[proof]).await.0, expected, "{made_s}");
+    }
+}
+
+/// Prevents: an account that is told, or said not to be there, to whoever has heard a request and sends it again: accounts
+/// are read while their proof is used up. And requests without an account that cost nobody anything.
+#[tokio::test]
+async fn an_account_is_told_once_for_a_proof_and_so_is_that_there_is_none() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let (hers, his) = (branch.account(&ada, 100).await, branch.account(&ben, 100).await);
+    let app = App::logged_in(&branch, &ada).await;
+    branch.pass(MINUTE - branch.now().0 % MINUTE);
+    let asks = async |path: &str, proof: &str| {
+        let token = format!("DPoP {}", app.access_token);
+        let request = Request::get(path).header(header::AUTHORIZATION, token).header("DPoP", proof);
+        app.sends(request, String::new()).await
+    };
+    let mut left = 300;
+    for (account, expected) in
+        [(hers.to_string(), 200), (his.to_string(), 404), (String::from("none"), 404)]
+    {
+        let path = format!("/v1/accounts/{account}");
+        let proof = app.proof("GET", &path, Some(&app.access_token));
+        let first = asks(&path, &proof).await;
+        left -= 1;
+        let told_left = first.header("x-ratelimit-remaining").to_owned();
+        assert_eq!((first.status.as_u16(), told_left), (expected, left.to_string()), "{path}");
+        let again = asks(&path, &proof).await;
+        left -= 1;
+        assert_eq!(again.code(), (401, "invalid_dpop_proof"), "{path}");
+    }
+    let path = format!("/v1/accounts/{hers}");
+    for place in 0..left {
+        assert_eq!(app.gets(&path).await.status, 200, "{place}");
+    }
+    assert_eq!(app.gets(&path).await.code(), (429, "rate_limited"));
+}
+
+/// Prevents: a member of the staff who is told of a customer's account as if they were one, or asks for it for nothing.
+#[tokio::test]
+async fn a_proof_of_who_is_no_customer_is_used_up_too() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let hers = branch.account(&ada, 100).await;
+    let clerk = branch.hires("cleo@example.org", &[Role::Support]).await;
+    let app = App::logged_in(&branch, &clerk).await;
+    let path = format!("/v1/accounts/{hers}");
+    let proof = app.proof("GET", &path, Some(&app.access_token));
+    for refused in [(403, "not_a_customer"), (401, "invalid_dpop_proof")] {
+        let token = format!("DPoP {}", app.access_token);
+        let request =
+            Request::get(&path).header(header::AUTHORIZATION, token).header("DPoP", &proof);
+        assert_eq!(app.sends(request, String::new()).await.code(), refused);
     }
 }

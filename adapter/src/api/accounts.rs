@@ -1,7 +1,7 @@
 //! What a customer has: accounts with their balances, straight from the ledger.
 
 use super::answers::{NamedProblems, ReadProblems};
-use super::app::App;
+use super::app::{App, Reader};
 use super::path::Named;
 use super::problem::{Code, Problem};
 use super::time::Time;
@@ -88,10 +88,14 @@ pub(super) async fn all(
 )]
 pub(super) async fn one(
     State(bank): State<Arc<Bank>>,
-    app: App,
-    Named(account): Named<Id<Account>>,
+    reader: Reader,
+    account: Result<Named<Id<Account>>, Problem>,
 ) -> Result<Json<AccountResponse>, Problem> {
-    as_it_is(&bank, &app, account).await.map(Json)
+    let read = async |app: &App| {
+        let Named(account) = account?;
+        as_it_is(&bank, app, account).await
+    };
+    reader.read(&bank, read).await.map(Json)
 }
 
 /// An account of the customer who asks, with its balances.

@@ -4,12 +4,13 @@
 //! operation.
 //!
 //! What a request proves, in this order: that it has an access token of this bank, that it has the key that the
-//! token is bound to, that the login is not over, that it is not one too many, that it was not sent before.
+//! token is bound to, that the login is not over, that it is not one too many, that it was not sent before. What only
+//! reads may be read while the last two are found out ([`Reader`]); nothing of it is told before.
 
 use super::dpop::{Proof, Wanted};
 use super::jws::ALGORITHMS;
 use super::problem::{Code, Problem};
-use super::rates::{self, Slot};
+use super::rates::{self, Minute, Slot};
 use super::replay::ReplayMemory;
 use super::token::Claims;
 use crate::audit::Caller;
@@ -22,7 +23,7 @@ use crate::staff::Clerk;
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
-use florin_ledger::Timestamp;
+use florin_ledger::{Document, Timestamp};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -43,6 +44,62 @@ pub(super) struct UserApp(pub(super) App);
 
 /// An app that a member of the staff is logged in with.
 pub(super) struct Desk(pub(super) Clerk);
+
+/// An app that a customer is logged in with, and a request that only reads: what it asks for is read while its proof is
+/// used up.
+#[must_use]
+pub(super) struct Reader {
+    app: App,
+    unused: Unused,
+}
+
+impl Reader {
+    /// What a request asks for, once it is known that it was not sent before; that is decided first, whatever comes of
+    /// reading.
+    pub(super) async fn read<T>(
+        self,
+        bank: &Bank,
+        read: impl AsyncFnOnce(&App) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let Reader { app, unused } = self;
+        let (used, read) = tokio::join!(unused.used(bank), read(&app));
+        used.and(read)
+    }
+}
+
+impl FromRequestParts<Arc<Bank>> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<Reader, Problem> {
+        let (proved, unused) = Proved::but_for_use(parts, bank).await?;
+        if !proved.found.user_kind.is_customer() {
+            unused.used(bank).await?;
+            return Err(Code::NotACustomer.into());
+        }
+        Ok(Reader { app: App::of(proved), unused })
+    }
+}
+
+/// A proof that holds, unless its request is one too many or was sent before.
+struct Unused {
+    proof: Proof,
+    minute: Minute,
+    count: Option<Document>,
+    slot: Slot,
+    now: Timestamp,
+}
+
+impl Unused {
+    /// Counts the request, and uses the proof up.
+    async fn used(self, bank: &Bank) -> Result<(), Problem> {
+        let Unused { proof, minute, count, slot, now } = self;
+        let Bank { store, proofs, options, .. } = bank;
+        let used = ReplayMemory::write(store, &proof).await?;
+        let limit = options.requests_per_minute;
+        let used = rates::count(store, (minute, count), limit, now, &slot, used).await?;
+        proofs.check(&proof, used, now)
+    }
+}
 
 /// A login that a request has proved.
 struct Proved {
@@ -104,6 +161,13 @@ impl FromRequestParts<Arc<Bank>> for UserApp {
 
 impl Proved {
     async fn of(parts: &Parts, bank: &Bank) -> Result<Proved, Problem> {
+        let (proved, unused) = Proved::but_for_use(parts, bank).await?;
+        unused.used(bank).await?;
+        Ok(proved)
+    }
+
+    /// What a request proves if its proof can be used still.
+    async fn but_for_use(parts: &Parts, bank: &Bank) -> Result<(Proved, Unused), Problem> {
         let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::bank);
         let slot = parts.extensions.get::<Slot>().cloned().unwrap_or_default();
         let now = bank.clock.now();
@@ -115,11 +179,11 @@ impl Proved {
             return Err(no_proof());
         }
         let Bank { store, clock, .. } = bank;
-        let (found, minute) = tokio::join!(
-            Sessions::find_app(store, &**clock, &claims.login, &proof.thumbprint),
-            rates::look(store, claims.sub, now),
-        );
-        let login = found?.filter(|found| {
+        let minute = Minute::of(claims.sub, now);
+        let (app, counter) = (&proof.thumbprint, minute.counter());
+        let (found, count) =
+            Sessions::find_app_beside(store, &**clock, &claims.login, app, counter).await?;
+        let login = found.filter(|found| {
             found.session.user_id == claims.sub && found.session.session_id == claims.sid
         });
         let found = login.ok_or_else(not_valid)?;
@@ -129,11 +193,8 @@ impl Proved {
         if let Some(known) = parts.extensions.get::<Known>() {
             known.is(&caller);
         }
-        let limit = bank.options.requests_per_minute;
-        let used = ReplayMemory::write(store, &proof).await?;
-        let used = rates::count(store, minute?, limit, now, &slot, used).await?;
-        bank.proofs.check(&proof, used, now)?;
-        Ok(Proved { found, caller, claims })
+        let unused = Unused { proof, minute, count, slot, now };
+        Ok((Proved { found, caller, claims }, unused))
     }
 }
 

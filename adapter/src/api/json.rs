@@ -113,7 +113,7 @@ impl de::Error for Flaw {
 pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Flaw> {
     let reading = Reading { flaw: RefCell::new(None), items: RefCell::new(0) };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let place = Place { reading: &reading, depth: 0, pointer: String::new() };
+    let place = Place { reading: &reading, depth: 0, within: None };
     let value = place.deserialize(&mut deserializer).and_then(|value| {
         deserializer.end()?;
         Ok(value)
@@ -140,38 +140,57 @@ struct Reading {
     items: RefCell<usize>,
 }
 
-/// A place in the text that is being read.
+/// A place in the text that is being read. What it is called is put together only when something is wrong with it.
 struct Place<'a> {
     reading: &'a Reading,
     depth: usize,
-    pointer: String,
+    within: Option<Member<'a>>,
+}
+
+/// A member of an object, or an item of an array, and what that is within.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    name: &'a str,
+    within: Option<&'a Member<'a>>,
+}
+
+impl Member<'_> {
+    /// What is wrong with it, as the whole text knows it.
+    fn flaw(&self, code: FlawCode) -> Flaw {
+        let innermost = Flaw::of(self.name, code);
+        let outwards = std::iter::successors(self.within, |member| member.within);
+        outwards.fold(innermost, |flaw, member| flaw.under(member.name))
+    }
 }
 
 impl<'a> Place<'a> {
-    fn refuse<E: de::Error>(&self, pointer: &str, code: FlawCode) -> E {
-        *self.reading.flaw.borrow_mut() = Some(Flaw { pointer: String::from(pointer), code });
+    fn refuse<E: de::Error>(&self, code: FlawCode) -> E {
+        self.refuse_for(self.within.map_or(Flaw::here(code), |member| member.flaw(code)))
+    }
+
+    fn refuse_for<E: de::Error>(&self, flaw: Flaw) -> E {
+        *self.reading.flaw.borrow_mut() = Some(flaw);
         E::custom("refused")
     }
 
+    fn member<'b>(&'b self, name: &'b str) -> Member<'b> {
+        Member { name, within: self.within.as_ref() }
+    }
+
     /// A place within this one.
-    fn within<E: de::Error>(&self, member: &str) -> Result<Place<'a>, E> {
+    fn within<'b, E: de::Error>(&'b self, name: &'b str) -> Result<Place<'b>, E> {
         let depth = self.depth + 1;
         *self.reading.items.borrow_mut() += 1;
         if DEPTH_MAX < depth || ITEMS_MAX < *self.reading.items.borrow() {
-            return Err(self.refuse(&self.pointer, FlawCode::TooLarge));
+            return Err(self.refuse(FlawCode::TooLarge));
         }
-        Ok(Place { reading: self.reading, depth, pointer: self.pointer_of(member) })
-    }
-
-    fn pointer_of(&self, member: &str) -> String {
-        let Flaw { pointer, .. } = Flaw::of(member, FlawCode::Malformed);
-        format!("{}{pointer}", self.pointer)
+        Ok(Place { reading: self.reading, depth, within: Some(self.member(name)) })
     }
 
     fn integer<E: de::Error>(&self, number: Option<i64>) -> Result<Plain, E> {
         match number.filter(|number| (-INTEGER_MAX..=INTEGER_MAX).contains(number)) {
             Some(number) => Ok(Plain::Integer(number)),
-            None => Err(self.refuse(&self.pointer, FlawCode::NotAnInteger)),
+            None => Err(self.refuse(FlawCode::NotAnInteger)),
         }
     }
 }
@@ -231,7 +250,8 @@ impl<'de> Visitor<'de> for Place<'_> {
         let mut object: Vec<(String, Plain)> = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.iter().any(|(known, _)| *known == name) {
-                return Err(self.refuse(&self.pointer_of(&name), FlawCode::DuplicateMember));
+                let flaw = self.member(&name).flaw(FlawCode::DuplicateMember);
+                return Err(self.refuse_for(flaw));
             }
             let value = members.next_value_seed(self.within(&name)?)?;
             object.push((name, value));
@@ -444,6 +464,7 @@ mod tests {
             (r#"{"cents":1,"lines":[{"name":"a"},{"name":2}]}"#, "/lines/1/name", WrongType),
             (r#"{"cents":1,"lines":[{"name":"a","a/b~c":2}]}"#, "/lines/0/a~1b~0c", UnknownMember),
             (r#"{"cents":1,"lines":[{"name":"a","name":"a"}]}"#, "/lines/0/name", DuplicateMember),
+            (r#"{"cents":1,"a/b~c":[0,{"lines":[1.5]}]}"#, "/a~1b~0c/1/lines/0", NotAnInteger),
         ] {
             assert_eq!(flaw(text), (String::from(pointer), code), "{text}");
         }

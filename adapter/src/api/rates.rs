@@ -5,12 +5,12 @@ use super::problem::Problem;
 use crate::clock::{MINUTE, SECOND};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
-use crate::store::{Found, Kind, Row, Store};
+use crate::store::{Kind, Row, Store, key_of};
 use crate::tables;
 use crate::vault::Subject;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use florin_ledger::document::{DocumentCondition, WriteResult};
-use florin_ledger::{DocumentWrite, TableId, Timestamp};
+use florin_ledger::{Document, DocumentKey, DocumentWrite, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +18,9 @@ use std::sync::{Arc, OnceLock};
 pub const REQUESTS_PER_MINUTE: u32 = 300;
 /// Requests of one customer that are counted at the same moment; whoever sends more has to wait.
 const TRIES_MAX: usize = 32;
+
+/// Headers that an answer gets beside its handler's, more or less.
+const HEADERS_COUNT: usize = 16;
 
 /// Counters of requests.
 pub(super) enum RequestCounters {}
@@ -61,6 +64,8 @@ impl Slot {
     /// Says it, in the words of the draft standard and in those that are older.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         let Some(Standing { limit, left, reset_s }) = self.0.get().copied() else { return };
+        // At once for what the layers around add too, not bit by bit.
+        headers.reserve(HEADERS_COUNT);
         for (name, value) in [
             ("ratelimit-policy", format!("\"default\";q={limit};w={}", MINUTE / SECOND)),
             ("ratelimit", format!("\"default\";r={left};t={reset_s}")),
@@ -78,36 +83,36 @@ impl Slot {
 pub(super) struct Minute {
     number: u64,
     key: Vec<u8>,
-    found: Option<Found<RequestCounters>>,
 }
 
-/// How many requests of a customer were counted in this minute.
-///
-/// # Errors
-/// [`BankError`].
-pub(super) async fn look(
-    store: &Store,
-    customer: Id<Customer>,
-    now: Timestamp,
-) -> Result<Minute, BankError> {
-    let number = now.0 / MINUTE;
-    let key = [&b"api"[..], &customer.bytes(), &number.to_be_bytes()].concat();
-    Ok(Minute { number, found: store.get(&key).await?, key })
+impl Minute {
+    /// This minute of a customer.
+    pub(super) fn of(customer: Id<Customer>, now: Timestamp) -> Minute {
+        let number = now.0 / MINUTE;
+        Minute { number, key: [&b"api"[..], &customer.bytes(), &number.to_be_bytes()].concat() }
+    }
+
+    /// The document that says how many were counted.
+    pub(super) fn counter(&self) -> DocumentKey {
+        key_of::<RequestCounters>(&self.key[..])
+    }
 }
 
-/// Counts a request; `beside` is written once with it, whatever comes of the counting.
+/// Counts a request on top of what the [counter](Minute::counter) was found to say; `beside` is written once with it,
+/// whatever comes of the counting.
 ///
 /// # Errors
 /// `rate_limited`; `busy`.
 pub(super) async fn count(
     store: &Store,
-    minute: Minute,
+    (minute, found): (Minute, Option<Document>),
     limit: u32,
     now: Timestamp,
     slot: &Slot,
     beside: DocumentWrite,
 ) -> Result<WriteResult, Problem> {
-    let Minute { number, key, mut found } = minute;
+    let Minute { number, key } = minute;
+    let mut found = store.found::<RequestCounters>(found).await?;
     let end = Timestamp((number + 1) * MINUTE);
     let reset_s = end.0.saturating_sub(now.0).div_ceil(SECOND);
     let (mut beside, mut written) = (Some(beside), None);

@@ -323,6 +323,26 @@ impl Sessions {
         Sessions::find_of(store, clock, key, Some(app)).await
     }
 
+    /// The same, and a document of another kind that is asked for at the same time.
+    ///
+    /// # Errors
+    /// [`BankError`].
+    pub(crate) async fn find_app_beside(
+        store: &Store,
+        clock: &dyn Clock,
+        key: &LoginKey,
+        app: &str,
+        beside: DocumentKey,
+    ) -> Result<(Option<Found>, Option<Document>), BankError> {
+        let mut keys = Vec::with_capacity(Seen::DOCUMENTS + 1);
+        keys.extend(Seen::keys(key));
+        keys.push(beside);
+        let mut documents = store.client().documents(&keys).await?;
+        let beside = documents.pop().flatten();
+        let seen = Seen::one(store, clock.now(), key, &documents)?;
+        Ok((Sessions::used(store, clock, key, Some(app), seen).await?, beside))
+    }
+
     /// The login of a browser's token as [`Sessions::find_user`] finds it, without using it: for what a page asks by
     /// itself while nobody is there.
     ///
@@ -361,6 +381,17 @@ impl Sessions {
         app: Option<&str>,
     ) -> Result<Option<Found>, BankError> {
         let seen = Seen::of(store, clock, std::slice::from_ref(login)).await?.pop().flatten();
+        Sessions::used(store, clock, login, app, seen).await
+    }
+
+    /// A login that was seen, if it is the browser's or the app's that has it, used now.
+    async fn used(
+        store: &Store,
+        clock: &dyn Clock,
+        login: &LoginKey,
+        app: Option<&str>,
+        seen: Option<Seen>,
+    ) -> Result<Option<Found>, BankError> {
         let Some(seen) = seen.filter(|seen| seen.found.session.dpop_jkt.as_deref() == app) else {
             return Ok(None);
         };
@@ -427,20 +458,21 @@ impl Seen {
     /// Documents that say how a login stands.
     const DOCUMENTS: usize = 3;
 
+    fn keys(login: &LoginKey) -> [DocumentKey; Seen::DOCUMENTS] {
+        [
+            DocumentKey { table: Logins::TABLE, key: login.bytes() },
+            DocumentKey { table: LoginUses::TABLE, key: login.bytes() },
+            DocumentKey { table: Customers::TABLE, key: login.customer.bytes().to_vec() },
+        ]
+    }
+
     /// Logins, in their order; `None` for one that is over.
     async fn of(
         store: &Store,
         clock: &dyn Clock,
         logins: &[LoginKey],
     ) -> Result<Vec<Option<Seen>>, BankError> {
-        let keys_of = |login: &LoginKey| -> [DocumentKey; Seen::DOCUMENTS] {
-            [
-                DocumentKey { table: Logins::TABLE, key: login.bytes() },
-                DocumentKey { table: LoginUses::TABLE, key: login.bytes() },
-                DocumentKey { table: Customers::TABLE, key: login.customer.bytes().to_vec() },
-            ]
-        };
-        let keys: Vec<_> = logins.iter().flat_map(keys_of).collect();
+        let keys: Vec<_> = logins.iter().flat_map(Seen::keys).collect();
         let documents = store.client().documents(&keys).await?;
         let documents = documents.chunks_exact(Seen::DOCUMENTS);
         let now = clock.now();
