@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::embedded::Task;
 use crate::error::ClientError;
 use bytes::Bytes;
-use florin_wire::group::{self, Promised, decode_truth, truth_to_bytes};
+use florin_wire::group::{self, Promised, decode_term, decode_truth, truth_to_bytes};
 use florin_wire::{DecodeError, Operation};
 
 impl Client {
@@ -20,12 +20,13 @@ impl Client {
         self.ask(&ReplicationStatus(Bytes::new())).await
     }
 
-    /// Has the standby that serves become the primary: it stops, and serves again. Returns when that is certain;
-    /// by force, although something that was confirmed may be lost.
+    /// Has the standby that serves become the primary: it stops, and serves again. Returns when it is elected, with
+    /// the term, which counts unless a later one is promised before it begins; by force, although something that was
+    /// confirmed may be lost, with zero.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with why it is not promoted; see [`ClientError`].
-    pub async fn promote(&self, is_forced: bool) -> Result<(), ClientError> {
+    pub async fn promote(&self, is_forced: bool) -> Result<u64, ClientError> {
         self.ask(&Promote(truth_to_bytes(is_forced))).await
     }
 
@@ -111,7 +112,7 @@ questions! {
     ReplicationStatus: florin_wire::replication::ReplicationStatus,
         florin_wire::replication::ReplicationStatus::decode;
     LogOrigin: Bytes, as_it_is;
-    Promote: (), |_| Ok(());
+    Promote: u64, decode_term;
     Promise: Promised, Promised::decode;
     HasPosition: bool, decode_truth;
     HandOver: (), |_| Ok(());

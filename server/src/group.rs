@@ -55,8 +55,8 @@ pub(crate) fn ask(database: &Database, question: &GroupQuestion) -> Result<Bytes
             Ok(Bytes::new())
         }
         GroupQuestion::Promote(is_forced) => {
-            database.ask_for_promotion(*is_forced)?;
-            Ok(Bytes::new())
+            let term = database.ask_for_promotion(*is_forced)?;
+            Ok(group::term_to_bytes(term.0))
         }
     }
 }

@@ -42,10 +42,18 @@ enum Weather {
     Cut,
     /// Each piece waits.
     Slow,
+    /// Connections that began before stand still, and what is on its way in them arrives after what later ones bring.
+    Overtaken,
 }
 
-const BAD: [Weather; 5] =
-    [Weather::Frozen, Weather::Deaf, Weather::Mute, Weather::Cut, Weather::Slow];
+const BAD: [Weather; 6] = [
+    Weather::Frozen,
+    Weather::Deaf,
+    Weather::Mute,
+    Weather::Cut,
+    Weather::Slow,
+    Weather::Overtaken,
+];
 
 /// The weather between every caller and one node.
 type Forecast = watch::Receiver<BTreeMap<&'static str, Weather>>;
@@ -92,19 +100,24 @@ async fn carry(mut caller: TcpStream, node: String, forecast: Forecast) -> io::R
     node.write_all(&hello[..count]).await?;
     let (from_caller, to_caller) = caller.into_split();
     let (from_node, to_node) = node.into_split();
-    let asks = pass(from_caller, to_node, who, forecast.clone(), Weather::Deaf);
-    let answers = pass(from_node, to_caller, who, forecast, Weather::Mute);
+    let is_late = forecast.borrow().get(who) == Some(&Weather::Overtaken);
+    let stopping = |one: Weather| {
+        let others = [Weather::Frozen, one];
+        move |weather| others.contains(&weather) || (weather == Weather::Overtaken && !is_late)
+    };
+    let asks = pass(from_caller, to_node, who, forecast.clone(), stopping(Weather::Deaf));
+    let answers = pass(from_node, to_caller, who, forecast, stopping(Weather::Mute));
     // Whichever ends, both do: a connection that is half open is the weather's business alone.
     tokio::select! { ended = asks => ended, ended = answers => ended }
 }
 
-/// Passes bytes on in one direction, while that is not `stopping`.
+/// Passes bytes on in one direction, but in weather that stops it.
 async fn pass(
     mut from: impl tokio::io::AsyncRead + Unpin,
     mut to: impl tokio::io::AsyncWrite + Unpin,
     who: &'static str,
     mut forecast: Forecast,
-    stopping: Weather,
+    is_stopping: impl Fn(Weather) -> bool,
 ) -> io::Result<()> {
     let mut piece = vec![0; 16 << 10];
     loop {
@@ -112,7 +125,7 @@ async fn pass(
         if weather == Weather::Cut {
             return Ok(());
         }
-        if weather == Weather::Frozen || weather == stopping {
+        if is_stopping(weather) {
             if forecast.changed().await.is_err() {
                 return Ok(());
             }
@@ -280,9 +293,9 @@ async fn whatever_the_network_does_one_decides_and_what_was_confirmed_stays() {
         };
         promoted_count += asked.iter().filter(|ended| ended.code == Some(0)).count();
         net.clear_up();
-        // Where nobody was promoted and the old primary has promised, a person begins again.
+        // Where nobody was promoted and the old primary has promised, a person begins again, with whoever may be.
         let again = async {
-            loop {
+            for candidate in (0..3).cycle() {
                 let mut roles = Vec::new();
                 for server in &net.servers {
                     roles.push(status(&server.address).await["replication"]["role"].clone());
@@ -290,7 +303,7 @@ async fn whatever_the_network_does_one_decides_and_what_was_confirmed_stays() {
                 if roles.iter().any(|role| role == "primary") {
                     return;
                 }
-                promoted_count += usize::from(ask(candidates[0]).await.code == Some(0));
+                promoted_count += usize::from(ask(candidate).await.code == Some(0));
             }
         };
         within("a primary", again).await;

@@ -25,6 +25,7 @@
 //!                    20      4  reserved, zero
 //!
 //! promote:            0      1  1: although something that was told may be lost; 0: not then
+//! its answer:         0      8  term that it is elected for; zero: none, it is promoted by force
 //! ```
 //! All little-endian.
 
@@ -264,6 +265,24 @@ impl HandOver {
 #[must_use]
 pub fn truth_to_bytes(is_so: bool) -> Bytes {
     Bytes::copy_from_slice(&[u8::from(is_so)])
+}
+
+/// The body of a term.
+#[must_use]
+pub fn term_to_bytes(term: u64) -> Bytes {
+    Bytes::copy_from_slice(&term.to_le_bytes())
+}
+
+/// The term of a body.
+///
+/// # Errors
+/// If it has another length.
+pub fn decode_term(body: &[u8]) -> Result<u64, DecodeError> {
+    let Some((term, rest)) = body.split_first_chunk() else {
+        return Err(DecodeError::new(body.len(), Reason::TooShort));
+    };
+    let term = u64::from_le_bytes(*term);
+    if rest.is_empty() { Ok(term) } else { Err(DecodeError::new(8, Reason::TooLong)) }
 }
 
 /// The truth value of a body.

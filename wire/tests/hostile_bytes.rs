@@ -75,6 +75,9 @@ fn check_all(bytes: &[u8]) {
     check(bytes, Promised::decode(bytes), |value, out| value.write(out));
     check(bytes, HasPosition::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
     check(bytes, HandOver::decode(bytes), |value, out| out.extend_from_slice(&value.to_bytes()));
+    check(bytes, group::decode_term(bytes), |term, out| {
+        out.extend_from_slice(&group::term_to_bytes(*term));
+    });
     check(bytes, group::decode_truth(bytes), |value, out| {
         out.extend_from_slice(&group::truth_to_bytes(*value));
     });

@@ -257,6 +257,17 @@ pub enum Promotion {
     Forced,
 }
 
+impl Promotion {
+    /// The term; [`Term::NONE`] by force: it is not known before it begins.
+    #[must_use]
+    pub fn term(self) -> Term {
+        match self {
+            Promotion::Elected(term) => term,
+            Promotion::Forced => Term::NONE,
+        }
+    }
+}
+
 /// Makes a directory that followed one that decides: the next opening without following begins an epoch of
 /// its own. Nobody may have it open. Returns when that is durable; doing it twice is doing it once.
 ///
@@ -393,11 +404,12 @@ impl Database {
     }
 
     /// Asks whoever runs this standby to promote it ([`Database::on_promotion`]): to close it, and to open
-    /// it as a primary ([`crate::following::promote`]). Waits for the answer.
+    /// it as a primary ([`crate::following::promote`]). Waits for the answer: the term that it is elected for, or
+    /// [`Term::NONE`] by force. A later one that is promised before it begins undoes it.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if it is none, has copied nothing, or nobody here knows how; why it can't be promoted.
-    pub fn ask_for_promotion(&self, is_forced: bool) -> Result<(), Error> {
+    pub fn ask_for_promotion(&self, is_forced: bool) -> Result<Term, Error> {
         match self.standing() {
             Some(_) if self.release().synced().get() <= FramePosition::GENESIS.lsn => {
                 let message = "this standby has copied nothing yet: promote another";

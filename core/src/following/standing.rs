@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::group::Term;
 use crate::shipping::StandbyStanding;
 use florin_ledger::Lsn;
 use std::sync::mpsc::SyncSender;
@@ -22,8 +23,9 @@ type Promote = Box<dyn Fn(PromotionAsked) + Send>;
 pub struct PromotionAsked {
     /// Although something that was told may be lost.
     pub is_forced: bool,
-    /// Takes whether it will be, once that is known. Dropped, it says that it won't.
-    pub answer: SyncSender<Result<(), Error>>,
+    /// Takes the term that it will decide in, once that is known; [`Term::NONE`]: by force, whatever it is then.
+    /// Dropped, it says that it won't.
+    pub answer: SyncSender<Result<Term, Error>>,
 }
 
 #[derive(Default)]
@@ -98,7 +100,7 @@ impl Standing {
         self.lock().promote = Some(promote);
     }
 
-    pub(super) fn ask_for_promotion(&self, is_forced: bool) -> Result<(), Error> {
+    pub(super) fn ask_for_promotion(&self, is_forced: bool) -> Result<Term, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
         {
             let state = self.lock();

@@ -4,7 +4,7 @@ use crate::credentials::Credentials;
 use crate::exit::{Exit, Failure};
 use crate::target::{Ledger, PATIENCE, Target, runtime};
 use clap::Args;
-use florin_client::{Client, ClientError, ClientOptions, StandbyStatus};
+use florin_client::{Client, ClientError, ClientOptions, RefusalKind, StandbyStatus};
 use florin_core::following::{self, Promotion};
 use florin_ledger::Lsn;
 use std::io::{self, Write};
@@ -150,19 +150,18 @@ fn in_step(standby: &StandbyStatus) -> String {
     }
 }
 
-/// Asks for it, and waits until it is done.
-async fn promote(client: &Client, is_forced: bool) -> Result<(), ClientError> {
-    client.promote(is_forced).await?;
-    await_primary(client).await
-}
-
-/// Waits until a server that is promoted serves again.
-pub(super) async fn await_primary(client: &Client) -> Result<(), ClientError> {
+/// Asks for it, and waits until it is done: until the server serves again, or has promised another.
+pub(super) async fn promote(client: &Client, is_forced: bool) -> Result<(), ClientError> {
+    let elected = client.promote(is_forced).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         // While it stops and starts there is nobody to ask.
         let message = match client.replication().await {
             Ok(standing) if standing.standby.is_none() => return Ok(()),
+            Ok(standing) if elected != 0 && elected < standing.promised => {
+                let message = String::from("this one has promised another a later term since");
+                return Err(ClientError::Refused { kind: RefusalKind::Fenced, message });
+            }
             Ok(_) => String::from("it is a standby still: another may have been promoted since"),
             Err(error) => error.to_string(),
         };

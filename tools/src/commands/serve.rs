@@ -408,7 +408,7 @@ impl Serve {
                 match elect(database, peers, feeding, is_forced).await {
                     Ok(promotion) => {
                         // Whoever asked may have gone; it is promoted all the same.
-                        let _ = answer.send(Ok(()));
+                        let _ = answer.send(Ok(promotion.term()));
                         return promotion;
                     }
                     Err(error) => {

@@ -1,6 +1,6 @@
 //! `florin switchover`: another node of the group decides, and nothing is lost.
 
-use super::promote::await_primary;
+use super::promote::promote;
 use crate::credentials::Credentials;
 use crate::exit::{Exit, Failure};
 use crate::target::{PATIENCE, runtime};
@@ -57,8 +57,7 @@ impl Switchover {
         let begun = Instant::now();
         let over = HandOver { node: node.node, patience_ms: HAND_OVER_MS };
         primary.hand_over(over).await?;
-        other.promote(false).await?;
-        await_primary(&other).await?;
+        promote(&other, false).await?;
         let took = begun.elapsed().as_millis();
         let GroupNode { name, address, .. } = node;
         writeln!(

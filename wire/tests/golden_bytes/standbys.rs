@@ -2,7 +2,10 @@
 
 use super::{check, written};
 use florin_ledger::Lsn;
-use florin_wire::group::{HandOver, HasPosition, Promise, Promised, decode_truth, truth_to_bytes};
+use florin_wire::group::{
+    HandOver, HasPosition, Promise, Promised, decode_term, decode_truth, term_to_bytes,
+    truth_to_bytes,
+};
 use florin_wire::replication::{
     Acknowledge, Follow, ReplicaStatus, ReplicationStatus, StandbyStatus,
 };
@@ -108,6 +111,9 @@ fn what_nodes_of_a_group_ask_each_other() {
     let over = HandOver { node: 11, patience_ms: 12 };
     check(&over.to_bytes(), &format!("{:0<32}0c000000 00000000", "0b"));
     assert_eq!(HandOver::decode(&over.to_bytes()), Ok(over));
+    check(&term_to_bytes(0x0102), "0201000000000000");
+    assert_eq!(decode_term(&term_to_bytes(7)), Ok(7));
+    assert!(decode_term(&[0; 7]).is_err() && decode_term(&[0; 9]).is_err());
     check(&truth_to_bytes(true), "01");
     assert_eq!(decode_truth(&[0]), Ok(false));
     assert!(
