@@ -258,6 +258,8 @@ def test_what_the_staff_does(walk, bank, member, payee, customer, nobody):
     found = walk.does("find_customer", 200, body={"customer": cleo["email"]})
     hers = {"customer_id": found["customer_id"]}
     account = walk.does("look_at_customer", 200, path_parameters=hers)["accounts"][0]
+    shown = {"account_id": account["account_id"]}
+    walk.does("look_at_account_transactions", 200, path_parameters=shown, query={"limit": 5})
     because = {"reason": "asked by telephone"}
     walk.does("unlock_customer", 204, body=because, path_parameters=hers)
     lost = {"matter": "FACTOR_RECOVERY", "id": hers["customer_id"]}

@@ -100,6 +100,7 @@ async fn each_operation_is_for_its_roles_alone() {
             json!({"legal_hold": false, "reason": "x"}),
             &[Admin],
         ),
+        ("GET", format!("/v1/staff/accounts/{hers}/transactions"), none.clone(), all),
         (
             "POST",
             format!("/v1/staff/accounts/{hers}/suspension"),
@@ -156,13 +157,13 @@ async fn each_operation_is_for_its_roles_alone() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 18 * 4);
+    assert_eq!(tried, 19 * 4);
     let document = florin_adapter::api::document("https://bank.example");
     let document: Value = serde_json::from_str(&document).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let described = paths.iter().filter(|(path, _)| path.starts_with("/v1/staff"));
     let described = described.map(|(_, methods)| methods.as_object().unwrap().len()).sum::<usize>();
-    assert_eq!(described, 12, "say in this test who may do what");
+    assert_eq!(described, 13, "say in this test who may do what");
 }
 
 fn nobody_s_transaction() -> String {

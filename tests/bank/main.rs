@@ -59,6 +59,7 @@ mod sealing;
 mod sessions;
 mod sms_factor;
 mod staff;
+mod staff_history;
 mod surroundings;
 mod sweep;
 mod telephones;

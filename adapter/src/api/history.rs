@@ -16,7 +16,7 @@ use crate::money::Currency;
 use crate::store::Found;
 use axum::Json;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64URL_NOPAD;
 use florin_ledger::query::Cursor;
@@ -97,6 +97,16 @@ pub(super) async fn of_account(
     Parameters(range): Parameters<Range>,
 ) -> Result<Response, Problem> {
     let found = owned(&bank, &app, account).await?;
+    page(&bank, &found, &uri, range).await
+}
+
+/// A part of an account's history, whoever reads it.
+pub(super) async fn page(
+    bank: &Bank,
+    found: &Found<Accounts>,
+    uri: &Uri,
+    range: Range,
+) -> Result<Response, Problem> {
     let limit = range.limit.unwrap_or(LIMIT_DEFAULT);
     let out_of_range = || {
         Problem::from(Code::InvalidRequest).because(
@@ -111,7 +121,7 @@ pub(super) async fn of_account(
             let is_near = 1 <= page && page.saturating_mul(limit) <= PAGED_MAX;
             let skipped = page.saturating_sub(1).saturating_mul(limit);
             let page_found = if is_near {
-                numbered(&bank, &found, skipped, limit).await?
+                numbered(bank, found, skipped, limit).await?
             } else {
                 return Err(out_of_range());
             };
@@ -123,14 +133,14 @@ pub(super) async fn of_account(
             let after = match after {
                 None => None,
                 Some(text) => {
-                    let cursor = opened(&bank, found.row.open.account_id, &text);
+                    let cursor = opened(bank, found.row.open.account_id, &text);
                     Some(cursor.ok_or_else(|| {
                         Problem::from(Code::InvalidRequest)
                             .because("`after` is the `next_cursor` of this account's page before.")
                     })?)
                 }
             };
-            let page_found = following(&bank, &found, after, limit).await?;
+            let page_found = following(bank, found, after, limit).await?;
             let next = page_found.next_cursor.as_ref();
             let next = next.map(|next| format!("after={next}&limit={limit}"));
             (page_found, next)

@@ -4,7 +4,7 @@ use super::pages::{self, AccountPage, AccountRow, AccountsPage, EntryRow};
 use super::path::Named;
 use super::query::Query;
 use super::session::{Session, no_such};
-use crate::accounts::{self, AccountStatus, Accounts, Balances, Entry};
+use crate::accounts::{self, AccountStatus, Accounts, Balances, Entry, History};
 use crate::bank::Bank;
 use crate::error::BankError;
 use crate::id::{Account, Id};
@@ -13,10 +13,11 @@ use axum::extract::State;
 use axum::response::Response;
 use florin_ledger::query::Cursor;
 use serde::Deserialize;
+use std::num::ParseIntError;
 use std::sync::Arc;
 
 /// Postings of a page.
-const POSTINGS_MAX: u32 = 50;
+pub(super) const POSTINGS_MAX: u32 = 50;
 /// The picture of the balance, in units of its own.
 const WIDTH: u64 = 640;
 const HEIGHT: u64 = 160;
@@ -74,20 +75,33 @@ pub(super) fn standing(status: AccountStatus) -> &'static str {
 
 /// Where a page of what happened begins.
 #[derive(Deserialize)]
-pub(super) struct PageQuery {
+pub(super) struct HistoryPart {
     before: Option<String>,
+}
+
+impl HistoryPart {
+    /// As the ledger says it; `None` is the newest page.
+    ///
+    /// # Errors
+    /// If it is no page at all.
+    pub(super) fn before(&self) -> Result<Option<Cursor>, ParseIntError> {
+        self.before.as_deref().map(|before| before.parse().map(Cursor)).transpose()
+    }
+}
+
+/// What the link to what happened earlier says; empty if there is nothing.
+pub(super) fn older(history: &History) -> String {
+    history.next.map(|Cursor(next)| next.to_string()).unwrap_or_default()
 }
 
 pub(super) async fn account(
     State(bank): State<Arc<Bank>>,
     session: Session,
     Named(account): Named<Id<Account>>,
-    Query(query): Query<PageQuery>,
+    Query(part): Query<HistoryPart>,
 ) -> Response {
-    let Some(account) = account else { return no_such() };
-    let before = query.before.map(|before| before.parse()).transpose();
-    let Ok(before) = before else { return no_such() };
-    match one(&bank, &session, account, before.map(Cursor)).await {
+    let (Some(account), Ok(before)) = (account, part.before()) else { return no_such() };
+    match one(&bank, &session, account, before).await {
         Ok(Some(page)) => pages::live_page(&page),
         Ok(None) => no_such(),
         Err(error) => pages::failed(&error),
@@ -107,12 +121,13 @@ async fn one<'a>(
     let balances = accounts::balances(bank.store.client(), &[&found.row.open]).await?;
     let balances = balances.first().ok_or_else(|| BankError::odd(&"no balance"))?;
     let history = accounts::history(&bank.store, &found, POSTINGS_MAX, before).await?;
+    let older = older(&history);
     let entries = history.entries;
     Ok(Some(AccountPage {
         bank: &bank.options.name,
         csrf: session.csrf.clone(),
         after,
-        older: history.next.map(|Cursor(next)| next.to_string()).unwrap_or_default(),
+        older,
         account: row(&found, balances),
         posted: balances.posted.to_string(),
         available: balances.available.to_string(),

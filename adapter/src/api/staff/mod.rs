@@ -4,6 +4,7 @@
 mod cases;
 mod clock;
 mod customers;
+mod history;
 mod order;
 mod proposals;
 mod refused;
@@ -34,6 +35,7 @@ pub(super) fn operations() -> OpenApiRouter<Arc<Bank>> {
         .routes(routes!(customers::show))
         .routes(routes!(customers::unlock))
         .routes(routes!(customers::legal_hold))
+        .routes(routes!(history::of_account))
         .routes(routes!(suspension::suspend))
         .routes(routes!(suspension::reinstate))
         .routes(routes!(proposals::all, proposals::propose))

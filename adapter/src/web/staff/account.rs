@@ -12,18 +12,18 @@ use crate::payments::RequestKey;
 use crate::staff::care::{self, Looked};
 use crate::store::Found;
 use crate::web::forms::Form;
-use crate::web::pages::{AccountRow, EntryRow, Problem};
+use crate::web::pages::{self, AccountRow, EntryRow, Problem};
 use crate::web::path::Named;
+use crate::web::query::Query;
 use crate::web::session::{StaffSession, no_such};
-use crate::web::{pages, views};
+use crate::web::views::{self, HistoryPart, POSTINGS_MAX};
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use florin_ledger::query::Cursor;
 use serde::Deserialize;
 use std::sync::Arc;
-
-/// Postings of a page.
-const POSTINGS_MAX: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "staff/account.html")]
@@ -34,6 +34,7 @@ struct AccountPage<'a> {
     account: AccountRow,
     posted: String,
     entries: Vec<EntryRow>,
+    older: String,
     may_suspend: bool,
     may_resume: bool,
     may_move_cash: bool,
@@ -48,10 +49,12 @@ pub(super) async fn show(
     State(bank): State<Arc<Bank>>,
     session: StaffSession,
     Named(account): Named<Id<Account>>,
+    Query(part): Query<HistoryPart>,
 ) -> Response {
-    let Some(account) = account else { return no_such() };
+    let (Some(account), Ok(before)) = (account, part.before()) else { return no_such() };
     let request = RequestKey::generate();
-    page(&bank, &session, account, request, String::new()).await.unwrap_or_else(Refusal::answer)
+    let shown = page(&bank, &session, account, before, request, String::new()).await;
+    shown.unwrap_or_else(Refusal::answer)
 }
 
 async fn found(bank: &Bank, account: Id<Account>) -> Result<Found<Accounts>, Refusal> {
@@ -63,6 +66,7 @@ async fn page(
     bank: &Bank,
     session: &StaffSession,
     account: Id<Account>,
+    before: Option<Cursor>,
     request: RequestKey,
     problem: String,
 ) -> Result<Response, Refusal> {
@@ -72,7 +76,7 @@ async fn page(
     care::look(bank, clerk, owner, Looked::Account(account)).await?;
     let balances = accounts::balances(bank.store.client(), &[&found.row.open]).await?;
     let balances = balances.first().ok_or(Refusal::NoSuch)?;
-    let history = accounts::history(&bank.store, &found, POSTINGS_MAX, None).await?;
+    let history = accounts::history(&bank.store, &found, POSTINGS_MAX, before).await?;
     let AccountOpen { status, currency_code: currency, .. } = found.row.open;
     let may_suspend = clerk.may(&SUSPENDERS);
     Ok(pages::page(&AccountPage {
@@ -82,6 +86,7 @@ async fn page(
         account: views::row(&found, balances),
         posted: balances.posted.to_string(),
         entries: history.entries.iter().map(views::entry_row).collect(),
+        older: views::older(&history),
         may_suspend: may_suspend && status == AccountStatus::Active,
         may_resume: may_suspend && status == AccountStatus::Suspended,
         may_move_cash: clerk.may(&CASHIERS) && status != AccountStatus::Closed,
@@ -120,7 +125,7 @@ pub(super) async fn suspension(
     };
     let path = format!("/staff/accounts/{account}");
     let request = RequestKey::generate();
-    let again = async |problem| page(&bank, &session, account, request, problem).await;
+    let again = async |problem| page(&bank, &session, account, None, request, problem).await;
     answered(&path, done, again).await
 }
 
@@ -145,7 +150,7 @@ pub(super) async fn limits(
     let done = limited(&bank, &session, account, &typed).await;
     let path = format!("/staff/accounts/{account}");
     let request = RequestKey::generate();
-    let again = async |problem| page(&bank, &session, account, request, problem).await;
+    let again = async |problem| page(&bank, &session, account, None, request, problem).await;
     answered(&path, done, again).await
 }
 
@@ -196,7 +201,7 @@ pub(super) async fn cash(
     let done = moved(&bank, &session, account, &typed, request).await;
     let path = format!("/staff/accounts/{account}");
     // Sent again after a mistake was mended, it is the same order still, unless another was sent by this name.
-    let again = async |problem| page(&bank, &session, account, request, problem).await;
+    let again = async |problem| page(&bank, &session, account, None, request, problem).await;
     answered(&path, done, again).await
 }
 
