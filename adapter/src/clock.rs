@@ -11,6 +11,8 @@ pub const SECOND: u64 = 1_000_000_000;
 pub const MINUTE: u64 = 60 * SECOND;
 /// An hour.
 pub const HOUR: u64 = 60 * MINUTE;
+/// Twenty-four hours.
+pub const DAY: u64 = 24 * HOUR;
 
 /// Says what time it is.
 pub trait Clock: Send + Sync + Debug {

@@ -6,7 +6,7 @@
 use crate::accounts::{AccountType, Iban, Opened, Opening, chart, record_imported};
 use crate::audit::Caller;
 use crate::bank::Bank;
-use crate::clock::{HOUR, MINUTE, after};
+use crate::clock::{DAY, HOUR, MINUTE, after};
 use crate::customers::{NewCustomer, Password, Registered, TotpSecret, register};
 use crate::email::Email;
 use crate::error::BankError;
@@ -20,7 +20,6 @@ use florin_ledger::{
     Transfer, TransferFlags, TransferId,
 };
 
-const DAY: u64 = 24 * HOUR;
 const DAYS: u64 = 365;
 const CURRENCY: Currency = Currency::Eur;
 /// Transfers of one request.

@@ -17,6 +17,7 @@ pub mod alerts;
 pub mod api;
 pub mod audit;
 pub mod bank;
+mod budget;
 pub mod clock;
 pub mod customers;
 pub mod demo;

@@ -115,6 +115,8 @@ tables! {
     FACTOR_RECOVERIES 78 "factor_recoveries" PLAIN;
     /// How many short messages were sent in an hour: to a customer, to a number, by the bank.
     SMS_BUDGETS 90 "sms_budgets" VOLATILE;
+    /// How many names customers have had checked in a day.
+    NAME_CHECKS 103 "name_checks" VOLATILE;
     /// Telephone numbers that wait to be confirmed.
     PHONE_CHANGES 91 "phone_changes" TableOptions { time_to_live: HOUR_S, ..PLAIN };
     /// What customers asked to be told of.

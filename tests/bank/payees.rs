@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use axum::http::{Method, StatusCode};
 use florin_adapter::accounts::{self, Iban};
 use florin_adapter::audit::{Action, Caller};
-use florin_adapter::clock::SECOND;
+use florin_adapter::clock::{DAY, HOUR, SECOND};
 use florin_adapter::customers::erase;
 use florin_adapter::id::{Account, Id, Payee};
 use florin_adapter::money::{Currency, Money};
@@ -257,4 +257,46 @@ async fn a_favourite_is_shown_first_and_is_its_customers_own() {
     let actions: Vec<_> = marks.map(|row| row.action_type).collect();
     assert_eq!(actions, [Action::Create, Action::Update, Action::Update], "none for nothing");
     assert_eq!(text(&listed["data"][0], "beneficiary_id"), first);
+}
+
+/// B06: prevents a customer who learns others' names by having many compared, whatever app, page or adapter they use.
+#[tokio::test]
+async fn few_names_are_checked_for_a_customer_in_a_day_over_all_adapters() {
+    let branch = Branch::open().await;
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let his = number(&branch, &ben, branch.account(&ben, 0).await).await;
+    let hers = number(&branch, &ada, branch.account(&ada, 0).await).await;
+    let nobodys = Iban::generate(branch.bank.options.code);
+    let other = branch.at(branch.another(&branch.root()).await.unwrap());
+    branch.pass(DAY - branch.now().0 % DAY + HOUR);
+    for check in 0..30 {
+        let at = [&branch, &other][check % 2];
+        // A number that nobody has costs as much: what is left tells nothing.
+        let number = [&his, &nobodys][check / 2 % 2];
+        let (payee, ..) = notes(at, &ada, &format!("Guess {check}"), number).await.unwrap();
+        let Bank { store, clock, .. } = &*at.bank;
+        payee::remove(store, &**clock, &at.orderer(&ada), payee).await.unwrap();
+    }
+    let app = App::logged_in(&branch, &ada).await;
+    let asked = json!({"name": "Ada Quill", "account_number": his.to_string()});
+    let refused = app.posts("/v1/beneficiaries", &asked).await;
+    assert_eq!(refused.code(), (429, "rate_limited"));
+    // The app needed a second code, which took it some time.
+    let seconds = (DAY - branch.now().0 % DAY).div_ceil(SECOND);
+    assert_eq!(refused.header("retry-after"), seconds.to_string());
+    let mut browser = Browser::logged_in(&other, &ada).await;
+    let csrf = browser.token("/payees").await;
+    let form = format!("csrf={csrf}&name=Ada+Quill&number={his}");
+    let page = browser.posts("/payees", &form).await;
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(app.gets("/v1/beneficiaries").await.good()["data"], json!([]));
+    // What tells nothing costs nothing, and what one has spent is no other's.
+    let elsewhere = "GB82 WEST 1234 5698 7654 32".parse().unwrap();
+    notes(&branch, &ada, "Landlord", &elsewhere).await.unwrap();
+    let again = notes(&branch, &ada, "Landlord", &elsewhere).await;
+    assert!(matches!(again, Err(PayeeRefused::Known(_))));
+    notes(&branch, &ben, "Ada Quill", &hers).await.unwrap();
+    branch.pass(seconds * SECOND);
+    notes(&branch, &ada, "Ada Quill", &his).await.unwrap();
 }

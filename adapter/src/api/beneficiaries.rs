@@ -176,6 +176,10 @@ fn problem(refused: PayeeRefused) -> Problem {
         PayeeRefused::TooSoon(until) => Problem::too_soon(until),
         // Their login was ended in this moment.
         PayeeRefused::Over => not_valid(),
+        PayeeRefused::TooManyChecks(seconds) => {
+            let words = "As many names were checked for this customer today as may be in a day.";
+            Problem::too_often(seconds).because(words)
+        }
         PayeeRefused::TooMany => Code::TooManyBeneficiaries.into(),
         PayeeRefused::Bank(error) => error.into(),
     }

@@ -7,7 +7,7 @@
 //!   since when they are known. It is written with the login that changes it, and by no other.
 //! - Of two logins at the same time one may be forgotten; the next login from there is a first one again.
 
-use crate::clock::{HOUR, UnixNs, after};
+use crate::clock::{DAY, UnixNs, after};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::random;
@@ -22,7 +22,6 @@ use std::fmt;
 use std::str::FromStr;
 
 const CONTEXT: &str = "florin bank 1 device of a customer";
-const DAY: u64 = 24 * HOUR;
 /// How long something is new.
 pub(crate) const NEW_FOR: u64 = DAY;
 /// Devices, or countries, that are known at the same time.

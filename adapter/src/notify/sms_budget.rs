@@ -5,24 +5,21 @@
 //! keep nobody from a code or from a warning, nor does a stranger who says that a number is theirs. What is taken is not
 //! given back, and as much is read and written whether something is left or not.
 
+use crate::budget::{self, Allowance, Budgets, Spent};
 use crate::clock::HOUR;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::phone::PhoneNumber;
 use crate::random;
-use crate::store::{Found, Kind, Row, Store};
+use crate::store::{Kind, Store};
 use crate::tables;
 use crate::vault::{Indexed, Subject};
-use florin_ledger::document::{DocumentCondition, WriteResult};
-use florin_ledger::{DocumentWrite, TableId, Timestamp};
-use serde::{Deserialize, Serialize};
+use florin_ledger::{TableId, Timestamp};
 
 /// Codes or warnings to a customer, and to a number, in an hour.
 const CODES_PER_HOUR: u32 = 5;
 /// News to a customer, and to a number, in an hour.
 const NEWS_PER_HOUR: u32 = 20;
-/// Others that take at the same time.
-const TRIES_MAX: usize = 64;
 
 /// What a short message is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,21 +59,18 @@ impl SmsUse {
 /// Budgets of an hour.
 enum SmsBudgets {}
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct SmsBudget {
-    messages_count: u32,
-}
-
 impl Kind for SmsBudgets {
     const TABLE: TableId = tables::SMS_BUDGETS;
-    type Open = SmsBudget;
+    type Open = Spent;
     type Profile = ();
     type Statutory = ();
 
-    fn subject(_: &SmsBudget) -> Subject {
+    fn subject(_: &Spent) -> Subject {
         Subject::Bank
     }
 }
+
+impl Budgets for SmsBudgets {}
 
 /// Takes one message; whether it may be sent. What one budget has given is gone, though another has none left, and each is
 /// asked.
@@ -100,7 +94,8 @@ pub(crate) async fn take_sms(
         // What is not sent takes nothing from anybody, and as long: nor is anybody told by a wait for others.
         let (name, limit) = if may { (name.to_vec(), limit) } else { (nobodys(), u32::MAX) };
         let key = [sms_use.name(), &[scope], &name].concat();
-        may &= take(store, now, key, limit).await?;
+        may &=
+            budget::take::<SmsBudgets>(store, now, &key, Allowance { limit, span: HOUR }).await?;
     }
     Ok(may)
 }
@@ -108,26 +103,4 @@ pub(crate) async fn take_sms(
 /// The name of a budget that nobody else has.
 fn nobodys() -> Vec<u8> {
     random::bytes::<16>().to_vec()
-}
-
-async fn take(store: &Store, now: Timestamp, name: Vec<u8>, limit: u32) -> Result<bool, BankError> {
-    let hour = now.0 / HOUR;
-    let key = [&name[..], &hour.to_be_bytes()].concat();
-    let ends = Timestamp((hour + 1) * HOUR);
-    for _ in 0..TRIES_MAX {
-        let found: Option<Found<SmsBudgets>> = store.get(&key).await?;
-        let messages_count = found.as_ref().map_or(0, |found| found.row.open.messages_count);
-        let is_left = messages_count < limit;
-        let condition = found.map_or(DocumentCondition::Absent, |found| found.condition());
-        let budget = SmsBudget { messages_count: messages_count + u32::from(is_left) };
-        let write = store.write(&key, &Row::<SmsBudgets>::open(budget), condition).await?;
-        let write = DocumentWrite { expires: ends, ..write };
-        match store.client().write_documents(&[write]).await?.first() {
-            Some(WriteResult::Written(_)) => return Ok(is_left),
-            Some(WriteResult::Stale(_)) => {}
-            Some(WriteResult::NoRoom) => return Err(BankError::Busy),
-            other => return Err(BankError::odd(&other)),
-        }
-    }
-    Err(BankError::Contended)
 }

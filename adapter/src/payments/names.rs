@@ -3,13 +3,24 @@
 //!
 //! Names are compared as sets of words without marks and case, so that "Müller, Anna" is "anna muller"; what is not
 //! equal then is close if it is alike by the measure of Jaro and Winkler (W. E. Winkler, 1990).
+//!
+//! Each answer says a little of a name, so a customer has few in a day ([`NAME_CHECKS`]).
 
+use crate::budget::{Allowance, Budgets, Spent};
+use crate::clock::DAY;
+use crate::store::Kind;
+use crate::tables;
+use crate::vault::Subject;
+use florin_ledger::TableId;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// From this likeness on names are close.
 const CLOSE_FROM: f64 = 0.87;
+/// What a customer may have compared, over all adapters. Each answer tells something of a name that nobody told, and a
+/// name that is guessed from "close" on takes many.
+pub(crate) const NAME_CHECKS: Allowance = Allowance { limit: 30, span: DAY };
 /// Characters of a name that are looked at.
 const CHARACTERS_MAX: usize = 200;
 
@@ -24,6 +35,22 @@ pub enum NameCheck {
     /// They are not, or there is no such account.
     None,
 }
+
+/// Names that a customer has compared with those of accounts of the bank.
+pub(super) enum NameChecks {}
+
+impl Kind for NameChecks {
+    const TABLE: TableId = tables::NAME_CHECKS;
+    type Open = Spent;
+    type Profile = ();
+    type Statutory = ();
+
+    fn subject(_: &Spent) -> Subject {
+        Subject::Bank
+    }
+}
+
+impl Budgets for NameChecks {}
 
 /// Compares a name that was written with one that is known.
 pub(super) fn compare(written: &str, known: &str) -> NameCheck {

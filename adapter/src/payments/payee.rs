@@ -4,14 +4,16 @@
 //!   erased with it. One number is noted once.
 //! - Whether the name is that of who has the account is said in one word, never by telling the name; that there is no
 //!   such account is no other answer than that the name does not match.
+//! - A number of the bank costs one of the checks that a customer has in a day, whether somebody has it or not.
 //! - Nobody is noted for a day after a change of what the customer is reached or proved by
 //!   ([`caution`]).
 //! - A payee at another bank can be noted, and is paid once there is a way to that bank.
 
-use super::names::{self, NameCheck};
+use super::names::{self, NAME_CHECKS, NameCheck, NameChecks};
 use super::order::too_soon;
 use crate::accounts::{AccountStatus, Accounts, BankCode, Iban, find_by_number};
 use crate::audit::{self, Act, Action};
+use crate::budget;
 use crate::clock::{Clock, UnixNs};
 use crate::customers::{Customers, caution};
 use crate::entry::{Blind, Entry, Rekeyed, take_away};
@@ -158,6 +160,9 @@ pub enum PayeeRefused {
     /// There are too many.
     #[error("you have {PAYEES_MAX} payees: remove one first")]
     TooMany,
+    /// They have had as many names checked as they may in a day: in so many seconds they may again.
+    #[error("you have had as many names checked today as anybody may: go on tomorrow")]
+    TooManyChecks(u64),
     /// It could not be tried.
     #[error("{0}")]
     Bank(#[from] BankError),
@@ -182,6 +187,7 @@ pub async fn add(
         return Err(PayeeRefused::BankCode);
     }
     let customer = by.customer.bytes();
+    let mut is_paid_for = !new.number.is_of(bank);
     for _ in 0..TRIES_MAX {
         let entry = Entry::<PayeeNumbers>::find(store, &customer, new.number.plain()).await?;
         if let Some(known) = entry.found() {
@@ -193,6 +199,13 @@ pub async fn add(
         let caution = caution(store, clock, by.customer).await?;
         if let Some(until) = caution.until {
             return Err(PayeeRefused::TooSoon(until));
+        }
+        if !is_paid_for {
+            let now = clock.now();
+            is_paid_for = budget::take::<NameChecks>(store, now, &customer, NAME_CHECKS).await?;
+            if !is_paid_for {
+                return Err(PayeeRefused::TooManyChecks(NAME_CHECKS.resets_in(now)));
+            }
         }
         let verification = verify(store, &new.number, name).await?;
         let row = row_of(clock, by.customer, bank, new, verification);

@@ -128,6 +128,7 @@ pub(super) async fn add(
         Ok(_) => Redirect::to("/payees").into_response(),
         Err(PayeeRefused::Bank(error)) => pages::failed(&error),
         Err(PayeeRefused::Over) => Redirect::to("/login").into_response(),
+        Err(PayeeRefused::TooManyChecks(seconds)) => pages::too_often(seconds),
         Err(refused) => show(&bank, &session, typed, refused.to_string()).await,
     }
 }
