@@ -197,6 +197,8 @@ def test_a_newcomer_registers_and_changes_everything_and_comes_back(walk, bank):
 
     assert len(walk.does("list_sessions", 200)["data"]) == 1
     walk.does("end_other_sessions", 204)
+    wanted = proof(app.authenticator.code(), first_name="Emmy", last_name="Noether", reason="married")
+    app.takes(walk.does("change_name", 202, body=wanted))
     person["email"] = "comer.new@example.net"
     asked = proof(app.authenticator.code(), email=person["email"])
     app.takes(walk.does("change_email", 202, body=asked))
@@ -264,7 +266,13 @@ def test_what_the_staff_does(walk, bank, member, payee, customer, nobody):
     walk.does("unlock_customer", 204, body=because, path_parameters=hers)
     lost = {"matter": "FACTOR_RECOVERY", "id": hers["customer_id"]}
     walk.does("propose", 201, body=lost | because, headers=named())
+    name = {"matter": "NAME_CHANGE", "id": hers["customer_id"]}
+    wanted = {"first_name": "Augusta", "last_name": "Lovelace"}
+    walk.does("propose", 201, body=name | wanted | because, headers=named())
+    seen = walk.does("look_at_customer", 200, path_parameters=hers)["name_change"]
+    name |= {"proposal_id": seen["proposal_id"]}
     walk.app = staff["admin"]
+    walk.does("approve", 204, body=name, headers=named())
     hold = because | {"legal_hold": False}
     walk.does("set_legal_hold", 204, body=hold, path_parameters=hers)
     assert walk.does("list_proposals", 200)["data"][0]["may_approve"]
@@ -333,6 +341,7 @@ LOOSE = {
     "refresh_token", "add_beneficiary", "transfer", "open_account", "set_notifications", "register_device",
     "register", "confirm_registration", "enrol", "recover", "finish_recovery", "confirm_factor_recovery",
     "enrol_factor", "change_password", "renew_recovery_codes", "change_email", "confirm_email", "change_factor",
+    "change_name",
     "finish_factor_change",
     "unlock_customer", "set_legal_hold", "suspend_account", "reinstate_account", "propose", "approve", "reject",
 }

@@ -43,6 +43,7 @@ mod login_bytes;
 mod logins;
 mod mailbox;
 mod masking;
+mod name_changes;
 mod operations;
 mod pages;
 mod passwords;

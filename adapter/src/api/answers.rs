@@ -69,6 +69,13 @@ problems! {
     RecoverProblems: BODY, &[Code::RateLimited, Code::NotProved];
     /// Of what takes password and code once more.
     StepUpProblems: APP, BODY, &[Code::NotProved, Code::ChangedMeanwhile];
+    /// Of another name.
+    NameProblems: APP, BODY, &[
+        Code::NotFound,
+        Code::NotProved,
+        Code::ChangedMeanwhile,
+        Code::AlreadyProposed,
+    ];
     /// Of the last step of another app.
     NewFactorProblems: APP, BODY, &[Code::LinkIsOver, Code::SecondFactorMismatch];
     /// Of who somebody is: nobody, if they were erased while they asked.

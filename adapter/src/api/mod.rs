@@ -86,6 +86,7 @@ fn operations() -> OpenApiRouter<Arc<Bank>> {
         .routes(routes!(devices::remove))
         .routes(routes!(security::password))
         .routes(routes!(security::codes, security::new_codes))
+        .routes(routes!(security::name))
         .routes(routes!(security::email))
         .routes(routes!(security::confirm_email))
         .routes(routes!(security::factor))

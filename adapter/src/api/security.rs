@@ -1,7 +1,9 @@
 //! What a customer who is logged in is known and proved by, and how they change it: each time with password and code
 //! ([`super::step_up`]), but for the last step of each change, which has a proof of its own.
 
-use super::answers::{ConfirmProblems, NewFactorProblems, ReadProblems, StepUpProblems};
+use super::answers::{
+    ConfirmProblems, NameProblems, NewFactorProblems, ReadProblems, StepUpProblems,
+};
 use super::app::App;
 use super::json::Body;
 use super::login::{TokenResponse, tokens};
@@ -12,8 +14,9 @@ use super::step_up::StepUpRequest;
 use crate::audit::Caller;
 use crate::bank::Bank;
 use crate::customers::{
-    ConfirmRefused, EmailChanges, FactorChanges, NewEmailRefused, NewFactorRefused, Password,
-    PasswordChange, change_password, codes_left, renew_codes,
+    ConfirmRefused, EmailChanges, FactorChanges, NameChangeRefused, NewEmailRefused,
+    NewFactorRefused, NewName, Password, PasswordChange, PersonName, ask_for_name, change_password,
+    codes_left, renew_codes,
 };
 use crate::email::Email;
 use axum::extract::State;
@@ -123,6 +126,72 @@ pub(super) async fn new_codes(
     let (codes, token) = renew_codes(store, &**clock, passwords, caller, step_up).await?;
     let tokens = tokens(&bank, &token, &app.session);
     Ok(Json(NewCodesResponse { codes: codes.into(), tokens }))
+}
+
+/// Another name, and what proves that the customer wants it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NameRequest {
+    /// One line of at most 64 characters, all of them visible.
+    #[schema(min_length = 1, max_length = 64, example = "Ada")]
+    first_name: String,
+    /// The same.
+    #[schema(min_length = 1, max_length = 64, example = "Lovelace")]
+    last_name: String,
+    /// One line of at most 140 characters, all of them visible: for whoever decides.
+    #[schema(min_length = 1, max_length = 140, example = "married in May")]
+    reason: String,
+    /// The customer's password.
+    #[schema(format = Password)]
+    password: String,
+    /// A code of the authenticator app that was not used before. No recovery code is taken.
+    #[schema(example = "123456")]
+    code: String,
+}
+
+/// The name of a request.
+pub(super) fn name_of(first: &str, last: &str) -> Result<NewName, Problem> {
+    let name = |member, text: &str| {
+        PersonName::parse(text).map_err(|error| Problem::improper(member, &error))
+    };
+    Ok(NewName { first: name("first_name", first)?, last: name("last_name", last)? })
+}
+
+/// Asks for another name. Somebody at the bank must approve it, who has seen a paper that proves it; until then it is
+/// as it was, and asking again is `409 already_proposed`. The login goes on with the tokens of the answer.
+#[utoipa::path(
+    post, path = "/name-changes", operation_id = "change_name", tag = "Security", request_body = NameRequest,
+    responses(
+        (status = 202, description = "The tokens of the login from now on", body = TokenResponse),
+        NameProblems,
+    ),
+    security(("dpop" = [])),
+)]
+pub(super) async fn name(
+    State(bank): State<Arc<Bank>>,
+    app: App,
+    Body(request): Body<NameRequest>,
+) -> Result<(StatusCode, Json<TokenResponse>), Problem> {
+    let NameRequest { first_name, last_name, reason, password, code } = request;
+    let name = name_of(&first_name, &last_name)?;
+    let caller = &app.orderer.caller;
+    bank.takes_a_try(caller).map_err(Problem::too_often)?;
+    let step_up = app.step_up(Zeroizing::new(password), &code);
+    let Bank { store, clock, passwords, .. } = &*bank;
+    let asked = ask_for_name(store, &**clock, passwords, caller, step_up, &name, &reason).await;
+    Ok((StatusCode::ACCEPTED, Json(tokens(&bank, &asked?, &app.session))))
+}
+
+impl From<NameChangeRefused> for Problem {
+    fn from(refused: NameChangeRefused) -> Problem {
+        match refused {
+            NameChangeRefused::NoSuchCustomer => Code::NotFound.into(),
+            NameChangeRefused::Same => Problem::improper("last_name", &refused),
+            NameChangeRefused::Proposal(refused) => refused.into(),
+            NameChangeRefused::Change(refused) => refused.into(),
+            NameChangeRefused::Bank(error) => error.into(),
+        }
+    }
 }
 
 /// Another e-mail address, and what proves that the customer wants it.

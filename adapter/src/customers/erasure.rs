@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::entry;
 use crate::error::BankError;
 use crate::id::{Customer, Id};
-use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
+use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, Wish, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
@@ -133,7 +133,9 @@ pub async fn request_erasure(
     clerk.needs(matter.makers()).map_err(ProposalRefused::from)?;
     let found = erasable(&bank.store, customer).await?;
     let unchanged = vec![found.unchanged()];
-    Ok(propose(bank, clerk, matter, customer, reason, unchanged).await?)
+    let wish =
+        Wish { matter, user_id: customer, reason, name: None, unchanged, beside: Vec::new() };
+    Ok(propose(bank, clerk, wish).await?)
 }
 
 /// Erases a customer whose erasure another has asked for. Returns as [`erase`] does.
@@ -147,7 +149,7 @@ pub async fn approve_erasure(
 ) -> Result<(), EraseRefused> {
     let Bank { store, clock, .. } = bank;
     for _ in 0..TRIES_MAX {
-        let (_, commit) = approval(bank, clerk, Matter::Erasure(customer)).await?;
+        let commit = approval(bank, clerk, Matter::Erasure(customer)).await?.commit;
         let commit = forgetting(store, &**clock, clerk.caller(), customer, commit).await?;
         match store.commit(&commit).await {
             Ok(_) => return Ok(clear(store, customer).await?),

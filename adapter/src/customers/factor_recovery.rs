@@ -34,7 +34,7 @@ use crate::clock::{Clock, MINUTE, UnixNs, after};
 use crate::error::BankError;
 use crate::id::{Customer, Id};
 use crate::notify::{self, Addressee, FACTOR_LINK, Letter};
-use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, approval, propose};
+use crate::staff::{Clerk, Forbidden, Matter, ProposalRefused, Wish, approval, propose};
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
 use crate::vault::Subject;
@@ -126,7 +126,9 @@ pub async fn request_factor_recovery(
     clerk.needs(matter.makers()).map_err(ProposalRefused::from)?;
     let record = recoverable(&bank.store, customer).await?;
     let unchanged = vec![record.unchanged()];
-    Ok(propose(bank, clerk, matter, customer, reason, unchanged).await?)
+    let wish =
+        Wish { matter, user_id: customer, reason, name: None, unchanged, beside: Vec::new() };
+    Ok(propose(bank, clerk, wish).await?)
 }
 
 /// Sends a link to a customer for whom another has asked. Returns when that is durable.
@@ -140,7 +142,7 @@ pub async fn approve_factor_recovery(
 ) -> Result<(), FactorRecoveryRefused> {
     let Bank { store, clock, .. } = bank;
     for _ in 0..TRIES_MAX {
-        let (_, mut commit) = approval(bank, clerk, Matter::FactorRecovery(customer)).await?;
+        let mut commit = approval(bank, clerk, Matter::FactorRecovery(customer)).await?.commit;
         let record = recoverable(store, customer).await?;
         let caution = caution(store, &**clock, customer).await?;
         if caution.until.is_some() {

@@ -24,6 +24,7 @@ mod login;
 mod login_code;
 mod logins;
 mod name;
+mod name_change;
 mod password;
 mod password_change;
 mod phone_change;
@@ -56,6 +57,9 @@ pub use link::{Link, NotALink};
 pub use login::{Attempt, Holder, LoginAttempts, LoginError};
 pub use logins::{Ending, LoginInUse, end_logins, log_out, logins_of};
 pub use name::{NAME_CHARACTERS_MAX, NotAName, PersonName};
+pub use name_change::{
+    NameChangeRefused, NewName, approve_name_change, ask_for_name, request_name_change,
+};
 pub use password::{Password, PasswordError, Passwords, Waiting};
 pub use password_change::{PasswordChange, change_password};
 pub use phone_change::{NewPhoneRefused, PhoneChanges, PhoneCodeRefused};

@@ -83,6 +83,10 @@ pub enum Letter {
     EmailChangeAsked,
     /// To the address that a customer had.
     EmailChanged,
+    /// To a customer for whom another name was asked for.
+    NameChangeAsked,
+    /// To a customer who has another name.
+    NameChanged,
     /// To a customer who has lost their second factor.
     RecoverFactor {
         /// Of the link.
@@ -231,6 +235,20 @@ struct EmailChanged<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "letters/name_change_asked.txt")]
+struct NameChangeAsked<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "letters/name_changed.txt")]
+struct NameChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+}
+
+#[derive(Template)]
 #[template(path = "letters/recover_factor.txt")]
 struct RecoverFactor<'a> {
     sender: &'a Sender,
@@ -317,6 +335,8 @@ impl Letter {
             Letter::AddressIsWanted => format!("Somebody wanted to use your address at {bank}"),
             Letter::EmailChangeAsked => format!("Your address at {bank} is to be changed"),
             Letter::EmailChanged => format!("Your address at {bank} was changed"),
+            Letter::NameChangeAsked => format!("Your name at {bank} is to be changed"),
+            Letter::NameChanged => format!("Your name at {bank} was changed"),
             Letter::RecoverFactor { .. } => format!("Another authenticator app for {bank}"),
             Letter::Locked { .. } => format!("Your login at {bank} is locked for a while"),
             Letter::PhoneCode { .. } | Letter::LoginCode { .. } | Letter::PaymentCode { .. } => {
@@ -408,6 +428,8 @@ impl Letter {
             Letter::AddressIsWanted => AddressIsWanted { sender, time }.render(),
             Letter::EmailChangeAsked => EmailChangeAsked { sender, time }.render(),
             Letter::EmailChanged => EmailChanged { sender, time }.render(),
+            Letter::NameChangeAsked => NameChangeAsked { sender, time }.render(),
+            Letter::NameChanged => NameChanged { sender, time }.render(),
             Letter::RecoverFactor { token } => RecoverFactor { sender, token }.render(),
             Letter::Locked { until } => {
                 Locked { sender, time, until: from_in_words(*until) }.render()
@@ -451,6 +473,8 @@ impl Letter {
             | Letter::AddressIsWanted
             | Letter::EmailChangeAsked
             | Letter::EmailChanged
+            | Letter::NameChangeAsked
+            | Letter::NameChanged
             | Letter::Locked { .. }
             | Letter::PhoneChangeAsked
             | Letter::PhoneChanged

@@ -20,7 +20,8 @@ use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
 use crate::money::Money;
 use crate::staff::{
-    Clerk, Forbidden, FourEyes, Matter, ProposalRefused, SameEyes, approval, propose,
+    Approval, Clerk, Forbidden, FourEyes, Matter, ProposalRefused, SameEyes, Wish, approval,
+    propose,
 };
 use crate::store::{Found, Held, Kind, Row, Store};
 use crate::tables;
@@ -118,7 +119,9 @@ pub async fn request_reversal(
     let key = step_key(transaction, step::REVERSED);
     let version = florin_ledger::Position::NONE;
     let unchanged = vec![Precondition::Document { table: Transactions::TABLE, key, version }];
-    match propose(bank, clerk, matter, order.payer, reason, unchanged).await {
+    let wish =
+        Wish { matter, user_id: order.payer, reason, name: None, unchanged, beside: Vec::new() };
+    match propose(bank, clerk, wish).await {
         Err(ProposalRefused::Bank(error)) if error.is_stale() => {
             Err(ReversalRefused::AlreadyReversed)
         }
@@ -136,7 +139,8 @@ pub async fn approve_reversal(
     transaction: Id<Transaction>,
 ) -> Result<(), ReversalRefused> {
     for _ in 0..TRIES_MAX {
-        let (eyes, commit) = approval(bank, clerk, Matter::Reversal(transaction)).await?;
+        let Approval { eyes, commit, .. } =
+            approval(bank, clerk, Matter::Reversal(transaction)).await?;
         let order = reversible(&bank.store, transaction).await?;
         let commit = reversal(bank, clerk, eyes, &order, commit).await?;
         match bank.store.commit(&commit).await {

@@ -59,6 +59,11 @@ impl Clerk {
         self.seen.is_none() || self.seen == proposed
     }
 
+    /// Whether this is what they have said that they decide about.
+    pub(super) fn names(&self, proposed: Option<Id<Proposed>>) -> bool {
+        self.seen.is_some() && self.seen == proposed
+    }
+
     /// What the commit of their order writes beside it, so that the same again is not done again.
     pub(crate) fn kept(&self) -> Option<DocumentWrite> {
         self.kept.clone()

@@ -18,9 +18,9 @@ pub use member::{
     remove,
 };
 pub use order::{Before, Order, StaffRequests};
+pub(crate) use proposal::{Approval, Wish, approval, ask, propose};
 pub use proposal::{
-    FourEyes, Matter, Proposal, ProposalReason, ProposalRefused, Proposals, SameEyes, proposal,
-    proposals, reject,
+    FourEyes, Matter, Proposal, ProposalReason, ProposalRefused, Proposals, SameEyes, WantedName,
+    proposal, proposals, reject,
 };
-pub(crate) use proposal::{approval, propose};
 pub use role::{NoSuchRole, Role, Roles};

@@ -4,14 +4,15 @@
 //!   the commit that does what was asked: of two who approve at the same time, one does.
 //! - Whoever decides says which proposal they have seen: one that was taken back, and made again with other words, is
 //!   another.
+//! - A customer asks for a change of their own name; whoever approves it must say which proposal they have seen.
 //! - Who asked is in the document, whose version is a condition of that commit. That it is somebody else who
 //!   approves is what [`FourEyes`] is: it can't be had of one and the same, nor read.
 
 use super::clerk::{Clerk, Forbidden};
 use super::role::Role;
-use crate::audit::{self, Act, Action};
+use crate::audit::{self, Act, Action, Caller};
 use crate::bank::Bank;
-use crate::clock::UnixNs;
+use crate::clock::{Clock, UnixNs};
 use crate::error::BankError;
 use crate::id::{Customer, Id, Proposed, Transaction};
 use crate::line::{self, REASON_CHARACTERS_MAX};
@@ -36,6 +37,8 @@ pub enum Matter {
     Erasure(Id<Customer>),
     /// That a customer who has lost theirs may set up another second factor.
     FactorRecovery(Id<Customer>),
+    /// That a customer is called otherwise.
+    NameChange(Id<Customer>),
 }
 
 impl Matter {
@@ -45,16 +48,17 @@ impl Matter {
             Matter::Reversal(transaction) => [&[1][..], &transaction.bytes()].concat(),
             Matter::Erasure(customer) => [&[2][..], &customer.bytes()].concat(),
             Matter::FactorRecovery(customer) => [&[3][..], &customer.bytes()].concat(),
+            Matter::NameChange(customer) => [&[4][..], &customer.bytes()].concat(),
         }
     }
 
-    /// Who asks for it.
+    /// Who of the staff asks for it.
     #[must_use]
     pub fn makers(self) -> &'static [Role] {
         match self {
             Matter::Reversal(_) => &[Role::Operations],
             Matter::Erasure(_) => &[Role::Admin, Role::Support],
-            Matter::FactorRecovery(_) => &[Role::Support],
+            Matter::FactorRecovery(_) | Matter::NameChange(_) => &[Role::Support],
         }
     }
 
@@ -63,7 +67,9 @@ impl Matter {
     pub fn checkers(self) -> &'static [Role] {
         match self {
             Matter::Reversal(_) => &[Role::Operations, Role::Admin],
-            Matter::Erasure(_) | Matter::FactorRecovery(_) => &[Role::Admin],
+            Matter::Erasure(_) | Matter::FactorRecovery(_) | Matter::NameChange(_) => {
+                &[Role::Admin]
+            }
         }
     }
 
@@ -73,15 +79,16 @@ impl Matter {
             Matter::Reversal(_) => "reversal",
             Matter::Erasure(_) => "erasure",
             Matter::FactorRecovery(_) => "factor_recovery",
+            Matter::NameChange(_) => "name_change",
         }
     }
 
     fn entity(self) -> (&'static str, String) {
         match self {
             Matter::Reversal(transaction) => ("TRANSACTION", transaction.to_string()),
-            Matter::Erasure(customer) | Matter::FactorRecovery(customer) => {
-                ("USER", customer.to_string())
-            }
+            Matter::Erasure(customer)
+            | Matter::FactorRecovery(customer)
+            | Matter::NameChange(customer) => ("USER", customer.to_string()),
         }
     }
 }
@@ -146,7 +153,7 @@ pub struct Proposal {
     pub matter: Matter,
     /// The customer whom it concerns.
     pub user_id: Id<Customer>,
-    /// Who asked.
+    /// Who asked: a member of the staff, or the customer.
     pub maker: Id<Customer>,
     /// When.
     pub proposed_at: UnixNs,
@@ -155,11 +162,49 @@ pub struct Proposal {
     pub proposal_id: Option<Id<Proposed>>,
 }
 
-/// Why.
+/// Why, and what is asked for of it that is personal.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ProposalReason {
     /// In the maker's own words.
     pub reason: String,
+    /// What the customer is to be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<WantedName>,
+}
+
+/// What a customer is to be called.
+#[derive(Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns of the design")]
+pub struct WantedName {
+    pub first_name: String,
+    pub last_name: String,
+}
+
+/// What a member of the staff wants another to approve.
+pub(crate) struct Wish<'a> {
+    /// What.
+    pub(crate) matter: Matter,
+    /// The customer whom it concerns.
+    pub(crate) user_id: Id<Customer>,
+    /// Why.
+    pub(crate) reason: &'a str,
+    /// What the customer is to be called, if it is about that.
+    pub(crate) name: Option<WantedName>,
+    /// What must be as it was.
+    pub(crate) unchanged: Vec<Precondition>,
+    /// What is written with it.
+    pub(crate) beside: Vec<DocumentWrite>,
+}
+
+/// What somebody approves.
+pub(crate) struct Approval {
+    /// Who asked, and who approves.
+    pub(crate) eyes: FourEyes,
+    /// What the customer is to be called, if it is about that.
+    pub(crate) name: Option<WantedName>,
+    /// The commit of what was asked, as far as it is about that: it takes the proposal away, if it still is as it was
+    /// read.
+    pub(crate) commit: Commit,
 }
 
 impl Kind for Proposals {
@@ -196,37 +241,24 @@ pub enum ProposalRefused {
     Bank(#[from] BankError),
 }
 
-/// Asks for something that another must approve, as long as some documents are what they were. Returns when that
-/// is durable.
+/// Asks for something that another must approve. Returns when that is durable.
 ///
 /// # Errors
-/// [`ProposalRefused`]; [`BankError::Unmet`] if one of the documents has changed.
+/// [`ProposalRefused`]; [`BankError::Unmet`] if something has changed that must be as it was.
 pub(crate) async fn propose(
     bank: &Bank,
     clerk: &Clerk,
-    matter: Matter,
-    user_id: Id<Customer>,
-    reason: &str,
-    unchanged: Vec<Precondition>,
+    Wish { matter, user_id, reason, name, unchanged, beside }: Wish<'_>,
 ) -> Result<(), ProposalRefused> {
     clerk.needs(matter.makers())?;
-    let reason = line::reason(reason).ok_or(ProposalRefused::Reason)?;
+    let reason = String::from(line::reason(reason).ok_or(ProposalRefused::Reason)?);
     let Bank { store, clock, .. } = bank;
-    let now = clock.now();
-    let (maker, proposal_id) = (clerk.id(), Some(Id::at(now)));
-    let row = Row::<Proposals> {
-        open: Proposal { matter, user_id, maker, proposed_at: now.into(), proposal_id },
-        profile: Held::Absent,
-        statutory: Held::Known(ProposalReason { reason: String::from(reason) }),
-    };
-    let act = act(matter, user_id, None, "PROPOSED", None);
     let mut commit = clerk.commit(store).await?;
     commit.preconditions.extend(unchanged);
-    commit.documents = vec![
-        // First, so that what is unmet names it.
-        store.write(&matter.key(), &row, DocumentCondition::Absent).await?,
-        audit::row(store, &**clock, clerk.caller(), act).await?,
-    ];
+    let sealed = ProposalReason { reason, name };
+    // First, so that what is unmet names it.
+    ask(store, &**clock, clerk.caller(), matter, user_id, sealed, &mut commit).await?;
+    commit.documents.extend(beside);
     commit.documents.extend(clerk.kept());
     match store.commit(&commit).await {
         Ok(_) => Ok(()),
@@ -236,6 +268,35 @@ pub(crate) async fn propose(
         Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => Err(Forbidden.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Adds to a commit that somebody asks for something, if nobody does.
+///
+/// # Errors
+/// [`BankError`].
+pub(crate) async fn ask(
+    store: &Store,
+    clock: &dyn Clock,
+    caller: &Caller,
+    matter: Matter,
+    user_id: Id<Customer>,
+    sealed: ProposalReason,
+    commit: &mut Commit,
+) -> Result<(), BankError> {
+    let now = clock.now();
+    let maker = caller.customer.ok_or_else(|| BankError::odd(&"nobody asks"))?;
+    let proposal_id = Some(Id::at(now));
+    let row = Row::<Proposals> {
+        open: Proposal { matter, user_id, maker, proposed_at: now.into(), proposal_id },
+        profile: Held::Absent,
+        statutory: Held::Known(sealed),
+    };
+    let act = act(matter, user_id, None, "PROPOSED", None);
+    commit.documents.extend([
+        store.write(&matter.key(), &row, DocumentCondition::Absent).await?,
+        audit::row(store, clock, caller, act).await?,
+    ]);
+    Ok(())
 }
 
 /// What is asked for of a matter, if somebody does.
@@ -258,8 +319,7 @@ pub async fn proposals(store: &Store) -> Result<Vec<Found<Proposals>>, BankError
     Ok(store.scan::<Proposals>(scan).await?.found)
 }
 
-/// Who asked and who approves, and the commit of what was asked, as far as it is about that: it takes the proposal
-/// away, if it still is as it was read.
+/// What somebody approves that another has asked for.
 ///
 /// # Errors
 /// [`ProposalRefused`].
@@ -267,7 +327,7 @@ pub(crate) async fn approval(
     bank: &Bank,
     clerk: &Clerk,
     matter: Matter,
-) -> Result<(FourEyes, Commit), ProposalRefused> {
+) -> Result<Approval, ProposalRefused> {
     clerk.needs(matter.checkers())?;
     let Bank { store, clock, .. } = bank;
     let found = seen(store, clerk, matter).await?;
@@ -278,7 +338,8 @@ pub(crate) async fn approval(
     commit.documents =
         vec![found.deletion(), audit::row(store, &**clock, clerk.caller(), act).await?];
     commit.documents.extend(clerk.kept());
-    Ok((eyes, commit))
+    let name = found.row.statutory.as_known().and_then(|sealed| sealed.name.clone());
+    Ok(Approval { eyes, name, commit })
 }
 
 /// The proposal that a member decides about, if it is there still.
@@ -288,7 +349,11 @@ async fn seen(
     matter: Matter,
 ) -> Result<Found<Proposals>, ProposalRefused> {
     let found = proposal(store, matter).await?;
-    let found = found.filter(|found| clerk.has_seen(found.row.open.proposal_id));
+    let found = found.filter(|found| match (matter, found.row.open.proposal_id) {
+        // Of which name it is about nobody is mistaken.
+        (Matter::NameChange(_), id) => clerk.names(id),
+        (_, id) => clerk.has_seen(id),
+    });
     found.ok_or(ProposalRefused::NoSuchProposal)
 }
 

@@ -13,6 +13,7 @@ mod link;
 mod live;
 mod login;
 mod logins;
+mod name;
 mod notifications;
 mod opening;
 mod pages;
@@ -112,6 +113,7 @@ fn everything(bank: &Arc<Bank>) -> Router<Arc<Bank>> {
         .route("/security", get(security::overview))
         .route("/security/password", get(security::password_form).post(security::password))
         .route("/security/profile", get(profile::show))
+        .route("/security/name", get(name::form).post(name::ask))
         .route("/security/email", get(email::form).post(email::begin))
         .route("/security/email/sent", get(email::sent))
         .route("/security/email/confirm", get(email::confirm_form).post(email::confirm))

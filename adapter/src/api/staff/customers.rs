@@ -12,6 +12,8 @@ use crate::accounts;
 use crate::bank::Bank;
 use crate::id::{Customer, Id};
 use crate::staff::care::{self, LegalHold, Looked};
+use crate::staff::{Matter, Proposals, WantedName, proposal};
+use crate::store::Found;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -53,6 +55,25 @@ pub(super) async fn search(
     Ok(Json(FoundResponse { customer_id: customer.to_string() }))
 }
 
+/// What a customer is to be called.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NameChangeResponse {
+    /// What a decision names.
+    #[schema(example = "prp_01jdsh2m0v9x3f4t8kzq6w5r7n")]
+    proposal_id: Option<String>,
+    first_name: String,
+    last_name: String,
+}
+
+impl NameChangeResponse {
+    /// `None` if it is erased.
+    fn of(found: &Found<Proposals>) -> Option<NameChangeResponse> {
+        let WantedName { first_name, last_name } = found.row.statutory.as_known()?.name.clone()?;
+        let proposal_id = found.row.open.proposal_id.map(|id| id.to_string());
+        Some(NameChangeResponse { proposal_id, first_name, last_name })
+    }
+}
+
 /// A customer, as the staff sees them.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CustomerResponse {
@@ -62,6 +83,8 @@ pub(super) struct CustomerResponse {
     first_name: Option<String>,
     last_name: Option<String>,
     email: Option<String>,
+    /// What they are to be called, if somebody asks for that and nobody has decided.
+    name_change: Option<NameChangeResponse>,
     /// Whether they are a customer still.
     is_active: bool,
     /// Whether everything of them must be kept.
@@ -94,10 +117,12 @@ pub(super) async fn show(
     let accounts = accounts.iter().zip(&balances);
     let accounts = accounts.map(|(account, balances)| AccountResponse::of(account, balances));
     let (open, profile) = (&found.row.open, found.row.profile.as_known());
+    let wanted = proposal(&bank.store, Matter::NameChange(id)).await?;
     Ok(Json(CustomerResponse {
         customer_id: id.to_string(),
         first_name: profile.map(|it| it.first_name.clone()),
         last_name: profile.map(|it| it.last_name.clone()),
+        name_change: wanted.as_ref().and_then(NameChangeResponse::of),
         email: profile.map(|it| it.email.clone()),
         is_active: open.is_active,
         legal_hold: open.legal_hold,

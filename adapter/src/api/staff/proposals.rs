@@ -3,12 +3,14 @@
 use super::super::answers::{ApproveProblems, ProposeProblems, RejectProblems, StaffProblems};
 use super::super::app::Desk;
 use super::super::json::Body;
-use super::super::problem::Problem;
+use super::super::problem::{Code, Problem};
+use super::super::security::name_of;
 use super::super::time::Time;
 use super::order::{Wanted, once};
 use crate::bank::Bank;
 use crate::customers::{
-    approve_erasure, approve_factor_recovery, request_erasure, request_factor_recovery,
+    NewName, approve_erasure, approve_factor_recovery, approve_name_change, request_erasure,
+    request_factor_recovery, request_name_change,
 };
 use crate::id::{Id, Proposed};
 use crate::payments::{approve_reversal, request_reversal};
@@ -32,6 +34,8 @@ enum MatterKind {
     Erasure,
     /// That a customer who has lost theirs may set up another second factor.
     FactorRecovery,
+    /// That a customer is called otherwise.
+    NameChange,
 }
 
 /// What is asked for, and of whom or what.
@@ -43,16 +47,24 @@ pub(super) struct MatterRequest {
     #[schema(example = "txn_01jdsh2m0v9x3f4t8kzq6w5r7n")]
     id: String,
     /// The proposal that was seen: send it, and no other that was made since is decided. Left out, it is whatever is
-    /// asked for now.
+    /// asked for now, but for `NAME_CHANGE`, of which it must be sent.
     #[serde(default)]
     #[schema(example = "prp_01jdsh2m0v9x3f4t8kzq6w5r7n")]
     proposal_id: Option<String>,
 }
 
 impl MatterRequest {
-    fn seen(&self) -> Result<Option<Id<Proposed>>, Problem> {
+    /// What is decided about, and the proposal that was seen.
+    fn decides(&self) -> Result<(Matter, Option<Id<Proposed>>), Problem> {
+        let matter = matter_of(self.matter, &self.id)?;
         let seen = self.proposal_id.as_deref().map(str::parse).transpose();
-        seen.map_err(|error| Problem::improper("proposal_id", &error))
+        let seen = seen.map_err(|error| Problem::improper("proposal_id", &error))?;
+        match (matter, seen) {
+            (Matter::NameChange(_), None) => {
+                Err(Problem::improper("proposal_id", &"say which name you have seen"))
+            }
+            decision => Ok(decision),
+        }
     }
 }
 
@@ -67,6 +79,29 @@ pub(super) struct ProposalRequest {
     /// One line of at most 140 characters, all of them visible: for whoever decides.
     #[schema(min_length = 1, max_length = 140, example = "sent to the wrong account")]
     reason: String,
+    /// What the customer is to be called, for `NAME_CHANGE` alone: one line of at most 64 characters, all of them visible.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, example = "Ada")]
+    first_name: Option<String>,
+    /// The same.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, example = "Lovelace")]
+    last_name: Option<String>,
+}
+
+impl ProposalRequest {
+    /// What the customer is to be called, if it is about that.
+    fn name(&self) -> Result<Option<NewName>, Problem> {
+        let wanted = matches!(self.matter, MatterKind::NameChange);
+        match (wanted, &self.first_name, &self.last_name) {
+            (true, Some(first), Some(last)) => name_of(first, last).map(Some),
+            (true, None, _) => Err(Problem::improper("first_name", &"NAME_CHANGE takes a name")),
+            (true, _, None) => Err(Problem::improper("last_name", &"NAME_CHANGE takes a name")),
+            (false, None, None) => Ok(None),
+            (false, Some(_), _) => Err(Problem::improper("first_name", &"it is for NAME_CHANGE")),
+            (false, None, Some(_)) => Err(Problem::improper("last_name", &"it is for NAME_CHANGE")),
+        }
+    }
 }
 
 /// The matter of a request.
@@ -75,6 +110,7 @@ fn matter_of(kind: MatterKind, id: &str) -> Result<Matter, Problem> {
         MatterKind::Reversal => id.parse().map(Matter::Reversal),
         MatterKind::Erasure => id.parse().map(Matter::Erasure),
         MatterKind::FactorRecovery => id.parse().map(Matter::FactorRecovery),
+        MatterKind::NameChange => id.parse().map(Matter::NameChange),
     };
     matter.map_err(|error| Problem::improper("id", &error))
 }
@@ -95,7 +131,7 @@ pub(super) struct ProposalResponse {
     id: String,
     /// The customer whom it concerns.
     customer_id: String,
-    /// Who asks.
+    /// Who asks: a member of the staff, or the customer. Which name is asked for is told where the customer is looked at.
     maker_id: String,
     reason: Option<String>,
     proposed_at: Time,
@@ -133,6 +169,7 @@ fn response(clerk: &Clerk, found: &Found<Proposals>) -> ProposalResponse {
         Matter::Reversal(id) => (MatterKind::Reversal, id.to_string()),
         Matter::Erasure(id) => (MatterKind::Erasure, id.to_string()),
         Matter::FactorRecovery(id) => (MatterKind::FactorRecovery, id.to_string()),
+        Matter::NameChange(id) => (MatterKind::NameChange, id.to_string()),
     };
     ProposalResponse {
         proposal_id: proposal_id.map(|id| id.to_string()),
@@ -166,18 +203,27 @@ pub(super) async fn propose(
     Body(request): Body<ProposalRequest>,
 ) -> Result<Response, Problem> {
     let matter = matter_of(request.matter, &request.id)?;
-    let reason = &request.reason;
-    let meaning = format!("{matter:?} {reason}");
+    let (reason, name) = (&request.reason, request.name()?);
+    // No name has a line break, so it is taken for no reason.
+    let called = |name: &NewName| format!("\n{}\n{}", name.first.text(), name.last.text());
+    let called = name.as_ref().map(called).unwrap_or_default();
+    let meaning = format!("{matter:?} {reason}{called}");
     let wanted = Wanted {
         operation: "POST /v1/staff/proposals",
         meaning: &meaning,
         roles: matter.makers(),
         done: StatusCode::CREATED,
     };
-    once(&bank, clerk, &headers, wanted, async |clerk| match matter {
-        Matter::Reversal(id) => Ok(request_reversal(&bank, clerk, id, reason).await?),
-        Matter::Erasure(id) => Ok(request_erasure(&bank, clerk, id, reason).await?),
-        Matter::FactorRecovery(id) => Ok(request_factor_recovery(&bank, clerk, id, reason).await?),
+    once(&bank, clerk, &headers, wanted, async |clerk| match (matter, &name) {
+        (Matter::Reversal(id), _) => Ok(request_reversal(&bank, clerk, id, reason).await?),
+        (Matter::Erasure(id), _) => Ok(request_erasure(&bank, clerk, id, reason).await?),
+        (Matter::FactorRecovery(id), _) => {
+            Ok(request_factor_recovery(&bank, clerk, id, reason).await?)
+        }
+        (Matter::NameChange(id), Some(name)) => {
+            Ok(request_name_change(&bank, clerk, id, name, reason).await?)
+        }
+        (Matter::NameChange(_), None) => Err(Code::InvalidRequest.into()),
     })
     .await
 }
@@ -201,7 +247,7 @@ pub(super) async fn approve(
     headers: HeaderMap,
     Body(request): Body<MatterRequest>,
 ) -> Result<Response, Problem> {
-    let (matter, seen) = (matter_of(request.matter, &request.id)?, request.seen()?);
+    let (matter, seen) = request.decides()?;
     let (meaning, clerk) = (meaning(matter, seen), clerk.seeing(seen));
     let wanted = Wanted {
         operation: "POST /v1/staff/proposals/approve",
@@ -213,6 +259,7 @@ pub(super) async fn approve(
         Matter::Reversal(id) => Ok(approve_reversal(&bank, clerk, id).await?),
         Matter::Erasure(id) => Ok(approve_erasure(&bank, clerk, id).await?),
         Matter::FactorRecovery(id) => Ok(approve_factor_recovery(&bank, clerk, id).await?),
+        Matter::NameChange(id) => Ok(approve_name_change(&bank, clerk, id).await?),
     })
     .await
 }
@@ -236,7 +283,7 @@ pub(super) async fn reject(
     headers: HeaderMap,
     Body(request): Body<MatterRequest>,
 ) -> Result<Response, Problem> {
-    let (matter, seen) = (matter_of(request.matter, &request.id)?, request.seen()?);
+    let (matter, seen) = request.decides()?;
     let (meaning, clerk) = (meaning(matter, seen), clerk.seeing(seen));
     let wanted = Wanted {
         operation: "POST /v1/staff/proposals/reject",

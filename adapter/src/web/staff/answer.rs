@@ -1,7 +1,7 @@
 //! What the staff is answered: the page again with what was wrong, or where it goes on.
 
 use crate::accounts::{CashRefused, LimitRefused, SuspendRefused};
-use crate::customers::{EraseRefused, FactorRecoveryRefused};
+use crate::customers::{EraseRefused, FactorRecoveryRefused, NameChangeRefused};
 use crate::error::BankError;
 use crate::money::NotAnAmount;
 use crate::payments::ReversalRefused;
@@ -97,6 +97,17 @@ impl From<FactorRecoveryRefused> for Refusal {
             FactorRecoveryRefused::NoSuchCustomer => Refusal::NoSuch,
             FactorRecoveryRefused::Proposal(refused) => refused.into(),
             FactorRecoveryRefused::Bank(error) => Refusal::Failed(error),
+            refused => Refusal::Said(refused.to_string()),
+        }
+    }
+}
+
+impl From<NameChangeRefused> for Refusal {
+    fn from(refused: NameChangeRefused) -> Refusal {
+        match refused {
+            NameChangeRefused::NoSuchCustomer => Refusal::NoSuch,
+            NameChangeRefused::Proposal(refused) => refused.into(),
+            NameChangeRefused::Bank(error) => Refusal::Failed(error),
             refused => Refusal::Said(refused.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::answer::{Refusal, answered};
 use crate::bank::Bank;
-use crate::customers::{approve_erasure, approve_factor_recovery};
+use crate::customers::{approve_erasure, approve_factor_recovery, approve_name_change};
 use crate::payments::approve_reversal;
 use crate::staff::{Clerk, Matter, Proposal, Proposals, proposals, reject};
 use crate::store::Found;
@@ -69,6 +69,12 @@ fn row(clerk: &Clerk, found: &Found<Proposals>) -> ProposalRow {
             "Send a link to another authenticator app",
             format!("/staff/customers/{id}"),
         ),
+        Matter::NameChange(id) => (
+            "name_change",
+            id.to_string(),
+            "Call a customer otherwise: look at them for the name",
+            format!("/staff/customers/{id}"),
+        ),
     };
     let is_own = maker == clerk.id();
     ProposalRow {
@@ -110,6 +116,7 @@ pub(super) async fn decide(
         "reversal" => typed.id.parse().ok().map(Matter::Reversal),
         "erasure" => typed.id.parse().ok().map(Matter::Erasure),
         "factor_recovery" => typed.id.parse().ok().map(Matter::FactorRecovery),
+        "name_change" => typed.id.parse().ok().map(Matter::NameChange),
         _ => None,
     };
     let Some(matter) = matter else { return pages::problem(Problem::Malformed) };
@@ -136,6 +143,9 @@ async fn decided(
         (Decision::Approve, Matter::Erasure(id)) => Ok(approve_erasure(bank, clerk, id).await?),
         (Decision::Approve, Matter::FactorRecovery(id)) => {
             Ok(approve_factor_recovery(bank, clerk, id).await?)
+        }
+        (Decision::Approve, Matter::NameChange(id)) => {
+            Ok(approve_name_change(bank, clerk, id).await?)
         }
     }
 }

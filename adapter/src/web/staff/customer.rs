@@ -4,7 +4,9 @@ use super::ReasonFields;
 use super::answer::{Refusal, answered};
 use crate::accounts::{accounts_of, balances};
 use crate::bank::Bank;
-use crate::customers::{request_erasure, request_factor_recovery};
+use crate::customers::{
+    NewName, NotAName, PersonName, request_erasure, request_factor_recovery, request_name_change,
+};
 use crate::id::{Customer, Id};
 use crate::staff::care::{self, HOLDERS, LegalHold, Looked, UNLOCKERS};
 use crate::staff::{Matter, proposal};
@@ -33,11 +35,14 @@ struct CustomerPage<'a> {
     has_legal_hold: bool,
     is_erasure_proposed: bool,
     is_recovery_proposed: bool,
+    /// What they are to be called, if somebody asks for that.
+    wanted_name: String,
     accounts: Vec<AccountRow>,
     may_unlock: bool,
     may_hold: bool,
     may_propose_erasure: bool,
     may_propose_recovery: bool,
+    may_propose_name: bool,
     problem: String,
 }
 
@@ -66,6 +71,12 @@ async fn page(
     let is_erasure_proposed = proposal(&bank.store, matter).await?.is_some();
     let recovery = Matter::FactorRecovery(id);
     let is_recovery_proposed = proposal(&bank.store, recovery).await?.is_some();
+    let naming = Matter::NameChange(id);
+    let wanted = proposal(&bank.store, naming).await?;
+    let wanted = wanted.as_ref().map(|found| {
+        let name = found.row.statutory.as_known().and_then(|sealed| sealed.name.as_ref());
+        name.map(|it| format!("{} {}", it.first_name, it.last_name)).unwrap_or_default()
+    });
     let open = &found.row.open;
     let profile = found.row.profile.as_known();
     let name = profile.map(|it| format!("{} {}", it.first_name, it.last_name));
@@ -87,6 +98,8 @@ async fn page(
         may_propose_recovery: clerk.may(recovery.makers())
             && open.is_active
             && !is_recovery_proposed,
+        may_propose_name: clerk.may(naming.makers()) && open.is_active && wanted.is_none(),
+        wanted_name: wanted.unwrap_or_default(),
         problem,
     }))
 }
@@ -151,4 +164,35 @@ pub(super) async fn factor_recovery(
     let done = request_factor_recovery(&bank, &session.clerk, id, &typed.reason).await;
     let path = format!("/staff/customers/{id}");
     answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NameFields {
+    first_name: String,
+    last_name: String,
+    reason: String,
+}
+
+pub(super) async fn name(
+    State(bank): State<Arc<Bank>>,
+    Named(id): Named<Id<Customer>>,
+    Form(session, typed): Form<StaffSession, NameFields>,
+) -> Response {
+    let Some(id) = id else { return no_such() };
+    let done = renamed(&bank, &session, id, &typed).await;
+    let path = format!("/staff/customers/{id}");
+    answered(&path, done, async |problem| page(&bank, &session, id, problem).await).await
+}
+
+async fn renamed(
+    bank: &Bank,
+    session: &StaffSession,
+    id: Id<Customer>,
+    typed: &NameFields,
+) -> Result<(), Refusal> {
+    let name =
+        |text| PersonName::parse(text).map_err(|error: NotAName| Refusal::Said(error.to_string()));
+    let name = NewName { first: name(&typed.first_name)?, last: name(&typed.last_name)? };
+    Ok(request_name_change(bank, &session.clerk, id, &name, &typed.reason).await?)
 }

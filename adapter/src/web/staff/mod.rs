@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<Arc<Bank>> {
         .route("/staff/customers/{customer}/legal-hold", post(customer::legal_hold))
         .route("/staff/customers/{customer}/erasure", post(customer::erasure))
         .route("/staff/customers/{customer}/factor-recovery", post(customer::factor_recovery))
+        .route("/staff/customers/{customer}/name", post(customer::name))
         .route("/staff/accounts/{account}", get(account::show))
         .route("/staff/accounts/{account}/suspension", post(account::suspension))
         .route("/staff/accounts/{account}/cash", post(account::cash))
