@@ -31,6 +31,10 @@ pub const ACCOUNT_RESUMED: Topic = Topic(31);
 pub const TRANSACTION_REVERSED: Topic = Topic(32);
 /// The account was opened. The value is the version and the id of whose it is.
 pub const ACCOUNT_OPENED: Topic = Topic(33);
+/// The account is closed. The value is the version alone.
+pub const ACCOUNT_CLOSED: Topic = Topic(34);
+/// What the account may send was changed. The value is the version alone.
+pub const ACCOUNT_LIMITS_CHANGED: Topic = Topic(35);
 
 const VERSION: u8 = 1;
 

@@ -7,7 +7,8 @@ use crate::mailbox::Mailbox;
 use crate::phones::gives_number;
 use crate::preferences::{puts, ways};
 use crate::telephones::Telephones;
-use florin_adapter::accounts::{CashDirection, CashOrder, move_cash};
+use florin_adapter::Bank;
+use florin_adapter::accounts::{self, CashDirection, CashOrder, SendingLimits, move_cash};
 use florin_adapter::alerts::Announcer;
 use florin_adapter::clock::{HOUR, MINUTE};
 use florin_adapter::money::{Currency, Money};
@@ -29,6 +30,13 @@ async fn waiting(branch: &Branch) -> usize {
     branch.client.scan_documents(&scan).await.unwrap().items.len()
 }
 
+/// Tells and reads what has happened until now, the opening of accounts among it.
+async fn reads(branch: &Branch, mailbox: &Arc<Mailbox>) {
+    branch.announces().await;
+    while 0 < mailbox.fills(branch).await {}
+    mailbox.opens();
+}
+
 /// FR5a, FR5b.
 #[tokio::test]
 async fn who_asked_is_told_in_the_ways_that_they_asked_for_and_nobody_else() {
@@ -42,8 +50,7 @@ async fn who_asked_is_told_in_the_ways_that_they_asked_for_and_nobody_else() {
     let none = ways(false, false, false);
     wishes(&branch, &ada, none.clone(), ways(true, true, false), ways(false, true, false)).await;
     wishes(&branch, &ben, ways(true, false, false), none.clone(), none.clone()).await;
-    mailbox.fills(&branch).await;
-    mailbox.opens();
+    reads(&branch, &mailbox).await;
 
     branch.sends(&ada, adas, bens, 1_234).await.unwrap();
     branch.sends(&ben, bens, cleos, 500).await.unwrap();
@@ -80,8 +87,7 @@ async fn a_withdrawal_is_told() {
     let account = branch.account(&ada, 10_000).await;
     let none = ways(false, false, false);
     wishes(&branch, &ada, none.clone(), ways(true, false, false), none).await;
-    mailbox.fills(&branch).await;
-    mailbox.opens();
+    reads(&branch, &mailbox).await;
     let teller = branch.hires("sue@example.org", &[Role::Operations]).await;
     let clerk = branch.clerk(&teller).await;
     let order = CashOrder {
@@ -105,8 +111,7 @@ async fn an_event_is_told_once_whoever_reads_it_and_however_often() {
     let (one, other) = (branch.account(&ada, 10_000).await, branch.account(&ada, 0).await);
     let email = ways(true, false, false);
     wishes(&branch, &ada, email.clone(), email.clone(), email).await;
-    mailbox.fills(&branch).await;
-    mailbox.opens();
+    reads(&branch, &mailbox).await;
     for _ in 0..4 {
         branch.sends(&ada, one, other, 100).await.unwrap();
     }
@@ -147,8 +152,7 @@ async fn what_was_before_somebody_asked_and_what_is_old_is_not_told() {
     branch.pass(MINUTE);
     let (none, email) = (ways(false, false, false), ways(true, false, false));
     wishes(&branch, &ada, none.clone(), email.clone(), none.clone()).await;
-    mailbox.fills(&branch).await;
-    mailbox.opens();
+    reads(&branch, &mailbox).await;
     branch.sends(&ada, one, other, 200).await.unwrap();
     branch.works().await;
     // Asked for more a moment later: what is under way is told all the same.
@@ -175,8 +179,7 @@ async fn news_by_message_are_few_and_by_mail_are_all() {
     gives_number(&branch, (&mailbox, &telephones), &ada, "%2B491701234567").await;
     let none = ways(false, false, false);
     wishes(&branch, &ada, ways(true, true, false), none.clone(), none).await;
-    mailbox.fills(&branch).await;
-    mailbox.opens();
+    reads(&branch, &mailbox).await;
     branch.pass(HOUR - branch.now().0 % HOUR);
     for _ in 0..25 {
         branch.sends(&ada, one, other, 1).await.unwrap();
@@ -185,4 +188,49 @@ async fn news_by_message_are_few_and_by_mail_are_all() {
     branch.announces().await;
     while telephones.ring(&branch, &mailbox).await != 0 {}
     assert_eq!((telephones.reads().len(), mailbox.opens().len()), (20, 25));
+}
+
+/// FR5a. Prevents: who has got into a login opens and closes accounts there, and their owner never hears of it; or news
+/// that come twice, and once more from another adapter.
+#[tokio::test]
+async fn what_happens_to_an_account_itself_is_told_once_to_whoever_has_it() {
+    let (branch, mailbox) = (Branch::open().await, Mailbox::new());
+    let ada = branch.customer("ada@example.org").await;
+    let ben = branch.customer("ben@example.org").await;
+    let account = branch.account(&ada, 0).await;
+    branch.account(&ben, 0).await;
+    let clerk = branch.hires("otto@example.org", &[Role::Operations]).await;
+    let clerk = branch.clerk(&clerk).await;
+    let limits = SendingLimits { daily_cents: 1, monthly_cents: 2 };
+    for _ in 0..2 {
+        accounts::suspend(&branch.bank, &clerk, account, "asked by telephone").await.unwrap();
+        accounts::resume(&branch.bank, &clerk, account, "asked by telephone").await.unwrap();
+    }
+    accounts::limit(&branch.bank, &clerk, account, limits).await.unwrap();
+    let Bank { store, clock, .. } = &*branch.bank;
+    accounts::close(store, &**clock, &branch.orderer(&ada), account).await.unwrap();
+    assert_eq!(waiting(&branch).await, 0, "the commits have nothing of it");
+    branch.announces().await;
+    let other = branch.at(branch.another(&branch.root()).await.unwrap());
+    other.announces().await;
+    while 0 < mailbox.fills(&branch).await {}
+    let (mut hers, his): (Vec<_>, Vec<_>) =
+        mailbox.opens().into_iter().partition(|mail| mail.to.written() == ada.email);
+    assert_eq!((his.len(), his[0].to.written()), (1, ben.email), "he has opened one too");
+    for (words, count) in [
+        ("was opened", 1),
+        ("was suspended", 2),
+        ("is suspended no more", 2),
+        ("has other limits", 1),
+        ("was closed", 1),
+    ] {
+        let before = hers.len();
+        hers.retain(|mail| !mail.text.contains(words));
+        assert_eq!(before - hers.len(), count, "{words}: {hers:?}");
+    }
+    assert!(hers.is_empty(), "{hers:?}");
+    branch.pass(HOUR);
+    let branch = branch.reopened().await;
+    branch.announces().await;
+    assert_eq!(mailbox.fills(&branch).await, 0);
 }

@@ -384,3 +384,25 @@ async fn strangers_and_other_sites_hear_nothing() {
     let app = App::of(&branch);
     assert_eq!(app.listens("").await.status, StatusCode::UNAUTHORIZED);
 }
+
+/// Prevents: a page that shows an account as it no longer is, until somebody loads it again.
+#[tokio::test]
+async fn its_owner_hears_what_happens_to_an_account_itself() {
+    let (branch, _following) = Branch::with_news().await;
+    let ada = branch.customer("ada@example.org").await;
+    let app = App::logged_in(&branch, &ada).await;
+    let mut ear = app.listens("").await.begun().await;
+    let account = branch.account(&ada, 0).await;
+    let clerk = branch.hires("otto@example.org", &[Role::Operations]).await;
+    let clerk = branch.clerk(&clerk).await;
+    let limits = accounts::SendingLimits { daily_cents: 1, monthly_cents: 2 };
+    accounts::suspend(&branch.bank, &clerk, account, "asked").await.unwrap();
+    accounts::resume(&branch.bank, &clerk, account, "asked").await.unwrap();
+    accounts::limit(&branch.bank, &clerk, account, limits).await.unwrap();
+    let Bank { store, clock, .. } = &*branch.bank;
+    accounts::close(store, &**clock, &branch.orderer(&ada), account).await.unwrap();
+    let kinds = ["opened", "suspended", "resumed", "limits_changed", "closed"];
+    let told: Vec<_> =
+        kinds.iter().map(|kind| event(&format!("account.{kind}"), account)).collect();
+    assert_eq!(ear.hears_many(5).await, told);
+}

@@ -11,6 +11,7 @@ use crate::error::BankError;
 use crate::id::{Account, Id};
 use crate::payments::Orderer;
 use crate::store::{Found, Row, Store, is_one_of};
+use crate::topics;
 use crate::vault::Subject;
 use florin_ledger::commit::{BalanceField, Precondition, Unmet};
 use florin_ledger::{AccountId, Amount, Transfer, TransferFlags, TransferId};
@@ -76,6 +77,7 @@ pub async fn close(
         let open = AccountOpen { status: AccountStatus::Closed, ..found.row.open };
         let row = Row::<Accounts> { open, ..found.row };
         commit.documents.push(store.write(&key, &row, condition).await?);
+        commit.events.push(topics::account_event(topics::ACCOUNT_CLOSED, account));
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
             Err(BankError::Unmet(Unmet::Balance { .. })) => return Err(CloseRefused::NotEmpty),

@@ -8,6 +8,7 @@ use crate::id::{Account, Id};
 use crate::money::CENTS_MAX;
 use crate::staff::{Clerk, Forbidden, Role};
 use crate::store::{Found, Row};
+use crate::topics;
 use crate::vault::Subject;
 
 /// Read, decide, commit: again as long as others change what was read.
@@ -86,6 +87,7 @@ pub async fn limit(
             store.write(&key, &row, condition).await?,
             audit::row(store, &**clock, clerk.caller(), act).await?,
         ];
+        commit.events.push(topics::account_event(topics::ACCOUNT_LIMITS_CHANGED, account));
         match store.commit(&commit).await {
             Ok(_) => return Ok(()),
             Err(BankError::Unmet(unmet)) if clerk.has_lost(&commit, &unmet) => {

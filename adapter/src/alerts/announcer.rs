@@ -1,4 +1,4 @@
-//! Tells customers how transfers ended, if they asked for it (FR5a).
+//! Tells customers how transfers ended, if they asked for it, and what happened to their accounts themselves (FR5a).
 //!
 //! - It reads the events of the log, after the commits that they are of: a transfer costs nothing more for being told
 //!   of, and what did not happen is not told.
@@ -6,6 +6,8 @@
 //!   is read, and letters are written.
 //! - The letters of an event are one commit, whose id follows from the event: it takes effect once, whoever tries it and
 //!   however often. So the place in the stream is kept lazily.
+//! - That an account was opened, closed, suspended, or may send more or less, is told by mail to whoever has it, asked
+//!   or not: who has got into a login is not to hide what they do with it.
 //! - What happened before a customer asked, or so long ago that it is no news, is passed over.
 //! - An event that can't be told is in nobody's way: it is passed over, and said in the log of the program.
 
@@ -18,7 +20,9 @@ use crate::clock::{MINUTE, SECOND, after};
 use crate::customers::contact_of;
 use crate::error::BankError;
 use crate::id::{Account, Customer, Id, Transaction};
-use crate::notify::{self, Addressee, Letter, Movement, NEWS, Place, SmsUse, take_sms};
+use crate::notify::{
+    self, AccountChange, Addressee, Letter, Movement, NEWS, Place, SmsUse, take_sms,
+};
 use crate::payments::{Started, TransactionOpen, Transactions, step, step_key};
 use crate::store::{Found, Kind, Store, key_of};
 use crate::topics;
@@ -36,11 +40,16 @@ const CONTEXT: &str = "florin bank 1 announcement of an event";
 /// Documents that are asked for at once.
 const KEYS_MAX: usize = 500;
 
-const TOPICS: [Topic; 4] = [
+const TOPICS: [Topic; 9] = [
     topics::TRANSACTION_COMPLETED,
     topics::TRANSACTION_FAILED,
     topics::TRANSACTION_RECEIVED,
     topics::TRANSACTION_REVERSED,
+    topics::ACCOUNT_OPENED,
+    topics::ACCOUNT_CLOSED,
+    topics::ACCOUNT_SUSPENDED,
+    topics::ACCOUNT_RESUMED,
+    topics::ACCOUNT_LIMITS_CHANGED,
 ];
 
 /// Tells customers what they asked to be told of.
@@ -56,13 +65,40 @@ pub struct Announcer {
 struct Happened {
     topic: Topic,
     account: Id<Account>,
-    transaction: Id<Transaction>,
+    what: What,
     at: Timestamp,
+}
+
+/// What it is about.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// Money that moved, or did not.
+    Money(Id<Transaction>),
+    /// The account itself.
+    Account(AccountChange),
+}
+
+impl What {
+    /// What an event is about; `None` if it is of a newer version.
+    fn of(topic: Topic, key: &[u8], value: &[u8]) -> Option<What> {
+        let change = match topic {
+            topics::ACCOUNT_OPENED => {
+                return topics::customer(value).map(|_| What::Account(AccountChange::Opened));
+            }
+            topics::ACCOUNT_CLOSED => AccountChange::Closed,
+            topics::ACCOUNT_SUSPENDED => AccountChange::Suspended,
+            topics::ACCOUNT_RESUMED => AccountChange::Resumed,
+            topics::ACCOUNT_LIMITS_CHANGED => AccountChange::LimitsChanged,
+            _ => return topics::transaction(value).map(What::Money),
+        };
+        topics::account(key, value).map(|_| What::Account(change))
+    }
 }
 
 /// What somebody is to be told.
 struct News<'a> {
     happened: Happened,
+    transaction: Id<Transaction>,
     customer: Id<Customer>,
     wishes: &'a Found<Preferences>,
 }
@@ -119,13 +155,13 @@ impl Announcer {
             let ItemContent::Event { topic, key, value } = item.content else {
                 return Err(BankError::odd(&item.content));
             };
-            let concerned = topics::concerned(key).zip(topics::transaction(value));
-            let Some((account, transaction)) = concerned else {
+            let concerned = topics::concerned(key).zip(What::of(topic, key, value));
+            let Some((account, what)) = concerned else {
                 warn!("an event of a newer version is told to nobody");
                 continue;
             };
             if now < after(item.time, NEWS) {
-                happened.push(Happened { topic, account, transaction, at: item.time });
+                happened.push(Happened { topic, account, what, at: item.time });
             }
         }
         let mut has_told = false;
@@ -138,33 +174,62 @@ impl Announcer {
     async fn tell_of(&self, happened: &[Happened]) -> Result<bool, BankError> {
         let store = &self.bank.store;
         let owners = owners(store, happened.iter().map(|happened| happened.account)).await?;
-        let asked = asked(store, owners.values().copied()).await?;
+        let asked = asked(store, owners.values().map(|account| account.user_id)).await?;
         let mut has_told = false;
         for happened in happened {
-            let owner = owners.get(&happened.account.number());
-            let wishes = owner.and_then(|owner| asked.get(&owner.number()));
-            let (Some(customer), Some(wishes)) = (owner, wishes) else { continue };
-            if happened.at.0 < wishes.row.open.asked_at.0 {
-                continue;
-            }
-            let news = News { happened: *happened, customer: *customer, wishes };
-            match self.write(&news).await {
+            let Some(owner) = owners.get(&happened.account.number()) else { continue };
+            let told = match happened.what {
+                What::Account(change) => self.write_of_account(happened, change, owner).await,
+                What::Money(transaction) => {
+                    let customer = owner.user_id;
+                    let Some(wishes) = asked.get(&customer.number()) else { continue };
+                    if happened.at.0 < wishes.row.open.asked_at.0 {
+                        continue;
+                    }
+                    let news = News { happened: *happened, transaction, customer, wishes };
+                    self.write(&news).await
+                }
+            };
+            match told {
                 Ok(()) => has_told = true,
                 Err(error @ (BankError::Ledger(_) | BankError::Busy | BankError::Contended)) => {
                     return Err(error);
                 }
                 Err(failure) => {
-                    let transaction = happened.transaction;
-                    error!(%transaction, "nobody is told of it: {failure}");
+                    let Happened { account, what, .. } = happened;
+                    error!(%account, ?what, "nobody is told of it: {failure}");
                 }
             }
         }
         Ok(has_told)
     }
 
+    /// Writes the mail about an account itself, once.
+    async fn write_of_account(
+        &self,
+        Happened { topic, account, at, .. }: &Happened,
+        change: AccountChange,
+        owner: &AccountOpen,
+    ) -> Result<(), BankError> {
+        let Bank { store, clock, .. } = &*self.bank;
+        // One that was imported with its past is no news.
+        if change == AccountChange::Opened && after(owner.opened_at.into(), NEWS) <= *at {
+            return Ok(());
+        }
+        let customer = owner.user_id;
+        let Some(contact) = contact_of(store, customer).await? else { return Ok(()) };
+        let account_end = account_end(store, *account).await?;
+        let addressee = Addressee { customer, to: Some(contact.email) };
+        let letter = Letter::AccountChanged { change, account_end };
+        let documents = vec![notify::put(store, clock.now(), &addressee, letter).await?];
+        // The same may happen to an account more than once, at other times.
+        let what = [&account.bytes()[..], &at.0.to_be_bytes(), &topic.0.to_be_bytes()].concat();
+        self.once(&what, documents).await
+    }
+
     /// Writes the letters of an event, once.
     async fn write(&self, news: &News<'_>) -> Result<(), BankError> {
-        let Happened { topic, account, transaction, .. } = news.happened;
+        let (Happened { topic, account, .. }, transaction) = (news.happened, news.transaction);
         let store = &self.bank.store;
         let Some(started) = started(store, transaction).await? else {
             return Err(BankError::Damaged(Transactions::TABLE));
@@ -186,13 +251,16 @@ impl Announcer {
             MoneyEvent::OutFailed => Letter::MoneyOutFailed(movement),
         };
         let what = [&account.bytes()[..], &transaction.bytes(), &topic.0.to_be_bytes()].concat();
-        let digest = blake3::derive_key(CONTEXT, &what);
+        let documents = self.letters(news.customer, ways, &letter).await?;
+        if documents.is_empty() { Ok(()) } else { self.once(&what, documents).await }
+    }
+
+    /// Writes letters in a commit whose id follows from what they are about: it takes effect once.
+    async fn once(&self, what: &[u8], documents: Vec<DocumentWrite>) -> Result<(), BankError> {
+        let store = &self.bank.store;
+        let digest = blake3::derive_key(CONTEXT, what);
         let (half, _) = digest.split_first_chunk::<16>().expect("it has 32 bytes");
         let id = CommitId((u128::from_be_bytes(*half) >> 1) | 1);
-        let documents = self.letters(news.customer, ways, &letter).await?;
-        if documents.is_empty() {
-            return Ok(());
-        }
         let commit = audit::commit_of(store, &Caller::bank(), id).await?;
         // Sealed parts differ each time, and what is meant does not.
         store.commit(&Commit { digest, documents, ..commit }).await.map(drop)
@@ -242,18 +310,18 @@ fn event_of(topic: Topic, account: Id<Account>, started: &Started) -> MoneyEvent
     }
 }
 
-/// Whose accounts these are, by their numbers; the bank's own are nobody's.
+/// The customers' accounts among these, by their numbers; the bank's own are nobody's.
 async fn owners(
     store: &Store,
     accounts: impl Iterator<Item = Id<Account>>,
-) -> Result<BTreeMap<u128, Id<Customer>>, BankError> {
+) -> Result<BTreeMap<u128, AccountOpen>, BankError> {
     let accounts: BTreeSet<_> = accounts.map(|account| account.bytes()).collect();
     let keys: Vec<_> = accounts.into_iter().map(key_of::<Accounts>).collect();
     let found = store.client().documents(&keys).await?;
     let mut owners = BTreeMap::new();
     for document in found.iter().flatten() {
-        let AccountOpen { account_id, user_id, .. } = store.open_part::<Accounts>(document)?;
-        owners.insert(account_id.number(), user_id);
+        let open = store.open_part::<Accounts>(document)?;
+        owners.insert(open.account_id.number(), open);
     }
     Ok(owners)
 }

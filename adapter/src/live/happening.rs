@@ -40,6 +40,12 @@ pub enum Kind {
     /// The account is not suspended any more.
     #[serde(rename = "account.resumed")]
     AccountResumed,
+    /// The account is closed.
+    #[serde(rename = "account.closed")]
+    AccountClosed,
+    /// What the account may send in a day or a month was changed.
+    #[serde(rename = "account.limits_changed")]
+    AccountLimitsChanged,
     /// What happened since the last event can't be told: read your accounts again.
     #[serde(rename = "reset")]
     Reset,
@@ -59,6 +65,8 @@ impl Kind {
             topics::ACCOUNT_OPENED => Kind::AccountOpened,
             topics::ACCOUNT_SUSPENDED => Kind::AccountSuspended,
             topics::ACCOUNT_RESUMED => Kind::AccountResumed,
+            topics::ACCOUNT_CLOSED => Kind::AccountClosed,
+            topics::ACCOUNT_LIMITS_CHANGED => Kind::AccountLimitsChanged,
             _ => return None,
         })
     }
@@ -144,7 +152,10 @@ impl News {
             Kind::AccountOpened => {
                 topics::customer(value).map(|owner| News::Opened(happening, owner))
             }
-            Kind::AccountSuspended | Kind::AccountResumed => {
+            Kind::AccountSuspended
+            | Kind::AccountResumed
+            | Kind::AccountClosed
+            | Kind::AccountLimitsChanged => {
                 topics::account(key, value).map(|_| News::Happened(happening))
             }
             _ => {

@@ -135,12 +135,48 @@ pub enum Letter {
     NotificationsChanged,
     /// To a customer of whom a device was registered that notices are shown on.
     DeviceAdded,
+    /// To a customer whose account was opened, closed or changed.
+    AccountChanged {
+        /// What happened.
+        change: AccountChange,
+        /// The last digits of the account.
+        account_end: String,
+    },
     /// To a customer to whose account money has come.
     MoneyIn(Movement),
     /// To a customer from whose account money has gone.
     MoneyOut(Movement),
     /// To a customer from whose account money should have gone.
     MoneyOutFailed(Movement),
+}
+
+/// What happened to an account itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountChange {
+    /// It is there.
+    Opened,
+    /// It is closed for ever.
+    Closed,
+    /// Nothing leaves it.
+    Suspended,
+    /// What leaves it goes on.
+    Resumed,
+    /// It may send more or less than before.
+    LimitsChanged,
+}
+
+impl AccountChange {
+    /// What happened, after the account's name.
+    fn words(self) -> &'static str {
+        match self {
+            AccountChange::Opened => "was opened",
+            AccountChange::Closed => "was closed",
+            AccountChange::Suspended => "was suspended: nothing can be sent from it",
+            AccountChange::Resumed => "is suspended no more",
+            AccountChange::LimitsChanged => "has other limits for what it may send",
+        }
+    }
 }
 
 /// Money that has moved, or should have.
@@ -307,6 +343,15 @@ struct DeviceAdded<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "letters/account_changed.txt")]
+struct AccountChanged<'a> {
+    sender: &'a Sender,
+    time: String,
+    words: &'static str,
+    account_end: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "letters/money.txt")]
 struct MoneyLetter<'a> {
     sender: &'a Sender,
@@ -357,6 +402,10 @@ impl Letter {
                 format!("What {bank} tells you of was changed")
             }
             Letter::DeviceAdded => format!("A device shows what {bank} tells you"),
+            Letter::AccountChanged { change: AccountChange::Opened, .. } => {
+                format!("You have another account at {bank}")
+            }
+            Letter::AccountChanged { .. } => format!("An account of yours at {bank} has changed"),
             Letter::MoneyIn(_) => format!("Money has come to your account at {bank}"),
             Letter::MoneyOut(_) => format!("Money has gone from your account at {bank}"),
             Letter::MoneyOutFailed(_) => format!("A payment from your account at {bank} failed"),
@@ -445,6 +494,9 @@ impl Letter {
             Letter::PhoneRemoved => PhoneRemoved { sender, time }.render(),
             Letter::NotificationsChanged => NotificationsChanged { sender, time }.render(),
             Letter::DeviceAdded => DeviceAdded { sender, time }.render(),
+            Letter::AccountChanged { change, account_end } => {
+                AccountChanged { sender, time, words: change.words(), account_end }.render()
+            }
             Letter::MoneyIn(movement)
             | Letter::MoneyOut(movement)
             | Letter::MoneyOutFailed(movement) => {
@@ -482,6 +534,7 @@ impl Letter {
             | Letter::SmsFactorChanged { .. }
             | Letter::NotificationsChanged
             | Letter::DeviceAdded
+            | Letter::AccountChanged { .. }
             | Letter::MoneyIn(_)
             | Letter::MoneyOut(_)
             | Letter::MoneyOutFailed(_) => NEWS,

@@ -29,11 +29,11 @@ pub(crate) use budget::take;
 pub use courier::{NotTaken, Notice, Platform, Push, ShortMessage, Sms, Taking};
 pub use directory::Directory;
 pub use gateway::{Gateway, GatewayError, GatewayUrl};
+pub use letter::{AccountChange, Letter, Movement, Sender};
 pub(crate) use letter::{
     EMAIL_LINK, FACTOR_LINK, LOGIN_CODE, NEWS, PAYMENT_CODE, PHONE_CODE, RECOVERY_LINK,
     REGISTRATION_LINK,
 };
-pub use letter::{Letter, Movement, Sender};
 pub use mail::{Mail, MailError, Mailer, Sending};
 pub use outbox::Outbox;
 pub(crate) use outbox::{Addressee, Place, put, put_by};
