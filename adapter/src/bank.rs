@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::customers::{Passwords, decoy};
 use crate::edge::{Rates, Refusals};
 use crate::error::BankError;
+use crate::figures::Figures;
 use crate::live::Live;
 use crate::money::Currency;
 use crate::payments::References;
@@ -77,6 +78,8 @@ pub struct Bank {
     pub proofs: ReplayMemory,
     /// Who is told what happens while it does.
     pub live: Arc<Live>,
+    /// What it counts of itself.
+    pub figures: Figures,
     /// Its clock, if that is set by hand.
     pub test_clock: Option<TestClock>,
     /// What it was told.
@@ -120,6 +123,7 @@ impl Bank {
             tokens,
             proofs,
             live,
+            figures: Figures::default(),
             test_clock: None,
             options,
         })

@@ -25,6 +25,7 @@ pub mod edge;
 pub mod email;
 mod entry;
 mod error;
+pub mod figures;
 pub mod id;
 pub mod line;
 pub mod live;

@@ -4,6 +4,7 @@ use crate::call::{
     AccountBalances, AccountTransfers, AskStatus, BalanceAsOf, Call, LookupAccounts,
     LookupTransfers, QueryAccounts, QueryTransfers, SumLedger,
 };
+use crate::calls::{Calls, CallsNow};
 use crate::chains::{self, Event};
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
@@ -42,6 +43,7 @@ pub struct Client {
 struct Shared {
     path: Arc<Path>,
     attempts_max: u32,
+    calls: Calls,
     /// Started by the first transfer that is submitted alone.
     singles: OnceLock<Singles>,
 }
@@ -163,7 +165,7 @@ impl Client {
             let results = self.create_transfers(&[transfer]).await?;
             return Ok(results[0]);
         }
-        let Shared { path, attempts_max, singles } = &*self.shared;
+        let Shared { path, attempts_max, singles, .. } = &*self.shared;
         let singles = singles.get_or_init(|| Singles::start(Arc::clone(path), *attempts_max));
         singles.create(transfer, Instant::now() + self.deadline).await
     }
@@ -282,16 +284,26 @@ impl Client {
     }
 
     fn new(path: Path, attempts_max: u32, deadline: Duration) -> Client {
-        let shared = Shared { path: Arc::new(path), attempts_max, singles: OnceLock::new() };
+        let (path, calls, singles) = (Arc::new(path), Calls::default(), OnceLock::new());
+        let shared = Shared { path, attempts_max, calls, singles };
         Client { shared: Arc::new(shared), deadline, after: Position::NONE }
+    }
+
+    /// How often this client and its clones have asked, and how that ended.
+    #[must_use]
+    pub fn calls(&self) -> CallsNow {
+        self.shared.calls.now()
     }
 
     async fn create<E: Event>(
         &self,
         events: &[E],
     ) -> Result<Vec<EventResult<E::Status>>, ClientError> {
-        let Shared { path, attempts_max, .. } = &*self.shared;
-        chains::create(path, events, *attempts_max, Instant::now() + self.deadline).await
+        let Shared { path, attempts_max, calls, .. } = &*self.shared;
+        let began = Instant::now();
+        let created = chains::create(path, events, *attempts_max, began + self.deadline).await;
+        calls.count(began.elapsed(), &created);
+        created
     }
 
     pub(crate) async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, ClientError> {
@@ -303,8 +315,11 @@ impl Client {
         call: &C,
         deadline: Instant,
     ) -> Result<C::Answer, ClientError> {
-        let Shared { path, attempts_max, .. } = &*self.shared;
-        Ok(path.ask(call, self.after, *attempts_max, deadline).await?.answer)
+        let Shared { path, attempts_max, calls, .. } = &*self.shared;
+        let began = Instant::now();
+        let asked = path.ask(call, self.after, *attempts_max, deadline).await;
+        calls.count(began.elapsed(), &asked);
+        Ok(asked?.answer)
     }
 
     pub(crate) fn deadline(&self) -> Duration {

@@ -54,6 +54,7 @@
 mod addresses;
 mod backoff;
 mod call;
+mod calls;
 mod chains;
 mod choice;
 mod client;
@@ -88,6 +89,7 @@ mod singles;
 mod stream;
 mod tls;
 
+pub use calls::CallsNow;
 pub use client::Client;
 pub use consumer::Consumer;
 pub use error::{ClientError, ConnectError, ConsumerError};

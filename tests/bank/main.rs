@@ -32,6 +32,7 @@ mod factor_doors;
 mod factor_model;
 mod factor_recoveries;
 mod factors;
+mod figures;
 mod gateways;
 mod keys;
 mod letters;

@@ -11,6 +11,7 @@ use florin_adapter::notify::{Couriers, Postman, Sender};
 use florin_adapter::payments::{Expiries, Worker};
 use florin_adapter::{Bank, BankError, web};
 use florin_client::ConsumerError;
+use florin_server::Observe;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ const POST_EVERY: Duration = Duration::from_millis(500);
 
 /// How often registrations that nobody came back to are looked for.
 const SWEPT_EVERY: Duration = Duration::from_secs(60);
+
+/// How often figures are read of the ledger.
+const LOOKED_EVERY: Duration = Duration::from_secs(30);
 
 /// One that was fenced off looks again after this whether the other is gone.
 const FENCED_PAUSE: Duration = Duration::from_secs(5);
@@ -51,8 +55,14 @@ pub(crate) async fn serve(
     bank: Arc<Bank>,
     listener: Listener,
     couriers: Couriers,
+    observe: Option<Observe>,
     stop: impl Future<Output = ()>,
 ) {
+    let mut watching = JoinSet::new();
+    if let Some(observe) = observe {
+        watching.spawn(observe.serve(std::future::pending()));
+        watching.spawn(look(Arc::clone(&bank)));
+    }
     if bank.standing == Standing::Copy {
         warn!("this is a copy of a bank: it touches nobody until florin bank activate");
         listener.serve(web::router(bank), stop).await;
@@ -96,6 +106,16 @@ async fn deliver(bank: Arc<Bank>, couriers: Couriers) {
             error!("letters: {failure}; trying again");
         }
         tokio::time::sleep(POST_EVERY).await;
+    }
+}
+
+/// Looks again and again at what figures tell of the ledger, as long as the bank is open.
+async fn look(bank: Arc<Bank>) {
+    loop {
+        if let Err(failure) = bank.figures.look(&bank.store).await {
+            warn!("figures of the ledger: {failure}; trying again");
+        }
+        tokio::time::sleep(LOOKED_EVERY).await;
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod adapter;
 mod backup;
+mod bank_figures;
 mod bench;
 mod certificates;
 mod client_keys;

@@ -348,6 +348,9 @@ pub(crate) async fn told(
     let mut response = answered.unwrap_or_else(overdue);
     slot.tell(response.headers_mut());
     let Some(problem) = problem_of(&response) else { return response };
+    if problem.code == Code::OutcomeUnknown {
+        response.extensions_mut().insert(OutcomeUnknown);
+    }
     let correlation_id = caller.map(|Extension(caller)| caller.correlation).unwrap_or_default();
     let place = Place { origin: &bank.options.origin, path: uri.path(), correlation_id };
     let body = place.body(problem, response.status());

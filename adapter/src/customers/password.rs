@@ -119,6 +119,13 @@ impl Passwords {
         self.0.hashed_count.load(Ordering::SeqCst)
     }
 
+    /// How many are being looked at, or wait for it.
+    #[must_use]
+    pub fn waiting_count(&self) -> u64 {
+        let waiting = WAITING_MAX.saturating_sub(self.0.waiting.available_permits());
+        u64::try_from(waiting).unwrap_or(u64::MAX)
+    }
+
     /// A place in the queue: had before anything is counted, so that a flood locks nobody out.
     ///
     /// # Errors

@@ -148,6 +148,11 @@ impl Audience {
         }
     }
 
+    /// How many listen.
+    pub(super) fn count(&self) -> usize {
+        self.seats.len()
+    }
+
     /// Lets somebody go, if they are still there.
     pub(super) fn end(&mut self, seat: Seat, ending: Ending) {
         let Some(seated) = self.seats.remove(&seat) else { return };

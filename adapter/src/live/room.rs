@@ -89,6 +89,12 @@ impl Live {
         self.bookmark(customer, place)
     }
 
+    /// How many listen.
+    #[must_use]
+    pub fn streams_count(&self) -> u64 {
+        u64::try_from(self.room().audience.count()).unwrap_or(u64::MAX)
+    }
+
     /// A stream for somebody: of what happens from now on, or of what has happened after the event with an id, if that
     /// is one that they were told.
     ///

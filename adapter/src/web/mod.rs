@@ -39,6 +39,7 @@ use crate::api;
 use crate::bank::Bank;
 use crate::edge;
 use crate::error::BankError;
+use crate::figures;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -87,6 +88,7 @@ pub fn router(bank: Arc<Bank>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::refusals))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), api::told))
         .layer(middleware::from_fn_with_state(Arc::clone(&bank), edge::caller))
+        .layer(middleware::from_fn_with_state(Arc::clone(&bank), figures::counting))
         .layer(middleware::from_fn(edge::headers))
         .with_state(bank)
 }

@@ -9,14 +9,14 @@ use std::fmt::{self, Display, Write};
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A page of families.
-#[derive(Default)]
-pub(super) struct Exposition {
+#[derive(Default, Debug)]
+pub struct Exposition {
     text: String,
 }
 
 /// Nanoseconds, written as seconds.
-#[derive(Clone, Copy)]
-pub(super) struct Seconds(pub(super) u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds(pub u64);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,18 +27,19 @@ impl Display for Seconds {
 
 impl Exposition {
     /// The whole page.
-    pub(super) fn into_text(self) -> String {
+    #[must_use]
+    pub fn into_text(self) -> String {
         self.text
     }
 
     /// A number that only rises. Its name ends with `_total`.
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.head(name, help, "counter");
         self.line(format_args!("{name} {value}"));
     }
 
     /// Numbers that only rise, one per value of a label.
-    pub(super) fn counters<V: Display>(
+    pub fn counters<V: Display>(
         &mut self,
         name: &str,
         help: &str,
@@ -50,13 +51,13 @@ impl Exposition {
     }
 
     /// A number as it is now.
-    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+    pub fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help, "gauge");
         self.line(format_args!("{name} {value}"));
     }
 
     /// Numbers as they are now, one per value of a label.
-    pub(super) fn gauges<V: Display, N: Display>(
+    pub fn gauges<V: Display, N: Display>(
         &mut self,
         name: &str,
         help: &str,
@@ -68,37 +69,33 @@ impl Exposition {
     }
 
     /// The head of a family of gauges, whose samples follow by [`Exposition::sample`].
-    pub(super) fn gauge_family(&mut self, name: &str, help: &str) {
+    pub fn gauge_family(&mut self, name: &str, help: &str) {
         self.head(name, help, "gauge");
     }
 
     /// The head of a family of counters, whose samples follow by [`Exposition::sample`].
-    pub(super) fn counter_family(&mut self, name: &str, help: &str) {
+    pub fn counter_family(&mut self, name: &str, help: &str) {
         self.head(name, help, "counter");
     }
 
     /// A sample of the family whose head came last.
-    pub(super) fn sample(
-        &mut self,
-        name: &str,
-        labels: &[(&str, &dyn Display)],
-        value: impl Display,
-    ) {
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: impl Display) {
         let mut pairs = String::new();
         for (label, labelled) in labels {
             let separator = if pairs.is_empty() { "" } else { "," };
             write!(pairs, "{separator}{label}=\"{labelled}\"").expect("a string takes all");
         }
-        self.line(format_args!("{name}{{{pairs}}} {value}"));
+        let pairs = if pairs.is_empty() { pairs } else { format!("{{{pairs}}}") };
+        self.line(format_args!("{name}{pairs} {value}"));
     }
 
     /// Durations, in nanoseconds, written as seconds.
-    pub(super) fn durations(&mut self, name: &str, help: &str, durations: &Distribution) {
+    pub fn durations(&mut self, name: &str, help: &str, durations: &Distribution) {
         self.distribution(name, help, durations, |value| Seconds(value).to_string());
     }
 
     /// How many were together.
-    pub(super) fn sizes(&mut self, name: &str, help: &str, sizes: &Distribution) {
+    pub fn sizes(&mut self, name: &str, help: &str, sizes: &Distribution) {
         self.distribution(name, help, sizes, |value| value.to_string());
     }
 
@@ -110,14 +107,44 @@ impl Exposition {
         write: impl Fn(u64) -> String,
     ) {
         self.head(name, help, "histogram");
+        self.buckets(name, "", values, write);
+    }
+
+    /// Durations, in nanoseconds, written as seconds: one distribution per value of a label.
+    pub fn labelled_durations<'a, V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        samples: impl IntoIterator<Item = (V, &'a Distribution)>,
+    ) {
+        self.head(name, help, "histogram");
+        for (labelled, durations) in samples {
+            let pair = format!("{label}=\"{labelled}\"");
+            self.buckets(name, &pair, durations, |value| Seconds(value).to_string());
+        }
+    }
+
+    /// The samples of one distribution, with a pair of label and value or none.
+    fn buckets(
+        &mut self,
+        name: &str,
+        pair: &str,
+        values: &Distribution,
+        write: impl Fn(u64) -> String,
+    ) {
+        let (first, alone) = match pair {
+            "" => (String::new(), String::new()),
+            pair => (format!("{pair},"), format!("{{{pair}}}")),
+        };
         let bounds = values.bounds.iter().map(|bound| write(*bound)).chain([String::from("+Inf")]);
         let mut count = 0;
         for (bound, in_bucket) in bounds.zip(&values.counts) {
             count += in_bucket;
-            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {count}"));
+            self.line(format_args!("{name}_bucket{{{first}le=\"{bound}\"}} {count}"));
         }
-        self.line(format_args!("{name}_sum {}", write(values.sum)));
-        self.line(format_args!("{name}_count {count}"));
+        self.line(format_args!("{name}_sum{alone} {}", write(values.sum)));
+        self.line(format_args!("{name}_count{alone} {count}"));
     }
 
     fn labelled<V: Display, N: Display>(

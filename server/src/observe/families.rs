@@ -14,7 +14,7 @@ use florin_wire::{Operation, RefusalKind};
 use std::time::Duration;
 
 /// The page that a scrape gets.
-pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
+pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> Exposition {
     let mut page = Exposition::default();
     page.gauges(
         "florin_build_info",
@@ -37,7 +37,7 @@ pub(super) fn page(ledger: &MetricsSnapshot, server: &ServerMetrics) -> String {
     served(&mut page, server);
     streams(&mut page, &ledger.log, server);
     keys(&mut page, server);
-    page.into_text()
+    page
 }
 
 fn health(page: &mut Exposition, ledger: &MetricsSnapshot) {

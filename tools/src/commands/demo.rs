@@ -181,7 +181,7 @@ impl Demo {
         let people = (&*customers, &*staff);
         self.say_ready(directory, &origin, server.address(), &certificates, people)?;
         let serving = tokio::spawn(server.serve(std::future::pending()));
-        adapter::serve(bank, listener, couriers, stop).await;
+        adapter::serve(bank, listener, couriers, None, stop).await;
         serving.abort();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The binary as its users meet it: only what is typed and what is printed.
 
+mod bank_figures;
 mod bank_keys;
 mod bench;
 mod closed;

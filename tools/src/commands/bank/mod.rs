@@ -8,6 +8,7 @@ mod staff;
 
 use super::serve::shutdown_signal;
 use crate::adapter;
+use crate::bank_figures::BankFigures;
 use crate::clock::BankClock;
 use crate::events;
 use crate::exit::{Exit, Failure};
@@ -22,10 +23,11 @@ use florin_adapter::clock::{TimeZone, time_zone};
 use florin_adapter::notify::Couriers;
 use florin_adapter::risk::Countries;
 use florin_client::Client;
+use florin_server::Observe;
 use serde::Serialize;
 use std::fs;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +66,10 @@ struct Serving {
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
+
+    /// Show figures at this address to whoever reaches it; a port alone is of 127.0.0.1, 0 picks a free one
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = observed)]
+    observe: Option<SocketAddr>,
 
     /// Where browsers find it; left out, https://localhost and the port that it listens on
     #[arg(long, value_name = "https://HOST[:PORT]", value_parser = origin)]
@@ -120,6 +126,9 @@ struct Serving {
 struct Ready<'a> {
     browser_url: &'a str,
     address: String,
+    /// Where figures are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observe: Option<String>,
     process_id: u32,
 }
 
@@ -168,20 +177,38 @@ impl Serving {
         let couriers = self.messages.join(Couriers { mail, ..Couriers::default() })?;
         let bank = Arc::new(self.access.bank(client, clock, options, wanted).await?);
         bank.open_own_accounts(None).await.map_err(|error| unavailable(&error))?;
-        self.say_ready(&origin, listener.address())?;
-        adapter::serve(bank, listener, couriers, stop).await;
+        let observe = match self.observe {
+            Some(address) => {
+                let figures = Arc::new(BankFigures(Arc::clone(&bank)));
+                let bound = Observe::bind_to(address, figures).await;
+                Some(bound.map_err(|error| Failure::unavailable(error.to_string()))?)
+            }
+            None => None,
+        };
+        self.say_ready(&origin, listener.address(), observe.as_ref().map(Observe::address))?;
+        adapter::serve(bank, listener, couriers, observe, stop).await;
         Ok(())
     }
 
-    fn say_ready(&self, origin: &str, address: SocketAddr) -> Result<(), Failure> {
+    fn say_ready(
+        &self,
+        origin: &str,
+        address: SocketAddr,
+        observe: Option<SocketAddr>,
+    ) -> Result<(), Failure> {
+        let observe = observe.map(|address| address.to_string());
         let mut output = io::stdout().lock();
         if self.json {
             let address = address.to_string();
-            let ready = Ready { browser_url: origin, address, process_id: std::process::id() };
+            let process_id = std::process::id();
+            let ready = Ready { browser_url: origin, address, observe, process_id };
             let line = serde_json::to_string(&ready).expect("strings can't fail");
             writeln!(output, "{line}")?;
         } else {
             writeln!(output, "{} is open at {origin}, listening on {address}", self.name)?;
+            if let Some(observe) = observe {
+                writeln!(output, "figures at http://{observe}/metrics")?;
+            }
         }
         output.flush()?;
         Ok(())
@@ -198,6 +225,15 @@ fn countries(path: &Path) -> Result<Arc<Countries>, Failure> {
     let read = text.and_then(|text| Countries::parse(&text).map_err(|error| error.to_string()));
     let failed = |error| Failure::usage(format!("{}: {error}", path.display()));
     read.map(Arc::new).map_err(failed)
+}
+
+/// An address to show figures at; a port alone is of this machine.
+fn observed(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text.parse(),
+    };
+    address.map_err(|_| String::from("write a port, or ADDRESS:PORT with an address in numbers"))
 }
 
 fn bank_code(text: &str) -> Result<BankCode, String> {
