@@ -7,7 +7,8 @@ use florin_adapter::packed::{Bytes, pack};
 use florin_adapter::payments::parked::{self, ResumeRefused};
 use florin_adapter::payments::{self, TransactionStatus, Worker};
 use florin_adapter::staff::Role;
-use florin_adapter::tables;
+use florin_adapter::{BankError, tables};
+use florin_client::ConsumerError;
 use florin_ledger::document::{DocumentScan, WriteResult};
 use florin_ledger::{DocumentKey, DocumentWrite, Position, TableId};
 use futures_util::{StreamExt, stream};
@@ -261,4 +262,49 @@ async fn a_worker_that_stops_in_the_midst_goes_on_where_it_was() {
     branch.pass(301 * SECOND);
     branch.works_off_expiries().await;
     assert_eq!(branch.balance(target).await, (400, 400), "nothing was held any more");
+}
+
+/// Prevents: two adapters, of which one is paused in the midst of a step, and wakes when the other has done its work: what
+/// it goes on with moves nothing twice, and it hears that it is not the one any more.
+#[tokio::test]
+async fn a_worker_that_was_paused_and_wakes_changes_nothing_and_is_fenced_off() {
+    let branch = Branch::open().await;
+    let other = branch.at(branch.another(&branch.root()).await.unwrap());
+    let ada = branch.customer("ada@example.org").await;
+    let (one, second) =
+        (branch.account(&ada, 1_000_000).await, branch.account(&ada, 1_000_000).await);
+    let third = branch.account(&ada, 0).await;
+    let (mut moved, mut paused, mut fenced) = (0, 0, 0);
+    for waits in AT_WAITS {
+        for source in [one, second, one] {
+            branch.sends(&ada, source, third, 100).await.unwrap();
+            moved += 100;
+        }
+        let mut worker = Worker::start(Arc::clone(&branch.bank)).await.unwrap();
+        {
+            let mut step = pin!(worker.step());
+            let mut is_done = dies_after(waits, &mut step).await;
+            paused += usize::from(!is_done);
+            other.works().await;
+            assert_eq!(branch.balance(third).await, (moved, moved), "paused after {waits} waits");
+            if !is_done {
+                let woken = step.await;
+                is_done = woken.is_ok();
+                if let Err(error) = woken {
+                    let is_fenced =
+                        matches!(error, BankError::Consumer(ConsumerError::Fenced { .. }));
+                    assert!(is_fenced, "{error}");
+                    fenced += 1;
+                }
+            }
+            assert!(is_done || 0 < fenced);
+        }
+        assert_eq!(branch.balance(third).await, (moved, moved), "woken after {waits} waits");
+        assert!(under_way(&branch).await.is_empty());
+    }
+    assert!(0 < paused && 0 < fenced, "{paused} were paused, {fenced} were fenced off");
+    assert!(parked::list(&branch.bank.store).await.unwrap().is_empty());
+    let rows = branch.audit_rows().await;
+    let steps = rows.iter().filter(|row| row.entity_type == "TRANSACTION").count();
+    assert_eq!(u128::try_from(steps).unwrap() * 50, moved, "begun and ended, each on record once");
 }
