@@ -43,6 +43,10 @@ pub enum Flaw {
     OtherLife,
     /// Two parts say what can't both be.
     Contradiction,
+    /// A record that is no posting on the account whose balance is proved.
+    OtherRecord,
+    /// A balance that leaves out a posting which was recorded before it.
+    LeftOut,
 }
 
 impl ProofError {
@@ -79,6 +83,11 @@ impl fmt::Display for Flaw {
             Flaw::OtherDatabase => "its parts are of two databases",
             Flaw::OtherLife => "its parts are of two lives of the database that exclude each other",
             Flaw::Contradiction => "its parts contradict each other",
+            Flaw::OtherRecord => "the record is no posting on that account, and says nothing about its balance",
+            Flaw::LeftOut => {
+                "the balance leaves out this posting, which was recorded before it: the bank's word is broken, \
+                 keep both files"
+            }
         })
     }
 }

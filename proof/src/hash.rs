@@ -83,6 +83,24 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     hash_of_blocks(&padded)
 }
 
+/// The hash of what fills a block and needs a second one: of 56 to 119 bytes, in parts.
+///
+/// # Panics
+/// On any other length.
+pub(crate) fn hash_of_two_blocks(parts: &[&[u8]]) -> Hash {
+    let mut padded = [0; 2 * BLOCK_BYTES];
+    let mut length = 0;
+    for part in parts {
+        padded[length..length + part.len()].copy_from_slice(part);
+        length += part.len();
+    }
+    assert!(BLOCK_BYTES - 9 < length && length <= 2 * BLOCK_BYTES - 9);
+    padded[length] = 0x80;
+    let bits = u64::try_from(length).expect("two blocks at most") * 8;
+    padded[2 * BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+    hash_of_blocks(&padded)
+}
+
 /// The root of a tree without leaves.
 #[must_use]
 pub fn empty_root() -> Hash {
@@ -116,6 +134,11 @@ mod tests {
             assert_eq!(prefixed_leaf_hash(&mut prefixed), expected, "{length}");
             assert_eq!(prefixed[1..], leaf);
             assert_eq!(leaf_hash(&leaf), expected);
+        }
+        for length in 56..120 {
+            let bytes = vec![7; length];
+            let expected = Hash(Sha256::digest(&bytes).into());
+            assert_eq!(hash_of_two_blocks(&[&bytes[..20], &bytes[20..]]), expected, "{length}");
         }
         let (left, right) = (Hash([3; 32]), Hash([200; 32]));
         let whole = [&[NODE_PREFIX], &left.0[..], &right.0].concat();

@@ -29,6 +29,15 @@ impl TableId {
     pub const DESTROYED_KEYS: TableId = TableId(4);
     /// The nodes that hold a copy of the log. Written by the one that decides.
     pub const GROUP: TableId = TableId(5);
+    /// Captures of all balances: key = position, value = number of accounts and root of their tree
+    /// (`florin-proof`, `capture.rs`). Append-only, without being declared so.
+    pub const BALANCES: TableId = TableId(6);
+    /// Whether a table keeps what it has, declared so or not: what it says can't be taken back.
+    #[must_use]
+    pub fn keeps_all(self) -> bool {
+        self == TableId::DESTROYED_KEYS || self == TableId::BALANCES
+    }
+
     /// The first table that is free for callers.
     pub const FIRST_FREE: TableId = TableId(16);
     /// Never a caller's: the index keeps the expiries of documents under it.
