@@ -5,8 +5,11 @@ use crate::call::Call;
 use crate::embedded::Task;
 use bytes::Bytes;
 use florin_ledger::Subject;
-use florin_proof::{ConsistencyProof, InclusionProof, ProofError, SignedHead, SignedReceipt};
-use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
+use florin_proof::{
+    BalanceProof, Capture, ConsistencyProof, Hash, InclusionProof, ProofError, SignedHead,
+    SignedReceipt,
+};
+use florin_wire::tree::{self, BalanceOf, Captured, ConsistencyOf, InclusionOf};
 use florin_wire::{DecodeError, Operation, Reason};
 
 /// What is answered is read, and for whoever trusts a key to verify.
@@ -48,6 +51,29 @@ proofs! {
         |database, asked| database.prove_consistency(asked.first, asked.second);
     Receipt(Subject) -> SignedReceipt, tree::subject_to_bytes,
         |database, subject| database.receipt(subject);
+    ProveBalance(BalanceOf) -> BalanceProof, |asked| asked.to_bytes(),
+        |database, asked| database.prove_balance(asked.account, asked.at);
+}
+
+pub(crate) struct CaptureBalances;
+
+impl Call for CaptureBalances {
+    type Answer = Capture;
+    const OPERATION: Operation = Operation::CaptureBalances;
+
+    fn body(&self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Capture, DecodeError> {
+        let Captured { position, accounts, root } = Captured::decode(body)?;
+        Ok(Capture { position, accounts, root: Hash(root) })
+    }
+
+    #[cfg(feature = "embedded")]
+    fn task(&self) -> Result<Task<Capture>, florin_core::Error> {
+        Ok(Task::Read(Box::new(florin_core::Database::capture_balances)))
+    }
 }
 
 fn malformed(error: &ProofError) -> DecodeError {

@@ -3,11 +3,15 @@
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::proof_call::{ProveConsistency, ProveInclusion, Receipt, TreeHead};
-use florin_ledger::Subject;
-use florin_proof::{ConsistencyProof, InclusionProof, Leaf, SignedHead, SignedReceipt};
+use crate::proof_call::{
+    CaptureBalances, ProveBalance, ProveConsistency, ProveInclusion, Receipt, TreeHead,
+};
+use florin_ledger::{AccountId, Position, Subject};
+use florin_proof::{
+    BalanceProof, Capture, ConsistencyProof, InclusionProof, Leaf, SignedHead, SignedReceipt,
+};
 use florin_wire::RefusalKind;
-use florin_wire::tree::{ConsistencyOf, InclusionOf};
+use florin_wire::tree::{BalanceOf, ConsistencyOf, InclusionOf};
 
 impl Client {
     /// The signed head of the tree of so many leaves; `None`: of the newest.
@@ -48,6 +52,37 @@ impl Client {
         self.ask(&ProveConsistency(ConsistencyOf { first, second })).await
     }
 
+    /// What an account was when all balances were captured last, or last at or before a position if one is given; or
+    /// that it was not open then. Whether a posting that the caller knows of is counted is
+    /// [`BalanceProof::check_counted`]'s to say.
+    ///
+    /// # Errors
+    /// Refused as [`crate::RefusalKind::Invalid`] if no balances were captured by then; as
+    /// [`crate::RefusalKind::NotYet`] while the balances of another capture are derived again: ask again; as
+    /// [`crate::RefusalKind::Corrupt`] if the server proves another account's; see [`ClientError`].
+    pub async fn prove_balance(
+        &self,
+        account: AccountId,
+        at: Position,
+    ) -> Result<BalanceProof, ClientError> {
+        let proof: BalanceProof = self.ask(&ProveBalance(BalanceOf { account, at })).await?;
+        if proof.account != account {
+            let message = "the server has proved another account's balance than was asked for";
+            let (kind, message) = (RefusalKind::Corrupt, String::from(message));
+            return Err(ClientError::Refused { kind, message });
+        }
+        Ok(proof)
+    }
+
+    /// Puts the root of all balances as they are now on record, for proofs of them. Returns when that is durable:
+    /// seconds where there are millions of accounts.
+    ///
+    /// # Errors
+    /// Refused as [`crate::RefusalKind::NotYet`] while another is made; see [`ClientError`].
+    pub async fn capture_balances(&self) -> Result<Capture, ClientError> {
+        self.ask(&CaptureBalances).await
+    }
+
     /// The signed promise that a record is in the log. Waits for no tree; the inclusion proof of the same
     /// record redeems it.
     ///
@@ -77,7 +112,7 @@ pub(crate) fn check_subject(leaf: &[u8], subject: &Subject) -> Result<(), Client
 mod tests {
     use super::*;
     use florin_ledger::stream::ItemContent;
-    use florin_ledger::{Lsn, Position, Timestamp, Transfer, TransferId};
+    use florin_ledger::{Lsn, Timestamp, Transfer, TransferId};
 
     /// Prevents: a payment that is taken for proved because the server has proved another.
     #[test]

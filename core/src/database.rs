@@ -163,7 +163,8 @@ impl Database {
             tree: None,
         };
         if let Some(proving) = &options.proving {
-            database.tree = Some(OpenTree::start(&disk, reads, life, proving, &options.observer)?);
+            database.tree =
+                Some(OpenTree::start(&disk, reads, life, proving, &options.observer, decides)?);
         }
         let database = Database { shared: Arc::new(database) };
         // Nobody has the handle yet, so no key is handed out before.

@@ -24,6 +24,9 @@ pub enum Event {
     KeysDestroyedAgain(u64),
     /// The tree of proofs stands still, and why; the ledger does not. It is tried again every second.
     TreeStuck(Error),
+    /// Balances could not be captured or compared, and why. Corrupt: the log does not give those whose root is on
+    /// record, so either this state or whoever put it there is wrong.
+    CaptureFailed(Error),
     /// This standby follows no more: its state is not the primary's, or its log can't be written.
     StandbyStopped(Error),
 }

@@ -78,6 +78,10 @@ pub const STREAM_NAMES_MAX: usize = 65_536;
 pub const TREE_NAMES_MAX: usize = 1 << 20;
 /// Holds that the tree of proofs keeps: 11 MiB.
 pub const TREE_HOLDS_MAX: usize = 1 << 16;
+/// Accounts that are asked for at once when all balances are captured: a fraction of a millisecond of the engine's.
+pub const TREE_ROWS_MAX: usize = 4_096;
+/// Bytes of log after which all balances are captured again: 130 million transfers.
+pub const CAPTURE_INTERVAL_BYTES: u64 = 16 << 30;
 /// Questions that wait for damaged files of the tree of proofs to be derived again.
 pub const TREE_WANTED_MAX: usize = 64;
 /// Records that are read for a dry run as of a position: of the ids that the commit names, postings of

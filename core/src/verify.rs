@@ -6,7 +6,8 @@
 //! 3. debits equal credits on every ledger, pending and posted, summed afresh over the accounts;
 //! 4. every page, hold and run of the checkpoint carries its checksum, and the accounts, holds, ids
 //!    and documents that opening would load equal those of the log;
-//! 5. every bucket of the keyring opens, and there are as many keys as its root says.
+//! 5. every root of all balances that is on record is that of the balances before its position;
+//! 6. every bucket of the keyring opens, and there are as many keys as its root says.
 //!
 //! Nothing is written: all is read through an overlay that would keep changes in memory. Ids are
 //! compared by count and by a sum of hashes, and checked to be unique by reading the runs in order,
@@ -27,7 +28,7 @@ use crate::log::{End, FrameView, Identity, LogReader, ReadError, identify};
 use crate::opening::{Checkpoint, check_key, load};
 use crate::runs::{Index, RunError, RunKind};
 use crate::sealing;
-use crate::tree::TreeCheck;
+use crate::tree::{CaptureCheck, TreeCheck};
 use florin_keys::KeyEncryptionKey;
 use florin_ledger::query::TrialBalance;
 use florin_ledger::record::{DocumentChange, DocumentRecord, Record};
@@ -154,6 +155,7 @@ struct Verification {
     keys: KeySums,
     /// `None` if the tree of proofs has no files.
     tree: Option<TreeCheck>,
+    captures: CaptureCheck,
 }
 
 /// What opening would load.
@@ -184,7 +186,8 @@ impl Verification {
             }
         };
         let keys = KeySums::default();
-        Verification { from_log: Derived::genesis(), stored, keys, tree: None }
+        let captures = CaptureCheck::default();
+        Verification { from_log: Derived::genesis(), stored, keys, tree: None, captures }
     }
 
     /// Reads the whole log, applying it to both derivations.
@@ -234,6 +237,7 @@ impl Verification {
         if let Some(tree) = &mut self.tree {
             tree.frame(frame, reader, &self.from_log.ledger)?;
         }
+        report.findings.extend(self.captures.frame(frame, reader, &self.from_log.ledger)?);
         for stored in frame.records_with_payloads() {
             let (stored, payload) = stored.map_err(ReadError::from)?;
             report.records_count += 1;

@@ -146,6 +146,8 @@ fn resource_beyond(key: &ClientKey, work: &Work) -> Option<Resource> {
             | Read::Inclusion(_)
             | Read::Consistency(_)
             | Read::Receipt(_)
+            | Read::BalanceProof(_)
+            | Read::CaptureBalances
             | Read::LogOrigin
             | Read::Replication,
         ) => None,
@@ -181,7 +183,9 @@ fn is_about_everything(key: &ClientKey, work: &Work) -> bool {
         | Work::Keyring(_)
         | Work::Copy(_)
         | Work::Follow(_)
-        | Work::Read(Read::Inclusion(_) | Read::Receipt(_) | Read::LogOrigin) => true,
+        | Work::Read(
+            Read::Inclusion(_) | Read::Receipt(_) | Read::BalanceProof(_) | Read::LogOrigin,
+        ) => true,
         Work::Submit(Request::Commit(commit) | Request::DryRun(commit))
         | Work::Read(Read::DryRunAsOf(commit, _)) => {
             let view = commit.view();
@@ -298,6 +302,8 @@ fn account_asked(read: &mut Read) -> Option<&mut AccountId> {
         | Read::Inclusion(_)
         | Read::Consistency(_)
         | Read::Receipt(_)
+        | Read::BalanceProof(_)
+        | Read::CaptureBalances
         | Read::LogOrigin
         | Read::Replication => None,
     }

@@ -7,6 +7,7 @@ use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
 use crate::replication;
 use bytes::Bytes;
 use florin_core::commits::CommitRequest;
+use florin_core::proof::Capture;
 use florin_core::request::{Reply, Request};
 use florin_core::shipping::{Acknowledger, FollowFrom, Shipment};
 use florin_core::stream::{StreamBatch, Subscription};
@@ -22,7 +23,7 @@ use florin_ledger::{
 use florin_wire::cold::{AsOf, HistoryOf};
 use florin_wire::documents::fit_page;
 use florin_wire::replication::ReplicationStatus;
-use florin_wire::tree::{ConsistencyOf, InclusionOf};
+use florin_wire::tree::{BalanceOf, Captured, ConsistencyOf, InclusionOf};
 use std::time::Duration;
 
 /// An engine that a server serves; clones are handles to the same one.
@@ -231,6 +232,10 @@ pub enum Read {
     Consistency(ConsistencyOf),
     /// That a record is in the log.
     Receipt(Subject),
+    /// What an account was.
+    BalanceProof(BalanceOf),
+    /// That all balances are put on record. Writes, and is a read in that it takes long and a place.
+    CaptureBalances,
     /// The header of the log's first segment.
     LogOrigin,
     /// How replication stands.
@@ -240,7 +245,10 @@ pub enum Read {
 impl Read {
     /// Whether it is answered from the tree of proofs, which may be behind. A receipt needs no tree.
     pub(crate) fn is_of_tree(&self) -> bool {
-        matches!(self, Read::TreeHead(_) | Read::Inclusion(_) | Read::Consistency(_))
+        matches!(
+            self,
+            Read::TreeHead(_) | Read::Inclusion(_) | Read::Consistency(_) | Read::BalanceProof(_)
+        )
     }
 }
 
@@ -369,6 +377,14 @@ impl Ledger for Database {
                 Found::Proof(self.prove_consistency(*first, *second)?.to_bytes())
             }
             Read::Receipt(subject) => Found::Proof(self.receipt(subject)?.to_bytes()),
+            Read::BalanceProof(BalanceOf { account, at }) => {
+                Found::Proof(self.prove_balance(*account, *at)?.to_bytes())
+            }
+            Read::CaptureBalances => {
+                let Capture { position, accounts, root } = self.capture_balances()?;
+                let captured = Captured { position, accounts, root: root.0 };
+                Found::Stored(captured.to_bytes().to_vec())
+            }
             Read::LogOrigin => Found::Stored(self.origin()?),
             Read::Replication => {
                 let names = (self.incarnation()?, self.life());

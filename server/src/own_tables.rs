@@ -33,12 +33,15 @@ impl OwnTables {
     ///
     /// What the keyring has on record can't be taken back: by a forged document a name would lose its
     /// key, or the keyring be missed where there was never one. The engine makes those documents itself. And a group
-    /// that is written past its change is waited for by nobody.
+    /// that is written past its change is waited for by nobody, and balances that somebody else puts on record are not
+    /// those of this ledger.
     pub(crate) fn refusal(self) -> Option<Refusal> {
         let message = if self.contains(TableId::DESTROYED_KEYS) {
             "table 4 is the keyring's own record: ask to destroy keys"
         } else if self.contains(TableId::GROUP) {
             "table 5 is the group's own record: ask to change the group"
+        } else if self.contains(TableId::BALANCES) {
+            "table 6 is the ledger's own record of balances: ask to capture them"
         } else {
             return None;
         };

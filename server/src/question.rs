@@ -21,7 +21,7 @@ use florin_wire::limits::{
 };
 use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
-use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
+use florin_wire::tree::{self, BalanceOf, ConsistencyOf, InclusionOf};
 use florin_wire::{
     DecodeError, KeyringPiece, LogPiece, Operation, Reason, Refusal, RefusalKind, RequestHeader,
     array, cold, documents,
@@ -146,6 +146,7 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         | Operation::LogOrigin
         | Operation::ReplicationStatus
         | Operation::ReadGroup
+        | Operation::CaptureBalances
             if !body.is_empty() =>
         {
             return Err(DecodeError::new(0, Reason::TooLong));
@@ -188,6 +189,8 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::ProveInclusion => Work::Read(Read::Inclusion(InclusionOf::decode(&body)?)),
         Operation::ProveConsistency => Work::Read(Read::Consistency(ConsistencyOf::decode(&body)?)),
         Operation::Receipt => Work::Read(Read::Receipt(tree::decode_subject(&body)?)),
+        Operation::ProveBalance => Work::Read(Read::BalanceProof(BalanceOf::decode(&body)?)),
+        Operation::CaptureBalances => Work::Read(Read::CaptureBalances),
         Operation::LogOrigin => Work::Read(Read::LogOrigin),
         Operation::FollowLog => Work::Follow(Box::new(Follow::decode(&body)?)),
         Operation::AcknowledgeLog => Work::Acknowledge(Acknowledge::decode(&body)?),
@@ -326,6 +329,8 @@ impl Work {
             Work::Read(Read::Tables) => (TABLES_MAX, TABLE_BYTES),
             // A document's record, and around it less than its key may have.
             Work::Read(Read::Inclusion(_) | Read::Receipt(_)) => (2, DOCUMENT_BYTES_MAX),
+            // The record of a capture, and two places with 64 hashes each.
+            Work::Read(Read::BalanceProof(_)) => (10, 1 << 10),
             // Two heads and 64 hashes.
             Work::Read(Read::TreeHead(_) | Read::Consistency(_)) => (4, 1 << 10),
             Work::Keyring(KeyringQuestion::Make(names) | KeyringQuestion::Read(names)) => {
@@ -344,6 +349,7 @@ impl Work {
                 Read::BalanceAsOf(_)
                 | Read::DryRunAsOf(..)
                 | Read::Reached(_)
+                | Read::CaptureBalances
                 | Read::LogOrigin
                 | Read::Replication,
             )

@@ -105,6 +105,18 @@ async fn what_a_server_proves_needs_no_server_to_be_believed() {
     assert_eq!(document["record"]["content"]["value"], "76616c7565", "{document}");
     let position = receipt["record"]["position"].as_str().expect("a text");
     bank.proof(&server, "files/position", &["inclusion", "--position", position]).await;
+    let none = ["proof", "balance", "2", "--connect", &server.address];
+    let none = run_florin(&none, "").await;
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(none.errors.contains("florin proof capture"), "{none:?}");
+    let capture = ["proof", "capture", "--connect", &server.address];
+    let captured = run_florin(&capture, "").await;
+    assert_eq!(captured.code, Some(0), "{captured:?}");
+    let balance = bank.proof(&server, "files/balance", &["balance", "2"]).await;
+    assert_eq!(balance["balance"]["credits_posted"], "4615000", "{balance}");
+    assert_eq!(balance["captured"], captured.json());
+    let absence = bank.proof(&server, "files/absence", &["balance", "3"]).await;
+    assert_eq!(absence["balance"], serde_json::Value::Null, "{absence}");
     // A day later, after a crash.
     server.kill().await;
     let server = Server::start(&bank.path("data"), &[]).await;
@@ -114,6 +126,16 @@ async fn what_a_server_proves_needs_no_server_to_be_believed() {
     let consistency = ["consistency", "--from", &leaves];
     let consistent = bank.proof(&server, "files/consistency", &consistency).await;
     assert_eq!(consistent["first"], head["head"]);
+    // The tree of all accounts is gone with the process, its root is on record; and the books go on.
+    let recorded = balance["recorded"]["position"].as_str().expect("a text").to_owned();
+    pay_once_more(&server).await;
+    bank.proof(&server, "late", &["inclusion", "--transfer", "2000"]).await;
+    let captured = run_florin(&["proof", "capture", "--connect", &server.address], "").await;
+    assert_eq!(captured.code, Some(0), "{captured:?}");
+    let then = bank.proof(&server, "then", &["balance", "2", "--as-of", &recorded]).await;
+    assert_eq!((&then["balance"], &then["captured"]), (&balance["balance"], &balance["captured"]));
+    let later = bank.proof(&server, "later", &["balance", "2"]).await;
+    assert_eq!(later["balance"]["credits_posted"], "4815000", "{later}");
     let path = bank.path("files/receipt");
     bank.proof(&server, "redeemed", &["redeem", argument(&path)]).await;
     server.stop().await;
@@ -144,6 +166,28 @@ async fn what_a_server_proves_needs_no_server_to_be_believed() {
         let ended = bank.verify(file, demanded).await;
         assert_eq!(ended.code, Some(code), "{demanded:?}: {ended:?}");
     }
+    // A balance counts what lies before it, and is refused where it can't count the last posting.
+    let (balance, absence) = (bank.path("files/balance"), bank.path("files/absence"));
+    let (late, later) = (bank.path("late"), bank.path("later"));
+    for (file, posting, code, said) in [
+        (&balance, &receipt, 0, ""),
+        (&balance, &payment, 0, ""),
+        (&later, &late, 0, ""),
+        (&balance, &late, 1, "lies behind the balance"),
+        (&absence, &payment, 1, "no posting on that account"),
+        (&balance, &other, 1, "no posting on that account"),
+        (&payment, &receipt, 2, "counts"),
+    ] {
+        let ended = bank.verify(file, &["--counts", argument(posting)]).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.errors.contains(said), "{ended:?}");
+        let ended = run(python_verifies_counted(&bank.path("public"), file, posting), "").await;
+        assert_eq!(ended.code, Some(code.min(1)), "{ended:?}");
+    }
+    for (file, account, code) in [(&balance, "2", 0), (&balance, "1", 1), (&payment, "2", 1)] {
+        let ended = bank.verify(file, &["--account", account]).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+    }
     let changed = bank.path("changed");
     let mut bytes = fs::read(&receipt).expect("readable");
     bytes[200] ^= 1;
@@ -161,6 +205,27 @@ pub(crate) fn python_verifies(keys: &Path, file: &Path) -> Command {
     python.arg(verifier).args([keys, file]).env("PYTHONDONTWRITEBYTECODE", "1");
     python.stdout(std::process::Stdio::piped());
     python
+}
+
+fn python_verifies_counted(keys: &Path, file: &Path, posting: &Path) -> Command {
+    let mut python = python_verifies(keys, file);
+    python.arg(posting);
+    python
+}
+
+/// A posting of 200,000 on account 2.
+async fn pay_once_more(server: &Server) {
+    let client = connect(&server.address).await;
+    let transfer = Transfer {
+        id: TransferId(2_000),
+        debit_account_id: AccountId(1),
+        credit_account_id: AccountId(2),
+        amount: Amount(200_000),
+        ledger: LedgerId(978),
+        code: Code(7),
+        ..Transfer::default()
+    };
+    client.create_transfers(&[transfer]).await.expect("it serves");
 }
 
 /// Every byte of every file, in the words of another language.

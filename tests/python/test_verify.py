@@ -18,7 +18,7 @@ import ed25519
 
 VERIFIER = pathlib.Path(__file__).parents[2] / "tools" / "verify" / "verify.py"
 sys.path.insert(0, str(VERIFIER.parent))
-from verify import Refused, check_redeemed, record, verify  # noqa: E402
+from verify import Refused, check_counted, check_redeemed, record, verify  # noqa: E402
 
 
 class VerifyTest(unittest.TestCase):
@@ -35,11 +35,13 @@ class VerifyTest(unittest.TestCase):
             return
         self.fail(f"{data.hex()} proves {said}")
 
+    def refuses_to(self, ask, *arguments):
+        with self.assertRaises(Refused, msg=arguments):
+            ask(*arguments)
+
     def test_every_file_proves_what_the_bank_said(self):
-        self.assertEqual(
-            sorted(self.files),
-            ["commit", "consistency", "document", "head", "position", "receipt", "transfer"],
-        )
+        kinds = "absence balance commit consistency document head position receipt transfer"
+        self.assertEqual(sorted(self.files), kinds.split())
         said = {name: verify(data, self.key) for name, data in self.files.items()}
         transfer = said["transfer"]["record"]
         self.assertEqual((transfer["what"], transfer["id"], transfer["amount"]), ("transfer", "77", "7700"))
@@ -50,12 +52,21 @@ class VerifyTest(unittest.TestCase):
         self.assertEqual(said["document"]["record"]["what"], "document_put")
         self.assertEqual(said["consistency"]["first"], said["head"])
         check_redeemed(said["receipt"], verify(self.redeemed, self.key))
+        balance, absence = said["balance"], said["absence"]
+        self.assertEqual((balance["account"], absence["account"]), ("2", "3"))
+        self.assertEqual(balance["credits_posted"], "4615000")
+        self.assertEqual((absence["last_posting"], absence["root"]), (None, balance["root"]))
+        for counted in ("receipt", "transfer", "position"):
+            check_counted(balance, said[counted])
+            self.refuses_to(check_counted, absence, said[counted])
+        for other in ("document", "commit", "head", "consistency", "balance"):
+            self.refuses_to(check_counted, balance, said[other])
         with self.assertRaises(Refused):
             check_redeemed(said["receipt"], said["document"])
 
     def test_whatever_is_changed_is_refused(self):
         # One of each kind: a signature takes some milliseconds here.
-        for name in ("head", "receipt", "transfer", "consistency"):
+        for name in ("head", "receipt", "transfer", "consistency", "balance"):
             data = self.files[name]
             with self.subTest(file=name):
                 for at in range(len(data)):
@@ -131,6 +142,40 @@ def consistency(first, second, path=()):
     return b"FLORINCP" + struct.pack("<II", 1, len(path)) + first + second + b"".join(path)
 
 
+def state(last, posted=None, zero=0):
+    posted = (7 if last else 0) if posted is None else posted
+    return bytes(48) + posted.to_bytes(16, "little") + struct.pack("<IIQ", 978, zero, last)
+
+
+def balance(accounts, account, places=None, shown=None, root=None, kind=17, table=6, position=3_500, expires=0, **value):
+    """Of an account as it was at 3,500 among others, recorded at 4,000; `places` are those that are shown."""
+    ids = sorted(accounts)
+    named = lambda id: b"FLORINBL" + id.to_bytes(16, "little")
+    hashes = [leaf_hash(named(id) + hashlib.sha256(accounts[id]).digest()) for id in ids]
+    node = lambda left, right: hashlib.sha256(b"\1" + left + right).digest()
+    paths = {0: [], 1: [[]], 2: [[1], [0]], 3: [[1, 2], [0, 2], [(0, 1)]]}[len(ids)]
+    hash_at = lambda at: node(hashes[at[0]], hashes[at[1]]) if isinstance(at, tuple) else hashes[at]
+    roots = {0: lambda: hashlib.sha256().digest(), 1: lambda: hashes[0], 2: lambda: node(*hashes)}
+    made = roots.get(len(ids), lambda: node(hash_at((0, 1)), hashes[2]))()
+    said = struct.pack("<IIQ", value.get("version", 1), value.get("zero", 0), len(ids)) + (root or made)
+    said += value.get("value", b"")
+    content = struct.pack("<HHIQ", table, 8, len(said), expires) + struct.pack(">Q", position) + said
+    data = leaf(kind, content)
+    proof = inclusion(data) + data
+    if places is None:
+        below, above = [id for id in ids if id < account], [id for id in ids if id > account]
+        places = [account] if account in accounts else below[-1:] + above[:1]
+    if shown is None:
+        shown = accounts[account] if account in accounts and places == [account] else b""
+    out = b"FLORINBP" + struct.pack("<II", 1, len(proof)) + account.to_bytes(16, "little")
+    out += struct.pack("<II", len(places), len(shown)) + proof
+    for id in places:
+        digest = hashlib.sha256(shown if id == account and shown else accounts[id]).digest()
+        path = [hash_at(at) for at in paths[ids.index(id)]]
+        out += struct.pack("<QII", ids.index(id), len(path), 0) + id.to_bytes(16, "little") + digest + b"".join(path)
+    return out + shown
+
+
 class RulesTest(unittest.TestCase):
     """What docs/FORMAT.md refuses although it is signed: the same cases as proof/tests/tampering.rs."""
 
@@ -140,6 +185,7 @@ class RulesTest(unittest.TestCase):
 
     def test_it_is_short_enough_to_be_read(self):
         self.assertLessEqual(len(VERIFIER.read_text().splitlines()), 200)
+        self.assertLessEqual(len((VERIFIER.parent / "curve.py").read_text().splitlines()), 50)
 
     def test_leaves_have_one_encoding(self):
         zeros = {1: 32, 2: 128, 4: 128, 6: 80, 7: 24, 16: 64, 19: 56}
@@ -255,6 +301,59 @@ class RulesTest(unittest.TestCase):
         self.refuses(verify, data + b"\0", b"".join(keys))
         # Other files have one signer: several keys are no key of theirs.
         self.refuses(verify, signed_head(), KEY + keys[1])
+
+    def test_a_balance_without_the_last_posting_is_refused(self):
+        """The same cases as proof/tests/balances.rs."""
+        last = leaf(4, struct.pack("<QQQQ", 77, 0, 10, 0) + (20).to_bytes(16, "little") + bytes(80), lsn=3_000)
+        honest = {10: state(2_000), 20: state(3_000), 30: state(0)}
+        said = verify(balance(honest, 20), KEY)
+        self.assertEqual((said["credits_posted"], said["last_posting"], said["position"]), ("7", 3_000, 3_500))
+        check_counted(said, verify(inclusion(last) + last, KEY))
+        check_counted(said, verify(receipt(last), KEY))
+        # Under the root that is on record: another balance, another account's.
+        self.refuses(verify, balance(honest, 20, shown=state(2_900)), KEY)
+        self.refuses(verify, balance(honest, 20, shown=honest[10]), KEY)
+        # Under a root that the bank has put on record for it.
+        liar = verify(balance({**honest, 20: state(2_900)}, 20), KEY)
+        gone = verify(balance({10: honest[10], 30: honest[30]}, 20), KEY)
+        for lie in (liar, gone):
+            self.refuses(check_counted, lie, verify(inclusion(last) + last, KEY))
+            self.refuses(check_counted, lie, verify(receipt(last), KEY))
+        check_counted(liar, verify(inclusion(early := last[:8] + struct.pack("<Q", 2_900) + last[16:]) + early, KEY))
+        for head in (dict(birth=2), dict(life=3), dict(life=3, epoch=3 + 2**40)):
+            self.refuses(check_counted, said, verify(inclusion(last, **head) + last, KEY))
+        late = last[:8] + struct.pack("<Q", 3_500) + last[16:]
+        self.refuses(check_counted, said, verify(inclusion(late) + late, KEY))
+        # Balances that can't be.
+        self.refuses(verify, balance({10: state(0, posted=7)}, 10), KEY)
+        self.refuses(verify, balance({10: state(3_500)}, 10), KEY)
+        self.refuses(verify, balance({10: state(3_000, zero=1)}, 10), KEY)
+
+    def test_an_account_that_is_there_is_never_shown_to_be_absent(self):
+        accounts = {number: state(2_000) for number in (10, 20, 30)}
+        for account, places in ((5, [10]), (15, [10, 20]), (25, [20, 30]), (35, [30])):
+            self.assertIsNone(verify(balance(accounts, account, places), KEY)["last_posting"])
+        for account in (5, 10, 15, 20, 25, 30, 35):
+            for places in ([], [10], [20], [30], [10, 20], [20, 10], [20, 30], [30, 20], [10, 30], [10, 10]):
+                if (account, places) not in ((5, [10]), (15, [10, 20]), (25, [20, 30]), (35, [30])):
+                    with self.subTest(account=account, places=places):
+                        self.refuses(verify, balance(accounts, account, places, shown=b""), KEY)
+        verify(balance({}, 7, []), KEY)
+        self.refuses(verify, balance({}, 7, [], root=bytes(32)), KEY)
+
+    def test_nothing_but_a_record_of_balances_is_one(self):
+        verify(balance({10: state(2_000)}, 10), KEY)
+        for record in (
+            dict(kind=20),
+            dict(table=16),
+            dict(position=4_001),
+            dict(expires=1),
+            dict(version=2),
+            dict(zero=1),
+            dict(value=b"\0"),
+        ):
+            with self.subTest(record=record):
+                self.refuses(verify, balance({10: state(2_000)}, 10, **record), KEY)
 
     def test_points_of_small_order_sign_nothing(self):
         neutral = (1).to_bytes(32, "little")

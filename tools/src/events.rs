@@ -63,6 +63,7 @@ pub(crate) fn observer() -> Observer {
         Event::KeysDestroyedAgain(count) => {
             info!(count, "keys destroyed that the log says are destroyed");
         }
+        Event::CaptureFailed(error) => error!("balances for proofs: {error}"),
         Event::TreeStuck(error) => error!("the tree of proofs stands still: {error}"),
         Event::StandbyStopped(error) => error!("this standby follows no more: {error}"),
         _ => {}

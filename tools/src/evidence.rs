@@ -1,12 +1,13 @@
-//! The five kinds of files that prove something: told apart by their first bytes, verified with public
+//! The six kinds of files that prove something: told apart by their first bytes, verified with public
 //! keys, described as a line of JSON.
 
 use crate::exit::{Exit, Failure};
 use crate::json::hexadecimal::hexadecimal;
 use crate::json::item;
+use florin_ledger::record::Balances;
 use florin_proof::{
-    ConsistencyProof, CosignedHead, Flaw, InclusionProof, Leaf, ProofError, PublicKey, SignedHead,
-    SignedReceipt, TreeHead,
+    BalanceProof, Capture, ConsistencyProof, CosignedHead, Flaw, InclusionProof, Leaf, ProofError,
+    PublicKey, SignedHead, SignedReceipt, TreeHead,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -23,12 +24,13 @@ pub(crate) enum Evidence {
     Inclusion(InclusionProof),
     Consistency(ConsistencyProof),
     Receipt(SignedReceipt),
+    Balance(BalanceProof),
 }
 
 /// Reads a file; nothing of it is verified.
 ///
 /// # Errors
-/// If it can't be read, or proves nothing because it is none of the five.
+/// If it can't be read, or proves nothing because it is none of the six.
 pub(crate) fn read(path: &Path) -> Result<Evidence, Failure> {
     let unavailable = |error: String| Failure::unavailable(format!("{}: {error}", path.display()));
     let length = fs::metadata(path).map_err(|error| unavailable(error.to_string()))?.len();
@@ -50,6 +52,7 @@ impl Evidence {
             Some(b"FLORINCH") => CosignedHead::read(bytes).map(Evidence::Cosigned),
             Some(b"FLORINIP") => InclusionProof::read(bytes).map(Evidence::Inclusion),
             Some(b"FLORINCP") => ConsistencyProof::read(bytes).map(Evidence::Consistency),
+            Some(b"FLORINBP") => BalanceProof::read(bytes).map(Evidence::Balance),
             _ => SignedReceipt::read(bytes).map(Evidence::Receipt),
         }
     }
@@ -61,6 +64,7 @@ impl Evidence {
             Evidence::Inclusion(proof) => proof.to_bytes(),
             Evidence::Consistency(proof) => proof.to_bytes(),
             Evidence::Receipt(receipt) => receipt.to_bytes(),
+            Evidence::Balance(proof) => proof.to_bytes(),
         }
     }
 
@@ -69,6 +73,7 @@ impl Evidence {
         match self {
             Evidence::Inclusion(proof) => Some(&proof.leaf),
             Evidence::Receipt(receipt) => Some(&receipt.receipt.leaf),
+            Evidence::Balance(proof) => Some(&proof.capture.leaf),
             Evidence::Head(_) | Evidence::Cosigned(_) | Evidence::Consistency(_) => None,
         }
     }
@@ -88,6 +93,7 @@ impl Evidence {
             Evidence::Inclusion(proof) => proof.verify(of_one(&proof.head.key)).map(drop),
             Evidence::Consistency(proof) => proof.verify(of_one(&proof.first.key)),
             Evidence::Receipt(receipt) => receipt.verify(of_one(&receipt.key)).map(drop),
+            Evidence::Balance(proof) => proof.verify(of_one(&proof.capture.head.key)).map(drop),
         }?;
         if 1 < signers_min {
             return Err(ProofError { offset: 0, flaw: Flaw::TooFewSigners });
@@ -130,8 +136,45 @@ impl Evidence {
                 },
                 "record": of_leaf(&receipt.leaf),
             }),
+            Evidence::Balance(proof) => of_balance(proof),
         }
     }
+}
+
+/// The balance is null of an account that was not open.
+fn of_balance(proof: &BalanceProof) -> Value {
+    let leaf = Leaf::read(&proof.capture.leaf).ok();
+    let capture = leaf.as_ref().and_then(Capture::of_leaf).map(|capture| of_capture(&capture));
+    let balance = proof.state.map(|state| {
+        let Balances { debits_pending, debits_posted, credits_pending, credits_posted } =
+            state.balances;
+        json!({
+            "ledger": state.ledger.0,
+            "debits_pending": debits_pending.0.to_string(),
+            "debits_posted": debits_posted.0.to_string(),
+            "credits_pending": credits_pending.0.to_string(),
+            "credits_posted": credits_posted.0.to_string(),
+            "last_posting": state.last_posting.to_string(),
+        })
+    });
+    json!({
+        "kind": "balance",
+        "head": of_head(&proof.capture.head),
+        "account": proof.account.0.to_string(),
+        "balance": balance,
+        "captured": capture,
+        "recorded": leaf.map(|leaf| {
+            json!({ "position": leaf.position.to_string(), "time": leaf.time.0.to_string() })
+        }),
+    })
+}
+
+pub(crate) fn of_capture(capture: &Capture) -> Value {
+    json!({
+        "position": capture.position.to_string(),
+        "accounts": capture.accounts.to_string(),
+        "root": capture.root.to_string(),
+    })
 }
 
 fn of_head(SignedHead { head, key, .. }: &SignedHead) -> Value {

@@ -95,11 +95,11 @@ impl Destination {
     pub(crate) fn open_proving(
         &self,
         runtime: &Runtime,
-        signing_key: SigningKey,
+        signing_key: Option<SigningKey>,
     ) -> Result<Ledger, Failure> {
         self.credentials.check_absent()?;
         let path = self.target.data.as_ref().expect("a directory is named");
-        let proving = Proving { signing_key: Some(signing_key), ..Proving::default() };
+        let proving = Proving { signing_key, capture_bytes: 0, ..Proving::default() };
         let key = self.key.open()?;
         let _guard = runtime.enter();
         let options = Options { key, proving: Some(proving), ..Options::default() };

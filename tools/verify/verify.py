@@ -1,57 +1,16 @@
-"""Verifies what a bank on Florin proves: receipts, inclusion proofs, consistency proofs, heads of one or more signers.
+"""Verifies what a bank on Florin proves: receipts, inclusion, consistency, balances, heads of one or more signers.
 
-    python3 verify.py PUBLIC_KEY_FILE FILE [PROOF_THAT_REDEEMS_THE_RECEIPT]
+    python3 verify.py PUBLIC_KEY_FILE FILE [PROOF_THAT_REDEEMS_THE_RECEIPT | WHAT_THE_BALANCE_MUST_COUNT]
 
-Written from docs/FORMAT.md ("Proofs") alone, with the standard library alone: it shares no line with the bank. Ends
-with 0 and prints what is proved, or with 1 and why it proves nothing. A co-signed head is of all keys, one a line.
+Written from docs/FORMAT.md ("Proofs") alone, with the standard library and curve.py alone: it shares no line with the
+bank. Ends with 0 and prints what is proved, or with 1. A co-signed head is of all keys, one a line.
 """
 import hashlib, json, re, struct, sys
-
-class Refused(Exception):
-    """The file proves nothing."""
-
-def check(holds, why):
-    if not holds:
-        raise Refused(why)
-
-# Ed25519 (RFC 8032, 5.1): a point is x, y, z, t with x/z, y/z on the curve and t = xy/z.
-P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-
-def add(a, b):
-    e, f = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
-    g, h = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
-    return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
-
-def times(n, point):
-    others = times(n >> 1, add(point, point)) if n else (0, 1, 1, 0)
-    return add(others, point) if n & 1 else others
-
-def point(encoded):
-    y = int.from_bytes(encoded, "little")
-    sign, y = y >> 255, y & ((1 << 255) - 1)
-    check(y < P, "a point that is not canonical")
-    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
-    x = pow(square, (P + 3) // 8, P)
-    if (x * x - square) % P:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    check((x * x - square) % P == 0 and (x or not sign), "no point of the curve")
-    x = P - x if x & 1 != sign else x
-    return (x, y, 1, x * y % P)
-
-is_same = lambda a, b: (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
-BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
-
-def check_signature(key, message, signature):
-    s = int.from_bytes(signature[32:], "little")
-    check(s < L, "a signature that is not canonical")
-    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
-    r, public = point(signature[:32]), point(key)
-    check(not any(is_same(times(8, it), (0, 1, 1, 0)) for it in (r, public)), "a point of small order")
-    check(is_same(times(s, BASE), add(r, times(k, public))), "the signature is wrong")
+from curve import Refused, check, check_signature
 
 # The tree (RFC 9162, 2.1).
-node = lambda left, right: hashlib.sha256(b"\1" + left + right).digest()
+sha256 = lambda data: hashlib.sha256(data).digest()
+node = lambda left, right: sha256(b"\1" + left + right)
 
 def walk(fn, sn, seed, path):
     fr = sr = seed
@@ -81,7 +40,6 @@ def check_consistency(first, second, path):
 
 # The files (docs/FORMAT.md, "Proofs").
 FILE_BYTES_MAX, LEAF_BYTES_MAX = 1 << 20, 65_880
-
 def split(data, layout):
     size = struct.calcsize("<" + layout)
     check(size <= len(data), "the file ends too soon")
@@ -156,8 +114,8 @@ def inclusion(data, key):
     check((magic, version, zero) == (b"FLORINIP", 1, 0), "no inclusion proof of version 1")
     check(hashes <= 64 and len(rest) == 240 + 32 * hashes + leaf_bytes, "a proof of another length")
     of, path, leaf = head(rest[:240], key), rest[240 : 240 + 32 * hashes], rest[240 + 32 * hashes :]
-    said, at, hashed = record(leaf), place(leaf), hashlib.sha256(b"\0" + leaf).digest()
-    root = walk(index, of["leaves"] - 1, hashed, cut(path))[1]
+    said, at = record(leaf), place(leaf)
+    root = walk(index, of["leaves"] - 1, sha256(b"\0" + leaf), cut(path))[1]
     check(index < of["leaves"] and root == of["root"], "it does not lead to the root")
     check(at["lsn"] < of["lsn"] and at["epoch"] <= of["epoch"] and at["time"] <= of["time"], "it is behind its head")
     return dict(head=of, index=index, leaf=leaf, record=said)
@@ -166,18 +124,61 @@ def consistency(data, key):
     (magic, version, hashes), rest = split(data, "8sII")
     check((magic, version) == (b"FLORINCP", 1), "no consistency proof of version 1")
     check(hashes <= 64 and len(rest) == 480 + 32 * hashes, "a proof of another length")
-    first, second, path = head(rest[:240], key), head(rest[240:480], key), rest[480:]
+    first, second = head(rest[:240], key), head(rest[240:480], key)
     check_bank(first, second)
-    check_consistency(first, second, cut(path))
+    check_consistency(first, second, cut(rest[480:]))
     return dict(first=first, second=second)
 
+def capture(leaf):
+    (*start, version, zero, accounts, root), _ = split(leaf[32:48] + leaf[56:], "HHIQIIQ32s")
+    position = int.from_bytes(leaf[48:56], "big")
+    is_one = (leaf[24], *start, version, zero) == (17, 6, 8, 48, 0, 1, 0)
+    check(is_one and position <= place(leaf)["lsn"], "no record of all balances before it")
+    return dict(position=position, accounts=accounts, root=root)
+
+def balance(data, key):
+    (magic, version, proof_bytes, account, count, state_bytes), rest = split(data, "8sII16sII")
+    check((magic, version) == (b"FLORINBP", 1) and count <= 2 and state_bytes in (0, 80), "no such balance proof")
+    proof, rest, account, places = inclusion(rest[:proof_bytes], key), rest[proof_bytes:], whole(account), []
+    said = dict(head=proof["head"], account=str(account), last_posting=None, **capture(proof["leaf"]))
+    for _ in range(count):
+        (index, hashes, zero, id, state), rest = split(rest, "QII16s32s")
+        path, rest = rest[: 32 * hashes], rest[32 * hashes :]
+        check(index < said["accounts"] and zero == 0 and len(path) == 32 * hashes <= 2048, "a place that can't be")
+        root = walk(index, said["accounts"] - 1, sha256(b"\0FLORINBL" + id + state), cut(path))[1]
+        check(root == said["root"], "it does not lead to the root that is on record")
+        places.append((index, whole(id), state))
+    check(len(rest) == state_bytes, "a proof of another length")
+    if rest:
+        *balances, ledger, zero, last = split(rest, "16s16s16s16sIIQ")[0]
+        check([it[1:] for it in places] == [(account, sha256(rest))], "the balance of another account")
+        check(zero == 0 and last < said["position"] and (last or not any(rest[:64])), "a balance that can't be")
+        names = "debits_pending debits_posted credits_pending credits_posted".split()
+        return said | dict(zip(names, map(str, map(whole, balances))), ledger=ledger, last_posting=last)
+    below, above = ([index for index, id, _ in places if (id < account) == side and id != account] for side in (1, 0))
+    at = below[0] + 1 if below else 0
+    is_between = above == [at][: said["accounts"] - at] and len(below) < 2 and [it[0] for it in places] == below + above
+    check(is_between and (places or said["root"] == sha256(b"")), "no neighbours of an account that is not there")
+    return said
+
 def verify(data, key):
-    kinds = {b"TH": head, b"CH": cosigned, b"RC": receipt, b"IP": inclusion, b"CP": consistency}
+    kinds = {b"TH": head, b"CH": cosigned, b"RC": receipt, b"IP": inclusion, b"CP": consistency, b"BP": balance}
     check(len(data) <= FILE_BYTES_MAX and data[:6] == b"FLORIN" and data[6:8] in kinds, "no file that proves anything")
     return kinds[data[6:8]](data, key)
 
+def check_counted(said, other):
+    check("leaf" in other, "a balance counts records, and nothing else")
+    leaf, of = other["leaf"], other.get("head") or other | place(other["leaf"])
+    check_bank(said["head"], of)
+    sides = {2: [leaf[32:48]], 4: [leaf[48:64], leaf[64:80]], 6: [leaf[48:64], leaf[64:80]]}.get(leaf[24], [])
+    is_of_it = said["account"] in [str(whole(it)) for it in sides] and said["head"]["life"] == of["life"]
+    check(is_of_it, "the record is no posting on that account, or of another life of the database")
+    check(place(leaf)["lsn"] < said["position"], "the record lies behind the balance, which can't count it")
+    is_counted = said["last_posting"] is not None and (leaf[24] == 2 or place(leaf)["lsn"] <= said["last_posting"])
+    check(is_counted, "the balance leaves out this record, which lies before it: the bank's word is broken")
+
 def check_redeemed(promised, proof):
-    check("chain" in promised and "leaf" in promised and "index" in proof, "inclusion proofs redeem receipts, no others")
+    check("chain" in promised and "leaf" in promised and "index" in proof, "inclusion proofs redeem receipts, only")
     check(promised["leaf"] == proof["leaf"], "the proof is of something else")
     check_bank(promised | place(promised["leaf"]), proof["head"])
     ends, end = [[it["lsn"], it["chain"]] for it in (proof["head"], promised)]
@@ -185,12 +186,11 @@ def check_redeemed(promised, proof):
 
 def main(key_file, file, redeeming=None):
     read = lambda path: open(path, "rb").read(FILE_BYTES_MAX + 1)
-    key = read(key_file).strip()
-    check(re.fullmatch(rb"([\da-fA-F]{64}\s*)+", key), f"a key is 64 hexadecimal digits, which {key_file} has not")
-    key = bytes.fromhex(key.decode())
-    said = verify(read(file), key)
+    is_key = re.fullmatch(rb"\s*([\da-fA-F]{64}\s*)+", read(key_file))
+    check(is_key, f"a key is 64 hexadecimal digits, which {key_file} has not")
+    said = verify(read(file), key := bytes.fromhex(read(key_file).decode()))
     if redeeming:
-        check_redeemed(said, verify(read(redeeming), key))
+        (check_counted if "account" in said else check_redeemed)(said, verify(read(redeeming), key))
     print(json.dumps(said, default=lambda binary: binary.hex()))
 
 if __name__ == "__main__":

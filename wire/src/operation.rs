@@ -130,6 +130,10 @@ operations! {
     ProveConsistency = 82 "prove_consistency",
     /// Subject; receipt.
     Receipt = 83 "receipt",
+    /// Account and position; balance proof.
+    ProveBalance = 84 "prove_balance",
+    /// Nothing; what was captured.
+    CaptureBalances = 85 "capture_balances",
 }
 
 impl Operation {
@@ -145,6 +149,7 @@ impl Operation {
                 | Operation::WriteDocuments
                 | Operation::InsertUnique
                 | Operation::DeclareTable
+                | Operation::CaptureBalances
                 | Operation::MakeKeys
                 | Operation::DestroyKeys
         )
@@ -156,13 +161,14 @@ impl Operation {
     /// version; being the first would be told `seen` for its own.
     #[must_use]
     pub const fn may_be_repeated(self) -> bool {
-        // A name gets one key, and loses it once.
+        // A name gets one key, and loses it once; a second capture is one more.
         let has_ids = matches!(
             self,
             Operation::CreateAccounts
                 | Operation::CreateTransfers
                 | Operation::Commit
                 | Operation::CommitWithReceipt
+                | Operation::CaptureBalances
                 | Operation::MakeKeys
                 | Operation::DestroyKeys
         );
@@ -180,7 +186,7 @@ impl Operation {
             | Operation::WriteDocuments
             | Operation::InsertUnique => &[Role::Write],
             Operation::DryRun | Operation::DryRunAsOf => &[Role::Write, Role::Read, Role::Audit],
-            Operation::DeclareTable => &[Role::Operate],
+            Operation::DeclareTable | Operation::CaptureBalances => &[Role::Operate],
             Operation::LookupAccounts
             | Operation::LookupTransfers
             | Operation::AccountTransfers
@@ -195,6 +201,7 @@ impl Operation {
             | Operation::TreeHead
             | Operation::ProveInclusion
             | Operation::ProveConsistency
+            | Operation::ProveBalance
             | Operation::Receipt
             | Operation::ListTables => &[Role::Read, Role::Audit],
             Operation::Subscribe | Operation::Credit | Operation::Unsubscribe => &[Role::Stream],

@@ -6,6 +6,8 @@
 //! consistency:  0  8 leaves of the older tree | 8  8 of the newer, zero: the newest = 16
 //! inclusion:    0  8 leaves of the tree; zero: the newest | 8    subject
 //! receipt:      0    subject
+//! balance:      0 16 account | 16  8 epoch | 24  8 lsn; both zero: of the newest capture = 32
+//! captured:     0  8 position | 8  8 accounts | 16 32 root                              = 48
 //!
 //! subject:      0  1 kind | 1  1 reserved, zero | 2  2 table | 4  4 reserved, zero
 //!               8 16 id, or position: 8 epoch, 8 lsn | 24    key             = 24 + ..
@@ -16,8 +18,10 @@
 
 use crate::error::{DecodeError, Reason};
 use bytes::{BufMut, Bytes, BytesMut};
-use florin_ledger::{CommitId, DocumentKey, Lsn, Position, Subject, TableId, TransferId};
-use zerocopy::little_endian::{U16, U32, U128};
+use florin_ledger::{
+    AccountId, CommitId, DocumentKey, Lsn, Position, Subject, TableId, TransferId,
+};
+use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -53,6 +57,95 @@ pub struct ConsistencyOf {
     pub first: u64,
     /// Leaves of the newer one; `None`: of the newest.
     pub second: Option<u64>,
+}
+
+/// The question of [`crate::Operation::ProveBalance`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BalanceOf {
+    /// Whose.
+    pub account: AccountId,
+    /// Of the newest capture at or before it; [`Position::NONE`]: of the newest.
+    pub at: Position,
+}
+
+/// The answer of [`crate::Operation::CaptureBalances`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Captured {
+    /// Records before it are counted.
+    pub position: Lsn,
+    /// Accounts that were open.
+    pub accounts: u64,
+    /// Of their tree.
+    pub root: [u8; 32],
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct BalanceLayout {
+    account: U128,
+    epoch: U64,
+    lsn: U64,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct CapturedLayout {
+    position: U64,
+    accounts: U64,
+    root: [u8; 32],
+}
+
+const _: () = assert!(size_of::<BalanceLayout>() == 32);
+const _: () = assert!(size_of::<CapturedLayout>() == 48);
+
+impl BalanceOf {
+    /// The body of the question.
+    #[must_use]
+    pub fn to_bytes(self) -> Bytes {
+        let BalanceOf { account, at: Position { epoch, lsn } } = self;
+        let (account, epoch, lsn) = (account.0.into(), epoch.into(), lsn.0.into());
+        Bytes::copy_from_slice(BalanceLayout { account, epoch, lsn }.as_bytes())
+    }
+
+    /// The question of a body.
+    ///
+    /// # Errors
+    /// If it has another length.
+    pub fn decode(body: &[u8]) -> Result<BalanceOf, DecodeError> {
+        let BalanceLayout { account, epoch, lsn } = whole::<BalanceLayout>(body)?;
+        let at = Position { epoch: epoch.get(), lsn: Lsn(lsn.get()) };
+        Ok(BalanceOf { account: AccountId(account.get()), at })
+    }
+}
+
+impl Captured {
+    /// The body of the answer.
+    #[must_use]
+    pub fn to_bytes(self) -> Bytes {
+        let Captured { position, accounts, root } = self;
+        let (position, accounts) = (position.0.into(), accounts.into());
+        Bytes::copy_from_slice(CapturedLayout { position, accounts, root }.as_bytes())
+    }
+
+    /// The answer of a body.
+    ///
+    /// # Errors
+    /// If it has another length.
+    pub fn decode(body: &[u8]) -> Result<Captured, DecodeError> {
+        let CapturedLayout { position, accounts, root } = whole::<CapturedLayout>(body)?;
+        Ok(Captured { position: Lsn(position.get()), accounts: accounts.get(), root: *root })
+    }
+}
+
+/// A body that is one layout.
+fn whole<T>(body: &[u8]) -> Result<&T, DecodeError>
+where
+    T: FromBytes + Immutable + KnownLayout + Unaligned,
+{
+    let too_short = DecodeError::new(body.len(), Reason::TooShort);
+    let (layout, rest) = T::ref_from_prefix(body).map_err(|_| too_short)?;
+    end(rest, size_of::<T>())?;
+    Ok(layout)
 }
 
 /// The body of a question for a head.
@@ -223,6 +316,16 @@ mod tests {
             let asked = ConsistencyOf { first: 2, second };
             assert_eq!(ConsistencyOf::decode(&asked.to_bytes()), Ok(asked));
             assert_eq!(decode_head(&head_to_bytes(second)), Ok(second));
+        }
+        for at in [Position::NONE, Position { epoch: 3, lsn: Lsn(1 << 40) }] {
+            let asked = BalanceOf { account: AccountId(u128::MAX - 1), at };
+            assert_eq!(BalanceOf::decode(&asked.to_bytes()), Ok(asked));
+        }
+        let captured = Captured { position: Lsn(7), accounts: 8, root: [9; 32] };
+        assert_eq!(Captured::decode(&captured.to_bytes()), Ok(captured));
+        for length in [0, 31, 33, 47, 49] {
+            assert!(BalanceOf::decode(&vec![0; length]).is_err());
+            assert!(Captured::decode(&vec![0; length]).is_err());
         }
         assert!(ConsistencyOf::decode(&[0; 17]).is_err());
         assert!(decode_head(&[0; 7]).is_err());

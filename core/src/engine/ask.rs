@@ -7,7 +7,9 @@ use crate::runs::{RunKind, RunName, RunSet};
 use florin_ledger::query::{AccountPage, QueryFilter};
 use florin_ledger::record::{Balances, DocumentRecord};
 use florin_ledger::trial::LedgerSums;
-use florin_ledger::{Account, AccountFlags, AccountId, Lsn, Position, Slot, TableId, TableOptions};
+use florin_ledger::{
+    Account, AccountFlags, AccountId, Ledger, Lsn, Position, Slot, TableId, TableOptions,
+};
 
 /// A reader's question.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub(crate) enum Ask {
     Tables,
     /// Where the history of the account in a slot begins.
     AccountAt(Slot),
+    /// The same of several, each of which has an account.
+    AccountsAt(Vec<Slot>),
     /// The sums over some rows of the account table.
     Rows { from: Slot, count: u32 },
     /// The runs of every index.
@@ -45,6 +49,7 @@ impl Ask {
         match self {
             Ask::Find(_, keys) => size_of_val(keys.as_slice()),
             Ask::Names(slots) => slots.len() * size_of::<AccountId>(),
+            Ask::AccountsAt(slots) => slots.len() * size_of::<AccountPosition>(),
             Ask::Accounts(filter) => usize::try_from(filter.limit)
                 .unwrap_or(usize::MAX)
                 .saturating_mul(size_of::<Account>()),
@@ -65,6 +70,8 @@ impl Ask {
 pub(crate) enum Answer {
     /// `None` if there is no such account.
     Account(Option<AccountPosition>),
+    /// One entry per slot.
+    AccountsAt(Vec<AccountPosition>),
     /// One entry per key, and the runs in which those not in memory may be.
     Found(Vec<Option<Lsn>>, RunSet),
     /// One id per slot.
@@ -91,6 +98,8 @@ pub(crate) struct RowSums {
     pub(crate) sums: LedgerSums,
     /// How many rows there were.
     pub(crate) count: u32,
+    /// How many the table has.
+    pub(crate) accounts_count: u64,
     /// The rows reflect exactly the records before this position.
     pub(crate) at: Lsn,
     /// The end of the last finished frame, not past `at`.
@@ -125,6 +134,18 @@ pub(crate) struct AccountPosition {
 }
 
 impl AccountPosition {
+    /// That of the account in a slot; `None` if it has none.
+    pub(crate) fn of(ledger: &Ledger, slot: Slot) -> Option<AccountPosition> {
+        let row = ledger.row(slot)?;
+        Some(AccountPosition {
+            account: ledger.account_at(slot)?,
+            slot,
+            last_posting: row.last_posting,
+            last_waypoint: row.last_waypoint,
+            flags_given: row.flags_given,
+        })
+    }
+
     pub(crate) fn balances(&self) -> Balances {
         Balances {
             debits_pending: self.account.debits_pending,

@@ -35,7 +35,7 @@ impl Documents {
     /// What a table promises.
     pub(crate) fn options(&self, table: TableId) -> TableOptions {
         // Whoever could delete there could bring a destroyed key back with an old copy of it.
-        if table == TableId::DESTROYED_KEYS {
+        if table.keeps_all() {
             return TableOptions { append_only: true, ..TableOptions::default() };
         }
         self.tables.get(&table).copied().unwrap_or_default()

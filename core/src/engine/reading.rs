@@ -19,6 +19,11 @@ impl Engine {
                 Answer::Account(self.ledger.slot(*id).and_then(|slot| self.position_at(slot)))
             }
             Ask::AccountAt(slot) => Answer::Account(self.position_at(*slot)),
+            Ask::AccountsAt(slots) => {
+                let account = |slot| self.position_at(slot).ok_or_else(|| no_account(slot));
+                let accounts: Result<_, _> = slots.iter().copied().map(account).collect();
+                Answer::AccountsAt(accounts?)
+            }
             Ask::Rows { from, count } => Answer::Rows(self.row_sums(*from, *count)),
             Ask::Runs => Answer::Runs(self.run_names().collect()),
             Ask::Find(kind, keys) => {
@@ -105,24 +110,18 @@ impl Engine {
     }
 
     fn position_at(&self, slot: Slot) -> Option<AccountPosition> {
-        let row = self.ledger.row(slot)?;
-        Some(AccountPosition {
-            account: self.ledger.account_at(slot)?,
-            slot,
-            last_posting: row.last_posting,
-            last_waypoint: row.last_waypoint,
-            flags_given: row.flags_given,
-        })
+        AccountPosition::of(&self.ledger, slot)
     }
 
     fn row_sums(&self, from: Slot, count: u32) -> RowSums {
         let end = u64::from(from.0.saturating_add(count)).min(self.ledger.accounts_count());
         let end = u32::try_from(end).expect("slots are 32 bits").max(from.0);
         // Requests of this very turn are in the rows already, and their records in the open frame.
-        let open_end = self.past.open.as_ref().map(|frame| frame.end());
+        let open_end = self.past.open.as_ref().map(|frame| frame.reached());
         RowSums {
             sums: self.ledger.sums_of(from.0..end),
             count: end - from.0,
+            accounts_count: self.ledger.accounts_count(),
             at: open_end.unwrap_or(self.log.applied),
             frame_end: self.log.applied,
         }
@@ -131,9 +130,7 @@ impl Engine {
     fn names_of(&self, slots: &[Slot]) -> Result<Vec<AccountId>, Error> {
         let name = |slot: &Slot| match self.ledger.row(*slot) {
             Some(row) => Ok(row.id),
-            None => Err(Error::corrupt(format!(
-                "the log names an account at slot {slot}, there is none: run `florin rebuild`"
-            ))),
+            None => Err(no_account(*slot)),
         };
         slots.iter().map(name).collect()
     }
@@ -186,6 +183,12 @@ impl Engine {
     fn account_in(&self, slot: u64) -> Option<Account> {
         self.ledger.account_at(Slot(u32::try_from(slot).ok()?))
     }
+}
+
+fn no_account(slot: Slot) -> Error {
+    Error::corrupt(format!(
+        "the log names an account at slot {slot}, there is none: run `florin rebuild`"
+    ))
 }
 
 fn matches(filter: &QueryFilter, account: &Account) -> bool {

@@ -195,6 +195,13 @@ impl FrameBuilder {
         self.tick(time).is_some()
     }
 
+    /// What lies between its records so far, which are before it, and those to come, which are not. The end of the
+    /// frame is rounded up, and the next record may begin before that.
+    #[must_use]
+    pub fn reached(&self) -> Lsn {
+        self.position(self.bytes.len())
+    }
+
     /// Where the frame would end if it were finished now, exclusive.
     #[must_use]
     pub fn end(&self) -> Lsn {

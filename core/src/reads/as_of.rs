@@ -235,7 +235,7 @@ impl Then<'_> {
             tables.into_iter().map(|table| (table, table.0.to_be_bytes())).collect();
         let declared = declarations.iter().map(|(_, key)| (TableId::DECLARATIONS, &key[..]));
         let declared = self.add_documents(&declared.collect::<Vec<_>>())?;
-        let mut append_only = BTreeSet::from([TableId::DESTROYED_KEYS]);
+        let mut append_only = BTreeSet::from([TableId::DESTROYED_KEYS, TableId::BALANCES]);
         for ((table, _), lsn) in declarations.iter().zip(declared) {
             let promises =
                 lsn.and_then(|lsn| self.documents.get(&lsn)).and_then(|(record, payload)| {

@@ -16,6 +16,7 @@ use crate::log::LogReader;
 use florin_ledger::query::{AccountFilter, BalanceAt, Cursor};
 use florin_ledger::record::{Balances, Record, WAYPOINT_INTERVAL};
 use florin_ledger::{Code, Lsn, Timestamp, TransferFlags};
+use florin_proof::AccountState;
 use std::cell::Cell;
 use std::collections::VecDeque;
 
@@ -257,6 +258,27 @@ pub(super) fn as_of(
         }
     }
     Ok(then)
+}
+
+/// An account as it was right before a position, by what the log says of its postings since.
+///
+/// # Errors
+/// Whatever reading the log says.
+pub(crate) fn state_before(
+    log: &LogReader,
+    durable: Lsn,
+    account: AccountPosition,
+    position: Lsn,
+) -> Result<AccountState, Error> {
+    let ledger = account.account.ledger;
+    let mut walk = Walk::new(log, durable, account);
+    if position <= walk.next {
+        walk.skip(|posting| position <= posting.lsn)?;
+    }
+    while position <= walk.next {
+        walk.step()?;
+    }
+    Ok(AccountState { ledger, balances: walk.balances, last_posting: walk.next })
 }
 
 /// What came of recomputing an account.

@@ -24,9 +24,10 @@ use florin_ledger::query::{
 };
 use florin_ledger::record::{Record, TransferRecord};
 use florin_ledger::{AccountId, Lsn, Slot, Timestamp, Transfer, TransferId};
+use florin_proof::AccountState;
 pub use found::{DocumentsFound, DocumentsToRead};
 use history::Walk;
-pub(crate) use history::recount;
+pub(crate) use history::{recount, state_before};
 use kept::KeptDocuments;
 use posting::Cause;
 pub(crate) use posting::timestamp_of;
@@ -234,6 +235,32 @@ impl Reads {
         match self.ask(Ask::Names(slots))? {
             Answer::Names(ids) => Ok(ids),
             _ => unreachable!("names are answered by names"),
+        }
+    }
+
+    /// Accounts as they were right before a position that is durable, in the order of their slots; O(postings / 32)
+    /// since then.
+    pub(crate) fn states_before(
+        &self,
+        slots: Vec<Slot>,
+        position: Lsn,
+    ) -> Result<Vec<(AccountId, AccountState)>, Error> {
+        let Answer::AccountsAt(accounts) = self.ask(Ask::AccountsAt(slots))? else {
+            unreachable!("accounts are answered by accounts");
+        };
+        // Whatever these speak of is durable by now.
+        let durable = self.durable.get();
+        let state = |now: AccountPosition| {
+            Ok((now.account.id, state_before(&self.log, durable, now, position)?))
+        };
+        accounts.into_iter().map(state).collect()
+    }
+
+    /// A position that is durable, and how many accounts were opened before it.
+    pub(crate) fn accounts_so_far(&self) -> Result<(Lsn, u64), Error> {
+        match self.ask(Ask::Rows { from: Slot(0), count: 0 })? {
+            Answer::Rows(rows) => Ok((rows.at, rows.accounts_count)),
+            _ => unreachable!("rows are answered by sums"),
         }
     }
 

@@ -9,7 +9,10 @@
 //! - A head is of the end of a frame, and there is one of each size: [`florin_proof::head`].
 //! - What is handed out was verified first, by the code that verifiers use ([`prover`]).
 
+mod accounts;
 mod builder;
+mod captures;
+mod capturing;
 mod check;
 mod edge;
 mod figures;
@@ -18,6 +21,7 @@ mod nodes;
 mod number;
 mod open;
 mod prover;
+mod recorded;
 mod scan;
 mod thread;
 mod tile;
@@ -28,12 +32,15 @@ pub use figures::TreeFigures;
 
 pub(crate) use check::TreeCheck;
 pub(crate) use open::OpenTree;
+pub(crate) use recorded::CaptureCheck;
 pub(crate) use tiles::{DIRECTORY, remove_all};
 
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
+use crate::limits::CAPTURE_INTERVAL_BYTES;
 use crate::log::FramePosition;
 use crate::reads::Reads;
+use captures::Captures;
 use edge::{BLOCK_LEVEL, Edge, Peaks, Shape};
 use florin_ledger::Lsn;
 use florin_ledger::record::LifeRecord;
@@ -51,11 +58,18 @@ pub struct Proving {
     /// A file of the tree has 2^level leaves: from 9 to 24. One that was made with another level is derived
     /// again.
     pub tile_level: u32,
+    /// Bytes of log after which all balances are captured again, by whoever decides; 0: only when they are asked for
+    /// ([`crate::Database::capture_balances`]).
+    pub capture_bytes: u64,
 }
 
 impl Default for Proving {
     fn default() -> Proving {
-        Proving { signing_key: None, tile_level: TILE_LEVEL_DEFAULT }
+        Proving {
+            signing_key: None,
+            tile_level: TILE_LEVEL_DEFAULT,
+            capture_bytes: CAPTURE_INTERVAL_BYTES,
+        }
     }
 }
 
@@ -86,6 +100,7 @@ pub(crate) struct Tree {
     key: Option<SigningKey>,
     /// The newest life that the log was seen to be in.
     life: Mutex<LifeRecord>,
+    captures: Captures,
     /// Damaged tiles that somebody needs.
     wanted: Wanted,
     /// The thread that builds has ended: nothing moves any more.
@@ -116,6 +131,7 @@ impl Tree {
             opened,
             key: proving.signing_key.clone(),
             life: Mutex::new(life),
+            captures: Captures::default(),
             wanted: Wanted::default(),
             is_ended: AtomicBool::new(false),
             derived_count: AtomicU64::new(0),

@@ -1,5 +1,6 @@
-//! The tree of an open database, and the thread that builds it.
+//! The tree of an open database, and its threads.
 
+use super::capturing::CaptureThread;
 use super::thread::TreeThread;
 use super::{Proving, Tree, TreeFigures};
 use crate::disk::Disk;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct OpenTree {
     /// `None` once it was ended: it holds the data directory open.
     tree: Mutex<Option<Arc<Tree>>>,
-    thread: Mutex<Option<TreeThread>>,
+    threads: Mutex<Option<(TreeThread, CaptureThread)>>,
 }
 
 impl OpenTree {
@@ -26,11 +27,17 @@ impl OpenTree {
         life: LifeRecord,
         proving: &Proving,
         observer: &Observer,
+        decides: bool,
     ) -> Result<OpenTree, Error> {
         let tree = Arc::new(Tree::new(Arc::clone(disk), reads, life, proving)?);
-        let thread = TreeThread::start(Arc::clone(&tree), observer.clone())
-            .map_err(|error| Error::new(ErrorKind::Io, format!("starting a thread: {error}")))?;
-        Ok(OpenTree { tree: Mutex::new(Some(tree)), thread: Mutex::new(Some(thread)) })
+        let failed = |error| Error::new(ErrorKind::Io, format!("starting a thread: {error}"));
+        let thread = TreeThread::start(Arc::clone(&tree), observer.clone()).map_err(failed)?;
+        let interval = if decides { proving.capture_bytes } else { 0 };
+        let capturing = CaptureThread::start(Arc::clone(&tree), interval, observer.clone());
+        Ok(OpenTree {
+            tree: Mutex::new(Some(tree)),
+            threads: Mutex::new(Some((thread, capturing.map_err(failed)?))),
+        })
     }
 
     /// The tree; [`ErrorKind::Stopped`] once the database was closed.
@@ -43,10 +50,11 @@ impl OpenTree {
         Some(self.tree().ok()?.figures(last_event))
     }
 
-    /// Ends the thread, once the log was closed.
+    /// Ends the threads, once the log was closed.
     pub(crate) fn end(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((thread, capturing)) = threads {
+            capturing.join();
             thread.join();
         }
         *self.tree.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -10,13 +10,13 @@ use crate::driver::promise::stopped;
 use crate::error::{Error, ErrorKind};
 use crate::runs::RunKind;
 use crate::shipping::{Replication, SynchronyStanding};
-use florin_ledger::{Commit, CommitOutcome, DocumentKey, Lsn, Position, Subject};
+use florin_ledger::{AccountId, Commit, CommitOutcome, DocumentKey, Lsn, Position, Subject};
 use florin_proof::path::is_consistent;
 use florin_proof::receipt::ON_OWN_DISK;
 use florin_proof::tree::{consistency_path, inclusion_path, root};
 use florin_proof::{
-    ConsistencyProof, Hash, InclusionProof, Receipt, SignedHead, SignedReceipt, SigningKey,
-    TreeHead,
+    BalanceProof, Capture, ConsistencyProof, Hash, InclusionProof, Receipt, SignedHead,
+    SignedReceipt, SigningKey, TreeHead,
 };
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -80,6 +80,27 @@ impl Database {
         second: Option<u64>,
     ) -> Result<ConsistencyProof, Error> {
         self.tree()?.consistency(first, second)
+    }
+
+    /// Captures all balances as they are now: puts the root of the tree of all accounts on record, for proofs of
+    /// balances. Returns when that is durable. O(accounts) on the caller's thread; commits go on meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the database was opened without its tree; [`ErrorKind::NotYet`] while another is
+    /// being captured or derived again; as [`Database::commit`].
+    pub fn capture_balances(&self) -> Result<Capture, Error> {
+        self.tree()?.capture()
+    }
+
+    /// What an account was when all balances were captured last, or last at or before a position if one is given;
+    /// or that it was not open then. Reads some records of the log, and for a capture whose tree is not in memory
+    /// all accounts: seconds if there are millions.
+    ///
+    /// # Errors
+    /// As [`Database::prove_inclusion`]; [`ErrorKind::Invalid`] too if no balances were captured by then;
+    /// [`ErrorKind::Corrupt`] if the log does not give the root that is on record.
+    pub fn prove_balance(&self, account: AccountId, at: Position) -> Result<BalanceProof, Error> {
+        self.tree()?.balance(account, at)
     }
 
     /// The signed promise that a record is in the log, durably, and on how many standbys. Waits for nothing: the
@@ -157,7 +178,7 @@ impl Tree {
         Ok(lsn)
     }
 
-    fn key(&self) -> Result<&SigningKey, Error> {
+    pub(super) fn key(&self) -> Result<&SigningKey, Error> {
         self.key.as_ref().ok_or_else(|| {
             Error::new(
                 ErrorKind::Invalid,
@@ -177,7 +198,7 @@ impl Tree {
         Ok(head.sign(key))
     }
 
-    fn inclusion(&self, lsn: Lsn, size: Option<u64>) -> Result<InclusionProof, Error> {
+    pub(super) fn inclusion(&self, lsn: Lsn, size: Option<u64>) -> Result<InclusionProof, Error> {
         let key = self.key()?;
         self.wait_past(lsn)?;
         let edge = self.edge_now()?;
@@ -374,7 +395,7 @@ fn standbys_of(standing: &SynchronyStanding, end: Lsn) -> (u16, u16) {
     (limited(having).max(least), demanded)
 }
 
-fn nothing(message: String) -> Error {
+pub(super) fn nothing(message: String) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
 

@@ -17,7 +17,7 @@ fn key() -> SigningKey {
 }
 
 fn open(kind: Kind, disk: &SimulatedDisk) -> Database {
-    let proving = Proving { signing_key: Some(key()), tile_level: 9 };
+    let proving = Proving { signing_key: Some(key()), tile_level: 9, ..Proving::default() };
     let database = opens_with(kind, disk, Options { proving: Some(proving), ..options() }).unwrap();
     database.await_tree().unwrap();
     database

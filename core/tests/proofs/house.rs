@@ -38,7 +38,7 @@ pub(crate) fn options(tile_level: u32) -> Options {
             ..PreparerOptions::default()
         },
         checkpoint_bytes: 64 << 10,
-        proving: Some(Proving { signing_key: Some(signing_key()), tile_level }),
+        proving: Some(Proving { signing_key: Some(signing_key()), tile_level, capture_bytes: 0 }),
         ..Options::default()
     }
 }

@@ -3,6 +3,7 @@
 //! happened.
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails that should not")]
 
+mod balances;
 mod crashes;
 mod damage;
 mod expiries;

@@ -87,7 +87,7 @@ impl Bank {
             segment_bytes: 8 << 20,
             preparer,
             key: self.key(),
-            proving: Some(Proving { signing_key: None, tile_level: 9 }),
+            proving: Some(Proving { tile_level: 9, ..Proving::default() }),
             ..Options::default()
         };
         Database::open_on(Arc::new(self.disk.clone()), Arc::new(clock), options).unwrap()

@@ -29,7 +29,7 @@ use florin_wire::group::{HandOver, HasPosition, Promise, truth_to_bytes};
 use florin_wire::keyring::{self, KeyNames};
 use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
-use florin_wire::tree::{self, ConsistencyOf, InclusionOf};
+use florin_wire::tree::{self, BalanceOf, ConsistencyOf, InclusionOf};
 use florin_wire::{
     Binding, KeyringPiece, LogPiece, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array,
     cold, documents, page,
@@ -217,7 +217,8 @@ async fn every_operation_needs_its_role() {
     let subject = Subject::Transfer(TransferId(1));
     let inclusion = InclusionOf { subject, size: None };
     let consistency = ConsistencyOf { first: 1, second: None };
-    let cases: [(Operation, Bytes, &[Role]); 47] = [
+    let balance = BalanceOf { account: AccountId(1), at: Position::NONE };
+    let cases: [(Operation, Bytes, &[Role]); 49] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -255,6 +256,8 @@ async fn every_operation_needs_its_role() {
         (Operation::ProveInclusion, inclusion.to_bytes(), reading),
         (Operation::ProveConsistency, consistency.to_bytes(), reading),
         (Operation::Receipt, tree::subject_to_bytes(&inclusion.subject), reading),
+        (Operation::ProveBalance, balance.to_bytes(), reading),
+        (Operation::CaptureBalances, Bytes::new(), &[Role::Operate]),
         (Operation::LogOrigin, Bytes::new(), &[Role::Replicate]),
         (Operation::FollowLog, follow(), &[Role::Replicate]),
         (
@@ -292,6 +295,8 @@ async fn every_operation_needs_its_role() {
                 | Operation::ProveInclusion
                 | Operation::ProveConsistency
                 | Operation::Receipt
+                | Operation::ProveBalance
+                | Operation::CaptureBalances
                 | Operation::CommitWithReceipt
                 | Operation::Promote
                 | Operation::HandOver

@@ -69,7 +69,7 @@ impl Exec {
             None => self.destination.open(runtime, None),
             Some(data) => {
                 let key = self.signing_key.required(data)?;
-                self.destination.open_proving(runtime, key)
+                self.destination.open_proving(runtime, Some(key))
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::signing_key::SigningKeyArguments;
 use crate::target::{Destination, Ledger, runtime};
 use clap::{Args, Subcommand};
 use florin_client::{Client, ClientError, RefusalKind};
-use florin_ledger::{CommitId, DocumentKey, Position, Subject, TableId, TransferId};
+use florin_ledger::{AccountId, CommitId, DocumentKey, Position, Subject, TableId, TransferId};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -75,6 +75,21 @@ enum Action {
         asked: Asked,
         #[command(flatten)]
         subject: SubjectArguments,
+    },
+    /// What an account was when all balances were captured last, or that it was not open then
+    Balance {
+        #[command(flatten)]
+        asked: Asked,
+        /// The account
+        account: u128,
+        /// Of the last capture at or before the record at this position
+        #[arg(long, value_name = "EPOCH:LSN", value_parser = position)]
+        as_of: Option<Position>,
+    },
+    /// Capture all balances as they are now: put the root of their tree on record, for proofs of balances
+    Capture {
+        #[command(flatten)]
+        destination: Destination,
     },
     /// The inclusion proof of what a receipt promises, verified under the key that signed the receipt
     Redeem {
@@ -165,9 +180,33 @@ impl Proof {
                 let subject = subject.subject();
                 asked.answer(async |client| client.receipt(&subject).await.map(Evidence::Receipt))
             }
+            Action::Balance { asked, account, as_of } => {
+                let (account, at) = (AccountId(*account), as_of.unwrap_or(Position::NONE));
+                asked.answer(async |client| {
+                    let prove = async || client.prove_balance(account, at).await;
+                    patiently(ATTEMPTS_MAX, prove).await.map(Evidence::Balance)
+                })
+            }
+            Action::Capture { destination } => capture(destination),
             Action::Redeem { asked, receipt } => redeem(asked, receipt),
         }
     }
+}
+
+fn capture(destination: &Destination) -> Result<Exit, Failure> {
+    destination.refuse_new()?;
+    let runtime = runtime()?;
+    let ledger = match &destination.target.data {
+        // No key is needed to put it on record, one is to prove it.
+        Some(_) => destination.open_proving(&runtime, None)?,
+        None => destination.open(&runtime, None)?,
+    };
+    let capture = async || ledger.client.capture_balances().await;
+    let captured = runtime.block_on(patiently(ATTEMPTS_MAX, capture));
+    let closed = ledger.close();
+    writeln!(io::stdout(), "{}", evidence::of_capture(&captured?))?;
+    closed?;
+    Ok(Exit::Done)
 }
 
 fn redeem(asked: &Asked, path: &Path) -> Result<Exit, Failure> {
@@ -216,7 +255,7 @@ impl Asked {
             None => self.destination.open(runtime, None),
             Some(data) => {
                 let key = self.signing_key.required(data)?;
-                self.destination.open_proving(runtime, key)
+                self.destination.open_proving(runtime, Some(key))
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
 use clap::Args;
 use florin_core::following::{self, Part, Promotion, PromotionAsked};
+use florin_core::limits::CAPTURE_INTERVAL_BYTES;
 use florin_core::tree::Proving;
 use florin_core::{Database, Error, ErrorKind, Options};
 use florin_lease::Held;
@@ -61,6 +62,9 @@ pub(crate) struct Serve {
     /// MiB a second that the scrubber reads at most, looking for damage; 0 switches it off
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=65_536))]
     scrub_mib: u64,
+    /// MiB of log after which all balances are captured again, for proofs of them; 0: only when they are asked for
+    #[arg(long, value_name = "MIB", default_value_t = CAPTURE_INTERVAL_BYTES >> 20, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    capture_mib: u64,
 
     #[command(flatten)]
     log: events::Log,
@@ -258,7 +262,11 @@ impl Serve {
             scrub_bytes_per_second: self.scrub_mib << 20,
             observer: events::observer(),
             key: self.key.open()?,
-            proving: Some(Proving { signing_key: self.signing_key()?, ..Proving::default() }),
+            proving: Some(Proving {
+                signing_key: self.signing_key()?,
+                capture_bytes: self.capture_mib << 20,
+                ..Proving::default()
+            }),
             ..Options::default()
         })
     }

@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure};
 use clap::{Args, ValueEnum};
 use florin_ledger::stream::ItemKind;
 use florin_ledger::{Subject, TransferId};
+use florin_proof::balance::Standing;
 use florin_proof::{Leaf, PublicKey};
 use std::fs;
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ with 0; with 1 if the file proves nothing, or something else than --transfer and
 have signed is demanded by naming all their public keys."
 )]
 pub(crate) struct VerifyReceipt {
-    /// The receipt, inclusion proof, consistency proof, head or co-signed head
+    /// The receipt, inclusion proof, consistency proof, balance proof, head or co-signed head
     file: PathBuf,
     /// The public key of the bank, 64 hexadecimal digits in a file; once for each key that must have signed, or
     /// a line for each in one file
@@ -31,6 +32,12 @@ pub(crate) struct VerifyReceipt {
     /// The inclusion proof that redeems the receipt
     #[arg(long, value_name = "FILE")]
     redeemed_by: Option<PathBuf>,
+    /// A receipt or inclusion proof of a posting that the balance must count: the last one that you know of
+    #[arg(long, value_name = "FILE")]
+    counts: Vec<PathBuf>,
+    /// It must be the balance of this account
+    #[arg(long, value_name = "ID")]
+    account: Option<u128>,
     /// It must be of this transfer
     #[arg(long, value_name = "ID")]
     transfer: Option<u128>,
@@ -46,6 +53,7 @@ enum Kind {
     Inclusion,
     Consistency,
     Receipt,
+    Balance,
 }
 
 impl Kind {
@@ -56,6 +64,7 @@ impl Kind {
             Evidence::Inclusion(_) => Kind::Inclusion,
             Evidence::Consistency(_) => Kind::Consistency,
             Evidence::Receipt(_) => Kind::Receipt,
+            Evidence::Balance(_) => Kind::Balance,
         }
     }
 }
@@ -90,6 +99,9 @@ impl VerifyReceipt {
                 .check_redeemed(&proof)
                 .map_err(|error| evidence::refused(redeeming, &error.to_string()))?;
         }
+        for path in &self.counts {
+            check_counted(&evidence, path, &verified(path)?)?;
+        }
         writeln!(io::stdout(), "{}", evidence.describe())?;
         Ok(Exit::Done)
     }
@@ -116,6 +128,13 @@ impl VerifyReceipt {
                 "it is another kind of file than was demanded",
             ));
         }
+        if let Some(id) = self.account {
+            let is_it = matches!(evidence, Evidence::Balance(proof) if proof.account.0 == id);
+            if !is_it {
+                let why = format!("it is not the balance of account {id}");
+                return Err(evidence::refused(&self.file, &why));
+            }
+        }
         let Some(id) = self.transfer else { return Ok(()) };
         let leaf = evidence.leaf().and_then(|leaf| Leaf::read(leaf).ok());
         let subject = Subject::Transfer(TransferId(id));
@@ -125,6 +144,27 @@ impl VerifyReceipt {
             return Ok(());
         }
         Err(evidence::refused(&self.file, &format!("it is not of the transfer {id}")))
+    }
+}
+
+/// That a balance counts a posting; both were verified.
+fn check_counted(evidence: &Evidence, path: &Path, posting: &Evidence) -> Result<(), Failure> {
+    let standing = match (evidence, posting) {
+        (Evidence::Balance(balance), Evidence::Inclusion(proof)) => balance.check_counted(proof),
+        (Evidence::Balance(balance), Evidence::Receipt(receipt)) => balance.check_promised(receipt),
+        _ => {
+            return Err(Failure::usage(
+                "a balance counts what a receipt or an inclusion proof is of, and nothing else does",
+            ));
+        }
+    };
+    match standing {
+        Ok(Standing::Counted) => Ok(()),
+        Ok(Standing::Later) => Err(evidence::refused(
+            path,
+            "that record lies behind the balance, which can't count it: ask for a newer balance",
+        )),
+        Err(error) => Err(evidence::refused(path, &error.to_string())),
     }
 }
 
