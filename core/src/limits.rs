@@ -80,6 +80,8 @@ pub const TREE_NAMES_MAX: usize = 1 << 20;
 pub const TREE_HOLDS_MAX: usize = 1 << 16;
 /// Accounts that are asked for at once when all balances are captured: a fraction of a millisecond of the engine's.
 pub const TREE_ROWS_MAX: usize = 4_096;
+/// Accounts that are held meanwhile, before what was posted on them since is taken back: 14 MiB.
+pub const TREE_ROWS_HELD: usize = 1 << 16;
 /// Bytes of log after which all balances are captured again: 130 million transfers.
 pub const CAPTURE_INTERVAL_BYTES: u64 = 16 << 30;
 /// Questions that wait for damaged files of the tree of proofs to be derived again.

@@ -238,22 +238,22 @@ impl Reads {
         }
     }
 
-    /// Accounts as they were right before a position that is durable, in the order of their slots; O(postings / 32)
-    /// since then.
-    pub(crate) fn states_before(
+    /// The accounts in some slots, all of which have one.
+    pub(crate) fn accounts_at(&self, slots: Vec<Slot>) -> Result<Vec<AccountPosition>, Error> {
+        match self.ask(Ask::AccountsAt(slots))? {
+            Answer::AccountsAt(accounts) => Ok(accounts),
+            _ => unreachable!("accounts are answered by accounts"),
+        }
+    }
+
+    /// An account that was asked for, as it was right before a position that is durable; O(postings / 32) since then.
+    pub(crate) fn state_before(
         &self,
-        slots: Vec<Slot>,
+        now: AccountPosition,
         position: Lsn,
-    ) -> Result<Vec<(AccountId, AccountState)>, Error> {
-        let Answer::AccountsAt(accounts) = self.ask(Ask::AccountsAt(slots))? else {
-            unreachable!("accounts are answered by accounts");
-        };
-        // Whatever these speak of is durable by now.
-        let durable = self.durable.get();
-        let state = |now: AccountPosition| {
-            Ok((now.account.id, state_before(&self.log, durable, now, position)?))
-        };
-        accounts.into_iter().map(state).collect()
+    ) -> Result<AccountState, Error> {
+        // Whatever the engine has told of it is durable by now.
+        state_before(&self.log, self.durable.get(), now, position)
     }
 
     /// A position that is durable, and how many accounts were opened before it.

@@ -2,8 +2,9 @@
 //! them. Derived from the rows that the engine has and from what the log says was posted since, by the code that
 //! reads a balance of the past; the engine is asked for a few thousand rows at a time and holds nothing still.
 
+use crate::engine::ask::AccountPosition;
 use crate::error::{Error, ErrorKind};
-use crate::limits::TREE_ROWS_MAX;
+use crate::limits::{TREE_ROWS_HELD, TREE_ROWS_MAX};
 use crate::reads::Reads;
 use florin_ledger::{AccountId, Lsn, Slot};
 use florin_proof::balance::Place;
@@ -31,6 +32,19 @@ pub(super) struct Found {
 }
 
 impl AccountsThen {
+    /// The tree of all accounts that there are, as of the position that the engine comes to meanwhile, and that.
+    ///
+    /// # Errors
+    /// As any read.
+    pub(super) fn now(reads: &Reads) -> Result<(AccountsThen, Lsn), Error> {
+        // What takes long is done before the position is chosen: less will have been posted since.
+        let mut order = Order::default();
+        order.learn(reads, reads.accounts_so_far()?.1)?;
+        let (position, accounts_count) = patiently(reads, || reads.accounts_so_far())?;
+        order.learn(reads, accounts_count)?;
+        Ok((AccountsThen::of(reads, position, order)?, position))
+    }
+
     /// Derives the tree of so many accounts as of a position that is durable. O(accounts), and O(postings / 32) of
     /// each since then; 25 bytes of memory an account meanwhile.
     ///
@@ -41,16 +55,25 @@ impl AccountsThen {
         position: Lsn,
         accounts_count: u64,
     ) -> Result<AccountsThen, Error> {
-        let slots = in_order(reads, accounts_count)?;
-        let mut then = AccountsThen { position, slots, tree: AccountTree::default() };
-        for start in (0..then.slots.len()).step_by(TREE_ROWS_MAX) {
-            let end = then.slots.len().min(start + TREE_ROWS_MAX);
-            for (id, state) in patiently(reads, || then.states(reads, start..end))? {
-                then.tree.push(&state.leaf(id));
+        let mut order = Order::default();
+        order.learn(reads, accounts_count)?;
+        AccountsThen::of(reads, position, order)
+    }
+
+    fn of(reads: &Reads, position: Lsn, order: Order) -> Result<AccountsThen, Error> {
+        let slots: Vec<Slot> = order.0.into_iter().map(|(_, slot)| slot).collect();
+        let mut tree = AccountTree::default();
+        for held in slots.chunks(TREE_ROWS_HELD) {
+            // Asked for together, and only then taken back through the log: a row that is asked for later is newer.
+            let mut rows = Vec::with_capacity(held.len());
+            for some in held.chunks(TREE_ROWS_MAX) {
+                rows.extend(patiently(reads, || reads.accounts_at(some.to_vec()))?);
+            }
+            for row in rows {
+                tree.push(&reads.state_before(row, position)?.leaf(row.account.id));
             }
         }
-        assert_eq!(then.tree.size(), accounts_count);
-        Ok(then)
+        Ok(AccountsThen { position, slots, tree })
     }
 
     /// Where an account is, or who is beside it; `None` if what is read now is not what the tree was made of.
@@ -89,7 +112,10 @@ impl AccountsThen {
         reads: &Reads,
         indexes: Range<usize>,
     ) -> Result<Vec<(AccountId, AccountState)>, Error> {
-        reads.states_before(self.slots[indexes].to_vec(), self.position)
+        let rows = reads.accounts_at(self.slots[indexes].to_vec())?;
+        let state =
+            |row: AccountPosition| Ok((row.account.id, reads.state_before(row, self.position)?));
+        rows.into_iter().map(state).collect()
     }
 
     /// The index of an account, or of the next one.
@@ -130,16 +156,23 @@ fn patiently<T>(reads: &Reads, ask: impl Fn() -> Result<T, Error>) -> Result<T, 
     ask()
 }
 
-/// The slots of the first accounts, in order of ids.
-fn in_order(reads: &Reads, accounts_count: u64) -> Result<Vec<Slot>, Error> {
-    let count = u32::try_from(accounts_count).expect("slots are 32 bits");
-    let step = u32::try_from(TREE_ROWS_MAX).expect("a small number");
-    let mut accounts: Vec<([u8; 16], Slot)> = Vec::new();
-    for start in (0..count).step_by(TREE_ROWS_MAX) {
-        let slots: Vec<Slot> = (start..count.min(start + step)).map(Slot).collect();
-        let ids = patiently(reads, || reads.account_ids(slots.clone()))?;
-        accounts.extend(ids.iter().map(|id| id.0.to_be_bytes()).zip(slots));
+/// Accounts in order of ids, which are big-endian.
+#[derive(Default)]
+struct Order(Vec<([u8; 16], Slot)>);
+
+impl Order {
+    /// Puts those in that are missing of the first so many.
+    fn learn(&mut self, reads: &Reads, accounts_count: u64) -> Result<(), Error> {
+        let count = u32::try_from(accounts_count).expect("slots are 32 bits");
+        let known = u32::try_from(self.0.len()).expect("slots are 32 bits");
+        let step = u32::try_from(TREE_ROWS_MAX).expect("a small number");
+        for start in (known..count).step_by(TREE_ROWS_MAX) {
+            let slots: Vec<Slot> = (start..count.min(start + step)).map(Slot).collect();
+            let ids = patiently(reads, || reads.account_ids(slots.clone()))?;
+            self.0.extend(ids.iter().map(|id| id.0.to_be_bytes()).zip(slots));
+        }
+        // Stable: what is in order already is only merged.
+        self.0.sort();
+        Ok(())
     }
-    accounts.sort_unstable();
-    Ok(accounts.into_iter().map(|(_, slot)| slot).collect())
 }

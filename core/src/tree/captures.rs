@@ -93,9 +93,10 @@ impl Tree {
         let Err(deriving) = self.captures.find_or_begin(None)? else {
             unreachable!("no tree is of no capture")
         };
-        let (position, accounts) = self.reads.accounts_so_far()?;
-        let tree = Arc::new(AccountsThen::derive(&self.reads, position, accounts)?);
-        let capture = Capture { position, accounts, root: tree.tree.root() };
+        let (tree, position) = AccountsThen::now(&self.reads)?;
+        let tree = Arc::new(tree);
+        let (accounts, root) = (tree.tree.size(), tree.tree.root());
+        let capture = Capture { position, accounts, root };
         self.record(&capture)?;
         self.captures.keep(capture, &tree);
         drop(deriving);

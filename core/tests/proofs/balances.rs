@@ -197,7 +197,7 @@ fn a_server_that_leaves_out_the_last_posting_is_refused() {
     let value = Some(forged.value().to_vec());
     let write = DocumentWrite { table, key: key.clone(), value, ..DocumentWrite::default() };
     assert!(matches!(
-        database.write_documents(&[write.clone()]).unwrap()[0],
+        database.write_documents(std::slice::from_ref(&write)).unwrap()[0],
         WriteResult::Written(_)
     ));
     let subject = Subject::Document(DocumentKey { table, key });

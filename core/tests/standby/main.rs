@@ -3,6 +3,7 @@
 //! a fork that is followed; an answer in synchronous mode that only one machine has.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod balances;
 mod clock;
 mod cuts;
 #[path = "../documents/dice.rs"]
