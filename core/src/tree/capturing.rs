@@ -1,6 +1,6 @@
 //! The thread that captures balances as the log grows, and compares the newest capture on record with what this log
-//! gives: once after each opening, and on a standby whenever there is another, the newest. So a primary whose balances are not those of
-//! its log is found by itself and by its standbys, before a customer finds it.
+//! gives: once after each opening, and on a standby whenever there is another. So a primary whose balances are not
+//! those of its log is found by itself and by its standbys, before a customer finds it.
 
 use super::Tree;
 use crate::error::{Error, ErrorKind};
