@@ -323,7 +323,7 @@ async fn every_operation_needs_its_role() {
     }
     let heard = bank.heard.0.lock().unwrap().clone();
     // By how many roles each operation may be asked for: one, two, three, four of the seven.
-    let expected_count = (6 + 3 + 1 + 2 + 3 + 4 + 4) * 6 + (16 + 1) * 5 + 3 * 4 + 3;
+    let expected_count = (6 + 3 + 1 + 2 + 3 + 4 + 4 + 1) * 6 + (17 + 1) * 5 + 3 * 4 + 3;
     assert_eq!(heard.len(), expected_count, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
     bank.close().await;
