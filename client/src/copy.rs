@@ -1,10 +1,10 @@
-//! What a client asks to copy a ledger: where its log ends, and pieces of log and keyring as they are
+//! What a client asks to copy a ledger: where its log ends, and pieces of log, checkpoint and keyring as they are
 //! stored.
 
 use crate::client::Client;
-use crate::copy_call::{CopyKeyring, ReadLog, TakeSnapshot};
+use crate::copy_call::{CopyKeyring, OfferSeed, ReadLog, ReadSeed, TakeSnapshot};
 use crate::error::ClientError;
-use florin_wire::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
+use florin_wire::{CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot};
 
 impl Client {
     /// This moment of the log.
@@ -22,6 +22,23 @@ impl Client {
     /// See [`ClientError`]; more than 983,040 bytes are refused.
     pub async fn read_log(&self, piece: LogPiece) -> Result<Vec<u8>, ClientError> {
         self.ask(&ReadLog(piece)).await
+    }
+
+    /// The newest checkpoint, to seed a standby from; `None` if there is none. Its pieces can be read for a minute
+    /// after the last that was asked for.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn offer_seed(&self) -> Result<Option<SeedOffer>, ClientError> {
+        self.ask(&OfferSeed).await
+    }
+
+    /// A piece of such a checkpoint as it is stored.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`florin_wire::RefusalKind::Busy`] once it is not held any more: ask for another.
+    pub async fn read_seed(&self, piece: SeedPiece) -> Result<Vec<u8>, ClientError> {
+        self.ask(&ReadSeed(piece)).await
     }
 
     /// A copy of the keyring, sealed as it is stored; `None` if it was not begun.

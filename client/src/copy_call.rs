@@ -7,7 +7,8 @@ use bytes::Bytes;
 #[cfg(feature = "embedded")]
 use florin_core::{Error, ErrorKind};
 use florin_wire::{
-    CopiedKeyring, DecodeError, KeyringPiece, LogPiece, Operation, Reason, Snapshot,
+    CopiedKeyring, DecodeError, KeyringPiece, LogPiece, Operation, Reason, SeedOffer, SeedPiece,
+    Snapshot,
 };
 
 pub(crate) struct TakeSnapshot;
@@ -69,6 +70,46 @@ impl Call for CopyKeyring {
 
     #[cfg(feature = "embedded")]
     fn task(&self) -> Result<Task<CopiedKeyring>, Error> {
+        Err(in_process())
+    }
+}
+
+pub(crate) struct OfferSeed;
+
+impl Call for OfferSeed {
+    type Answer = Option<SeedOffer>;
+    const OPERATION: Operation = Operation::OfferSeed;
+
+    fn body(&self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Option<SeedOffer>, DecodeError> {
+        if body.is_empty() { Ok(None) } else { SeedOffer::decode(body).map(Some) }
+    }
+
+    #[cfg(feature = "embedded")]
+    fn task(&self) -> Result<Task<Option<SeedOffer>>, Error> {
+        Err(in_process())
+    }
+}
+
+pub(crate) struct ReadSeed(pub(crate) SeedPiece);
+
+impl Call for ReadSeed {
+    type Answer = Vec<u8>;
+    const OPERATION: Operation = Operation::ReadSeed;
+
+    fn body(&self) -> Bytes {
+        self.0.to_bytes()
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        Ok(body.to_vec())
+    }
+
+    #[cfg(feature = "embedded")]
+    fn task(&self) -> Result<Task<Vec<u8>>, Error> {
         Err(in_process())
     }
 }

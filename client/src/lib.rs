@@ -98,7 +98,7 @@ pub use florin_wire::keyring::{DestroyResult, HeldKey, KeyringStatus};
 /// Bytes of one piece of a log.
 pub use florin_wire::limits::PIECE_BYTES_MAX;
 pub use florin_wire::replication::{ReplicaStatus, ReplicationStatus, StandbyStatus};
-pub use florin_wire::{LogPiece, PublicKey, RefusalKind, Snapshot, Status};
+pub use florin_wire::{LogPiece, PublicKey, RefusalKind, SeedOffer, SeedPiece, Snapshot, Status};
 #[cfg(feature = "embedded")]
 pub use follower::{Course, Parted, follow};
 pub use key::SecretKey;

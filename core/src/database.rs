@@ -1,5 +1,6 @@
 //! The embeddable database: open, commit, read, close. Blocking, no runtime needed.
 
+use crate::checkpoint::Exports;
 use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::commits::{CommitRequest, UniqueRequest, WriteBatch};
 use crate::disk::Disk;
@@ -18,7 +19,6 @@ use crate::options::Options;
 use crate::reads::Reads;
 use crate::request::{AccountBatch, Reply, Request, Status, TransferBatch};
 use crate::sealing;
-use crate::shipping::Replication;
 use crate::tree::OpenTree;
 use florin_ledger::document::{DocumentPage, DocumentScan, UniqueResult, WriteResult};
 use florin_ledger::query::{
@@ -81,6 +81,7 @@ pub(crate) struct Shared {
     keyring: Custody,
     allegiance: Arc<Allegiance>,
     tree: Option<OpenTree>,
+    pub(crate) exports: Exports,
 }
 
 impl Database {
@@ -143,7 +144,7 @@ impl Database {
             scrub_bytes_per_second: options.scrub_bytes_per_second,
             digest_bytes: options.digest_bytes,
         };
-        let life = opened.engine.life();
+        let (life, exports) = (opened.engine.life(), opened.store.exports());
         let allegiance = Arc::new(Allegiance::new(disk.clone(), opened.mark.clone()));
         if decides {
             // An epoch of its term is in the log.
@@ -161,6 +162,7 @@ impl Database {
             keyring: Custody::new(),
             allegiance,
             tree: None,
+            exports,
         };
         if let Some(proving) = &options.proving {
             database.tree =
@@ -457,23 +459,10 @@ impl Database {
         self.reads()?.wait_for(position, patience)
     }
 
-    /// Its part in replication: who follows it and how far, or whom it follows. Waits for nothing.
-    #[must_use]
-    pub fn replication(&self) -> Replication {
-        self.shared.watch.replication()
-    }
-
     /// Everything before this is durable, and in synchronous mode acknowledged by standbys. It rises.
     #[must_use]
     pub fn durable_end(&self) -> Lsn {
         self.shared.watch.durable.get()
-    }
-
-    /// The last place before [`Database::durable_end`]: what is read from now on is not older, and what was answered
-    /// before lies at or before it. [`Position::NONE`] while nothing may be told.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.shared.watch.epochs.last_before(self.durable_end())
     }
 
     /// Calls `risen` whenever more has become durable, or the log has failed, as long as the database

@@ -5,7 +5,7 @@
 //! follows from it, with [`runs`], [`documents`] and [`checkpoint`] so that opening is quick;
 //! `opening` puts it together after a crash; `reads` answers questions about the past; [`stream`]
 //! tells what happened as it happens, and [`tree`] proves it; [`metrics`] counts it, [`scrub`] reads again what is
-//! stored, and [`repair`] puts back from another copy what is not there any more. [`shipping`] sends the log to standbys, [`following`] is a database that is one, and [`group`] says which of them decides.
+//! stored, and [`repair`] puts back from another copy what is not there any more. [`shipping`] sends the log to standbys, [`following`] is a database that is one, [`seeding`] how it comes by what is there already, and [`group`] says which of them decides.
 //! [`disk`] is all that touches files, [`sealing`] what they are encrypted with; [`keyring`] holds the
 //! keys that must be destroyable, and keeps the log and itself saying the same of them.
 //! docs/ARCHITECTURE.md walks one transfer through all of it.
@@ -35,6 +35,7 @@ pub mod rebuild;
 pub mod repair;
 pub mod runs;
 pub mod scrub;
+pub mod seeding;
 pub mod shipping;
 pub mod snapshot;
 pub mod stream;

@@ -111,3 +111,6 @@ pub const BACKUP_READS_MAX: usize = 2;
 /// Objects of a backup that are stored, or read and checked, at the same time; each takes the memory of one
 /// or two segments.
 pub const BACKUP_AT_ONCE_MAX: usize = 4;
+/// Segments, or runs, that are fetched and checked at the same time while a standby is seeded; each segment takes
+/// the memory of one or two.
+pub const SEED_AT_ONCE_MAX: usize = 4;

@@ -174,7 +174,7 @@ fn first_header(disk: &dyn Disk, origin: &[u8]) -> Result<[u8; PAGE_BYTES], Erro
 }
 
 /// Whether a directory's part in replication lets it follow.
-fn check_follows(mark: &StandbyMark, primary: &str) -> Result<(), Error> {
+pub(crate) fn check_follows(mark: &StandbyMark, primary: &str) -> Result<(), Error> {
     match mark.state {
         MarkState::Follows => Ok(()),
         MarkState::Decides if mark.term < mark.promised => Ok(()),
@@ -217,7 +217,7 @@ fn rewinding() -> Error {
     )
 }
 
-fn check_geometry(identity: Identity) -> Result<(), Error> {
+pub(crate) fn check_geometry(identity: Identity) -> Result<(), Error> {
     let segment_bytes = identity.geometry.segment_bytes();
     if SEGMENT_BYTES_MIN <= segment_bytes {
         return Ok(());
@@ -417,7 +417,7 @@ fn new_identity(disk: &dyn Disk, geometry: Geometry) -> Result<Identity, Error> 
 }
 
 /// Whether a directory without a log may get one.
-fn check_free(disk: &dyn Disk) -> Result<(), Error> {
+pub(crate) fn check_free(disk: &dyn Disk) -> Result<(), Error> {
     let files = disk.list("").map_err(|error| io_error("the data directory", &error))?;
     let ours =
         ["lock", sealing::FILE_NAME, sealing::PARTIAL_NAME, mark::FILE_NAME, mark::PARTIAL_NAME];

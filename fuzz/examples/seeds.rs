@@ -42,7 +42,7 @@ use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{AddressRole, Challenge, Proof, PublicKey, Verdict};
 use florin_wire::role::{Role, Roles};
-use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
+use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, SeedPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Effect, Refusal, RefusalKind, Status};
 use std::io;
@@ -240,7 +240,8 @@ fn copies() -> io::Result<()> {
     save("log_piece", 43, &LogPiece { segment: 1, offset: 2, bytes: 3 }.to_bytes())?;
     save("keyring_piece", 44, &KeyringPiece { offset: 1, hash: [8; 32] }.to_bytes())?;
     CopiedKeyring { bytes: 3, hash: [8; 32], piece: vec![1, 2, 3] }.write(&mut out);
-    save("copied_keyring", 45, &out)
+    save("copied_keyring", 45, &out)?;
+    save("seed_piece", 58, &SeedPiece { id: 1, part: 2, from: 3 }.to_bytes())
 }
 
 fn proofs() -> io::Result<()> {

@@ -22,7 +22,7 @@ use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{Challenge, Proof, Verdict};
 use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
-use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
+use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Refusal, Status};
 
@@ -91,6 +91,8 @@ pub fn run(bytes: &[u8]) {
         56 => whole(body, group::decode_truth, |value, out| {
             out.put_slice(&group::truth_to_bytes(*value));
         }),
+        57 => whole(body, SeedOffer::decode, SeedOffer::write),
+        58 => whole(body, SeedPiece::decode, |piece, out| out.put_slice(&piece.to_bytes())),
         48 => understood(body, Challenge::decode, Challenge::write),
         49 => whole(body, Proof::decode, Proof::write),
         50 => understood(body, Verdict::decode, Verdict::write),

@@ -147,6 +147,8 @@ impl Content {
             Content::Copy(CopyAnswer::Snapshot(snapshot)) => snapshot.write(out),
             Content::Copy(CopyAnswer::Log(piece)) => out.put_slice(piece),
             Content::Copy(CopyAnswer::Keyring(piece)) => piece.write(out),
+            Content::Copy(CopyAnswer::Seed(Some(offer))) => offer.write(out),
+            Content::Copy(CopyAnswer::Seed(None)) => {}
             Content::Found(Found::Outcome(decided)) => outcome::write(decided, out),
             Content::Found(Found::Proof(bytes) | Found::Stored(bytes)) => out.put_slice(bytes),
             Content::Found(Found::Replication(status)) => status.write(out),

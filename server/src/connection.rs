@@ -8,7 +8,7 @@
 use crate::answer::{Answer, LogPosition, Meter, Place, Responder};
 use crate::asker::Asker;
 use crate::budget::Budget;
-use crate::copies::{CopyQuestion, HELD_FOR, HeldCopy};
+use crate::copies::{HELD_FOR, Held};
 use crate::directory::KeyDirectory;
 use crate::entrance::{self, Dismissal, Guest};
 use crate::frames::{Broken, Frames, Malformed};
@@ -33,7 +33,7 @@ use crate::streams::{Streams, Subscriptions};
 use crate::writer::Writer;
 use florin_core::request::{Request, Status};
 use florin_wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
-use florin_wire::{Binding, KeyringPiece, Refusal, RefusalKind, ReplyHeader, cold, frame};
+use florin_wire::{Binding, Refusal, RefusalKind, ReplyHeader, cold, frame};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,8 +65,8 @@ pub(crate) struct Shared<L> {
     pub(crate) group: Reads,
     /// Commits whose answers have a receipt.
     pub(crate) receipts: Receipts,
-    /// The copy of the keyring whose pieces they are.
-    pub(crate) held_copy: Arc<HeldCopy>,
+    /// What their pieces are of.
+    pub(crate) held: Arc<Held>,
     /// Of those who have not come in.
     pub(crate) lobby: Lobby,
     /// Of those who have.
@@ -129,7 +129,7 @@ impl<L: Ledger> Shared<L> {
             copies: Reads::new("pieces of copies", COPIES_AT_ONCE_MAX, COPIES_WAITING_MAX),
             group: Reads::new("questions of the group", GROUP_AT_ONCE_MAX, GROUP_WAITING_MAX),
             receipts: Receipts::new(),
-            held_copy: Arc::default(),
+            held: Arc::default(),
             streams,
             shipping,
             lobby: Lobby::default(),
@@ -410,9 +410,9 @@ fn begin<L: Ledger>(
             shared.keyring.start(deadline, responder, ask, Responder::keyring);
         }
         Work::Copy(question) => {
-            let (ledger, held) = (shared.ledger.clone(), shared.held_copy.clone());
-            if question == CopyQuestion::Keyring(KeyringPiece::default()) {
-                // Whoever asks no more leaves it behind, in memory.
+            let (ledger, held) = (shared.ledger.clone(), shared.held.clone());
+            if question.begins() {
+                // Whoever asks no more leaves it behind.
                 let held = held.clone();
                 tokio::spawn(async move {
                     let mut ticks = interval_at(Instant::now() + HELD_FOR, HELD_FOR);

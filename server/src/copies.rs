@@ -1,9 +1,10 @@
-//! What is asked by who copies a ledger: where its log ends, and pieces of log and keyring as they are
+//! What is asked by who copies a ledger: where its log ends, and pieces of log, checkpoint and keyring as they are
 //! stored. On threads that may block, as questions about history.
 
+use crate::held_offers::HeldOffers;
 use florin_core::{Database, Error, ErrorKind};
 use florin_wire::limits::PIECE_BYTES_MAX;
-use florin_wire::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
+use florin_wire::{CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,17 @@ pub enum CopyQuestion {
     Log(LogPiece),
     /// Bytes of a copy of the keyring.
     Keyring(KeyringPiece),
+    /// The newest checkpoint.
+    Seed,
+    /// Bytes of a checkpoint.
+    SeedPiece(SeedPiece),
+}
+
+impl CopyQuestion {
+    /// Whether something is held from it on.
+    pub(crate) fn begins(self) -> bool {
+        self == CopyQuestion::Keyring(KeyringPiece::default()) || self == CopyQuestion::Seed
+    }
 }
 
 /// The answer to a [`CopyQuestion`].
@@ -23,10 +35,12 @@ pub enum CopyQuestion {
 pub enum CopyAnswer {
     /// Where the log ends.
     Snapshot(Box<Snapshot>),
-    /// Bytes of the log.
+    /// Bytes of the log, or of a checkpoint.
     Log(Vec<u8>),
     /// Bytes of a copy of the keyring.
     Keyring(CopiedKeyring),
+    /// The newest checkpoint, if there is one.
+    Seed(Option<Box<SeedOffer>>),
 }
 
 /// Asks a database.
@@ -36,24 +50,48 @@ pub enum CopyAnswer {
 pub(crate) fn ask(
     database: &Database,
     question: CopyQuestion,
-    held: &HeldCopy,
+    held: &Held,
 ) -> Result<CopyAnswer, Error> {
     Ok(match question {
-        CopyQuestion::Snapshot => CopyAnswer::Snapshot(Box::new(snapshot(database)?)),
+        CopyQuestion::Snapshot => CopyAnswer::Snapshot(Box::new(snapshot(database.snapshot()?))),
         CopyQuestion::Log(LogPiece { segment, offset, bytes }) => {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             CopyAnswer::Log(database.read_log(segment, offset.into(), bytes)?)
         }
         CopyQuestion::Keyring(piece) => {
             let make = || Ok(database.copy_keyring()?.map(|copy| (copy.hash(), copy.to_bytes())));
-            CopyAnswer::Keyring(held.piece(piece, Instant::now(), make)?)
+            CopyAnswer::Keyring(held.keyring.piece(piece, Instant::now(), make)?)
+        }
+        CopyQuestion::Seed => {
+            let Some(offer) = database.offer()? else { return Ok(CopyAnswer::Seed(None)) };
+            let snapshot = snapshot(offer.moment().clone());
+            let checkpoint = offer.offered().to_bytes();
+            held.offers.hold(offer, Instant::now())?;
+            CopyAnswer::Seed(Some(Box::new(SeedOffer { snapshot, checkpoint })))
+        }
+        CopyQuestion::SeedPiece(SeedPiece { id, part, from }) => {
+            CopyAnswer::Log(held.offers.get(id, Instant::now())?.piece(part, from)?)
         }
     })
 }
 
-fn snapshot(database: &Database) -> Result<Snapshot, Error> {
-    let taken = database.snapshot()?;
-    Ok(Snapshot {
+/// What is held for those who copy.
+#[derive(Debug, Default)]
+pub struct Held {
+    keyring: HeldCopy,
+    offers: HeldOffers,
+}
+
+impl Held {
+    /// Lets go of what nobody asked for any more; whether nothing is held now.
+    pub(crate) fn lets_go(&self, now: Instant) -> bool {
+        let (keyring, offers) = (self.keyring.lets_go(now), self.offers.lets_go(now));
+        keyring && offers
+    }
+}
+
+fn snapshot(taken: florin_core::snapshot::Snapshot) -> Snapshot {
+    Snapshot {
         birth: taken.birth,
         incarnation: taken.incarnation,
         epoch: taken.epoch,
@@ -64,16 +102,16 @@ fn snapshot(database: &Database) -> Result<Snapshot, Error> {
         chain: taken.end.chain,
         time: taken.time,
         wrapped_key: taken.wrapped_key,
-    })
+    }
 }
 
 /// A copy of the keyring whose pieces are being asked for: made once, with the first piece, so that the
 /// keyring is read once and may change meanwhile. One at a time; let go with its last piece, or a minute
 /// after the last that was asked for.
 #[derive(Default)]
-pub struct HeldCopy(Mutex<Option<Held>>);
+struct HeldCopy(Mutex<Option<Copied>>);
 
-struct Held {
+struct Copied {
     hash: [u8; 32],
     bytes: Arc<Vec<u8>>,
     /// When a piece of it was asked for last.
@@ -105,7 +143,7 @@ impl HeldCopy {
             let Some((hash, bytes)) = make()? else {
                 return Ok(CopiedKeyring { bytes: 0, hash: [0; 32], piece: Vec::new() });
             };
-            *held = Some(Held { hash, bytes: Arc::new(bytes), asked: now });
+            *held = Some(Copied { hash, bytes: Arc::new(bytes), asked: now });
         }
         let Some(copy) = held.as_mut().filter(|held| is_first || held.hash == piece.hash) else {
             return Err(busy("this copy of the keyring is not held any more: begin anew"));
@@ -123,7 +161,7 @@ impl HeldCopy {
     }
 
     /// Lets go of a copy that nobody asked for any more; whether none is held now.
-    pub(crate) fn lets_go(&self, now: Instant) -> bool {
+    fn lets_go(&self, now: Instant) -> bool {
         let mut held = self.lock();
         if held.as_ref().is_some_and(|held| held.is_over(now)) {
             *held = None;
@@ -131,19 +169,25 @@ impl HeldCopy {
         held.is_none()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Held>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Copied>> {
         // Whoever panicked was making one: there is none then.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl Copied {
     fn is_over(&self, now: Instant) -> bool {
         HELD_FOR <= now.saturating_duration_since(self.asked)
     }
 }
 
-fn busy(message: &str) -> Error {
+impl std::fmt::Debug for HeldCopy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HeldCopy").field(&self.lock().is_some()).finish()
+    }
+}
+
+pub(super) fn busy(message: &str) -> Error {
     Error::new(ErrorKind::Busy, message)
 }
 

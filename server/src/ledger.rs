@@ -1,6 +1,6 @@
 //! What the server asks of an engine. [`Database`] is the one that ships; tests bring their own.
 
-use crate::copies::{self, CopyAnswer, CopyQuestion, HeldCopy};
+use crate::copies::{self, CopyAnswer, CopyQuestion, Held};
 use crate::documents;
 use crate::group::{self, GroupQuestion};
 use crate::keyring::{self, KeyringAnswer, KeyringQuestion};
@@ -50,7 +50,7 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the engine.
-    fn copy(&self, question: CopyQuestion, held: &HeldCopy) -> Result<CopyAnswer, Error>;
+    fn copy(&self, question: CopyQuestion, held: &Held) -> Result<CopyAnswer, Error>;
 
     /// A reader of the log.
     type Stream: LogStream;
@@ -342,7 +342,7 @@ impl Ledger for Database {
         keyring::ask(self, question, by)
     }
 
-    fn copy(&self, question: CopyQuestion, held: &HeldCopy) -> Result<CopyAnswer, Error> {
+    fn copy(&self, question: CopyQuestion, held: &Held) -> Result<CopyAnswer, Error> {
         copies::ask(self, question, held)
     }
 

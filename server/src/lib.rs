@@ -28,6 +28,7 @@ mod entrance;
 mod error;
 mod frames;
 mod group;
+mod held_offers;
 mod key;
 mod key_changes;
 mod key_document;

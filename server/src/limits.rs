@@ -57,6 +57,8 @@ pub const COPIES_WAITING_MAX: usize = 64;
 pub const GROUP_AT_ONCE_MAX: usize = 8;
 /// Such questions waiting for that; one more is told `busy`.
 pub const GROUP_WAITING_MAX: usize = 64;
+/// Checkpoints that standbys are seeded from at the same time; whoever asks for another is told `busy`.
+pub const OFFERS_HELD_MAX: usize = 4;
 /// Requests to the keyring that run at the same time, each on a thread that may block: they wait for
 /// each other, more would only hold threads.
 pub const KEYRING_AT_ONCE_MAX: usize = 2;

@@ -24,7 +24,7 @@ use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::tree::{self, BalanceOf, ConsistencyOf, InclusionOf};
 use florin_wire::{
     DecodeError, KeyringPiece, LogPiece, Operation, Reason, Refusal, RefusalKind, RequestHeader,
-    array, cold, documents,
+    SeedPiece, array, cold, documents,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -143,6 +143,7 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         | Operation::ListTables
         | Operation::KeyringStatus
         | Operation::Snapshot
+        | Operation::OfferSeed
         | Operation::LogOrigin
         | Operation::ReplicationStatus
         | Operation::ReadGroup
@@ -185,6 +186,8 @@ fn work(operation: Operation, body: Bytes) -> Result<Work, DecodeError> {
         Operation::Snapshot => Work::Copy(CopyQuestion::Snapshot),
         Operation::ReadLog => Work::Copy(CopyQuestion::Log(LogPiece::decode(&body)?)),
         Operation::CopyKeyring => Work::Copy(CopyQuestion::Keyring(KeyringPiece::decode(&body)?)),
+        Operation::OfferSeed => Work::Copy(CopyQuestion::Seed),
+        Operation::ReadSeed => Work::Copy(CopyQuestion::SeedPiece(SeedPiece::decode(&body)?)),
         Operation::TreeHead => Work::Read(Read::TreeHead(tree::decode_head(&body)?)),
         Operation::ProveInclusion => Work::Read(Read::Inclusion(InclusionOf::decode(&body)?)),
         Operation::ProveConsistency => Work::Read(Read::Consistency(ConsistencyOf::decode(&body)?)),
@@ -337,8 +340,12 @@ impl Work {
                 (names.len(), HELD_BYTES)
             }
             Work::Keyring(KeyringQuestion::Destroy(_) | KeyringQuestion::Status) => (0, 0),
-            Work::Copy(CopyQuestion::Log(_) | CopyQuestion::Keyring(_)) => (1, FRAME_BYTES_MAX),
+            Work::Copy(
+                CopyQuestion::Log(_) | CopyQuestion::Keyring(_) | CopyQuestion::SeedPiece(_),
+            ) => (1, FRAME_BYTES_MAX),
             Work::Copy(CopyQuestion::Snapshot) => (0, 0),
+            // It names runs, and those are a few hundred.
+            Work::Copy(CopyQuestion::Seed) => (1, 64 << 10),
             // Sixteen nodes with an address each.
             Work::Group(_) => (16, 1 << 10),
             // Their replies are smaller than the request, or than what any request weighs. Of a

@@ -38,6 +38,7 @@ mod rebuild;
 mod receipts;
 mod repair;
 mod script;
+mod seeding;
 mod several_servers;
 mod shutdown;
 mod strangers;

@@ -4,19 +4,23 @@ use crate::credentials::Credentials;
 use crate::exit::Failure;
 use crate::target::{Ledger, runtime};
 use clap::Args;
-use florin_client::{Client, ClientError, ClientOptions, LogPiece, PIECE_BYTES_MAX, RefusalKind};
+use florin_client::{
+    Client, ClientError, ClientOptions, LogPiece, PIECE_BYTES_MAX, RefusalKind, SeedOffer,
+    SeedPiece,
+};
 use florin_core::backup::Source;
 use florin_core::disk::Disk;
 use florin_core::disk::os::OsDisk;
 use florin_core::keyring::copy::KeyringCopy;
 use florin_core::log::FramePosition;
+use florin_core::seeding::{Offered, SeedSource};
 use florin_core::snapshot::{Snapshot, StillLog};
 use florin_core::{Error, ErrorKind, sealing};
 use florin_keys::KeyEncryptionKey;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -52,8 +56,10 @@ pub(crate) enum AnySource {
 
 /// A server's.
 pub(crate) struct Served {
-    runtime: Runtime,
+    handle: Handle,
     client: Client,
+    /// If nobody else runs it.
+    _runtime: Option<Runtime>,
 }
 
 impl SourceArguments {
@@ -87,7 +93,8 @@ impl AnySource {
         let options = ClientOptions { deadline: PATIENCE, ..ClientOptions::default() };
         let options = credentials.apply(options)?;
         let client = Ledger::connect(&runtime, address, options)?.client;
-        Ok(AnySource::Served(Served { runtime, client }))
+        let handle = runtime.handle().clone();
+        Ok(AnySource::Served(Served { handle, client, _runtime: Some(runtime) }))
     }
 
     /// A copy of the keyring; `None` if there is none.
@@ -97,8 +104,8 @@ impl AnySource {
             AnySource::Still(log, disk) => {
                 KeyringCopy::read(disk.as_ref(), log.snapshot().birth).map_err(failed)
             }
-            AnySource::Served(Served { runtime, client }) => {
-                let copied = runtime.block_on(client.copy_keyring())?;
+            AnySource::Served(Served { handle, client, .. }) => {
+                let copied = handle.block_on(client.copy_keyring())?;
                 copied.map(|bytes| KeyringCopy::from_bytes(&bytes)).transpose().map_err(failed)
             }
         }
@@ -114,10 +121,10 @@ pub(crate) struct Stopping {
 impl AnySource {
     /// Hears of SIGINT and SIGTERM from now on.
     pub(crate) fn stopping(&self) -> Result<Stopping, Failure> {
-        let AnySource::Served(Served { runtime, .. }) = self else {
+        let AnySource::Served(Served { handle, .. }) = self else {
             return Err(Failure::usage("only the log of a server goes on: name it with --connect"));
         };
-        let _guard = runtime.enter();
+        let _guard = handle.enter();
         let hears = |kind| {
             signal(kind)
                 .map_err(|error| Failure::unavailable(format!("can't hear signals: {error}")))
@@ -130,9 +137,9 @@ impl AnySource {
 
     /// Whether the process is to end, now or within a time.
     pub(crate) fn is_stopped_within(&self, stopping: &mut Stopping, pause: Duration) -> bool {
-        let AnySource::Served(Served { runtime, .. }) = self else { return true };
+        let AnySource::Served(Served { handle, .. }) = self else { return true };
         let Stopping { interrupted, terminated } = stopping;
-        runtime.block_on(async {
+        handle.block_on(async {
             let stopped = async {
                 tokio::select! {
                     _ = interrupted.recv() => {}
@@ -148,7 +155,7 @@ impl Source for AnySource {
     fn snapshot(&self) -> Result<Snapshot, Error> {
         match self {
             AnySource::Still(log, _) => Source::snapshot(log.as_ref()),
-            AnySource::Served(served) => served.snapshot(),
+            AnySource::Served(served) => Source::snapshot(served),
         }
     }
 
@@ -161,23 +168,50 @@ impl Source for AnySource {
 }
 
 impl Served {
+    /// One that a runtime elsewhere talks to.
+    pub(crate) fn over(handle: Handle, client: Client) -> Served {
+        Served { handle, client, _runtime: None }
+    }
+}
+
+/// A snapshot as it was told.
+fn snapshot(taken: florin_client::Snapshot) -> Snapshot {
+    Snapshot {
+        birth: taken.birth,
+        incarnation: taken.incarnation,
+        epoch: taken.epoch,
+        segment_bytes: taken.segment_bytes,
+        is_sealed: taken.is_sealed,
+        end: FramePosition { lsn: taken.end, sequence: taken.sequence, chain: taken.chain },
+        time: taken.time,
+        wrapped_key: taken.wrapped_key,
+    }
+}
+
+impl SeedSource for Served {
+    fn offer(&self) -> Result<Option<(Snapshot, Offered)>, Error> {
+        let offer = match self.handle.block_on(self.client.offer_seed()) {
+            // An older version.
+            Err(ClientError::Refused { kind: RefusalKind::UnsupportedOperation, .. }) => None,
+            offer => offer.map_err(told)?,
+        };
+        let Some(SeedOffer { snapshot: taken, checkpoint }) = offer else { return Ok(None) };
+        Ok(Some((snapshot(taken), Offered::from_bytes(&checkpoint)?)))
+    }
+
+    fn piece(&self, id: u64, part: u32, from: u64) -> Result<Vec<u8>, Error> {
+        self.handle.block_on(self.client.read_seed(SeedPiece { id, part, from })).map_err(told)
+    }
+}
+
+impl Source for Served {
     fn snapshot(&self) -> Result<Snapshot, Error> {
-        let taken = self.runtime.block_on(self.client.snapshot()).map_err(told)?;
-        Ok(Snapshot {
-            birth: taken.birth,
-            incarnation: taken.incarnation,
-            epoch: taken.epoch,
-            segment_bytes: taken.segment_bytes,
-            is_sealed: taken.is_sealed,
-            end: FramePosition { lsn: taken.end, sequence: taken.sequence, chain: taken.chain },
-            time: taken.time,
-            wrapped_key: taken.wrapped_key,
-        })
+        Ok(snapshot(self.handle.block_on(self.client.snapshot()).map_err(told)?))
     }
 
     /// Several pieces are on their way at the same time.
     fn segment(&self, number: u64, bytes: usize) -> Result<Vec<u8>, Error> {
-        self.runtime.block_on(async {
+        self.handle.block_on(async {
             let mut content = Vec::with_capacity(bytes);
             let mut offsets = (0..bytes).step_by(PIECE_BYTES_MAX);
             let ask = |offset: usize| {

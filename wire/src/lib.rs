@@ -41,5 +41,5 @@ pub use operation::Operation;
 pub use proof::{AddressRole, Binding, Challenge, Proof, PublicKey, Transcript, Verdict};
 pub use refusal::{Effect, Refusal, RefusalKind};
 pub use role::{Role, Roles};
-pub use snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
+pub use snapshot::{CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot};
 pub use status::Status;

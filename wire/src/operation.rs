@@ -122,6 +122,10 @@ operations! {
     ReadGroup = 75 "read_group",
     /// A group as it is stored; nothing, once nodes of the old and of the new have it.
     ChangeGroup = 76 "change_group",
+    /// Nothing; seed offered, nothing if there is no checkpoint.
+    OfferSeed = 77 "offer_seed",
+    /// Piece of a seed; its bytes.
+    ReadSeed = 78 "read_seed",
     /// Size; signed head.
     TreeHead = 80 "tree_head",
     /// Size and subject; inclusion proof.
@@ -208,7 +212,11 @@ impl Operation {
             Operation::MakeKeys | Operation::ReadKeys => &[Role::Keyring],
             Operation::DestroyKeys => &[Role::Keyring, Role::Operate],
             Operation::KeyringStatus => &[Role::Keyring, Role::Operate, Role::Audit],
-            Operation::Snapshot | Operation::ReadLog | Operation::CopyKeyring => &[Role::Replicate],
+            Operation::Snapshot
+            | Operation::ReadLog
+            | Operation::CopyKeyring
+            | Operation::OfferSeed
+            | Operation::ReadSeed => &[Role::Replicate],
             // For whoever then reads, or writes what rests on it; it takes a place while it waits.
             Operation::AwaitPosition => &[Role::Read, Role::Write, Role::Stream, Role::Audit],
             Operation::LogOrigin

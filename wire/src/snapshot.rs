@@ -1,5 +1,5 @@
-//! Bodies of what copies a ledger: where its log ends, pieces of the log and of the keyring as they are
-//! stored.
+//! Bodies of what copies a ledger: where its log ends, pieces of the log, of a checkpoint and of the keyring as
+//! they are stored.
 //!
 //! ```text
 //! snapshot  0 16 birth: the name of the segments | 16 16 incarnation of the present life | 32  8 epoch
@@ -10,6 +10,8 @@
 //!          the answer is bytes of the log; fewer only where the segment, or what is durable, ends
 //! keyring   0  8 offset | 8 32 hash of the whole copy; zeros in the first request               = 40
 //! copied    0  8 bytes of the whole copy | 8 32 its hash | 40    bytes of it, from the offset on
+//! offer     0  4 bytes of the snapshot | 4  4 zero | 8    snapshot, then the checkpoint that is offered
+//! seed      0  8 what its pieces are asked for by | 8  4 part | 12  4 zero | 16  8 from           = 24
 //! ```
 //! All little-endian. Pieces of a keyring are of the copy that was made with the first one, whatever
 //! changes meanwhile.
@@ -80,6 +82,26 @@ pub struct CopiedKeyring {
     pub piece: Vec<u8>,
 }
 
+/// A checkpoint that a standby may be seeded from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeedOffer {
+    /// A moment of the log that has everything that the checkpoint speaks of.
+    pub snapshot: Snapshot,
+    /// What it says of itself; what it means is the engine's.
+    pub checkpoint: Vec<u8>,
+}
+
+/// A piece of such a checkpoint that is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeedPiece {
+    /// Names the checkpoint.
+    pub id: u64,
+    /// Which part of it.
+    pub part: u32,
+    /// From which key or offset on.
+    pub from: u64,
+}
+
 impl core::fmt::Debug for CopiedKeyring {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} of {} bytes", self.piece.len(), self.bytes)
@@ -117,6 +139,24 @@ struct KeyringLayout {
     hash: [u8; 32],
 }
 
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct OfferLayout {
+    snapshot_bytes: U32,
+    zero: U32,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct SeedLayout {
+    id: U64,
+    part: U32,
+    zero: U32,
+    from: U64,
+}
+
+const _: () = assert!(size_of::<OfferLayout>() == 8);
+const _: () = assert!(size_of::<SeedLayout>() == 24);
 const _: () = assert!(size_of::<SnapshotLayout>() == 112);
 const _: () = assert!(size_of::<PieceLayout>() == 16);
 const _: () = assert!(size_of::<KeyringLayout>() == 40);
@@ -226,6 +266,60 @@ impl CopiedKeyring {
         let too_short = DecodeError::new(body.len(), Reason::TooShort);
         let (layout, piece) = KeyringLayout::ref_from_prefix(body).map_err(|_| too_short)?;
         Ok(CopiedKeyring { bytes: layout.number.get(), hash: layout.hash, piece: piece.to_vec() })
+    }
+}
+
+impl SeedOffer {
+    /// Appends the body.
+    pub fn write(&self, out: &mut BytesMut) {
+        let mut snapshot = BytesMut::new();
+        self.snapshot.write(&mut snapshot);
+        let bytes = u32::try_from(snapshot.len()).expect("a snapshot is small");
+        let layout = OfferLayout { snapshot_bytes: bytes.into(), zero: U32::ZERO };
+        out.put_slice(layout.as_bytes());
+        out.put_slice(&snapshot);
+        out.put_slice(&self.checkpoint);
+    }
+
+    /// The offer of a body.
+    ///
+    /// # Errors
+    /// If it ends too soon, or a field has no meaning.
+    pub fn decode(body: &[u8]) -> Result<SeedOffer, DecodeError> {
+        let too_short = DecodeError::new(body.len(), Reason::TooShort);
+        let (layout, rest) = OfferLayout::ref_from_prefix(body).map_err(|_| too_short)?;
+        if layout.zero != U32::ZERO {
+            return Err(DecodeError::new(4, Reason::NotZero));
+        }
+        let snapshot_bytes = usize::try_from(layout.snapshot_bytes.get()).unwrap_or(usize::MAX);
+        let (snapshot, checkpoint) = rest.split_at_checked(snapshot_bytes).ok_or(too_short)?;
+        let snapshot =
+            Snapshot::decode(snapshot).map_err(|error| error.after(size_of::<OfferLayout>()))?;
+        Ok(SeedOffer { snapshot, checkpoint: checkpoint.to_vec() })
+    }
+}
+
+impl SeedPiece {
+    /// The body.
+    #[must_use]
+    pub fn to_bytes(self) -> Bytes {
+        let SeedPiece { id, part, from } = self;
+        let layout =
+            SeedLayout { id: id.into(), part: part.into(), zero: U32::ZERO, from: from.into() };
+        Bytes::copy_from_slice(layout.as_bytes())
+    }
+
+    /// The piece that a body asks for.
+    ///
+    /// # Errors
+    /// If it has another length, or a field has no meaning.
+    pub fn decode(body: &[u8]) -> Result<SeedPiece, DecodeError> {
+        let layout: &SeedLayout = exactly(body)?;
+        if layout.zero != U32::ZERO {
+            return Err(DecodeError::new(12, Reason::NotZero));
+        }
+        let SeedLayout { id, part, from, .. } = layout;
+        Ok(SeedPiece { id: id.get(), part: part.get(), from: from.get() })
     }
 }
 

@@ -27,8 +27,8 @@ use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     AddressRole, Binding, Challenge, ClientHello, CopiedKeyring, Effect, Farewell, KeyringPiece,
     LogPiece, Operation, Proof, PublicKey, Refusal, RefusalKind, ReplyHeader, RequestHeader, Role,
-    Roles, ServerHello, Snapshot, Status, Transcript, Verdict, Versions, Welcome, array, frame,
-    page,
+    Roles, SeedOffer, SeedPiece, ServerHello, Snapshot, Status, Transcript, Verdict, Versions,
+    Welcome, array, frame, page,
 };
 
 /// Bytes as the document prints them: hex, spaces and line ends for the eye.
@@ -361,6 +361,31 @@ fn what_copies_a_ledger() {
     let bytes = written(|out| copied.write(out));
     check(&bytes, &format!("0300000000000000 {eights} 010203"));
     assert_eq!(CopiedKeyring::decode(&bytes), Ok(copied));
+}
+
+#[test]
+fn seeding_a_standby() {
+    let snapshot = Snapshot {
+        birth: 1,
+        incarnation: 2,
+        epoch: 3,
+        segment_bytes: 4,
+        is_sealed: false,
+        end: Lsn(5),
+        sequence: 6,
+        chain: [7; 32],
+        time: Timestamp(8),
+        wrapped_key: Vec::new(),
+    };
+    let moment = written(|out| snapshot.write(out));
+    let offer = SeedOffer { snapshot, checkpoint: vec![9, 10] };
+    let bytes = written(|out| offer.write(out));
+    let hexadecimal: String = moment.iter().map(|byte| format!("{byte:02x}")).collect();
+    check(&bytes, &format!("70000000 00000000 {hexadecimal} 090a"));
+    assert_eq!(SeedOffer::decode(&bytes), Ok(offer));
+    let piece = SeedPiece { id: 1, part: 2, from: 3 };
+    check(&piece.to_bytes(), "0100000000000000 02000000 00000000 0300000000000000");
+    assert_eq!(SeedPiece::decode(&piece.to_bytes()), Ok(piece));
 }
 
 #[test]

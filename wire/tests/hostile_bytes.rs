@@ -15,7 +15,9 @@ use florin_wire::cold::{self, AsOf, Await, Cold, HistoryOf, Once};
 use florin_wire::group::{self, HandOver, HasPosition, Promise, Promised};
 use florin_wire::keyring::{self, HeldKey};
 use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
-use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, Snapshot};
+use florin_wire::snapshot::{
+    CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot,
+};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{
     Challenge, ClientHello, DecodeError, Proof, PublicKey, Reason, Refusal, RefusalKind,
@@ -90,6 +92,8 @@ fn check_all(bytes: &[u8]) {
     check(bytes, LogPiece::decode(bytes), |it, out| out.extend_from_slice(&it.to_bytes()));
     check(bytes, KeyringPiece::decode(bytes), |it, out| out.extend_from_slice(&it.to_bytes()));
     check(bytes, CopiedKeyring::decode(bytes), CopiedKeyring::write);
+    check(bytes, SeedOffer::decode(bytes), SeedOffer::write);
+    check(bytes, SeedPiece::decode(bytes), |it, out| out.extend_from_slice(&it.to_bytes()));
     check_array::<Account>(bytes);
     check_array::<Option<Account>>(bytes);
     check_array::<Transfer>(bytes);

@@ -1,6 +1,6 @@
 //! Restoring a backup into an empty directory.
 //!
-//! 1. The mark of a restore is put there ([`super::restoring`]).
+//! 1. The mark of a restore is put there ([`crate::log::unfinished`]).
 //! 2. Every object is fetched, checked against manifest and chain, and written as the segment that it is;
 //!    the last one only up to the cut. Before them the keyring is put there, if there is one, under the key
 //!    that opens the directory: a wrong key is told before all is fetched.
@@ -16,7 +16,6 @@ use super::check::{Contents, Trust, read_manifest};
 use super::cut::{BackupLog, Lost, Target};
 use super::keyring::{self, KeyringCopy};
 use super::manifest::{Manifest, Sealed};
-use super::restoring::RestoringDisk;
 use super::{Progress, Store};
 use crate::clock::FixedClock;
 use crate::database::Database;
@@ -24,6 +23,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Error, ErrorKind};
 use crate::limits::BACKUP_AT_ONCE_MAX;
 use crate::log::segment;
+use crate::log::unfinished::{RESTORING, UnfinishedDisk};
 use crate::log::{FramePosition, LogReader};
 use crate::opening::random_u128;
 use crate::options::Options;
@@ -128,7 +128,7 @@ pub(super) fn proved(
     disk: Arc<dyn Disk>,
     restoring: &Restoring<'_>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Restored, Arc<RestoringDisk>), Error> {
+) -> Result<(Restored, Arc<UnfinishedDisk>), Error> {
     let Restoring { name, target, trust, key, keyring, keyring_key } = restoring;
     let manifest = Arc::new(read_manifest(store.as_ref(), name, trust.signers)?);
     let contents = Contents::new(store.clone(), manifest.clone(), trust.key)?;
@@ -147,7 +147,8 @@ pub(super) fn proved(
             BackupLog::new(contents)?.cut(*target)?
         }
     };
-    let marked = Arc::new(RestoringDisk::begin(disk).map_err(|error| failed("the mark", &error))?);
+    let marked = UnfinishedDisk::begin(disk, RESTORING);
+    let marked = Arc::new(marked.map_err(|error| failed("the mark", &error))?);
     let disk: Arc<dyn Disk> = marked.clone();
     if let Sealed::ByDatabase(wrapped) = &manifest.sealing {
         let put = sealing::put(disk.as_ref(), wrapped);

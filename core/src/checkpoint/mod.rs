@@ -18,6 +18,7 @@
 
 mod backend;
 mod error;
+mod export;
 mod metadata;
 mod rows;
 mod seal;
@@ -28,6 +29,7 @@ mod writer;
 mod tests;
 
 pub use error::CheckpointError;
+pub use export::{Export, ExportHead, ExportTable, Exports, import, imported_metadata};
 pub use metadata::Metadata;
 pub use rows::{HoldLayout, RowLayout};
 pub use store::{CheckpointStore, FILE_NAME, Loading, set_aside};

@@ -5,7 +5,7 @@ use super::error::OrRedb;
 use super::metadata::StoredMetadata;
 use super::rows::{HoldLayout, RowLayout, Table};
 use super::seal::Values;
-use super::{CheckpointError, CheckpointWriter, Metadata};
+use super::{CheckpointError, CheckpointWriter, Exports, Metadata};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::limits::CHECKPOINT_CACHE_BYTES;
 use crate::runs::RunName;
@@ -31,7 +31,8 @@ pub(super) const METADATA: TableDefinition<'_, u64, &[u8]> = TableDefinition::ne
 /// An open checkpoint file. One thread writes it; loading happens before that.
 pub struct CheckpointStore {
     pub(super) disk: Arc<dyn Disk>,
-    pub(super) database: Database,
+    pub(super) database: Arc<Database>,
+    exports: Exports,
     pub(super) values: Arc<Values>,
     pub(super) latest: Option<StoredMetadata>,
     pub(super) previous: Option<StoredMetadata>,
@@ -93,16 +94,24 @@ impl CheckpointStore {
         values: Values,
         builder: &Builder,
     ) -> Result<CheckpointStore, CheckpointError> {
-        let database = builder.create_with_backend(DiskBackend(file)).redb()?;
+        let database = Arc::new(builder.create_with_backend(DiskBackend(file)).redb()?);
+        let values = Arc::new(values);
         let mut store = CheckpointStore {
             disk: Arc::clone(disk),
+            exports: Exports::new(Arc::clone(&database), Arc::clone(&values)),
             database,
-            values: Arc::new(values),
+            values,
             latest: None,
             previous: None,
         };
         store.read_metadata()?;
         Ok(store)
+    }
+
+    /// What copies of its checkpoints are made from, while it is open.
+    #[must_use]
+    pub fn exports(&self) -> Exports {
+        self.exports.clone()
     }
 
     /// The latest checkpoint.
@@ -196,6 +205,13 @@ impl CheckpointStore {
         let found = transaction.list_persistent_savepoints().redb()?.any(|id| id == savepoint);
         transaction.abort().redb()?;
         Ok(found)
+    }
+}
+
+impl Drop for CheckpointStore {
+    fn drop(&mut self) {
+        // The file is closed here, and not by whoever copies a checkpoint.
+        self.exports.end();
     }
 }
 

@@ -83,6 +83,29 @@ impl<'store> CheckpointWriter<'store> {
         Ok(())
     }
 
+    /// Stores a value as another file of this database has it.
+    ///
+    /// # Errors
+    /// [`CheckpointError`], also if it is not what was written there: drop this checkpoint.
+    pub(super) fn put_stored(
+        &mut self,
+        table: Table,
+        key: u64,
+        value: &[u8],
+    ) -> Result<(), CheckpointError> {
+        self.store.values.read(table, key, value)?;
+        match (table, u32::try_from(key)) {
+            (Table::Pages, Ok(number)) => {
+                self.transaction.open_table(PAGES).redb()?.insert(number, value).redb()?;
+            }
+            (Table::Holds, _) => {
+                self.transaction.open_table(HOLDS).redb()?.insert(key, value).redb()?;
+            }
+            (Table::Pages | Table::Metadata, _) => return Err(table.damaged(key)),
+        }
+        Ok(())
+    }
+
     /// Makes the checkpoint the latest; returns when it is durable. `durable`: the log is durable
     /// before this position.
     ///

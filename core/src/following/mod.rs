@@ -288,6 +288,8 @@ pub fn promote(directory: &Path, promotion: Promotion) -> Result<(), Error> {
 /// As [`promote`].
 pub fn promote_on(disk: &dyn Disk, promotion: Promotion) -> Result<(), Error> {
     let Some(mark) = StandbyMark::read(disk)? else {
+        // What is only being made into a standby, or restored, says so.
+        identify(disk)?;
         let message = "this directory never followed anybody: serve it, it is a primary";
         return Err(Error::new(ErrorKind::Unusable, message));
     };

@@ -1,7 +1,7 @@
 //! What reading the log can find, by what the caller does next.
 
-use crate::backup::MARK;
 use crate::error::{Error, ErrorKind};
+use crate::log::unfinished::{RESTORING, SEEDING};
 use florin_ledger::Lsn;
 use std::io;
 
@@ -147,15 +147,19 @@ pub enum LogError {
     Io(#[from] io::Error),
 }
 
-/// The mark of a restore is foreign like any other file, so that no version opens what it left.
+/// The mark of a log that is not whole yet is foreign like any other file, so that no version opens what it is in.
 fn foreign(name: &str) -> String {
-    if name == MARK {
-        return String::from(
+    match name {
+        RESTORING => String::from(
             "a restore into this directory has not come to its end: remove the directory and restore \
              again",
-        );
+        ),
+        SEEDING => String::from(
+            "this standby has not been given everything yet: serve it with --follow, and it goes on with \
+             that",
+        ),
+        _ => format!("log/{name} is not a log segment: move it out of the data directory"),
     }
-    format!("log/{name} is not a log segment: move it out of the data directory")
 }
 
 impl ReadError {

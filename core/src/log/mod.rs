@@ -33,6 +33,7 @@ pub mod recovery;
 pub mod resume;
 pub mod search;
 pub mod segment;
+pub(crate) mod unfinished;
 pub(crate) mod unproven;
 pub mod writer;
 

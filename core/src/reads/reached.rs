@@ -2,11 +2,21 @@
 //! what it has seen already.
 
 use super::Reads;
+use crate::database::Database;
 use crate::driver::promise::stopped;
 use crate::error::{Error, ErrorKind};
 use crate::log::resume::NoWay;
 use florin_ledger::Position;
 use std::time::Duration;
+
+impl Database {
+    /// The last place before [`Database::durable_end`]: what is read from now on is not older, and what was answered
+    /// before lies at or before it. [`Position::NONE`] while nothing may be told.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.watch().epochs.last_before(self.durable_end())
+    }
+}
 
 impl Reads {
     /// Waits until what was written at a position is here and durable: every read that begins

@@ -1,5 +1,6 @@
 //! How a primary stands to those who follow it, and a standby to its primary.
 
+use crate::database::Database;
 use florin_ledger::Lsn;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -110,5 +111,13 @@ impl Replication {
         match self {
             Replication::Primary(synchrony) | Replication::Standby(_, synchrony) => synchrony,
         }
+    }
+}
+
+impl Database {
+    /// Its part in replication: who follows it and how far, or whom it follows. Waits for nothing.
+    #[must_use]
+    pub fn replication(&self) -> Replication {
+        self.watch().replication()
     }
 }

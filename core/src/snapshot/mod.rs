@@ -39,7 +39,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(
+    pub(crate) fn new(
         disk: &dyn Disk,
         reader: &LogReader,
         incarnation: u128,
@@ -99,7 +99,8 @@ impl Database {
             ));
         }
         let reads = self.reads()?;
-        let durable = reads.durable().get();
+        // Whether it may be told or not: who copies a log to follow it is sent it too.
+        let durable = self.release().synced().get();
         reads.log().stored_bytes(segment, offset, bytes, durable).map_err(ReadError::of_caller)
     }
 }

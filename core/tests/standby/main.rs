@@ -13,6 +13,7 @@ mod erasure;
 mod group;
 #[path = "../keys/mod.rs"]
 mod keys;
+mod killed;
 mod lease;
 #[path = "../names/mod.rs"]
 mod names;
@@ -22,5 +23,6 @@ mod receipts;
 mod refused;
 mod rewinding;
 mod same;
+mod seeded;
 mod synchronous;
 mod terms;

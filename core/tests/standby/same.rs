@@ -26,7 +26,7 @@ fn log(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
 }
 
 /// That a copy is the beginning of the original, byte for byte. The original may have written a witness since.
-fn check_bytes(copy: &SimulatedDisk, original: &SimulatedDisk) {
+pub(crate) fn check_bytes(copy: &SimulatedDisk, original: &SimulatedDisk) {
     let (copy, original) = (log(copy), log(original));
     assert!(copy.len() == original.len() || copy.len() + 1 == original.len());
     for ((name, copied), (other_name, bytes)) in copy.iter().zip(&original) {
@@ -37,7 +37,7 @@ fn check_bytes(copy: &SimulatedDisk, original: &SimulatedDisk) {
 }
 
 /// What two databases are asked: all answers, for comparison.
-fn answers(database: &Database, last_id: u64) -> String {
+pub(crate) fn answers(database: &Database, last_id: u64) -> String {
     let accounts: Vec<_> = (1..=ACCOUNTS).map(|id| AccountId(id.into())).collect();
     let transfers: Vec<_> = (1..=last_id).map(|id| TransferId(id.into())).collect();
     let mut said = format!("{:?}\n", database.lookup_accounts(&accounts).unwrap());

@@ -31,8 +31,8 @@ use florin_wire::replication::{Acknowledge, Follow};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::tree::{self, BalanceOf, ConsistencyOf, InclusionOf};
 use florin_wire::{
-    Binding, KeyringPiece, LogPiece, Operation, Outcome, RefusalKind, Role, Roles, Verdict, array,
-    cold, documents, page,
+    Binding, KeyringPiece, LogPiece, Operation, Outcome, RefusalKind, Role, Roles, SeedPiece,
+    Verdict, array, cold, documents, page,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -218,7 +218,7 @@ async fn every_operation_needs_its_role() {
     let inclusion = InclusionOf { subject, size: None };
     let consistency = ConsistencyOf { first: 1, second: None };
     let balance = BalanceOf { account: AccountId(1), at: Position::NONE };
-    let cases: [(Operation, Bytes, &[Role]); 49] = [
+    let cases: [(Operation, Bytes, &[Role]); 51] = [
         (Operation::CreateAccounts, array::to_bytes(&[account(1, DOLLARS)]), &[Role::Write]),
         (Operation::CreateTransfers, array::to_bytes(&[transfer(1)]), &[Role::Write]),
         (Operation::LookupAccounts, ids.clone(), reading),
@@ -252,6 +252,8 @@ async fn every_operation_needs_its_role() {
         (Operation::Snapshot, Bytes::new(), &[Role::Replicate]),
         (Operation::ReadLog, piece, &[Role::Replicate]),
         (Operation::CopyKeyring, KeyringPiece::default().to_bytes(), &[Role::Replicate]),
+        (Operation::OfferSeed, Bytes::new(), &[Role::Replicate]),
+        (Operation::ReadSeed, SeedPiece { id: 1, part: 0, from: 0 }.to_bytes(), &[Role::Replicate]),
         (Operation::TreeHead, tree::head_to_bytes(None), reading),
         (Operation::ProveInclusion, inclusion.to_bytes(), reading),
         (Operation::ProveConsistency, consistency.to_bytes(), reading),
@@ -305,6 +307,8 @@ async fn every_operation_needs_its_role() {
                 Operation::FollowLog | Operation::Promise | Operation::HasPosition => {
                     Some(RefusalKind::Fork)
                 }
+                // And a piece of a checkpoint that was not offered.
+                Operation::ReadSeed => Some(RefusalKind::Busy),
                 _ => None,
             };
             if allowed.contains(&role)
@@ -323,7 +327,7 @@ async fn every_operation_needs_its_role() {
     }
     let heard = bank.heard.0.lock().unwrap().clone();
     // By how many roles each operation may be asked for: one, two, three, four of the seven.
-    let expected_count = (6 + 3 + 1 + 2 + 3 + 4 + 4 + 1) * 6 + (17 + 1) * 5 + 3 * 4 + 3;
+    let expected_count = (6 + 3 + 1 + 2 + 3 + 4 + 4 + 2 + 1) * 6 + (17 + 1) * 5 + 3 * 4 + 3;
     assert_eq!(heard.len(), expected_count, "each was heard of once");
     assert!(heard.iter().all(|it| it.resource.is_none() && it.key_name == "teller"));
     bank.close().await;

@@ -12,7 +12,7 @@ use florin_ledger::{
     Account, AccountId, CreateTransferStatus, Document, EventResult, Lsn, Position, StreamFilter,
     StreamStart, Timestamp, Transfer, TransferId, TransferResult,
 };
-use florin_server::copies::{CopyAnswer, CopyQuestion, HeldCopy};
+use florin_server::copies::{CopyAnswer, CopyQuestion, Held};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, LogShipment, Read};
 use florin_server::{Doors, Ledger, Server, ServerMetrics, ServerOptions};
@@ -97,7 +97,7 @@ impl Ledger for HandLedger {
         Err(Error::new(ErrorKind::Invalid, "no keyring here"))
     }
 
-    fn copy(&self, _: CopyQuestion, _: &HeldCopy) -> Result<CopyAnswer, Error> {
+    fn copy(&self, _: CopyQuestion, _: &Held) -> Result<CopyAnswer, Error> {
         Err(Error::new(ErrorKind::Invalid, "nothing to copy here"))
     }
 

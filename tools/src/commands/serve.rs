@@ -10,6 +10,7 @@ use crate::node::flags::{FollowFlags, SyncFlags};
 use crate::node::going_back::{finish_going_back, go_back, let_go_of};
 use crate::node::lease::{Lease, LeaseFlags};
 use crate::node::peers::Peers;
+use crate::node::seeding::Seeding;
 use crate::node::seek::{give_way, seek, watch_for_successor};
 use crate::signing_key::SigningKeyArguments;
 use crate::target::open_database_with;
@@ -212,6 +213,11 @@ impl Serve {
         let Means { runtime, peers, .. } = *means;
         let origin = || runtime.block_on(peers.origin(primary));
         let options = self.options()?;
+        if self.follow.takes_checkpoint() && !primary.is_empty() {
+            let (directory, bytes_per_second) = (&self.data, self.follow.seed_bytes_per_second());
+            let options = &options;
+            Seeding { directory, options, runtime, peers, bytes_per_second }.seed(primary)?;
+        }
         let opened = let_go_of(|| Database::follow(&self.data, primary, origin, options.clone()));
         let (database, follower) = opened.map_err(|error| {
             let data = self.data.display();

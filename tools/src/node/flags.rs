@@ -18,10 +18,18 @@ const _: () = assert!(FOLLOWERS_MAX == 16);
 #[derive(Args, Debug)]
 pub(crate) struct FollowFlags {
     /// Follow this primary as its standby: copy its log, serve reads, refuse writes. An empty directory
-    /// becomes a copy from the log's beginning on. A node of a group finds the primary by itself, and this one
+    /// is given its log and its newest checkpoint. A node of a group finds the primary by itself, and this one
     /// is where it asks first
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "clock_start")]
     follow: Option<String>,
+
+    /// Believe no checkpoint of the primary: an empty directory applies its log from the first record on
+    #[arg(long)]
+    apply_all: bool,
+
+    /// MiB a second that an empty directory is given at most; 0: as fast as it goes
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(..=4_095))]
+    seed_mib: u64,
 
     /// Speak TLS to the other nodes, and believe them if the authorities in this PEM file have certified them
     #[arg(long, value_name = "FILE")]
@@ -102,6 +110,16 @@ impl FollowFlags {
     /// Where to ask first, if that is given.
     pub(crate) fn address(&self) -> Option<&str> {
         self.follow.as_deref()
+    }
+
+    /// Whether an empty directory may be given a checkpoint.
+    pub(crate) fn takes_checkpoint(&self) -> bool {
+        !self.apply_all
+    }
+
+    /// Bytes a second that it is given at most; 0: as fast as it goes.
+    pub(crate) fn seed_bytes_per_second(&self) -> u64 {
+        self.seed_mib << 20
     }
 
     /// How the other nodes are reached.

@@ -3,6 +3,7 @@
 //! - `flags`: what an operator says of it, and how it reaches the others.
 //! - `peers`: what the others say.
 //! - `feeding`: the standby's end of log shipping, as a task.
+//! - `seeding`: what it does before it follows, if it has nothing yet.
 //! - `seek`: which primary a standby should follow, and when it has to go back first.
 //! - `going_back`: what it does before it follows a primary that never had all that it has.
 //! - `election`: what a standby needs before it may decide.
@@ -16,4 +17,5 @@ pub(crate) mod flags;
 pub(crate) mod going_back;
 pub(crate) mod lease;
 pub(crate) mod peers;
+pub(crate) mod seeding;
 pub(crate) mod seek;

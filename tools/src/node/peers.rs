@@ -114,6 +114,26 @@ impl Peers {
         Ok(origin.to_vec())
     }
 
+    /// A connection to a primary, on which answers may take their time: to the node at an address, or to whom that
+    /// follows, so many times at most and as far as they can be reached.
+    ///
+    /// # Errors
+    /// If the node at the address can't be reached.
+    pub(crate) async fn primary_from(
+        &self,
+        address: &str,
+        hops_max: usize,
+    ) -> Result<Client, Error> {
+        let mut client = self.connect(address).await?;
+        for _ in 0..hops_max {
+            let standby = client.replication().await.ok().and_then(|status| status.standby);
+            let Some(primary) = standby.map(|standby| standby.primary) else { break };
+            let Ok(next) = self.connect(&primary).await else { break };
+            client = next;
+        }
+        Ok(client)
+    }
+
     /// Whether a node's log has a position.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("server/src/streams.rs", "a heartbeat; a pause so that many readers don't read at every sync"),
     ("server/src/server.rs", "out of descriptors: trying again at once would burn a core"),
     ("tools/src/commands/promote.rs", "a pause before asking again whether it is promoted"),
+    ("tools/src/node/seeding.rs", "a pause before going on with what was cut off; bytes a second"),
     ("tools/src/node/seek.rs", "how often a standby that is cut off looks for its primary"),
     ("tools/src/store/patience.rs", "a pause before asking an object store again"),
     ("tools/src/node/going_back.rs", "a pause before looking again whether readers have let go"),

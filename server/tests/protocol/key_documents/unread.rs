@@ -8,7 +8,7 @@ use florin_core::request::{Reply, Request};
 use florin_core::stream::Subscription;
 use florin_core::{Database, Error, ErrorKind, Options};
 use florin_ledger::{Lsn, Position, StreamFilter, StreamStart};
-use florin_server::copies::{CopyAnswer, CopyQuestion, HeldCopy};
+use florin_server::copies::{CopyAnswer, CopyQuestion, Held};
 use florin_server::keyring::{KeyringAnswer, KeyringQuestion};
 use florin_server::ledger::{Found, Read};
 use florin_server::{Admission, Doors, Ledger, ServerOptions};
@@ -42,7 +42,7 @@ impl Ledger for Failing {
         Ledger::read(&self.database, read)
     }
 
-    fn copy(&self, question: CopyQuestion, held: &HeldCopy) -> Result<CopyAnswer, Error> {
+    fn copy(&self, question: CopyQuestion, held: &Held) -> Result<CopyAnswer, Error> {
         Ledger::copy(&self.database, question, held)
     }
 

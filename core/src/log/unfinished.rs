@@ -1,7 +1,7 @@
-//! The mark of a restore that has not come to its end, and the disk of whoever made it.
+//! The mark of a directory whose log is not whole yet, and the disk of whoever is making it so.
 //!
 //! The mark is a file in the directory of segments. Nothing else may be there, so no command of any version
-//! opens a directory that has it. Whoever restores works on a disk that does not show it.
+//! opens a directory that has it. Whoever restores or seeds works on a disk that does not show it.
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::log::segment::DIRECTORY;
@@ -9,43 +9,59 @@ use crate::sealing::DatabaseKey;
 use std::io;
 use std::sync::Arc;
 
-/// The mark's name in the directory of segments.
-pub(crate) const MARK: &str = "restoring";
+/// The mark of a restore that has not come to its end.
+pub(crate) const RESTORING: &str = "restoring";
+/// The mark of a standby that has not been given everything yet.
+pub(crate) const SEEDING: &str = "seeding";
 
-/// A directory that is being restored.
-pub(super) struct RestoringDisk {
+/// A directory whose log is not whole yet.
+pub(crate) struct UnfinishedDisk {
     below: Arc<dyn Disk>,
+    mark: &'static str,
 }
 
-fn path() -> String {
-    format!("{DIRECTORY}/{MARK}")
+fn path(mark: &str) -> String {
+    format!("{DIRECTORY}/{mark}")
 }
 
-impl RestoringDisk {
+impl UnfinishedDisk {
     /// Puts the mark into a directory, durably, before anything else is.
-    pub(super) fn begin(below: Arc<dyn Disk>) -> io::Result<RestoringDisk> {
+    pub(crate) fn begin(below: Arc<dyn Disk>, mark: &'static str) -> io::Result<UnfinishedDisk> {
         below.create_directory(DIRECTORY)?;
-        below.create(&path(), Access::Buffered)?.sync()?;
+        below.create(&path(mark), Access::Buffered)?.sync()?;
         below.sync_directory(DIRECTORY)?;
         below.sync_directory("")?;
-        Ok(RestoringDisk { below })
+        Ok(UnfinishedDisk { below, mark })
+    }
+
+    /// Goes on in a directory that has the mark.
+    pub(crate) fn resume(below: Arc<dyn Disk>, mark: &'static str) -> UnfinishedDisk {
+        UnfinishedDisk { below, mark }
     }
 
     /// Takes it away: what is there is whole.
-    pub(super) fn end(&self) -> io::Result<()> {
-        self.below.remove(&path())?;
+    pub(crate) fn end(&self) -> io::Result<()> {
+        self.below.remove(&path(self.mark))?;
         self.below.sync_directory(DIRECTORY)
     }
 }
 
-impl Disk for RestoringDisk {
+/// Whether a directory has a mark.
+pub(crate) fn has_mark(disk: &dyn Disk, mark: &str) -> io::Result<bool> {
+    match disk.list(DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        names => Ok(names?.iter().any(|name| name == mark)),
+    }
+}
+
+impl Disk for UnfinishedDisk {
     fn create_directory(&self, name: &str) -> io::Result<()> {
         self.below.create_directory(name)
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         let mut names = self.below.list(directory)?;
-        names.retain(|name| directory != DIRECTORY || name != MARK);
+        names.retain(|name| directory != DIRECTORY || name != self.mark);
         Ok(names)
     }
 
