@@ -22,7 +22,9 @@ use florin_wire::outcome;
 use florin_wire::page;
 use florin_wire::proof::{Challenge, Proof, Verdict};
 use florin_wire::replication::{Acknowledge, Follow, ReplicationStatus};
-use florin_wire::snapshot::{CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot};
+use florin_wire::snapshot::{
+    CopiedKeyring, KeyringPiece, LogPiece, SeedOffer, SeedPiece, Snapshot,
+};
 use florin_wire::stream::{Credit, Subscribe, Unsubscribe};
 use florin_wire::{Refusal, Status};
 
