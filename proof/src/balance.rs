@@ -22,8 +22,10 @@
 //! All little-endian. Nothing follows. Leaves of the tree are sorted by id, so whoever is shown two that lie side by
 //! side has seen that nobody lies between them. Of neighbours nothing is shown but their ids.
 //!
-//! **What it does not show by itself**: that the bank has counted every posting. A posting that was left out is
-//! found by whoever has a proof or receipt of it ([`BalanceProof::check_counted`]), and by whoever reads the log.
+//! **What it does not show by itself**: that the balances are what the postings come to. A state from before a posting
+//! is found by whoever has a proof or receipt of that ([`BalanceProof::check_counted`]): it says itself which posting
+//! was the last. Balances that were made up beside the true last posting are found by whoever reads the log, since
+//! what was put on record is the same for everybody, and by the account's owner, who can add up.
 
 use crate::account::{AccountLeaf, AccountState, STATE_BYTES};
 use crate::capture::Capture;

@@ -71,8 +71,10 @@ impl Capture {
         if layout.version != VERSION || layout.reserved != U32::ZERO {
             return None;
         }
-        Some(Capture {
-            position: Lsn(u64::from_be_bytes(*key.as_array()?)),
+        let position = Lsn(u64::from_be_bytes(*key.as_array()?));
+        // Nothing is before the first position.
+        position.is_some().then_some(Capture {
+            position,
             accounts: layout.accounts.get(),
             root: Hash(layout.root),
         })

@@ -193,14 +193,16 @@ impl SeedSource for Served {
         let offer = match self.handle.block_on(self.client.offer_seed()) {
             // An older version.
             Err(ClientError::Refused { kind: RefusalKind::UnsupportedOperation, .. }) => None,
-            offer => offer.map_err(told)?,
+            offer => offer.map_err(of_a_checkpoint)?,
         };
         let Some(SeedOffer { snapshot: taken, checkpoint }) = offer else { return Ok(None) };
         Ok(Some((snapshot(taken), Offered::from_bytes(&checkpoint)?)))
     }
 
     fn piece(&self, id: u64, part: u32, from: u64) -> Result<Vec<u8>, Error> {
-        self.handle.block_on(self.client.read_seed(SeedPiece { id, part, from })).map_err(told)
+        self.handle
+            .block_on(self.client.read_seed(SeedPiece { id, part, from }))
+            .map_err(of_a_checkpoint)
     }
 }
 
@@ -240,6 +242,16 @@ impl Source for Served {
             }
             Ok(content)
         })
+    }
+}
+
+/// What a server says of a checkpoint: one that it can't read is of no use, and the log is there.
+fn of_a_checkpoint(error: ClientError) -> Error {
+    match &error {
+        ClientError::Refused { kind: RefusalKind::Io | RefusalKind::Invalid, .. } => {
+            Error::new(ErrorKind::Corrupt, error.to_string())
+        }
+        _ => told(error),
     }
 }
 

@@ -23,7 +23,7 @@ use super::factor::{self, attempts_name};
 use super::factor_change::{NewFactorRefused, replacement};
 use super::link::Link;
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
-use super::record::{Customers, email_of};
+use super::record::{Customers, active_customer, email_of};
 use super::recovery_code::{self, NewCodes};
 use super::session::Sessions;
 use super::step_up::changed;
@@ -167,12 +167,7 @@ async fn recoverable(
     store: &Store,
     customer: Id<Customer>,
 ) -> Result<Found<Customers>, FactorRecoveryRefused> {
-    let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
-    let found = found.filter(|found| {
-        let open = &found.row.open;
-        open.is_active && open.user_kind.is_customer()
-    });
-    found.ok_or(FactorRecoveryRefused::NoSuchCustomer)
+    active_customer(store, customer).await?.ok_or(FactorRecoveryRefused::NoSuchCustomer)
 }
 
 /// What a commit must write for a link to be sent, and be the only one.

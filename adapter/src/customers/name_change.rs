@@ -10,7 +10,7 @@
 use super::factor::Accepted;
 use super::name::PersonName;
 use super::password::Passwords;
-use super::record::{CustomerOpen, Customers, Identity, Profile, email_of};
+use super::record::{CustomerOpen, Customers, Identity, Profile, active_customer, email_of};
 use super::session::Token;
 use super::step_up::{ChangeRefused, Proved, StepUp, committed};
 use crate::audit::{self, Act, Action, Caller};
@@ -177,12 +177,7 @@ async fn active(
     store: &Store,
     customer: Id<Customer>,
 ) -> Result<Found<Customers>, NameChangeRefused> {
-    let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
-    let found = found.filter(|found| {
-        let open = &found.row.open;
-        open.is_active && open.user_kind.is_customer()
-    });
-    found.ok_or(NameChangeRefused::NoSuchCustomer)
+    active_customer(store, customer).await?.ok_or(NameChangeRefused::NoSuchCustomer)
 }
 
 /// The customer, if it is another name than theirs.

@@ -135,6 +135,21 @@ impl Rekeyed for CustomerEmails {
     }
 }
 
+/// A customer who is one still, and no member of the staff.
+///
+/// # Errors
+/// [`BankError`].
+pub(super) async fn active_customer(
+    store: &Store,
+    customer: Id<Customer>,
+) -> Result<Option<Found<Customers>>, BankError> {
+    let found: Option<Found<Customers>> = store.get(&customer.bytes()).await?;
+    Ok(found.filter(|found| {
+        let open = &found.row.open;
+        open.is_active && open.user_kind.is_customer()
+    }))
+}
+
 /// The user of an e-mail address, customer or not.
 ///
 /// # Errors

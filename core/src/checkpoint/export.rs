@@ -186,7 +186,7 @@ pub fn import(
         [(ExportTable::Pages, &mut pages_count), (ExportTable::Holds, &mut holds_count)]
     {
         let mut from = 0;
-        loop {
+        'table: loop {
             let piece = entries(of, from)?;
             if piece.is_empty() {
                 break;
@@ -199,7 +199,7 @@ pub fn import(
                 writer.put_stored(of.table(), key, value)?;
                 *count += 1;
                 // Behind the last of all keys nothing is.
-                let Some(next) = key.checked_add(1) else { break };
+                let Some(next) = key.checked_add(1) else { break 'table };
                 from = next;
                 rest = behind;
             }

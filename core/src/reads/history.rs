@@ -10,6 +10,7 @@
 
 use super::posting::{Cause, Posting};
 use super::{cursor_at, time_of};
+use crate::driver::promise::stopped;
 use crate::engine::ask::AccountPosition;
 use crate::error::Error;
 use crate::log::LogReader;
@@ -263,20 +264,23 @@ pub(super) fn as_of(
 /// An account as it was right before a position, by what the log says of its postings since.
 ///
 /// # Errors
-/// Whatever reading the log says.
+/// That the database has stopped, once it may not go on; whatever reading the log says.
 pub(crate) fn state_before(
     log: &LogReader,
     durable: Lsn,
     account: AccountPosition,
     position: Lsn,
+    may_go_on: &dyn Fn() -> bool,
 ) -> Result<AccountState, Error> {
     let ledger = account.account.ledger;
     let mut walk = Walk::new(log, durable, account);
     if position <= walk.next {
-        walk.skip(|posting| position <= posting.lsn)?;
+        walk.skip(|posting| may_go_on() && position <= posting.lsn)?;
     }
-    while position <= walk.next {
-        walk.step()?;
+    // Nothing lies before the first posting, whatever the position.
+    while may_go_on() && position <= walk.next && walk.step()?.is_some() {}
+    if !may_go_on() {
+        return Err(stopped());
     }
     Ok(AccountState { ledger, balances: walk.balances, last_posting: walk.next })
 }

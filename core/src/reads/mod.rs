@@ -247,13 +247,19 @@ impl Reads {
     }
 
     /// An account that was asked for, as it was right before a position that is durable; O(postings / 32) since then.
+    /// Ends when the database is closed.
     pub(crate) fn state_before(
         &self,
         now: AccountPosition,
         position: Lsn,
     ) -> Result<AccountState, Error> {
-        // Whatever the engine has told of it is durable by now.
-        state_before(&self.log, self.durable.get(), now, position)
+        let durable = self.durable.get();
+        if durable <= now.last_posting {
+            // The engine told it when it was durable; since then standbys are demanded that have to say so first.
+            let message = "standbys are waited for: ask again";
+            return Err(Error::new(ErrorKind::NotYet, message));
+        }
+        state_before(&self.log, durable, now, position, &|| !self.durable.has_failed())
     }
 
     /// A position that is durable, and how many accounts were opened before it.

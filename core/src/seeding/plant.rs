@@ -17,6 +17,7 @@ use crate::disk::os::OsDisk;
 use crate::disk::{Access, Disk};
 use crate::error::{Error, ErrorKind};
 use crate::following::mark::{MarkState, StandbyMark};
+use crate::group::Term;
 use crate::limits::{SEED_AT_ONCE_MAX, SNAPSHOT_PIECE_BYTES_MAX};
 use crate::log::segment;
 use crate::log::unfinished::{SEEDING, UnfinishedDisk, has_mark};
@@ -117,7 +118,12 @@ pub fn seed_on(
         }
         opening::check_free(disk.as_ref())?;
     }
-    let (moment, offered) = match source.offer()? {
+    let offer = match source.offer() {
+        // Whatever is of no use about a checkpoint, the log is there.
+        Err(error) if error.kind() == ErrorKind::Corrupt => None,
+        offer => offer?,
+    };
+    let (moment, offered) = match offer {
         Some((moment, offered)) => (moment, Some(offered)),
         // What was begun is brought to its end all the same.
         None if is_begun => (source.snapshot()?, None),
@@ -140,7 +146,8 @@ pub fn seed_on(
     let planting = Planting { disk: unfinished.clone(), identity, source, moment };
     let seeded = planting.plant(offered.as_ref(), progress)?;
     let mark = match mark {
-        Some(mark) => StandbyMark { primary: primary.to_owned(), ..mark },
+        // Of which term this log is is heard with the first batch; what was left here says nothing of it.
+        Some(mark) => StandbyMark { primary: primary.to_owned(), term: Term::NONE, ..mark },
         None => StandbyMark::new(MarkState::Follows, random_u128()?, primary),
     };
     let must_compare = mark.must_compare || seeded.checkpoint.is_ok();
@@ -305,7 +312,7 @@ impl Planting<'_> {
             // Whoever wrote it may have been killed before it was.
             let name = segment::file_name(number);
             let synced = self.disk.open(&name, Access::Buffered).and_then(|file| file.sync());
-            synced.map_err(|error| failed(&name, &error))?;
+            synced.map_err(|error| self.not_kept(&name, &error))?;
         }
         Ok(ends)
     }
@@ -355,7 +362,7 @@ impl Planting<'_> {
         let count = usize::try_from((last + 1).saturating_sub(first)).expect("segments are few");
         let total_bytes = moment.end.lsn.0;
         let done = Mutex::new((kept.last().map_or(0, |end| end.lsn.0), progress));
-        let fetched = Mutex::new(Vec::with_capacity(count));
+        let fetched = Mutex::new(Vec::new());
         at_once(count, |index| {
             let number = first + u64::try_from(index).expect("segments are few");
             let (segment, bytes) = self.take_segment(number)?;
@@ -411,12 +418,15 @@ impl Planting<'_> {
             file.write_all_at(&content, 0)?;
             file.sync()
         };
-        write().map_err(|error| {
-            // After a sync that failed it may look whole, and not be durable: the next attempt must not keep it.
-            drop(self.disk.remove(&name));
-            failed(&name, &error)
-        })?;
+        write().map_err(|error| self.not_kept(&name, &error))?;
         Ok((fetched, bytes))
+    }
+
+    /// A segment could not be written or synced. It may look whole all the same, and not be durable: the next attempt
+    /// must not keep it.
+    fn not_kept(&self, name: &str, error: &io::Error) -> Error {
+        drop(self.disk.remove(name));
+        failed(name, error)
     }
 
     /// Whether the checkpoint is of this very log.

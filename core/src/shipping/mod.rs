@@ -51,6 +51,8 @@ pub(crate) const BATCH_CHECKED_BYTES: usize = 24;
 pub(crate) const ITEM_HEAD_BYTES: usize = 16;
 /// Bytes of items that are gathered before they are handed out.
 const GATHER_BYTES: usize = 512 << 10;
+/// How far one that must be compared may be behind to be told a digest: what it compares is where it comes to.
+const COMPARED_WITHIN_BYTES: u64 = 64 << 20;
 
 /// The kinds of items. The numbers are the protocol's and never change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,7 +179,8 @@ impl Database {
         // What it has it does not acknowledge before it was compared.
         let has = if from.must_compare { Lsn::NONE } else { from.position.lsn };
         let id = release.join(from.node, name, has);
-        if from.must_compare {
+        // One that is far behind asks again when it has come nearer: until then a digest would be for nothing.
+        if from.must_compare && synced.0 - from.position.lsn.0 <= COMPARED_WITHIN_BYTES {
             release.ask_for_digest();
             self.shared.inbox.nudge();
         }

@@ -76,11 +76,15 @@ impl Database {
     /// with [`Database::read_log`] for as long as the database is open.
     ///
     /// # Errors
-    /// See [`ErrorKind`].
+    /// [`ErrorKind::Busy`] while standbys are waited for and nothing may be told; see [`ErrorKind`].
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        let incarnation = self.status()?.incarnation;
+        // Not its status, which waits until everything may be told: who asks here has no time to wait.
+        let incarnation = self.life();
         let reads = self.reads()?;
         let durable = reads.durable().get();
+        if durable <= FramePosition::GENESIS.lsn {
+            return Err(Error::new(ErrorKind::Busy, "standbys are waited for: ask again later"));
+        }
         let end = reads.log().position_at(durable, durable)?;
         Snapshot::new(reads.log().disk(), reads.log(), incarnation, end)
     }

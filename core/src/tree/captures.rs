@@ -7,7 +7,7 @@
 //! - A root on record that the log does not give is an error of the server and an alarm, and proves nothing.
 
 use super::Tree;
-use super::accounts::AccountsThen;
+use super::accounts::{AccountsThen, patiently};
 use super::prover::{PATIENCE, nothing};
 use crate::commits::WriteBatch;
 use crate::driver::inbox::Task;
@@ -18,6 +18,7 @@ use florin_ledger::document::{DocumentScan, WriteResult};
 use florin_ledger::{AccountId, Document, DocumentKey, DocumentWrite, Lsn, Position, TableId};
 use florin_proof::{BalanceProof, Capture};
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -82,7 +83,10 @@ impl Captures {
         let mut kept = self.kept();
         kept.trees.push_back((capture, Arc::clone(tree)));
         if KEPT_MAX < kept.trees.len() {
-            kept.trees.pop_front();
+            // The newest stays: it is the one that is asked for.
+            let newest = kept.trees.iter().map(|(of, _)| of.position).max();
+            let old = kept.trees.iter().position(|(of, _)| Some(of.position) != newest);
+            kept.trees.remove(old.expect("of several one is older"));
         }
     }
 }
@@ -110,7 +114,7 @@ impl Tree {
             Err(deriving) => deriving,
         };
         let Capture { position, accounts, root } = *capture;
-        if self.reads.accounts_so_far()?.1 < accounts {
+        if patiently(&self.reads, || self.reads.accounts_so_far())?.1 < accounts {
             return Err(differs(capture));
         }
         let tree = Arc::new(AccountsThen::derive(&self.reads, position, accounts)?);
@@ -137,7 +141,8 @@ impl Tree {
             let capture = |document: &Document| {
                 let value = document.value.as_deref().unwrap_or_default();
                 let capture = Capture::of_document(&document.key, value)?;
-                Some((capture, document.version.lsn))
+                let recorded = document.version.lsn;
+                (capture.position <= recorded).then_some((capture, recorded))
             };
             if let Some(found) = page.items.iter().find_map(capture) {
                 return Ok(Some(found));
@@ -147,6 +152,39 @@ impl Tree {
                 return Ok(None);
             }
         }
+    }
+
+    /// The captures that were recorded behind a position, in the order of that. One of a position that had not come yet
+    /// is among them: nothing gives it.
+    pub(super) fn captures_since(&self, since: Lsn) -> Result<Vec<(Capture, Lsn)>, Error> {
+        let mut scan = DocumentScan {
+            table: TableId::BALANCES,
+            limit: SCAN_DOCUMENTS,
+            ..DocumentScan::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = self.reads.scan_documents(&scan)?;
+            found.extend(page.items.iter().filter_map(|document| {
+                let value = document.value.as_deref().unwrap_or_default();
+                let capture = Capture::of_document(&document.key, value)?;
+                (since < document.version.lsn).then_some((capture, document.version.lsn))
+            }));
+            scan.after = page.next;
+            if scan.after.is_none() {
+                break;
+            }
+        }
+        found.sort_by_key(|(_, recorded)| *recorded);
+        Ok(found)
+    }
+
+    /// Compares a capture on record with what the log gives.
+    pub(super) fn compare(&self, capture: &Capture, recorded: Lsn) -> Result<(), Error> {
+        if recorded < capture.position {
+            return Err(differs(capture));
+        }
+        self.accounts_then(capture).map(drop)
     }
 
     /// Proves what an account was at the newest capture, or at the newest one at or before a position.
@@ -175,17 +213,25 @@ impl Tree {
         let DocumentKey { table, key } = Capture::key_of(capture.position);
         let value = Some(capture.value().to_vec());
         let write = DocumentWrite { table, key, value, ..DocumentWrite::default() };
-        let request = Request::WriteDocuments(WriteBatch::new(&[write])?);
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let promise = Promise::new(move |reply| drop(sender.send(reply)));
-        self.reads.inbox().submit(Task::Request(request, promise));
-        let reply = receiver.recv().unwrap_or_else(|_| Err(stopped()))?;
+        let reply = patiently(&self.reads, || {
+            let request = Request::WriteDocuments(WriteBatch::new(slice::from_ref(&write))?);
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let promise = Promise::new(move |reply| drop(sender.send(reply)));
+            self.reads.inbox().submit(Task::Request(request, promise));
+            receiver.recv().unwrap_or_else(|_| Err(stopped()))
+        })?;
         let Reply::Written(results) = reply else {
             unreachable!("writes are answered by results");
         };
-        // The same of the same position is on record if nothing was written in between.
-        assert!(matches!(results[..], [WriteResult::Written(_) | WriteResult::AppendOnly(_)]));
-        Ok(())
+        match results[..] {
+            [WriteResult::Written(_)] => Ok(()),
+            // Of the same position one is on record: the same, if nothing was written in between.
+            [WriteResult::AppendOnly(_)] => match self.newest_capture(Some(capture.position))? {
+                Some((recorded, _)) if recorded == *capture => Ok(()),
+                _ => Err(differs(capture)),
+            },
+            _ => unreachable!("a capture's record breaks no other rule"),
+        }
     }
 }
 

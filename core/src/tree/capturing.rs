@@ -1,6 +1,6 @@
-//! The thread that captures balances as the log grows, and compares the newest capture on record with what this log
-//! gives: once after each opening, and on a standby whenever there is another. So a primary whose balances are not
-//! those of its log is found by itself and by its standbys, before a customer finds it.
+//! The thread that captures balances as the log grows, and compares captures on record with what this log gives: the
+//! newest once after each opening, and on a standby, whenever that is another, all that were recorded since. So a
+//! primary whose balances are not those of its log is found by itself and by its standbys.
 
 use super::Tree;
 use crate::error::{Error, ErrorKind};
@@ -33,11 +33,12 @@ impl CaptureThread {
         observer: Observer,
     ) -> io::Result<CaptureThread> {
         let (stop, stopping) = mpsc::channel();
+        let compared = Compared { up_to: tree.reads.durable().get(), is_newest_due: true };
         let named = ThreadBuilder::new().name(String::from("florin-captures"));
         let thread = named.spawn(move || {
             // Of this thread alone; where it can't be, it is as urgent as the others.
             let _ = nice(CAPTURE_NICE);
-            run(&tree, interval, &observer, &stopping);
+            run(&tree, interval, compared, &observer, &stopping);
         })?;
         Ok(CaptureThread { stop, thread })
     }
@@ -49,8 +50,14 @@ impl CaptureThread {
     }
 }
 
-fn run(tree: &Tree, interval: u64, observer: &Observer, stopping: &Receiver<()>) {
-    let (mut looked_at, mut compared) = (Lsn::NONE, None);
+fn run(
+    tree: &Tree,
+    interval: u64,
+    mut compared: Compared,
+    observer: &Observer,
+    stopping: &Receiver<()>,
+) {
+    let mut looked_at = Lsn::NONE;
     while let Err(RecvTimeoutError::Timeout) = stopping.recv_timeout(LOOK) {
         let durable = tree.reads.durable().get();
         if tree.reads.durable().has_failed() {
@@ -74,27 +81,43 @@ fn run(tree: &Tree, interval: u64, observer: &Observer, stopping: &Receiver<()>)
     }
 }
 
-/// Compares the newest capture if that was not done yet, and makes the next if it is time.
-fn look(
-    tree: &Tree,
-    interval: u64,
-    durable: Lsn,
-    compared: &mut Option<Capture>,
-) -> Result<(), Error> {
-    let newest = tree.newest_capture(None)?.map(|(capture, _)| capture);
-    if let Some(capture) = newest
-        && *compared != newest
-    {
-        let passed = tree.accounts_then(&capture).map(drop);
-        if !matches!(&passed, Err(error) if error.kind() == ErrorKind::NotYet) {
-            // What is wrong is told once.
-            *compared = newest;
+/// What was compared so far.
+struct Compared {
+    /// What was recorded before the opening, but for the newest; then whatever is recorded up to here.
+    up_to: Lsn,
+    is_newest_due: bool,
+}
+
+impl Compared {
+    /// The captures that are to be compared, the last recorded last.
+    fn lacking(
+        &self,
+        tree: &Tree,
+        newest: Option<(Capture, Lsn)>,
+    ) -> Result<Vec<(Capture, Lsn)>, Error> {
+        match newest {
+            Some((_, recorded)) if self.up_to < recorded => tree.captures_since(self.up_to),
+            Some(newest) if self.is_newest_due => Ok(vec![newest]),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Compares the captures that were not compared yet, up to the newest, and makes the next if it is time.
+fn look(tree: &Tree, interval: u64, durable: Lsn, compared: &mut Compared) -> Result<(), Error> {
+    let newest = tree.newest_capture(None)?;
+    for (capture, recorded) in compared.lacking(tree, newest)? {
+        let passed = tree.compare(&capture, recorded);
+        // What is wrong is told once; what could not be compared is, at the next look.
+        if passed.as_ref().map_or_else(|error| error.kind() == ErrorKind::Corrupt, |()| true) {
+            compared.up_to = compared.up_to.max(recorded);
+            compared.is_newest_due = false;
         }
         passed?;
     }
-    let behind = durable.0 - newest.map_or(0, |capture| capture.position.0).min(durable.0);
-    if 0 < interval && interval <= behind {
-        *compared = Some(tree.capture()?);
+    let last = newest.map_or(0, |(capture, _)| capture.position.0);
+    if 0 < interval && interval <= durable.0.saturating_sub(last) {
+        tree.capture()?;
     }
     Ok(())
 }

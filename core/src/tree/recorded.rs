@@ -78,7 +78,7 @@ impl CaptureCheck {
         let mut tree = AccountTree::default();
         for (_, slot) in &self.order {
             let now = account(*slot);
-            let state = state_before(log, durable, now, capture.position)?;
+            let state = state_before(log, durable, now, capture.position, &|| true)?;
             tree.push(&state.leaf(now.account.id));
         }
         Ok(tree.root() == capture.root)

@@ -223,6 +223,27 @@ fn a_server_that_leaves_out_the_last_posting_is_refused() {
     assert!(matches!(database.write_documents(&[write]).unwrap()[0], WriteResult::AppendOnly(_)));
 }
 
+/// Prevents: a walk to before the first posting that never ends, in a database that nobody can close then.
+#[test]
+fn a_capture_of_nothing_is_none() {
+    let database = open(&SimulatedDisk::new()).unwrap();
+    open_accounts(&database);
+    post(&database, 1..100);
+    let root = florin_core::proof::AccountTree::default().root();
+    let value = Capture { position: Lsn(8), accounts: 1, root }.value();
+    let DocumentKey { table, .. } = Capture::key_of(Lsn(8));
+    let write = DocumentWrite {
+        table,
+        key: vec![0; 8],
+        value: Some(value.to_vec()),
+        ..DocumentWrite::default()
+    };
+    assert!(matches!(database.write_documents(&[write]).unwrap()[0], WriteResult::Written(_)));
+    let refused = database.prove_balance(AccountId(1), Position::NONE).unwrap_err();
+    assert!(refused.to_string().contains("no balances were captured"), "{refused}");
+    database.close().unwrap();
+}
+
 /// Prevents: a tree that leaves out the newest accounts, and is right of all others.
 #[test]
 fn whoever_reads_the_log_misses_no_account() {

@@ -62,17 +62,23 @@ fn a_standby_proves_the_same_balances_and_tells_of_others() {
         assert_eq!(there.verify(&standby_key), Ok(capture));
     }
     assert!(standby.capture_balances().is_err(), "it decides nothing");
-    // The primary puts a root of its own invention on record.
-    let position = Lsn(capture.position.0 + 8);
-    let root = AccountTree::default().root();
-    let forged = Capture { position, accounts: capture.accounts, root };
-    let DocumentKey { table, key } = Capture::key_of(position);
-    let value = Some(forged.value().to_vec());
-    let write = DocumentWrite { table, key, value, ..DocumentWrite::default() };
-    pair.primary.write_documents(&[write]).unwrap();
-    await_applied(&standby, wire.carry(&mut follower, 10_000));
-    let alarm = told.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(alarm.kind(), ErrorKind::Corrupt, "{alarm}");
-    assert_eq!(prove(&standby, 1).unwrap_err().kind(), ErrorKind::Corrupt);
+    // The primary puts roots of its own invention on record, of a moment before and of the future, and true ones after.
+    let newest = pair.primary.capture_balances().unwrap();
+    let far = Lsn(newest.position.0 + (1 << 40));
+    for position in [Lsn(capture.position.0 + 8), far] {
+        let root = AccountTree::default().root();
+        let forged = Capture { position, accounts: capture.accounts, root };
+        let DocumentKey { table, key } = Capture::key_of(position);
+        let value = Some(forged.value().to_vec());
+        let write = DocumentWrite { table, key, value, ..DocumentWrite::default() };
+        pair.primary.write_documents(&[write]).unwrap();
+        post(&pair.primary, 1_000 + position.0, 1);
+        pair.primary.capture_balances().unwrap();
+        await_applied(&standby, wire.carry(&mut follower, 10_000));
+        let alarm = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(alarm.kind(), ErrorKind::Corrupt, "{alarm}");
+        assert!(alarm.to_string().contains(&position.to_string()), "{alarm}");
+    }
+    assert!(prove(&standby, 1).is_ok(), "the newest is true");
     standby.close().unwrap();
 }

@@ -462,6 +462,8 @@ fn a_primary_that_waits_for_its_standby_seeds_it() {
     while pair.primary.offer().unwrap().is_none() {
         std::thread::yield_now();
     }
+    // Who asks for what may be told is not kept waiting.
+    assert_eq!(pair.primary.snapshot().unwrap_err().kind(), ErrorKind::Busy);
     let seeded = Near::new(&pair.primary).seed(&pair.standby_disk).unwrap().unwrap();
     assert!(pair.primary.durable_end() < seeded.checkpoint.unwrap(), "it was told to nobody");
     assert!(answered.try_recv().is_err());
