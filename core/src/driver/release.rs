@@ -256,6 +256,11 @@ impl Release {
         self.look(state);
     }
 
+    /// How far a standby's engine has applied; of whoever decides, what is durable.
+    pub(crate) fn applied(&self) -> Lsn {
+        self.lock().applied.unwrap_or_else(|| self.synced.get())
+    }
+
     /// Nothing more will be durable: what waits is answered that the engine has stopped.
     pub(crate) fn fail(&self) {
         self.synced.fail();

@@ -120,6 +120,9 @@ impl Standing {
     pub(crate) fn standing(&self, durable: Lsn, applied: Lsn) -> StandbyStanding {
         let now = self.clock.elapsed();
         let state = self.lock();
+        // What was compared since is applied, and what is applied is durable.
+        let applied = applied.max(state.compared);
+        let durable = durable.max(applied);
         StandbyStanding {
             primary: state.primary.clone(),
             node: self.node,

@@ -201,7 +201,7 @@ impl Watch {
         match &self.standing {
             None => Replication::Primary(synchrony),
             Some(standing) => {
-                let applied = Lsn(self.metrics.engine.applied.get());
+                let applied = self.release.applied();
                 Replication::Standby(standing.standing(synchrony.synced, applied), synchrony)
             }
         }
