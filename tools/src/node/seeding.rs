@@ -66,8 +66,10 @@ impl Seeding<'_> {
             has_begun =
                 has_begun || let_go_of(|| seeding::is_begun(self.directory)).map_err(failed)?;
             let may_pass = was_cut || error.kind() == ErrorKind::DiskFull;
+            // Others are being seeded, and have less to do with every second.
             let is_busy = error.kind() == ErrorKind::Busy;
-            if !is_busy && !(has_begun && may_pass) {
+            let goes_on = is_busy || (has_begun && may_pass);
+            if !goes_on {
                 return Err(failed(error));
             }
             warn!(primary = address, "seeding was cut off, and goes on in a moment: {error}");
