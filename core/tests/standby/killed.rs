@@ -34,14 +34,14 @@ enum Failure {
 
 impl Killed<SimulatedDisk> {
     fn after(disk: &SimulatedDisk, calls: u64) -> Arc<dyn Disk> {
-        Killed::new(disk, calls, u64::MAX, Failure::Once)
+        Killed::on(disk, calls, u64::MAX, Failure::Once)
     }
 
     fn at_sync(disk: &SimulatedDisk, syncs: u64, failure: Failure) -> Arc<dyn Disk> {
-        Killed::new(disk, u64::MAX, syncs, failure)
+        Killed::on(disk, u64::MAX, syncs, failure)
     }
 
-    fn new(disk: &SimulatedDisk, calls: u64, syncs: u64, failure: Failure) -> Arc<dyn Disk> {
+    fn on(disk: &SimulatedDisk, calls: u64, syncs: u64, failure: Failure) -> Arc<dyn Disk> {
         Arc::new(Killed {
             below: disk.clone(),
             disk: disk.clone(),
