@@ -7,7 +7,7 @@ use crate::load::connect;
 use crate::process::{Ended, Server, argument, run, run_florin, within};
 use crate::proofs::{keep_books, python_verifies};
 use florin_client::Client;
-use florin_ledger::{AccountId, Amount, Code, LedgerId, Transfer, TransferId};
+use florin_ledger::{AccountId, Amount, Code, LedgerId, Subject, Transfer, TransferId};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -254,6 +254,11 @@ async fn who_can_not_cosign_is_no_alarm() {
     primary.stop().await;
 }
 
+/// Returns when the tree, which is built behind the log, has them too.
 async fn keep_more_books(server: &Server) {
-    post(&connect(&server.address).await, 9_000..9_010).await;
+    let client = connect(&server.address).await;
+    post(&client, 9_000..9_010).await;
+    let last = Subject::Transfer(TransferId(9_009));
+    let is_there = async { while client.prove_inclusion(&last, None).await.is_err() {} };
+    within("the leaves of more books", is_there).await;
 }
